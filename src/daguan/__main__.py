@@ -1,0 +1,49 @@
+"""python -m daguan COMMAND …"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from daguan.core.errors import ConfigError, DaguanError
+
+COMMANDS = {
+    "prepare": "[CONFIG.yaml] [key=value …]   build the built-in contest, report on the data, fix folds and ids",
+    "pretrain": "[CONFIG.yaml] [key=value …]   pretrain a masked language model on all the text",
+    "train": "[CONFIG.yaml] [key=value …]   train every member through the folds, on all cores",
+    "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",
+    "blend": "[CONFIG.yaml] [key=value …]   mean of the members' marginals, decoded once",
+    "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
+    "score": "PRED GOLD [--json]            both metrics; or [CONFIG.yaml] [key=value …]: the final table",
+    "check": "SUBMISSION TEST [labels=a,b]  may this file be sent? exit 0 or 2, naming FILE:LINE",
+    "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
+}
+
+
+def main(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    try:
+        if words[0] not in COMMANDS:
+            raise ConfigError(f"{words[0]}: no such command; known: {', '.join(COMMANDS)}")
+        importlib.import_module(f"daguan.commands.{words[0]}").main(words[1:])
+    except DaguanError as error:
+        print(f"daguan: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("daguan: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    return 0
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(["usage: python -m daguan COMMAND …", "", *lines, "", "Without CONFIG.yaml: configs/small.yaml."])
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin slow each other down
+    sys.exit(main(sys.argv[1:]))

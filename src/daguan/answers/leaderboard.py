@@ -1,0 +1,41 @@
+"""submissions/LEADERBOARD.md: one row a submission, best out-of-fold score first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from daguan.core.files import write_text
+
+FILE = "LEADERBOARD.md"
+COLUMNS = ("submission", "out-of-fold span F1", "test span F1", "test contest F1", "date", "commit", "command")
+TITLE = "# Submissions\n\nWritten by `python -m daguan submit`. F1 in percent; test scores only where gold labels exist."
+
+
+def record(folder: Path, manifest: dict[str, Any]) -> None:
+    """Add the submission's row, or replace it."""
+    rows = {row[0]: row for row in _read(folder / FILE)}
+    row = _row(manifest)
+    rows[row[0]] = row
+    ordered = sorted(rows.values(), key=lambda row: (row[0].split("-")[0], -float(row[1])))
+    table = [COLUMNS, ("---",) * len(COLUMNS), *ordered]
+    write_text(folder / FILE, "\n".join([TITLE, "", *("| " + " | ".join(row) + " |" for row in table)]) + "\n")
+
+
+def _row(manifest: dict[str, Any]) -> tuple[str, ...]:
+    test = manifest["test"]
+    scores = [_percent(test[reading]["f1"]) if test else "" for reading in ("span", "contest")]
+    own = _percent(manifest["out_of_fold"][manifest["final"]]["span"]["f1"])
+    command = "`" + manifest["command"].replace("|", "\\|") + "`"
+    return (manifest["name"], own, *scores, manifest["date"], manifest["commit"], command)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def _read(path: Path) -> list[tuple[str, ...]]:
+    if not path.is_file():
+        return []
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    return [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines[2:]]

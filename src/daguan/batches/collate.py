@@ -1,0 +1,104 @@
+"""Sentences → tensors: batches of like lengths, padded to few different lengths.
+
+(Each new tensor shape makes oneDNN build and keep a primitive.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from daguan.core.types import Sentence
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import PAD, Vocabulary
+
+LENGTH_MULTIPLE = 16
+FRAME = 2  # the encoder adds [CLS] and [SEP]: with them a row is a multiple of 16 long
+POOL_BATCHES = 50  # sentences are sorted by length within random pools of so many batches
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A sentence (or a piece of one) as numbers: token ids (T,), and tag ids (T,) if annotated."""
+
+    token_ids: list[int]
+    tag_ids: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """token_ids (B,T), lengths (B,), tag_ids (B,T) or None; padding lies at the end of each row."""
+
+    token_ids: Tensor
+    lengths: Tensor
+    tag_ids: Tensor | None
+
+    @property
+    def mask(self) -> Tensor:
+        """(B,T) true where there is a token."""
+        return torch.arange(self.token_ids.shape[1], device=self.lengths.device) < self.lengths.unsqueeze(1)
+
+    @property
+    def num_tokens(self) -> int:
+        return int(self.lengths.sum())
+
+    def to(self, device: torch.device) -> Batch:
+        tags = None if self.tag_ids is None else self.tag_ids.to(device)
+        return Batch(self.token_ids.to(device), self.lengths.to(device), tags)
+
+
+def to_example(sentence: Sentence, vocabulary: Vocabulary, scheme: TagScheme | None) -> Example:
+    """With a scheme, the sentence's spans become tags; without, it is only to be predicted."""
+    tags = None if scheme is None else scheme.encode(len(sentence.tokens), sentence.gold)
+    return Example(vocabulary.encode(sentence.tokens), tags)
+
+
+def padded_length(length: int) -> int:
+    """The least length of at least `length` that is a multiple of 16 with [CLS] and [SEP]: 14, 30, 46, …"""
+    return -(-(length + FRAME) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE - FRAME
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """A batch as long as its longest example, padded."""
+    lengths = torch.tensor([len(example) for example in examples])
+    length = padded_length(int(lengths.max()))
+    token_ids = torch.full((len(examples), length), PAD)
+    annotated = examples[0].tag_ids is not None
+    tag_ids = torch.zeros((len(examples), length), dtype=torch.long) if annotated else None
+    for row, example in enumerate(examples):
+        token_ids[row, : len(example)] = torch.tensor(example.token_ids)
+        if tag_ids is not None and example.tag_ids is not None:
+            tag_ids[row, : len(example)] = torch.from_numpy(example.tag_ids)
+    return Batch(token_ids, lengths, tag_ids)
+
+
+def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Batches of `size` indices with like lengths, in random order; every index once, one batch may be short."""
+    order = rng.permutation(len(lengths))
+    lengths_array = np.asarray(lengths)
+    pool = size * POOL_BATCHES
+    batches = []
+    for low in range(0, len(order), pool):
+        part = order[low : low + pool]
+        part = part[np.argsort(lengths_array[part], kind="stable")]
+        batches += [part[i : i + size] for i in range(0, len(part), size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def sorted_batches(lengths: Sequence[int], tokens: int) -> list[np.ndarray]:
+    """For prediction: batches of at most about `tokens` padded tokens, longest first."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    batches = []
+    low = 0
+    while low < len(order):
+        high = low + max(1, tokens // padded_length(lengths[order[low]]))
+        batches.append(order[low:high])
+        low = high
+    return batches

@@ -1,0 +1,88 @@
+"""Lines longer than the model's window: cut into overlapping pieces, and their answers stitched together again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.core.types import Sentence, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens [start, stop) of line `line`; its answer counts for [keep_start, keep_stop)."""
+
+    line: int
+    start: int
+    stop: int
+    keep_start: int
+    keep_stop: int
+
+
+def windows_of(line: int, length: int, size: int, overlap: int) -> list[Window]:
+    """Cover a line with windows of at most `size` tokens; neighbours share at least `overlap`.
+
+    Each token is answered by the window in which it lies farther from a cut: the shared stretch is halved.
+    """
+    assert 0 <= overlap < size
+    starts = list(range(0, max(1, length - overlap), size - overlap))
+    starts = [max(0, min(start, length - size)) for start in starts]
+    stops = [min(start + size, length) for start in starts]
+    cuts = [0] + [(starts[i + 1] + stops[i]) // 2 for i in range(len(starts) - 1)] + [length]
+    return [Window(line, *edges) for edges in zip(starts, stops, cuts[:-1], cuts[1:], strict=True)]
+
+
+def stitch(windows: Sequence[Window], answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The answer (T,K) for one line from the answers (stop−start, K) of its windows, in order."""
+    kept = [
+        answer[window.keep_start - window.start : window.keep_stop - window.start]
+        for window, answer in zip(windows, answers, strict=True)
+    ]
+    return np.concatenate(kept)
+
+
+def training_pieces(sentence: Sentence, size: int, overlap: int) -> tuple[list[Sentence], int]:
+    """Pieces of at most `size` tokens to train on, cut only outside entities, and the number of entities lost.
+
+    Neighbours overlap by `overlap` where no entity is in the way. Only an entity longer than `size` is ever lost: its
+    tokens are left out of every piece. Every other entity stands whole in some piece.
+    """
+    held = [span for span in sentence.gold if span.stop - span.start <= size]
+    lost = len(sentence.gold) - len(held)
+    pieces: list[Sentence] = []
+    for low, high in _stretches_without_lost(sentence, size):
+        start = low
+        while start < high:
+            stop = _outside(held, min(start + size, high), high)
+            pieces.append(_piece(sentence, held, start, stop))
+            if stop == high:
+                break
+            following = _outside(held, stop - overlap, high)
+            start = following if following > start else stop
+    return pieces, lost
+
+
+def _stretches_without_lost(sentence: Sentence, size: int) -> list[tuple[int, int]]:
+    edges = [0]
+    for span in sentence.gold:
+        if span.stop - span.start > size:
+            edges += [span.start, span.stop]
+    edges.append(len(sentence.tokens))
+    return [(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True) if low < high]
+
+
+def _outside(spans: Sequence[Span], position: int, high: int) -> int:
+    """The cut at or before `position` that tears no entity."""
+    if position == high:
+        return position
+    return next((span.start for span in spans if span.start < position < span.stop), position)
+
+
+def _piece(sentence: Sentence, held: Sequence[Span], start: int, stop: int) -> Sentence:
+    spans = (span for span in held if start <= span.start and span.stop <= stop)
+    return Sentence(
+        sentence.tokens[start:stop], tuple(Span(s.start - start, s.stop - start, s.label) for s in spans)
+    )

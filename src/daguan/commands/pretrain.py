@@ -1,0 +1,56 @@
+"""pretrain [CONFIG] [key=value …]: a masked language model on all the text, from scratch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from daguan.batches.packing import Blocks, token_file
+from daguan.commands.settings import Settings, load
+from daguan.commands.stages import Stages, once
+from daguan.core.files import write_json
+from daguan.core.progress import Bar, Progress, say
+from daguan.core.runs import Run
+from daguan.text.vocabulary import Vocabulary
+from daguan.training.devices import prepare_process
+from daguan.training.pretraining import CHECKPOINT, Pretrainer
+
+
+def main(words: list[str]) -> None:
+    settings = load(words)
+    stages = Stages(settings)
+    if not settings.pretrain.tokens:
+        say("pretrain: pretrain.tokens is 0, nothing to do")
+        return
+    stages.prepare.manifest()
+    once(stages.pretrain, lambda run: pretrain(run, stages.prepare.path, settings))
+
+
+def pretrain(run: Run, prepared: Path, settings: Settings) -> None:
+    """Write the model in Hugging Face layout with its vocabulary and the curve of its loss."""
+    prepare_process(settings.engine.plan(1)[1])
+    vocabulary = Vocabulary.load(prepared)
+    blocks = Blocks(token_file(prepared, len(vocabulary)), settings.bert.max_length)
+    trainer = Pretrainer(settings.bert, settings.pretrain, settings.engine, blocks, len(vocabulary), settings.seed)
+    bar = Bar("pretrain")
+    for update in trainer.fit(run.path):
+        bar.show(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))
+    bar.close()
+    held_out = trainer.evaluate()
+    trainer.model.save(run.path)
+    vocabulary.save(run.path)
+    rate = trainer.updates * trainer.tokens_per_update / trainer.watch.seconds
+    say(
+        f"pretrain: held-out loss {held_out.loss:.3f}, accuracy {100 * held_out.accuracy:.1f} %, "
+        f"{rate:,.0f} tokens/s, {trainer.watch.seconds:.0f} s"
+    )
+    write_json(run.path / "curve.json", trainer.curve)
+    run.finish(
+        trainer.watch.seconds,
+        held_out=asdict(held_out),
+        tokens_per_second=round(rate),
+        tokens=trainer.updates * trainer.tokens_per_update,
+        passes=round(trainer.updates * settings.pretrain.batch_size / len(trainer.train_blocks), 2),
+        parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
+    )
+    (run.path / CHECKPOINT).unlink(missing_ok=True)

@@ -1,0 +1,69 @@
+"""All settings of a pipeline: each section is defined beside what it sets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daguan.answers.blending import BlendSettings
+from daguan.contests.people_daily import ContestSettings
+from daguan.core import settings
+from daguan.core.settings import require
+from daguan.models.bert import BertSettings
+from daguan.models.ngram_crf import NgramCrfSettings
+from daguan.models.tagger import ModelSettings
+from daguan.text.folds import FoldSettings
+from daguan.text.vocabulary import VocabularySettings
+from daguan.training.devices import EngineSettings
+from daguan.training.jobs import FAMILIES
+from daguan.training.pretraining import PretrainSettings
+from daguan.training.tagging import TrainSettings
+
+ROOT = Path(__file__).parents[3]
+DEFAULT = ROOT / "configs" / "small.yaml"
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """dir: a folder with train.txt, test.txt and, if there are, corpus.txt and test_gold.txt; empty takes the
+    built-in contest. work: where stages keep their runs. submissions: where submissions go."""
+
+    dir: str = ""
+    work: str = str(ROOT / "data" / "work")
+    submissions: str = str(ROOT / "submissions")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """name: of the configuration, part of the submission's name. seed: of every named random stream. members: families
+    of models to train and blend."""
+
+    name: str = "custom"
+    seed: int = 2019
+    members: tuple[str, ...] = ("tagger", "ngram_crf")
+    data: DataSettings = field(default_factory=DataSettings)
+    contest: ContestSettings = field(default_factory=ContestSettings)
+    vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
+    folds: FoldSettings = field(default_factory=FoldSettings)
+    bert: BertSettings = field(default_factory=BertSettings)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
+    blend: BlendSettings = field(default_factory=BlendSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+    def __post_init__(self) -> None:
+        require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
+        require("members", bool(self.members) and len(set(self.members)) == len(self.members), "one or more", self.members)
+        for member in self.members:
+            require("members", member in FAMILIES, " or ".join(FAMILIES), member)
+
+
+def load(words: list[str]) -> Settings:
+    """`[CONFIG.yaml] [key=value …]`; without a file, the default preset. Raises ConfigError."""
+    path = DEFAULT
+    if words and "=" not in words[0]:
+        path, words = Path(words[0]), words[1:]
+    return settings.load(Settings, path, words)

@@ -1,0 +1,121 @@
+"""Which stage depends on what, and in which folder it works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from daguan.commands.settings import ROOT, Settings
+from daguan.core.errors import CheckpointError, DataError
+from daguan.core.files import sha256_of_file
+from daguan.core.progress import say
+from daguan.core.runs import Run, run_of
+from daguan.core.settings import to_dict
+from daguan.training.jobs import FoldJob
+
+FILES = ("train.txt", "test.txt", "corpus.txt")
+NEEDED_BY_FAMILY = {"tagger": ("bert", "model", "train"), "ngram_crf": ("ngram_crf",)}
+UNTOLD = ("checkpoint_seconds",)  # settings that change no result
+
+
+class Stages:
+    """The runs of one configuration. A run's key follows from data, settings and the keys of the runs before it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.work = Path(settings.data.work)
+        built_in = ROOT / "data" / settings.contest.folder
+        self.contest = Path(settings.data.dir) if settings.data.dir else built_in
+
+    @cached_property
+    def data_sha256(self) -> dict[str, str]:
+        """Raises DataError: the folder, or a file it must hold, is missing."""
+        if not self.contest.is_dir():
+            hint = "" if self.settings.data.dir else "; run `prepare` first"
+            raise DataError(f"{self.contest}: expected a folder with train.txt and test.txt, got none{hint}")
+        for name in FILES[:2]:
+            if not (self.contest / name).is_file():
+                raise DataError(f"{self.contest / name}: expected a file, got nothing at that path")
+        return {name: sha256_of_file(self.contest / name) for name in FILES if (self.contest / name).is_file()}
+
+    @cached_property
+    def prepare(self) -> Run:
+        return self._run("prepare", {"data": self.data_sha256}, "vocabulary", "folds")
+
+    @cached_property
+    def pretrain(self) -> Run:
+        return self._run("pretrain", {"prepare": self.prepare.key, **self._precision}, "bert", "pretrain")
+
+    def train(self, family: str) -> Run:
+        """The run of a family of models over all folds."""
+        before = {"prepare": self.prepare.key}
+        if family == "tagger":
+            pretrained = self.pretrain.key if self.settings.pretrain.tokens else ""
+            before |= {"pretrain": pretrained, **self._precision}
+        return self._run(family, before, *NEEDED_BY_FAMILY[family])
+
+    @cached_property
+    def members(self) -> list[Run]:
+        """The trained runs to blend: those named, else this configuration's. Raises CheckpointError."""
+        if not self.settings.blend.runs:
+            return [self.train(family) for family in self.settings.members]
+        runs = []
+        for name in self.settings.blend.runs:
+            stage, _, key = name.rpartition("-")
+            run = Run(self.work / name, stage, key, {})
+            theirs = run.manifest()["depends_on"].get("prepare")
+            if theirs != self.prepare.key:
+                raise CheckpointError(
+                    f"blend.runs: {name}: expected a run on the data and folds {self.prepare.key}, got {theirs}"
+                )
+            runs.append(run)
+        return runs
+
+    @cached_property
+    def blend(self) -> Run:
+        return run_of(self.work, "blend", {"members": sorted(run.key for run in self.members)})
+
+    def _run(self, stage: str, before: dict[str, Any], *sections: str) -> Run:
+        everything = json.loads(json.dumps(to_dict(self.settings)))
+        told = {name: {k: v for k, v in everything[name].items() if k not in UNTOLD} for name in sections}
+        return run_of(self.work, stage, {"seed": self.settings.seed, **before, **told})
+
+    @property
+    def _precision(self) -> dict[str, str]:
+        return {"precision": self.settings.engine.precision}
+
+    @property
+    def submission(self) -> Path:
+        contest = self.contest.resolve().name
+        name = f"{contest}-{self.settings.name}-{self.blend.key[:8]}"
+        return Path(self.settings.data.submissions) / f"{name}.txt"
+
+    def fold_jobs(self, family: str, threads: int) -> list[FoldJob]:
+        run = self.train(family)
+        pretrained = str(self.pretrain.path) if family == "tagger" and self.settings.pretrain.tokens else ""
+        return [
+            FoldJob(
+                family=family,
+                fold=fold,
+                folder=str(run.path / f"fold{fold}"),
+                contest=str(self.contest),
+                prepared=str(self.prepare.path),
+                pretrained=pretrained,
+                seed=self.settings.seed,
+                threads=threads,
+                settings=to_dict(self.settings),
+            )
+            for fold in range(self.settings.folds.count)
+        ]
+
+
+def once(run: Run, do: Callable[[Run], None]) -> None:
+    """Do a stage unless it is done; only one process at a time."""
+    if run.finished:
+        say(f"{run.stage}: done before ({run.path.name}), skipped")
+        return
+    with run.locked():
+        do(run)

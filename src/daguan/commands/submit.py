@@ -1,0 +1,61 @@
+"""submit [CONFIG] [key=value …]: the blend through the gate into submissions/, with its manifest and leaderboard row."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from pathlib import Path
+from typing import Any
+
+from daguan.answers import gate, leaderboard
+from daguan.commands.settings import Settings, load
+from daguan.commands.stages import Stages
+from daguan.core.files import sha256_of_file, write_atomic, write_json
+from daguan.core.progress import say
+from daguan.core.runs import environment
+from daguan.core.settings import to_dict
+from daguan.text.format import read_labelled
+from daguan.text.scores import both_readings
+
+
+def main(words: list[str]) -> None:
+    settings = load(words)
+    stages = Stages(settings)
+    blend = stages.blend.manifest()
+    answer = stages.blend.path / f"{blend['final']}.txt"
+    lines = gate.check(answer, stages.contest / "test.txt")  # before anything is written
+    write_atomic(stages.submission, lambda temporary: _copy(answer, temporary))
+    manifest = _manifest(settings, stages, words)
+    write_json(stages.submission.with_suffix(".json"), manifest)
+    leaderboard.record(stages.submission.parent, manifest)
+    say(f"submit: {stages.submission} ({lines:,} lines, checked)")
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
+
+
+def _manifest(settings: Settings, stages: Stages, words: list[str]) -> dict[str, Any]:
+    blend = stages.blend.manifest()
+    members = {run.path.name: run.manifest() for run in stages.members}
+    runs = [stages.prepare, *([stages.pretrain] if stages.pretrain.finished else []), *stages.members, stages.blend]
+    return {
+        "name": stages.submission.stem,
+        "command": " ".join(["bash scripts/run_all.sh", *words]),
+        "date": datetime.date.today().isoformat(),
+        "config": to_dict(settings),
+        "seed": settings.seed,
+        "data_sha256": stages.data_sha256,
+        "submission_sha256": sha256_of_file(stages.submission),
+        "out_of_fold": blend["out_of_fold"],
+        "folds": {name: [fold["f1"] for fold in member["folds"]] for name, member in members.items()},
+        "test": _test_scores(stages),
+        "final": blend["final"],
+        "seconds": {run.path.name: run.manifest()["seconds"] for run in runs},
+        **environment(),
+    }
+
+
+def _test_scores(stages: Stages) -> dict[str, Any] | None:
+    gold = stages.contest / "test_gold.txt"
+    return both_readings(read_labelled(stages.submission), read_labelled(gold)) if gold.is_file() else None

@@ -1,0 +1,44 @@
+"""train [CONFIG] [key=value …]: every member through the same folds, in local worker processes."""
+
+from __future__ import annotations
+
+from daguan.commands.settings import Settings, load
+from daguan.commands.stages import Stages
+from daguan.core.progress import say
+from daguan.core.runs import Stopwatch
+from daguan.core.types import Score
+from daguan.engines.local import run_jobs
+from daguan.training.jobs import FoldJob, result_of
+
+
+def main(words: list[str]) -> None:
+    train(load(words))
+
+
+def train(settings: Settings) -> Stages:
+    """Train what is not trained yet; returns the stages."""
+    stages = Stages(settings)
+    stages.prepare.manifest()
+    if settings.pretrain.tokens and "tagger" in settings.members:
+        stages.pretrain.manifest()
+    watch = Stopwatch()
+    unfinished = [family for family in settings.members if not stages.train(family).finished]
+    workers, threads = settings.engine.plan(len(unfinished) * settings.folds.count or 1)
+    jobs = {family: stages.fold_jobs(family, threads) for family in settings.members}
+    run_jobs([job for family in settings.members for job in jobs[family]], workers)
+    for family in settings.members:
+        _finish(stages, family, jobs[family], watch)
+    return stages
+
+
+def _finish(stages: Stages, family: str, jobs: list[FoldJob], watch: Stopwatch) -> None:
+    """Pool the folds' scores: counts are added, ratios taken once."""
+    run = stages.train(family)
+    results = [result_of(job) for job in jobs]
+    pooled = sum((Score(**result["held_out"]) for result in results), Score())
+    per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
+    say(f"{family}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
+    if lost := sum(result.get("lost_entities", 0) for result in results):
+        say(f"{family}: {lost} entities longer than the window of {stages.settings.bert.window} tokens were left out")
+    if not run.finished:
+        run.finish(watch.seconds, folds=results, out_of_fold=pooled.f1)

@@ -1,0 +1,19 @@
+"""Errors a user can cause. Each is one line that names the place, what was expected and what came; exit code 2."""
+
+
+class DaguanError(Exception):
+    """Base of all errors shown to the user as a single line, without a traceback."""
+
+    exit_code = 2
+
+
+class DataError(DaguanError):
+    """A data file is not what its format says: `FILE:LINE: expected …, got …`."""
+
+
+class ConfigError(DaguanError):
+    """A setting does not exist, has the wrong type, or makes no sense."""
+
+
+class CheckpointError(DaguanError):
+    """A run folder or checkpoint is missing, damaged, or belongs to other data."""

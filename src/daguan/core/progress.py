@@ -1,0 +1,64 @@
+"""Progress bars: rate, time left, and whatever figures the work reports."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tqdm import tqdm
+
+QUIET_SECONDS = 10.0  # between two lines where no terminal redraws the bar
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Work done out of a total, in `unit`s, and a few figures worth showing (loss, F1)."""
+
+    done: int
+    total: int
+    unit: str
+    figures: str = ""
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_line(cls, line: str) -> Progress:
+        return cls(**json.loads(line))
+
+
+class Bar:
+    """A tqdm bar fed with `Progress`; it opens at the first one, so that a resumed job's rate is its own."""
+
+    def __init__(self, name: str, position: int = 0) -> None:
+        self.name = name
+        self.position = position
+        self._bar: Any = None
+
+    def show(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = tqdm(
+                desc=self.name,
+                total=progress.total,
+                initial=progress.done,
+                unit=f" {progress.unit}",
+                unit_scale=True,
+                position=self.position,
+                mininterval=0.5 if sys.stderr.isatty() else QUIET_SECONDS,
+                dynamic_ncols=True,
+                file=sys.stderr,
+            )
+        self._bar.set_postfix_str(progress.figures, refresh=False)
+        self._bar.update(progress.done - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def say(text: str) -> None:
+    """A line for the reader, above any bar."""
+    tqdm.write(text, file=sys.stderr)
+    sys.stderr.flush()

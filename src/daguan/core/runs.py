@@ -1,0 +1,97 @@
+"""A run is a folder written once: named after all it depends on, locked while it is made, done when manifest.json stands.
+
+What a killed run leaves behind without a manifest is continued by the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from daguan import __version__
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, sha256_of_json, write_json
+
+MANIFEST = "manifest.json"
+PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stage's folder. `key` is the hash of everything the stage depends on, and part of the folder's name."""
+
+    path: Path
+    stage: str
+    key: str
+    depends_on: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        return (self.path / MANIFEST).is_file()
+
+    def manifest(self) -> dict[str, Any]:
+        """Raises CheckpointError: the stage has not been run."""
+        if not self.finished:
+            raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
+        return dict(read_json(self.path / MANIFEST))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one process at a time makes a run. Raises CheckpointError: another one is at it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CheckpointError(f"{self.path}: expected to work here alone, got another process at it") from None
+            yield
+
+    def finish(self, seconds: float, **facts: Any) -> None:
+        """Write the manifest: from now on the stage counts as done."""
+        about = {"stage": self.stage, "key": self.key, "depends_on": self.depends_on, "seconds": round(seconds, 1)}
+        write_json(self.path / MANIFEST, about | environment() | facts)
+
+
+def run_of(work: Path, stage: str, depends_on: dict[str, Any]) -> Run:
+    """The folder `work/STAGE-KEY` for a stage with these inputs and settings, under this version of the code."""
+    key = sha256_of_json({"stage": stage, "version": __version__, **depends_on})[:12]
+    return Run(work / f"{stage}-{key}", stage, key, depends_on)
+
+
+def environment() -> dict[str, Any]:
+    """Commit, package versions and machine, for manifests."""
+    versions = {package: metadata.version(package) for package in PACKAGES} | {"daguan": __version__}
+    return {"commit": commit(), "python": platform.python_version(), "machine": platform.machine(), "versions": versions}
+
+
+def commit() -> str:
+    """The commit of the source tree, `+` where it has been changed, `unknown` outside git."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            cwd=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+class Stopwatch:
+    """Seconds worked on a run, over all its processes: what earlier ones spent is carried in a checkpoint."""
+
+    def __init__(self, before: float = 0.0) -> None:
+        self._before = before
+        self._start = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._start

@@ -1,0 +1,82 @@
+"""The words of the problem: spans, sentences, scores. Impossible values cannot be built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Span:
+    """An entity: the half-open token range [start, stop) with its label.
+
+    Raises:
+        ValueError: the range is empty or starts before the sentence.
+    """
+
+    start: int
+    stop: int
+    label: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise ValueError(f"expected 0 <= start < stop, got [{self.start}, {self.stop})")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One line of a file. `spans` is None where nobody has annotated; else sorted and disjoint.
+
+    Raises:
+        ValueError: no tokens, or spans out of range, unsorted or overlapping.
+    """
+
+    tokens: tuple[str, ...]
+    spans: tuple[Span, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tokens:
+            raise ValueError("expected at least one token, got none")
+        reached = 0
+        for span in self.spans or ():
+            if span.start < reached:
+                raise ValueError(f"expected sorted, disjoint spans, got {span} after position {reached}")
+            reached = span.stop
+        if reached > len(self.tokens):
+            raise ValueError(f"expected spans within {len(self.tokens)} tokens, got one up to {reached}")
+
+    @property
+    def gold(self) -> tuple[Span, ...]:
+        """The spans of an annotated sentence (an unannotated one here is a bug of ours)."""
+        assert self.spans is not None
+        return self.spans
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Counts that add up over lines, folds and types; the ratios are taken once, at the end. 0/0 is 0."""
+
+    hits: int = 0
+    predicted: int = 0
+    gold: int = 0
+
+    def __add__(self, other: Score) -> Score:
+        return Score(self.hits + other.hits, self.predicted + other.predicted, self.gold + other.gold)
+
+    @property
+    def precision(self) -> float:
+        return self.hits / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        return self.hits / self.gold if self.gold else 0.0
+
+    @property
+    def f1(self) -> float:
+        total = self.predicted + self.gold
+        return 2 * self.hits / total if total else 0.0
+
+
+def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
+    """The entity labels that occur, sorted."""
+    return tuple(sorted({span.label for sentence in sentences for span in sentence.gold}))

@@ -1,0 +1,46 @@
+"""A worker process: `python -m daguan.engines.worker JOB.json` does one fold job and reports on standard output.
+
+It lives as long as its pipe: when the parent is killed, the next report fails and the worker ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from daguan.core.errors import DaguanError
+from daguan.core.files import read_json
+from daguan.core.progress import Progress
+from daguan.training.jobs import FoldJob, run_job
+
+REPORT_SECONDS = 0.5
+
+
+class _Reporter:
+    """Sends at most two reports a second, and the last one."""
+
+    def __init__(self) -> None:
+        self._sent = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._sent >= REPORT_SECONDS or progress.done == progress.total:
+            print(progress.to_line(), flush=True)
+            self._sent = now
+
+
+def main(path: str) -> int:
+    try:
+        run_job(FoldJob(**read_json(Path(path))), _Reporter())
+    except BrokenPipeError:
+        sys.stderr.close()  # the parent is gone: nobody to tell
+        return 1
+    except DaguanError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,117 @@
+"""A tagger is an encoder and a head: `Tagger(encoder, head)`. The tables below name what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from daguan.batches.collate import Batch
+from daguan.core.settings import require
+from daguan.models.bert import BertEncoder
+from daguan.nn.crf import ConstrainedCrf
+from daguan.nn.dropouts import TokenDropout
+from daguan.nn.lstm import BiLstm
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import MASK
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """encoder, head: names from the tables. lstm_hidden: width of the BiLSTM each way; lstm_layers: how many.
+    encoder_dropout: inside the encoder; dropout: before and after the BiLSTM; token_dropout: tokens read as [MASK]
+    (all three in tagging only)."""
+
+    encoder: str = "bert"
+    head: str = "lstm_crf"
+    lstm_hidden: int = 128
+    lstm_layers: int = 1
+    encoder_dropout: float = 0.1
+    dropout: float = 0.3
+    token_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        require("model.encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
+        require("model.head", self.head in HEADS, " or ".join(HEADS), self.head)
+        require("model.lstm_layers", self.lstm_layers >= 1, "at least 1", self.lstm_layers)
+        require("model.lstm_hidden", self.lstm_hidden >= 1, "at least 1", self.lstm_hidden)
+        for name in ("encoder_dropout", "dropout", "token_dropout"):
+            require(f"model.{name}", 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
+
+
+class CrfHead(nn.Module):
+    """Emissions by one linear layer, and a CRF over them."""
+
+    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(settings.dropout)
+        self.emit = nn.Linear(width, len(scheme))
+        self.crf = ConstrainedCrf(scheme)
+
+    def features(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        return hidden
+
+    def emissions(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """hidden (B,T,H), mask (B,T) → (B,T,K)."""
+        emissions: Tensor = self.emit(self.dropout(self.features(hidden, mask)))
+        return emissions
+
+    def loss(self, hidden: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """Summed over sentences: hidden (B,T,H), tags (B,T), mask (B,T) → ()."""
+        return self.crf.loss(self.emissions(hidden, mask), tags, mask)
+
+    def marginals(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """hidden (B,T,H), mask (B,T) → (B,T,K)."""
+        return self.crf.marginals(self.emissions(hidden, mask), mask)
+
+
+class LstmCrfHead(CrfHead):
+    """The same with a BiLSTM and a layer norm below it, as rank 9 has them."""
+
+    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
+        super().__init__(2 * settings.lstm_hidden, scheme, settings)
+        self.below = nn.Dropout(settings.dropout)
+        self.lstm = BiLstm(width, settings.lstm_hidden, settings.lstm_layers, settings.dropout)
+        self.norm = nn.LayerNorm(self.lstm.out_features)
+
+    def features(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        normed: Tensor = self.norm(self.lstm(self.below(hidden), mask))
+        return normed
+
+
+ENCODERS = ("bert",)
+HEADS: dict[str, Callable[[int, TagScheme, ModelSettings], CrfHead]] = {"crf": CrfHead, "lstm_crf": LstmCrfHead}
+
+
+class Tagger(nn.Module):
+    """Tokens → loss in training, tag marginals in prediction."""
+
+    def __init__(self, encoder: BertEncoder, scheme: TagScheme, settings: ModelSettings) -> None:
+        super().__init__()
+        self.token_dropout = TokenDropout(settings.token_dropout, MASK)
+        self.encoder = encoder
+        self.head = HEADS[settings.head](encoder.out_features, scheme, settings)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The summed negative log-likelihood of an annotated batch → ()."""
+        assert batch.tag_ids is not None
+        return self.head.loss(self._encode(batch), batch.tag_ids, batch.mask)
+
+    @torch.no_grad()
+    def marginals(self, batch: Batch) -> Tensor:
+        """(B,T,K) float32, 0 at padding."""
+        return self.head.marginals(self._encode(batch), batch.mask)
+
+    def _encode(self, batch: Batch) -> Tensor:
+        hidden: Tensor = self.encoder(self.token_dropout(batch.token_ids), batch.mask)
+        return hidden
+
+    def save(self, folder: Path) -> None:
+        """encoder/ in Hugging Face layout, head.safetensors beside it."""
+        from safetensors.torch import save_file
+
+        self.encoder.save(folder / "encoder")
+        save_file(self.head.state_dict(), folder / "head.safetensors")

@@ -1,0 +1,93 @@
+"""k folds over the training lines: stratified by the set of types in a line, equal texts kept together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, write_json
+from daguan.core.seeds import stream_seed
+from daguan.core.settings import require
+from daguan.core.types import Sentence
+
+FILE = "folds.json"
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """count: how many folds."""
+
+    count: int = 5
+
+    def __post_init__(self) -> None:
+        require("folds.count", self.count >= 2, "at least 2", self.count)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Line numbers (from 0) to train on and to hold out."""
+
+    index: int
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+
+
+def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings, seed: int) -> NDArray[np.int64]:
+    """(N,) the fold that holds each line out.
+
+    Distinct texts are the units, so a text never stands on both sides; a stratum of fewer than k texts joins the
+    other rare ones, or the commonest.
+
+    Raises:
+        ConfigError: fewer distinct texts than folds.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    units: dict[tuple[str, ...], int] = {}
+    unit_of_line = np.array([units.setdefault(sentence.tokens, len(units)) for sentence in sentences])
+    require("folds.count", settings.count <= len(units), f"at most the {len(units)} distinct training lines", settings.count)
+    first_line = np.unique(unit_of_line, return_index=True)[1]
+    strata = _merge_rare([_types(sentences[line]) for line in first_line], settings.count)
+    splitter = StratifiedKFold(settings.count, shuffle=True, random_state=stream_seed(seed, "folds") % 2**32)
+    fold_of_unit = np.empty(len(units), dtype=np.int64)
+    for fold, (_, held_out) in enumerate(splitter.split(strata, strata)):
+        fold_of_unit[held_out] = fold
+    folds: NDArray[np.int64] = fold_of_unit[unit_of_line]
+    return folds
+
+
+def _types(sentence: Sentence) -> str:
+    return " ".join(sorted({span.label for span in sentence.gold}))
+
+
+def _merge_rare(strata: list[str], count: int) -> list[str]:
+    sizes = Counter(strata)
+    rare = {stratum for stratum, size in sizes.items() if size < count}
+    enough = sum(sizes[stratum] for stratum in rare) >= count
+    into = "rare" if enough or len(rare) == len(sizes) else sizes.most_common(1)[0][0]
+    return [into if stratum in rare else stratum for stratum in strata]
+
+
+def write_folds(folder: Path, fold_of_line: NDArray[np.int64]) -> None:
+    """Write the folds once; every model reads them."""
+    write_json(folder / FILE, {"fold_of_line": fold_of_line.tolist()})
+
+
+def read_folds(folder: Path) -> NDArray[np.int64]:
+    """(N,) the fold that holds each line out. Raises CheckpointError: `prepare` has not been run."""
+    if not (folder / FILE).is_file():
+        raise CheckpointError(f"{folder / FILE}: expected the folds that `prepare` writes, got nothing at that path")
+    return np.array(read_json(folder / FILE)["fold_of_line"], dtype=np.int64)
+
+
+def fold_from_file(folder: Path, index: int) -> Fold:
+    """Fold `index` as line numbers."""
+    fold_of_line = read_folds(folder)
+    assert 0 <= index <= fold_of_line.max()
+    return Fold(index, np.flatnonzero(fold_of_line != index), np.flatnonzero(fold_of_line == index))

@@ -1,0 +1,149 @@
+"""The contest's file format: the one module that knows it.
+
+A labelled line is segments joined by exactly two spaces; a segment is tokens joined by `_`, then `/`, then a label;
+`o` is "outside": `7_8/a  9/o  10/b`. An unlabelled line is tokens joined by `_`.
+
+What else is accepted or refused, everywhere alike: UTF-8 only; a byte-order mark at the start and CRLF line ends are
+read and never written; the newline at the end of the file may be missing, and is never written; neighbouring `o`
+segments are read as one (only the gate insists); blank lines, empty segments, empty tokens, white space inside a
+token and an empty file are errors that name file and line. A token may hold `/`: the last one ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from daguan.core.errors import DataError
+from daguan.core.files import write_text
+from daguan.core.types import Sentence, Span
+
+OUTSIDE = "o"
+SEGMENT_SEPARATOR = "  "
+TOKEN_SEPARATOR = "_"
+LABEL_SEPARATOR = "/"
+LABEL = re.compile(r"[a-z][a-z0-9]*")
+BLANK = re.compile(r"[ \t\r\n\v\f\ufeff]")
+
+Segment = tuple[tuple[str, ...], str]
+
+
+def parse_tokens(text: str) -> tuple[str, ...]:
+    """`7_8` → ("7", "8"). Raises ValueError: an empty token, or white space inside one."""
+    if not text:
+        raise ValueError("expected tokens joined by '_', got an empty line")
+    if BLANK.search(text):
+        raise ValueError(f"expected tokens without white space, joined by '_', got {shorten(text)}")
+    tokens = tuple(text.split(TOKEN_SEPARATOR))
+    if "" in tokens:
+        raise ValueError(f"expected tokens joined by single '_', got an empty token in {shorten(text)}")
+    return tokens
+
+
+def parse_segments(line: str) -> list[Segment]:
+    """`7_8/a  9/o` → [(("7", "8"), "a"), (("9",), "o")]. Raises ValueError: not segments joined by two spaces."""
+    if not line:
+        raise ValueError("expected segments such as 7_8/a, got an empty line")
+    return [_parse_segment(segment) for segment in line.split(SEGMENT_SEPARATOR)]
+
+
+def _parse_segment(segment: str) -> Segment:
+    text, slash, label = segment.rpartition(LABEL_SEPARATOR)
+    if not segment or segment[0] == " ":
+        raise ValueError(f"expected segments joined by exactly two spaces, got {shorten(segment)} after two")
+    if not slash or not LABEL.fullmatch(label):
+        raise ValueError(f"expected tokens/label with a lower-case label, got {shorten(segment)}")
+    if not text:
+        raise ValueError(f"expected tokens before '/{label}', got none")
+    return parse_tokens(text), label
+
+
+def parse_labelled(line: str) -> Sentence:
+    """A labelled line as a sentence; neighbouring `o` segments need not be merged. Raises ValueError."""
+    tokens: list[str] = []
+    spans: list[Span] = []
+    for segment, label in parse_segments(line):
+        if label != OUTSIDE:
+            spans.append(Span(len(tokens), len(tokens) + len(segment), label))
+        tokens.extend(segment)
+    return Sentence(tuple(tokens), tuple(spans))
+
+
+def parse_unlabelled(line: str) -> Sentence:
+    """An unlabelled line as a sentence. Raises ValueError."""
+    return Sentence(parse_tokens(line))
+
+
+def format_labelled(sentence: Sentence) -> str:
+    """The canonical line of an annotated sentence: `o` stretches whole, entities in order."""
+    segments = []
+    reached = 0
+    for span in (*sentence.gold, None):
+        start = span.start if span else len(sentence.tokens)
+        if reached < start:
+            segments.append(_format_segment(sentence.tokens[reached:start], OUTSIDE))
+        if span:
+            segments.append(_format_segment(sentence.tokens[span.start : span.stop], span.label))
+            reached = span.stop
+    return SEGMENT_SEPARATOR.join(segments)
+
+
+def _format_segment(tokens: Sequence[str], label: str) -> str:
+    return TOKEN_SEPARATOR.join(tokens) + LABEL_SEPARATOR + label
+
+
+def format_unlabelled(sentence: Sentence) -> str:
+    return TOKEN_SEPARATOR.join(sentence.tokens)
+
+
+def read_labelled(path: Path) -> list[Sentence]:
+    """All sentences of a labelled file. Raises DataError naming file and line."""
+    return list(_parse_all(path, parse_labelled))
+
+
+def read_unlabelled(path: Path) -> list[Sentence]:
+    """All sentences of an unlabelled file. Raises DataError naming file and line."""
+    return list(_parse_all(path, parse_unlabelled))
+
+
+def _parse_all(path: Path, parse: Callable[[str], Sentence]) -> Iterator[Sentence]:
+    for number, line in iter_lines(path):
+        try:
+            yield parse(line)
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}") from None
+
+
+def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number from 1, line without its end) for each line. Raises DataError: no file, empty, not UTF-8."""
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                yield number, _decode(raw, number)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}:{number}: expected UTF-8, got byte {error.object[error.start]:#04x}") from None
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a file, got nothing at that path") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: expected a file, got a directory") from None
+    except PermissionError:
+        raise DataError(f"{path}: expected a readable file, got no permission") from None
+    if number == 0:
+        raise DataError(f"{path}: expected at least one line, got an empty file")
+
+
+def _decode(raw: bytes, number: int) -> str:
+    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    return line.removesuffix("\n").removesuffix("\r")
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write the lines whole or not at all, LF between them and no newline at the end, as the contest does."""
+    write_text(path, "\n".join(lines))
+
+
+def shorten(text: str, limit: int = 40) -> str:
+    """The text quoted, cut to `limit` characters, for messages."""
+    return repr(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -1,0 +1,111 @@
+"""The two readings of the metric: strict spans, which select models, and the contest's sets of segment strings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from daguan.core.errors import DataError
+from daguan.core.seeds import stream
+from daguan.core.types import Score, Sentence
+
+RESAMPLES = 1000
+Items = set[tuple[Any, str]]  # what is compared in a line: (what, label)
+
+
+def span_items(sentence: Sentence) -> Items:
+    """Strict: position and label."""
+    return {((span.start, span.stop), span.label) for span in sentence.gold}
+
+
+def contest_items(sentence: Sentence) -> Items:
+    """As every public solution counts: the text of the segment, free of position; repeats in a line collapse."""
+    return {(sentence.tokens[span.start : span.stop], span.label) for span in sentence.gold}
+
+
+READINGS: dict[str, Callable[[Sentence], Items]] = {"span": span_items, "contest": contest_items}
+
+
+@dataclass(frozen=True)
+class Report:
+    """One reading of the metric over many lines: the total, each type's, and a 95 % interval of F1."""
+
+    total: Score
+    by_type: dict[str, Score]
+    interval: tuple[float, float]
+
+    def to_json(self) -> dict[str, Any]:
+        return _score_to_json(self.total) | {"interval": list(self.interval)}
+
+
+def _score_to_json(score: Score) -> dict[str, Any]:
+    return {
+        "p": score.precision,
+        "r": score.recall,
+        "f1": score.f1,
+        "hits": score.hits,
+        "predicted": score.predicted,
+        "gold": score.gold,
+    }
+
+
+def count_items(predicted: Items, gold: Items) -> Score:
+    return Score(len(predicted & gold), len(predicted), len(gold))
+
+
+def span_score(predicted: Iterable[Sentence], gold: Iterable[Sentence]) -> Score:
+    """The strict micro score alone, without types or interval: for choosing between checkpoints."""
+    pairs = zip(predicted, gold, strict=True)
+    return sum((count_items(span_items(p), span_items(g)) for p, g in pairs), Score())
+
+
+def report(predicted: Sequence[Sentence], gold: Sequence[Sentence], reading: str) -> Report:
+    """Score line against line; `reading` is "span" or "contest"."""
+    items = READINGS[reading]
+    lines = []
+    by_type: dict[str, Score] = defaultdict(Score)
+    for ours, theirs in zip(predicted, gold, strict=True):
+        ours_items, theirs_items = items(ours), items(theirs)
+        lines.append(count_items(ours_items, theirs_items))
+        for label in {label for _, label in ours_items | theirs_items}:
+            by_type[label] += count_items(_of(label, ours_items), _of(label, theirs_items))
+    return Report(sum(lines, Score()), dict(sorted(by_type.items())), bootstrap_interval(lines))
+
+
+def _of(label: str, items: Items) -> Items:
+    return {item for item in items if item[1] == label}
+
+
+def bootstrap_interval(lines: Sequence[Score], resamples: int = RESAMPLES) -> tuple[float, float]:
+    """The 95 % percentile interval of F1 when lines are drawn with replacement. Same lines, same interval."""
+    counts = np.array([(line.hits, line.predicted + line.gold) for line in lines], dtype=np.int64).reshape(-1, 2)
+    rng = stream(0, "bootstrap")
+    f1 = np.zeros(resamples)
+    for index in range(resamples):
+        hits, total = counts[rng.integers(0, len(counts), len(counts))].sum(axis=0) if len(counts) else (0, 0)
+        f1[index] = 2 * hits / total if total else 0.0
+    low, high = np.quantile(f1, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def both_readings(predicted: Sequence[Sentence], gold: Sequence[Sentence]) -> dict[str, Any]:
+    """`{"span": …, "contest": …, "by_type": {"span": {label: …}, "contest": …}}`, all fractions and counts."""
+    reports = {reading: report(predicted, gold, reading) for reading in READINGS}
+    by_type = {
+        reading: {label: _score_to_json(score) for label, score in found.by_type.items()}
+        for reading, found in reports.items()
+    }
+    return {reading: found.to_json() for reading, found in reports.items()} | {"by_type": by_type}
+
+
+def check_comparable(predicted: Sequence[Sentence], gold: Sequence[Sentence], names: tuple[str, str]) -> None:
+    """Raises DataError naming the first line whose tokens differ, or the numbers of lines."""
+    for number, (ours, theirs) in enumerate(zip(predicted, gold, strict=False), start=1):
+        if ours.tokens != theirs.tokens:
+            raise DataError(f"{names[0]}:{number}: expected the tokens of {names[1]}:{number}, got others")
+    if len(predicted) != len(gold):
+        raise DataError(f"{names[0]}: expected {len(gold)} lines as in {names[1]}, got {len(predicted)}")

@@ -1,0 +1,82 @@
+"""Tags: entities as one BIOES tag a token, and back. Each scheme is a table; encode and decode are inverses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.core.types import Span
+
+OUTSIDE = 0
+B, I, E, S = range(4)  # noqa: E741  (the scheme's own letters: begin, inside, end, single)
+PREFIXES = "BIES"
+OPENS = {B, I}  # an entity goes on after these
+CLOSES = {E, S}
+
+
+@dataclass(frozen=True)
+class TagScheme:
+    """BIOES over the given labels: K = 1 + 4·len(labels) tags; tag 0 is O, then B, I, E, S of each label in turn."""
+
+    labels: tuple[str, ...]
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        return ("O", *(f"{prefix}-{label}" for label in self.labels for prefix in PREFIXES))
+
+    def __len__(self) -> int:
+        return 1 + 4 * len(self.labels)
+
+    @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """(K, K): may tag j follow tag i?"""
+        return np.array([[self._may_follow(i, j) for j in range(len(self))] for i in range(len(self))])
+
+    @cached_property
+    def may_start(self) -> NDArray[np.bool_]:
+        """(K,): may a sentence start with the tag?"""
+        return self.allowed[OUTSIDE]
+
+    @cached_property
+    def may_end(self) -> NDArray[np.bool_]:
+        """(K,): may a sentence end with the tag?"""
+        return self.allowed[:, OUTSIDE]
+
+    def _may_follow(self, first: int, second: int) -> bool:
+        if first == OUTSIDE or (first - 1) % 4 in CLOSES:
+            return second == OUTSIDE or (second - 1) % 4 in (B, S)
+        return second != OUTSIDE and (first - 1) // 4 == (second - 1) // 4 and (second - 1) % 4 in (I, E)
+
+    def encode(self, length: int, spans: Iterable[Span]) -> NDArray[np.int64]:
+        """(length,) tag numbers of disjoint spans. Raises ValueError: a label outside the scheme."""
+        tags = np.zeros(length, dtype=np.int64)
+        for span in spans:
+            base = 1 + 4 * self.labels.index(span.label)
+            if span.stop - span.start == 1:
+                tags[span.start] = base + S
+            else:
+                tags[span.start : span.stop] = base + I
+                tags[span.start], tags[span.stop - 1] = base + B, base + E
+        return tags
+
+    def decode(self, tags: Sequence[int]) -> tuple[Span, ...]:
+        """The spans of a legal tag sequence. Raises ValueError: the sequence is not legal."""
+        spans = []
+        previous, start = OUTSIDE, 0
+        for position, tag in enumerate(map(int, tags)):
+            if not self.allowed[previous, tag]:
+                raise ValueError(f"{self.tags[tag]} may not follow {self.tags[previous]} (position {position})")
+            if tag != OUTSIDE:
+                prefix = (tag - 1) % 4
+                if prefix in (B, S):
+                    start = position
+                if prefix in CLOSES:
+                    spans.append(Span(start, position + 1, self.labels[(tag - 1) // 4]))
+            previous = tag
+        if not self.may_end[previous]:
+            raise ValueError(f"{self.tags[previous]} may not be the last tag")
+        return tuple(spans)

@@ -1,0 +1,66 @@
+"""Tokens ↔ ids. The specials come first, then tokens by falling frequency (ties in text order)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import write_text
+from daguan.core.settings import require
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
+FILE = "vocab.txt"
+
+
+@dataclass(frozen=True)
+class VocabularySettings:
+    """min_count: rarer tokens become [UNK]. max_size: entries at most, specials included; 0 is no limit."""
+
+    min_count: int = 2
+    max_size: int = 0
+
+    def __post_init__(self) -> None:
+        require("vocabulary.min_count", self.min_count >= 1, "at least 1", self.min_count)
+        require("vocabulary.max_size", self.max_size == 0 or self.max_size > len(SPECIALS), "0 or over 5", self.max_size)
+
+
+class Vocabulary:
+    """An immutable table of tokens; unknown ones map to [UNK]. A token spelt like a special is unknown."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        if tuple(entries[: len(SPECIALS)]) != SPECIALS or len(set(entries)) != len(entries):
+            raise CheckpointError(f"vocabulary: expected {' '.join(SPECIALS)} and then distinct tokens")
+        self.entries = tuple(entries)
+        self._ids = {token: id for id, token in enumerate(entries) if id >= len(SPECIALS)}
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._ids
+
+    def encode(self, tokens: Iterable[str]) -> list[int]:
+        ids = self._ids
+        return [ids.get(token, UNK) for token in tokens]
+
+    def save(self, folder: Path) -> None:
+        """One token a line, as Hugging Face's vocab.txt."""
+        write_text(folder / FILE, "".join(f"{entry}\n" for entry in self.entries))
+
+    @classmethod
+    def load(cls, folder: Path) -> Vocabulary:
+        """Raises CheckpointError: no such file, or not a vocabulary."""
+        path = folder / FILE
+        if not path.is_file():
+            raise CheckpointError(f"{path}: expected a vocabulary, got nothing at that path")
+        return cls(path.read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def count_to_vocabulary(counts: Counter[str], settings: VocabularySettings) -> Vocabulary:
+    kept = [token for token, count in counts.most_common() if count >= settings.min_count and token not in SPECIALS]
+    entries = (*SPECIALS, *kept)
+    return Vocabulary(entries[: settings.max_size or None])

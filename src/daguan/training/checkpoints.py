@@ -1,0 +1,43 @@
+"""The state of a training run as one safetensors file: tensors by name, and a few plain values beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import write_atomic
+
+
+def save_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Write atomically: a kill leaves the old file or the new one. `values` must be what JSON can hold."""
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    metadata = {"values": json.dumps(values)}
+    write_atomic(path, lambda temporary: save_file(whole, temporary, metadata))
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The inverse of `save_state`. Raises CheckpointError: no such file, or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["values"])
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: expected a checkpoint, got nothing at that path") from None
+    except (SafetensorError, KeyError, TypeError, OSError) as error:
+        raise CheckpointError(f"{path}: expected a whole checkpoint, got: {error}; delete it to start afresh") from None
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `with_prefix` on a mixture."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

@@ -1,0 +1,187 @@
+"""One fold of one family of models: the unit of work that a worker process does, the same for every family.
+
+A finished job's folder holds model/, held_out.safetensors, test.safetensors and, last, result.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, write_json
+from daguan.core.progress import Progress
+from daguan.core.runs import Stopwatch
+from daguan.core.seeds import stream_seed
+from daguan.core.settings import build
+from daguan.core.types import Score, Sentence, labels_of
+from daguan.models import ngram_crf
+from daguan.models.bert import BertSettings, load_encoder, new_encoder
+from daguan.models.tagger import ModelSettings, Tagger
+from daguan.text.folds import Fold, fold_from_file
+from daguan.text.format import read_labelled, read_unlabelled
+from daguan.text.marginals import Marginals
+from daguan.text.scores import span_score
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import Vocabulary
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
+from daguan.training.tagging import CHECKPOINT, TaggerTrainer, TrainSettings
+
+RESULT = "result.json"
+MODEL = "model"
+HELD_OUT = "held_out.safetensors"
+TEST = "test.safetensors"
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """All a worker needs to know, as plain values. `pretrained` is empty where there is no pretrained encoder."""
+
+    family: str
+    fold: int
+    folder: str
+    contest: str
+    prepared: str
+    pretrained: str
+    seed: int
+    threads: int
+    settings: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        return (Path(self.folder) / RESULT).is_file()
+
+    @property
+    def name(self) -> str:
+        return f"{self.family} fold {self.fold}"
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What every family trains on and answers."""
+
+    fold: Fold
+    train: list[Sentence]
+    held_out: list[Sentence]
+    test: list[Sentence]
+    scheme: TagScheme
+
+    @classmethod
+    def read(cls, job: FoldJob) -> FoldData:
+        contest = Path(job.contest)
+        sentences = read_labelled(contest / "train.txt")
+        fold = fold_from_file(Path(job.prepared), job.fold)
+        return cls(
+            fold,
+            [sentences[i] for i in fold.train],
+            [sentences[i] for i in fold.held_out],
+            read_unlabelled(contest / "test.txt"),
+            TagScheme(labels_of(sentences)),
+        )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A family's marginals for the held-out and the test lines, and figures for the report."""
+
+    held_out: Sequence[NDArray[Any]]
+    test: Sequence[NDArray[Any]]
+    figures: dict[str, Any]
+
+
+def run_job(job: FoldJob, report: Report) -> dict[str, Any]:
+    """Train, predict, and write the job's folder; returns result.json. Raises DaguanError."""
+    folder = Path(job.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    prepare_process(job.threads)
+    data = FoldData.read(job)
+    answers = FAMILIES[job.family](job, data, report)
+    Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
+    Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
+    score = held_out_score(data, answers.held_out)
+    result = {"family": job.family, "fold": job.fold, "held_out": asdict(score), "f1": score.f1, **answers.figures}
+    write_json(folder / RESULT, result)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def held_out_score(data: FoldData, answers: Sequence[NDArray[Any]]) -> Score:
+    return span_score(annotate(data.held_out, decode_lines(answers, data.scheme)), data.held_out)
+
+
+def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
+    """Encoder and head, fine-tuned."""
+    engine = build(EngineSettings, job.settings["engine"])
+    trained = _new_tagger(job, data.scheme)
+    settings = build(TrainSettings, job.settings["train"])
+    seed = stream_seed(job.seed, "tagger", job.fold)
+    trainer = TaggerTrainer(trained, settings, engine, data.train, data.held_out, seed)
+    for update in trainer.fit(Path(job.folder)):
+        best = "" if update.best_f1 is None else f", F1 {100 * update.best_f1:.2f}"
+        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}"))
+    trained.save(Path(job.folder) / MODEL)
+    figures = {
+        "seconds": round(trainer.watch.seconds, 1),
+        "tokens_per_second": round(trainer.tokens / trainer.watch.seconds),
+        "lost_entities": trainer.lost_entities,
+        "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),
+    }
+    held_out = trained.marginals(data.held_out, engine)
+    watch = Stopwatch()
+    test = trained.marginals(data.test, engine)
+    figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
+    return Answers(held_out, test, figures)
+
+
+def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
+    model, bert = build(ModelSettings, job.settings["model"]), build(BertSettings, job.settings["bert"])
+    torch.manual_seed(stream_seed(job.seed, "tagger-weights", job.fold))
+    if job.pretrained:
+        vocabulary = Vocabulary.load(Path(job.pretrained))
+        encoder = load_encoder(Path(job.pretrained), model.encoder_dropout)
+    else:
+        vocabulary = Vocabulary.load(Path(job.prepared))
+        encoder = new_encoder(bert, len(vocabulary), model.encoder_dropout)
+    tagger = Tagger(encoder, scheme, model)
+    return TrainedTagger(tagger, scheme, vocabulary, model, bert.window, default_overlap(bert))
+
+
+def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
+    """The n-gram baseline. It cannot be resumed inside a fold: a killed fold starts again."""
+    settings = build(ngram_crf.NgramCrfSettings, job.settings["ngram_crf"])
+    folder = Path(job.folder) / MODEL
+    watch = Stopwatch()
+
+    def show(iteration: int, loss: float) -> None:
+        report(Progress(iteration, settings.iterations, "it", f"loss {loss:.0f}"))
+
+    ngram_crf.train(data.train, data.scheme, settings, folder, show)
+    figures = {"seconds": round(watch.seconds, 1)}
+    model = ngram_crf.NgramCrf(folder)
+    watch = Stopwatch()
+    test = [model.marginals(sentence) for sentence in data.test]
+    figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
+    return Answers([model.marginals(sentence) for sentence in data.held_out], test, figures)
+
+
+FAMILIES: dict[str, Callable[[FoldJob, FoldData, Report], Answers]] = {
+    "tagger": run_tagger,
+    "ngram_crf": run_ngram_crf,
+}
+
+
+def result_of(job: FoldJob) -> dict[str, Any]:
+    """Raises CheckpointError: the job has not finished."""
+    if not job.finished:
+        raise CheckpointError(f"{job.folder}: expected a finished fold, got none; run `train` first")
+    return dict(read_json(Path(job.folder) / RESULT))

@@ -1,0 +1,138 @@
+"""A trained tagger at work: sentences of any length in, tag marginals out, batched by length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from daguan.batches.collate import Batch, Example, collate, sorted_batches
+from daguan.batches.windows import Window, stitch, windows_of
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, write_json
+from daguan.core.settings import build, to_dict
+from daguan.core.types import Sentence, Span
+from daguan.models.bert import BertSettings, load_encoder
+from daguan.models.tagger import ModelSettings, Tagger
+from daguan.nn.crf import constrained_decode
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import Vocabulary
+from daguan.training.devices import EngineSettings
+
+FILE = "tagger.json"
+BATCH_TOKENS = 4096
+DECODE_LINES = 256
+SMALLEST = 1e-6  # marginals below are one: half precision ends there
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class TrainedTagger:
+    """A tagger with the tables it reads and writes by. overlap: tokens neighbouring windows share."""
+
+    tagger: Tagger
+    scheme: TagScheme
+    vocabulary: Vocabulary
+    model: ModelSettings
+    window: int
+    overlap: int
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.tagger.save(folder)
+        self.vocabulary.save(folder)
+        about = {"labels": self.scheme.labels, "model": to_dict(self.model), "window": self.window, "overlap": self.overlap}
+        write_json(folder / FILE, about)
+
+    @classmethod
+    def load(cls, folder: Path, engine: EngineSettings) -> TrainedTagger:
+        """Raises CheckpointError: no tagger there, or damaged."""
+        about = _read_about(folder)
+        scheme, model = TagScheme(tuple(about["labels"])), build(ModelSettings, about["model"])
+        tagger = Tagger(load_encoder(folder / "encoder", model.encoder_dropout), scheme, model)
+        try:
+            tagger.head.load_state_dict(load_file(folder / "head.safetensors"))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            message = " ".join(str(error).split())
+            raise CheckpointError(f"{folder}/head.safetensors: expected the tagger's head, got: {message}") from None
+        tagger = tagger.to(engine.find_device()).eval()
+        return cls(tagger, scheme, Vocabulary.load(folder), model, about["window"], about["overlap"])
+
+    def marginals(
+        self, sentences: Sequence[Sentence], engine: EngineSettings, report: Report = lambda tokens: None
+    ) -> list[NDArray[np.float32]]:
+        """One (T,K) array a sentence; `report` gets the tokens of each finished batch."""
+        windows = [
+            window
+            for line, sentence in enumerate(sentences)
+            for window in windows_of(line, len(sentence.tokens), self.window, self.overlap)
+        ]
+        examples = [self._example(sentences[window.line], window) for window in windows]
+        answers: list[Any] = [None] * len(windows)
+        self.tagger.eval()
+        for indices in sorted_batches([len(example) for example in examples], BATCH_TOKENS):
+            batch = collate([examples[i] for i in indices])
+            for index, probs in zip(indices, self._batch_marginals(batch, engine), strict=True):
+                answers[index] = probs[: len(examples[index])]
+            report(batch.num_tokens)
+        return _stitch_lines(windows, answers)
+
+    def _example(self, sentence: Sentence, window: Window) -> Example:
+        return Example(self.vocabulary.encode(sentence.tokens[window.start : window.stop]))
+
+    def _batch_marginals(self, batch: Batch, engine: EngineSettings) -> NDArray[np.float32]:
+        with engine.autocast():
+            marginals = self.tagger.marginals(batch.to(engine.find_device()))
+        probs: NDArray[np.float32] = marginals.float().cpu().numpy()
+        return probs
+
+
+def _read_about(folder: Path) -> dict[str, Any]:
+    if not (folder / FILE).is_file():
+        raise CheckpointError(f"{folder}: expected a trained tagger with {FILE}, got none")
+    return dict(read_json(folder / FILE))
+
+
+def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    lines: dict[int, tuple[list[Window], list[NDArray[np.float32]]]] = {}
+    for window, answer in zip(windows, answers, strict=True):
+        of_line = lines.setdefault(window.line, ([], []))
+        of_line[0].append(window)
+        of_line[1].append(answer)
+    return [stitch(*lines[line]) for line in sorted(lines)]
+
+
+def decode_lines(
+    answers: Iterable[NDArray[np.floating]], scheme: TagScheme, lines: int = DECODE_LINES
+) -> list[tuple[Span, ...]]:
+    """The legal tag sequence with the highest product of marginals for each (T,K) array, as spans."""
+    whole = list(answers)
+    order = np.argsort([-len(answer) for answer in whole], kind="stable")
+    spans: list[tuple[Span, ...]] = [()] * len(whole)
+    for low in range(0, len(order), lines):
+        indices = order[low : low + lines]
+        lengths = torch.tensor([len(whole[i]) for i in indices])
+        scores = torch.zeros(len(indices), int(lengths.max()), len(scheme))
+        for row, i in enumerate(indices):
+            scores[row, : len(whole[i])] = torch.from_numpy(np.log(np.maximum(whole[i].astype(np.float32), SMALLEST)))
+        mask = torch.arange(scores.shape[1]) < lengths.unsqueeze(1)
+        tags = constrained_decode(scores, scheme, mask).numpy()
+        for row, i in enumerate(indices):
+            spans[i] = scheme.decode(tags[row, : len(whole[i])])
+    return spans
+
+
+def annotate(sentences: Iterable[Sentence], spans: Iterable[tuple[Span, ...]]) -> list[Sentence]:
+    return [Sentence(sentence.tokens, found) for sentence, found in zip(sentences, spans, strict=True)]
+
+
+def default_overlap(bert: BertSettings) -> int:
+    """Three eighths of the window: the longest entity of the contest (35 tokens) fits into 47 of 126 with context."""
+    return bert.window * 3 // 8
