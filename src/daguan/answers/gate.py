@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from daguan.core.errors import DataError
@@ -73,7 +74,7 @@ def _check_labels(segments: Sequence[Segment], labels: Sequence[str] | None) -> 
 
 
 def _check_merged(segments: Sequence[Segment]) -> None:
-    for (first, label), (second, following) in zip(segments[:-1], segments[1:], strict=True):
+    for (first, label), (second, following) in pairwise(segments):
         if label == following == OUTSIDE:
             ours = f"{first[-1]}/o  {second[0]}/o"
             raise ValueError(f"expected neighbouring o segments merged into one, got {shorten(ours)}")

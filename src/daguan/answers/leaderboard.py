@@ -9,7 +9,7 @@ from daguan.core.files import write_text
 
 FILE = "LEADERBOARD.md"
 COLUMNS = ("submission", "out-of-fold span F1", "test span F1", "test contest F1", "date", "commit", "command")
-TITLE = "# Submissions\n\nWritten by `python -m daguan submit`. F1 in percent; test scores only where gold labels exist."
+TITLE = "# Submissions\n\nWritten by `python -m daguan submit`. F1 in percent; test scores where gold labels exist."
 
 
 def record(folder: Path, manifest: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from daguan.text.vocabulary import CLS, SEP, Vocabulary
 
 CHUNK = 1 << 20  # ids gathered before they are written
 HELD_OUT_BLOCKS = 128
-DTYPES = {"u2": np.dtype("<u2"), "u4": np.dtype("<u4")}
+DTYPES: dict[str, np.dtype[Any]] = {"u2": np.dtype("<u2"), "u4": np.dtype("<u4")}
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Blocks:
     def __init__(self, path: Path, length: int) -> None:
         if not path.is_file():
             raise CheckpointError(f"{path}: expected the token file that `prepare` writes, got nothing at that path")
-        ids = np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
+        ids: NDArray[Any] = np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
         width = length - 1
         if len(ids) < 2 * width:  # one block to learn from, one to hold out
             ids = np.resize(ids, 2 * width)

@@ -83,6 +83,4 @@ def _outside(spans: Sequence[Span], position: int, high: int) -> int:
 
 def _piece(sentence: Sentence, held: Sequence[Span], start: int, stop: int) -> Sentence:
     spans = (span for span in held if start <= span.start and span.stop <= stop)
-    return Sentence(
-        sentence.tokens[start:stop], tuple(Span(s.start - start, s.stop - start, s.label) for s in spans)
-    )
+    return Sentence(sentence.tokens[start:stop], tuple(Span(s.start - start, s.stop - start, s.label) for s in spans))

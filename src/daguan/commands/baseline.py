@@ -1,4 +1,4 @@
-"""baseline [CONFIG] [key=value …]: the contest's official baseline, an n-gram CRF, through the same folds and scores."""
+"""baseline [CONFIG] [key=value …]: the contest's official baseline, an n-gram CRF, through the same folds."""
 
 from __future__ import annotations
 

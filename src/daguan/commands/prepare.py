@@ -1,4 +1,4 @@
-"""prepare [CONFIG] [key=value …]: build the contest if it is the built-in one, report on the data, fix folds and ids."""
+"""prepare [CONFIG] [key=value …]: build the built-in contest, report on the data, fix folds and ids."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def score_configuration(words: list[str], as_json: bool) -> None:
     gold_path = stages.contest / "test_gold.txt"
     if gold_path.is_file():
         gold = read_labelled(gold_path)
-        test = {name: both_readings(read_labelled(stages.blend.path / f"{name}.txt"), gold) for name in blend["out_of_fold"]}
+        test = {
+            name: both_readings(read_labelled(stages.blend.path / f"{name}.txt"), gold) for name in blend["out_of_fold"]
+        }
         print_scores("test", test)
         print_types(test[blend["final"]])
         summary["test"] = test

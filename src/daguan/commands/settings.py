@@ -56,7 +56,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
-        require("members", bool(self.members) and len(set(self.members)) == len(self.members), "one or more", self.members)
+        require(
+            "members", bool(self.members) and len(set(self.members)) == len(self.members), "one or more", self.members
+        )
         for member in self.members:
             require("members", member in FAMILIES, " or ".join(FAMILIES), member)
 

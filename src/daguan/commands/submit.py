@@ -1,4 +1,4 @@
-"""submit [CONFIG] [key=value …]: the blend through the gate into submissions/, with its manifest and leaderboard row."""
+"""submit [CONFIG] [key=value …]: the blend through the gate into submissions/, with manifest and leaderboard row."""
 
 from __future__ import annotations
 

@@ -24,7 +24,25 @@ SOURCES = {
     "sentiment/neg.txt": "35fa9388f9022b1bbe806fb61355ed484c304b002980bf0064c101f516b53392",
 }
 LABEL_OF_TAG = {"nr": "a", "ns": "b", "nt": "c"}
-COMPOUND_SURNAMES = frozenset("欧阳 诸葛 南宫 令狐 司马 上官 司徒 东方 皇甫 尉迟 公孙 慕容 夏侯 端木 西门".split())
+COMPOUND_SURNAMES = frozenset(
+    [
+        "欧阳",
+        "诸葛",
+        "南宫",
+        "令狐",
+        "司马",
+        "上官",
+        "司徒",
+        "东方",
+        "皇甫",
+        "尉迟",
+        "公孙",
+        "慕容",
+        "夏侯",
+        "端木",
+        "西门",
+    ]
+)
 SENTENCE = re.compile(r"[^。！？]*[。！？]+[”’』」）]*|[^。！？]+$")
 BLOCKS = 20  # contiguous blocks of articles: 14 to train, 3 to dev, 3 to test
 PARTS = ("train",) * 14 + ("dev",) * 3 + ("test",) * 3
@@ -186,7 +204,9 @@ def _sentences(paragraph: Sentence) -> list[Sentence]:
         if stop in inside:
             continue
         spans = tuple(
-            Span(s.start - start, s.stop - start, s.label) for s in paragraph.gold if start <= s.start and s.stop <= stop
+            Span(s.start - start, s.stop - start, s.label)
+            for s in paragraph.gold
+            if start <= s.start and s.stop <= stop
         )
         pieces.append(Sentence(paragraph.tokens[start:stop], spans))
         start = stop

@@ -1,4 +1,4 @@
-"""A run is a folder written once: named after all it depends on, locked while it is made, done when manifest.json stands.
+"""A run is a folder written once: named after all it depends on, locked while made, done when manifest.json stands.
 
 What a killed run leaves behind without a manifest is continued by the next one.
 """
@@ -69,7 +69,12 @@ def run_of(work: Path, stage: str, depends_on: dict[str, Any]) -> Run:
 def environment() -> dict[str, Any]:
     """Commit, package versions and machine, for manifests."""
     versions = {package: metadata.version(package) for package in PACKAGES} | {"daguan": __version__}
-    return {"commit": commit(), "python": platform.python_version(), "machine": platform.machine(), "versions": versions}
+    return {
+        "commit": commit(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "versions": versions,
+    }
 
 
 def commit() -> str:

@@ -67,7 +67,6 @@ class MaskedLm(nn.Module):
             hidden_dropout_prob=0.0,  # pretraining on little compute never overfits; dropout costs a third of the time
             attention_probs_dropout_prob=0.0,
             pad_token_id=PAD,
-            attn_implementation="sdpa",
         )
         self.bert: Any = BertForMaskedLM(config)
         if settings.initialisation == "ngram":
@@ -121,7 +120,9 @@ def load_encoder(folder: Path, dropout: float) -> BertEncoder:
     try:
         bert = AutoModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}") from None
+        raise CheckpointError(
+            f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}"
+        ) from None
     return BertEncoder(bert, dropout)
 
 

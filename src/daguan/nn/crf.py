@@ -43,7 +43,8 @@ class ConstrainedCrf(nn.Module):
     def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """Negative log-likelihood summed over sentences. emissions (B,T,K), tags (B,T), mask (B,T) → ()."""
         with parametrize.cached(), torch.autocast(emissions.device.type, enabled=False):
-            return -self.crf(emissions.float(), tags, mask, reduction="sum")
+            likelihood: Tensor = self.crf(emissions.float(), tags, mask, reduction="sum")
+        return -likelihood
 
     def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """P(tag at each position). emissions (B,T,K), mask (B,T) → (B,T,K) float32, 0 at padding.

@@ -36,7 +36,13 @@ def _sizes(sentences: Sequence[Sentence]) -> dict[str, Any]:
 def _spread(values: Sequence[int]) -> dict[str, float]:
     p50, p95, p99 = np.percentile(values, (50, 95, 99)) if values else (0, 0, 0)
     mean = sum(values) / len(values) if values else 0.0
-    return {"mean": round(mean, 1), "p50": float(p50), "p95": float(p95), "p99": float(p99), "max": max(values, default=0)}
+    return {
+        "mean": round(mean, 1),
+        "p50": float(p50),
+        "p95": float(p95),
+        "p99": float(p99),
+        "max": max(values, default=0),
+    }
 
 
 def _entities(train: Sequence[Sentence]) -> dict[str, Any]:
@@ -65,8 +71,8 @@ def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
     )
     return "\n".join(
         [
-            f"train   {_describe(train)}; {entities['count']:,} entities, {entities['lines_without']:,} lines without",
-            f"test    {_describe(test)}; {test['unseen_tokens']:,} tokens of {test['unseen_types']:,} types not in train",
+            f"train   {_describe(train)}; {entities['count']:,} entities, none in {entities['lines_without']:,} lines",
+            f"test    {_describe(test)}; {test['unseen_tokens']:,} tokens not in train, of {test['unseen_types']:,} types",
             f"text    {corpus['lines']:,} lines, {corpus['distinct_lines']:,} distinct, {corpus['tokens']:,} tokens, "
             f"{corpus['vocabulary']:,} vocabulary entries, {corpus['blank_lines']:,} blank lines skipped",
             f"types   {labels}",

@@ -51,7 +51,9 @@ def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings, seed: in
 
     units: dict[tuple[str, ...], int] = {}
     unit_of_line = np.array([units.setdefault(sentence.tokens, len(units)) for sentence in sentences])
-    require("folds.count", settings.count <= len(units), f"at most the {len(units)} distinct training lines", settings.count)
+    require(
+        "folds.count", settings.count <= len(units), f"at most the {len(units)} distinct training lines", settings.count
+    )
     first_line = np.unique(unit_of_line, return_index=True)[1]
     strata = _merge_rare([_types(sentences[line]) for line in first_line], settings.count)
     splitter = StratifiedKFold(settings.count, shuffle=True, random_state=stream_seed(seed, "folds") % 2**32)

@@ -1,4 +1,4 @@
-"""What a tagger believes: P(tag) at every token of some lines. Kept for every fold, so that anything can be blended later.
+"""What a tagger believes: P(tag) at every token of some lines. Kept for every fold, so that all can be blended later.
 
 The file is safetensors: `lines` (N,) line numbers from 0, `offsets` (N+1,) where each line's tokens begin, `probs`
 (tokens, K) half precision. Lines and tags are those of the contest; the manifest beside it says which.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class Marginals:
         return dict(zip(self.lines.tolist(), self.answers(), strict=True))
 
     def save(self, path: Path) -> None:
-        arrays = {"lines": self.lines, "offsets": self.offsets, "probs": self.probs}
+        arrays: dict[str, NDArray[Any]] = {"lines": self.lines, "offsets": self.offsets, "probs": self.probs}
         write_atomic(path, lambda temporary: save_file(arrays, temporary))
 
     @classmethod

@@ -39,12 +39,14 @@ class TagScheme:
     @cached_property
     def may_start(self) -> NDArray[np.bool_]:
         """(K,): may a sentence start with the tag?"""
-        return self.allowed[OUTSIDE]
+        following: NDArray[np.bool_] = self.allowed[OUTSIDE]
+        return following
 
     @cached_property
     def may_end(self) -> NDArray[np.bool_]:
         """(K,): may a sentence end with the tag?"""
-        return self.allowed[:, OUTSIDE]
+        preceding: NDArray[np.bool_] = self.allowed[:, OUTSIDE]
+        return preceding
 
     def _may_follow(self, first: int, second: int) -> bool:
         if first == OUTSIDE or (first - 1) % 4 in CLOSES:
@@ -63,7 +65,7 @@ class TagScheme:
                 tags[span.start], tags[span.stop - 1] = base + B, base + E
         return tags
 
-    def decode(self, tags: Sequence[int]) -> tuple[Span, ...]:
+    def decode(self, tags: Sequence[int] | NDArray[np.int64]) -> tuple[Span, ...]:
         """The spans of a legal tag sequence. Raises ValueError: the sequence is not legal."""
         spans = []
         previous, start = OUTSIDE, 0

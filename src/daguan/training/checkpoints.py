@@ -25,8 +25,9 @@ def save_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, A
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The inverse of `save_state`. Raises CheckpointError: no such file, or damaged."""
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["values"])
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()  # the file itself cannot be iterated
+            return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["values"])
     except FileNotFoundError:
         raise CheckpointError(f"{path}: expected a checkpoint, got nothing at that path") from None
     except (SafetensorError, KeyError, TypeError, OSError) as error:

@@ -48,7 +48,12 @@ class TrainedTagger:
         folder.mkdir(parents=True, exist_ok=True)
         self.tagger.save(folder)
         self.vocabulary.save(folder)
-        about = {"labels": self.scheme.labels, "model": to_dict(self.model), "window": self.window, "overlap": self.overlap}
+        about = {
+            "labels": self.scheme.labels,
+            "model": to_dict(self.model),
+            "window": self.window,
+            "overlap": self.overlap,
+        }
         write_json(folder / FILE, about)
 
     @classmethod

@@ -88,7 +88,7 @@ class Pretrainer:
         self.device = engine.find_device()
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
         self.model = MaskedLm(bert, vocabulary_size).to(self.device).train()
-        self.names = {parameter: name for name, parameter in self.model.named_parameters()}
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         self.optimisers = build_optimisers(self.model, settings)
         self.tokens_per_update = settings.batch_size * bert.max_length
         self.updates = max(1, round(settings.tokens / self.tokens_per_update))
@@ -116,13 +116,17 @@ class Pretrainer:
                 self.save_checkpoint(folder)
                 saved = time.monotonic()
             yield Update(
-                self.done, self.updates, self.done * self.tokens_per_update, self.updates * self.tokens_per_update, self.loss
+                self.done,
+                self.updates,
+                self.done * self.tokens_per_update,
+                self.updates * self.tokens_per_update,
+                self.loss,
             )
 
     def _update(self) -> float:
         self.schedule.set(self.done)
         loss = self._loss(self._batch(self.done)) / (self.settings.batch_size * self.places)
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         for optimiser in self.optimisers:
             optimiser.step()

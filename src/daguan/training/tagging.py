@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,7 +49,7 @@ class TrainSettings:
         require("train.batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
         require("train.warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
         require("train.ema_decay", 0 <= self.ema_decay < 1, "0 to 1", self.ema_decay)
-        require("train.evaluations", 1 <= self.evaluations, "at least 1", self.evaluations)
+        require("train.evaluations", self.evaluations >= 1, "at least 1", self.evaluations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +79,16 @@ class TaggerTrainer:
         self.held_out = held_out
         pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in train]
         self.lost_entities = sum(lost for _, lost in pieces)
-        self.examples = [
-            to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line
-        ]
-        self.names = {parameter: name for name, parameter in self.model.named_parameters()}
+        self.examples = [to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line]
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         self.optimiser = build_optimiser(self.model, settings)
         self.updates_per_epoch = -(-len(self.examples) // settings.batch_size)
         self.updates = settings.epochs * self.updates_per_epoch
         self.schedule = LinearSchedule([self.optimiser], self.updates, settings.warmup)
         self.ema = WeightEma(self.model, settings.ema_decay)
-        self.evaluate_after = {round(self.updates * (i + 1) / settings.evaluations) for i in range(settings.evaluations)}
+        self.evaluate_after = {
+            round(self.updates * (i + 1) / settings.evaluations) for i in range(settings.evaluations)
+        }
         self.best_weights: dict[str, Tensor] = {}
         self.best: Score | None = None
         self.done = self.tokens = 0
@@ -134,7 +133,7 @@ class TaggerTrainer:
         self.schedule.set(self.done)
         with self.engine.autocast():
             loss = self.model.loss(batch) / batch.num_tokens
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# From raw files to a checked submission: bash scripts/run_all.sh [CONFIG.yaml] [key=value …]
+# Without arguments: the built-in contest with configs/small.yaml. Your own: data.dir=FOLDER.
+# Every stage skips what is done and continues what was cut short.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+
+"$python" -m daguan prepare  "$@"   # contest, data report, folds, vocabulary, token file
+"$python" -m daguan pretrain "$@"   # masked language model on all the text
+"$python" -m daguan train    "$@"   # every member through the folds, on all cores
+"$python" -m daguan blend    "$@"   # mean of the marginals, one constrained decode
+"$python" -m daguan submit   "$@"   # through the gate into submissions/
+"$python" -m daguan score    "$@"   # the final table, the submission and its scores

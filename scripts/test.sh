@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# All checks: lint, types, tests, and the smoke pipeline end to end with the shell a user has.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+cd "$root"
+export OMP_WAIT_POLICY=passive
+
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m mypy
+"$python" -m pytest "$@"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+bash scripts/run_all.sh configs/smoke.yaml data.work="$scratch/work" data.submissions="$scratch/submissions"
+echo "all checks passed"
