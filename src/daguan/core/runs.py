@@ -10,7 +10,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,18 @@ from daguan.core.files import read_json, sha256_of_json, write_json
 
 MANIFEST = "manifest.json"
 PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors")
+
+
+@contextmanager
+def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
+    """Work in the folder alone. Raises CheckpointError: another process is at it, and we are not to wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+        yield
 
 
 @dataclass(frozen=True)
@@ -43,16 +55,9 @@ class Run:
             raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
         return dict(read_json(self.path / MANIFEST))
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Only one process at a time makes a run. Raises CheckpointError: another one is at it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CheckpointError(f"{self.path}: expected to work here alone, got another process at it") from None
-            yield
+        return folder_lock(self.path, wait=False)
 
     def finish(self, seconds: float, **facts: Any) -> None:
         """Write the manifest: from now on the stage counts as done."""

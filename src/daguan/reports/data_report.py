@@ -72,7 +72,7 @@ def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
     return "\n".join(
         [
             f"train   {_describe(train)}; {entities['count']:,} entities, none in {entities['lines_without']:,} lines",
-            f"test    {_describe(test)}; {test['unseen_tokens']:,} tokens not in train, of {test['unseen_types']:,} types",
+            f"test    {_describe(test)}; {test['unseen_tokens']:,} new tokens ({test['unseen_types']:,} types)",
             f"text    {corpus['lines']:,} lines, {corpus['distinct_lines']:,} distinct, {corpus['tokens']:,} tokens, "
             f"{corpus['vocabulary']:,} vocabulary entries, {corpus['blank_lines']:,} blank lines skipped",
             f"types   {labels}",

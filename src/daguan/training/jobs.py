@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
 from daguan.core.progress import Progress
-from daguan.core.runs import Stopwatch
+from daguan.core.runs import Stopwatch, folder_lock
 from daguan.core.seeds import stream_seed
 from daguan.core.settings import build
 from daguan.core.types import Score, Sentence, labels_of
@@ -100,9 +100,16 @@ class Answers:
 
 
 def run_job(job: FoldJob, report: Report) -> dict[str, Any]:
-    """Train, predict, and write the job's folder; returns result.json. Raises DaguanError."""
+    """Train, predict, and write the job's folder; returns result.json. Raises DaguanError.
+
+    The worker of a killed parent may live for a moment more: its successor waits for it.
+    """
+    with folder_lock(Path(job.folder), wait=True):
+        return result_of(job) if job.finished else _run_alone(job, report)
+
+
+def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     folder = Path(job.folder)
-    folder.mkdir(parents=True, exist_ok=True)
     prepare_process(job.threads)
     data = FoldData.read(job)
     answers = FAMILIES[job.family](job, data, report)

@@ -67,7 +67,7 @@ class TrainedTagger:
         except (OSError, SafetensorError, RuntimeError) as error:
             message = " ".join(str(error).split())
             raise CheckpointError(f"{folder}/head.safetensors: expected the tagger's head, got: {message}") from None
-        tagger = tagger.to(engine.find_device()).eval()
+        tagger = tagger.to_device(engine.find_device()).eval()
         return cls(tagger, scheme, Vocabulary.load(folder), model, about["window"], about["overlap"])
 
     def marginals(

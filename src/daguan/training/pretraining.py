@@ -87,7 +87,7 @@ class Pretrainer:
         self.vocabulary_size = vocabulary_size
         self.device = engine.find_device()
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
-        self.model = MaskedLm(bert, vocabulary_size).to(self.device).train()
+        self.model = MaskedLm(bert, vocabulary_size).to_device(self.device).train()
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         self.optimisers = build_optimisers(self.model, settings)
         self.tokens_per_update = settings.batch_size * bert.max_length

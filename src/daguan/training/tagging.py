@@ -75,7 +75,7 @@ class TaggerTrainer:
         seed: int,
     ) -> None:
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
-        self.model = trained.tagger.to(engine.find_device())
+        self.model = trained.tagger.to_device(engine.find_device())
         self.held_out = held_out
         pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in train]
         self.lost_entities = sum(lost for _, lost in pieces)
