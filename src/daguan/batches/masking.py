@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.settings import require
-from daguan.text.vocabulary import MASK, SPECIALS
+from daguan.text.vocabulary import MASK, SPECIALS, UNK
 
 Ids = NDArray[np.int64]
 
@@ -51,12 +51,12 @@ def places_per_row(length: int, rate: float) -> int:
 
 
 def mask(ids: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator) -> Masked:
-    """Mask rows (B,T) of packed ids. Specials are neither chosen nor drawn.
-
-    A block of one-token lines is half specials, and rate ≤ 0.4: there are always M places to choose.
+    """Mask rows (B,T) of packed ids. Specials are neither chosen nor drawn; [UNK] is chosen only in rows with too few
+    known tokens. (A block of one-token lines is half [SEP], and rate ≤ 0.4: then there are always M places.)
     """
     count = places_per_row(ids.shape[1], settings.rate)
-    maskable = ids >= len(SPECIALS)
+    known = ids >= len(SPECIALS)
+    maskable = np.where(known.sum(axis=1, keepdims=True) >= count, known, known | (ids == UNK))
     by_ngram = rng.random(len(ids)) < settings.ngram_share
     priority = rng.random(ids.shape)
     lengths = _ngram_lengths(ids.shape, settings.max_ngram, rng)

@@ -125,20 +125,32 @@ def choose_attention(bert: Any, device: torch.device) -> None:
 
 
 def load_encoder(folder: Path, dropout: float) -> BertEncoder:
-    """The encoder of a Hugging Face folder. Raises CheckpointError: none there, or damaged."""
-    from transformers import AutoModel
+    """The encoder of a Hugging Face folder, a bare one or one with its language-model head.
+
+    Raises:
+        CheckpointError: none there, or damaged.
+    """
+    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
     try:
-        bert = AutoModel.from_pretrained(folder, add_pooling_layer=False, local_files_only=True)
+        with_head = any("MaskedLM" in name for name in AutoConfig.from_pretrained(folder).architectures or ())
+        if with_head:
+            model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+        else:
+            model, info = AutoModel.from_pretrained(folder, add_pooling_layer=False, output_loading_info=True)
     except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(
             f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}"
         ) from None
-    return BertEncoder(bert, dropout)
+    if info["missing_keys"]:  # transformers would make them up
+        raise CheckpointError(
+            f"{folder}: expected whole weights, got none for {', '.join(sorted(info['missing_keys']))}"
+        )
+    return BertEncoder(model.base_model, dropout)
 
 
 def new_encoder(settings: BertSettings, vocabulary_size: int, dropout: float) -> BertEncoder:

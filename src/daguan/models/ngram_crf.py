@@ -11,7 +11,7 @@ import pycrfsuite
 from numpy.typing import NDArray
 
 from daguan.core.errors import CheckpointError
-from daguan.core.files import read_json, write_json
+from daguan.core.files import read_json, sha256_of_file, write_json
 from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.text.tags import TagScheme
@@ -58,8 +58,11 @@ class _Trainer(pycrfsuite.Trainer):  # type: ignore[misc]
         super().__init__(**options)
         self.report = report
 
-    def on_iteration(self, log: str, info: dict[str, object]) -> None:
-        self.report(int(str(info["num"])), float(str(info["loss"])))
+    def message(self, message: str) -> None:
+        """Called with each line of CRFsuite's log."""
+        if self.logparser.feed(message) == "iteration":
+            info = self.logparser.last_iteration
+            self.report(int(info["num"]), float(info["loss"]))
 
 
 def train(
@@ -84,7 +87,7 @@ def train(
         trainer.append(features(sentence.tokens), [scheme.tags[tag] for tag in tags])
     folder.mkdir(parents=True, exist_ok=True)
     trainer.train(str(folder / MODEL))
-    write_json(folder / ABOUT, {"labels": scheme.labels})
+    write_json(folder / ABOUT, {"labels": scheme.labels, "sha256": sha256_of_file(folder / MODEL)})
 
 
 class NgramCrf:
@@ -94,7 +97,13 @@ class NgramCrf:
         """Raises CheckpointError: no model there, or damaged."""
         if not (folder / ABOUT).is_file() or not (folder / MODEL).is_file():
             raise CheckpointError(f"{folder}: expected a trained n-gram CRF with {MODEL} and {ABOUT}, got none")
-        self.scheme = TagScheme(tuple(read_json(folder / ABOUT)["labels"]))
+        try:
+            about = read_json(folder / ABOUT)
+            self.scheme, sha256 = TagScheme(tuple(about["labels"])), about["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{folder / ABOUT}: expected labels and sha256, got: {error!r}") from None
+        if (got := sha256_of_file(folder / MODEL)) != sha256:  # CRFsuite would crash on a damaged file
+            raise CheckpointError(f"{folder / MODEL}: expected SHA-256 {sha256}, got {got}")
         self._tagger = pycrfsuite.Tagger()
         try:
             self._tagger.open(str(folder / MODEL))

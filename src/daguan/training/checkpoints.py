@@ -30,7 +30,7 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["values"])
     except FileNotFoundError:
         raise CheckpointError(f"{path}: expected a checkpoint, got nothing at that path") from None
-    except (SafetensorError, KeyError, TypeError, OSError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: expected a whole checkpoint, got: {error}; delete it to start afresh") from None
 
 

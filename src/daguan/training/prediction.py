@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from daguan.batches.collate import Batch, Example, collate, sorted_batches
 from daguan.batches.windows import Window, stitch, windows_of
-from daguan.core.errors import CheckpointError
+from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import read_json, write_json
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
@@ -59,16 +57,11 @@ class TrainedTagger:
     @classmethod
     def load(cls, folder: Path, engine: EngineSettings) -> TrainedTagger:
         """Raises CheckpointError: no tagger there, or damaged."""
-        about = _read_about(folder)
-        scheme, model = TagScheme(tuple(about["labels"])), build(ModelSettings, about["model"])
+        scheme, model, window, overlap = _read_about(folder)
         tagger = Tagger(load_encoder(folder / "encoder", model.encoder_dropout), scheme, model)
-        try:
-            tagger.head.load_state_dict(load_file(folder / "head.safetensors"))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            message = " ".join(str(error).split())
-            raise CheckpointError(f"{folder}/head.safetensors: expected the tagger's head, got: {message}") from None
+        tagger.load_head(folder)
         tagger = tagger.to_device(engine.find_device()).eval()
-        return cls(tagger, scheme, Vocabulary.load(folder), model, about["window"], about["overlap"])
+        return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap)
 
     def marginals(
         self, sentences: Sequence[Sentence], engine: EngineSettings, report: Report = lambda tokens: None
@@ -99,10 +92,16 @@ class TrainedTagger:
         return probs
 
 
-def _read_about(folder: Path) -> dict[str, Any]:
-    if not (folder / FILE).is_file():
+def _read_about(folder: Path) -> tuple[TagScheme, ModelSettings, int, int]:
+    path = folder / FILE
+    if not path.is_file():
         raise CheckpointError(f"{folder}: expected a trained tagger with {FILE}, got none")
-    return dict(read_json(folder / FILE))
+    try:
+        about = read_json(path)
+        model = build(ModelSettings, about["model"], place=str(path))
+        return TagScheme(tuple(about["labels"])), model, int(about["window"]), int(about["overlap"])
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise CheckpointError(f"{path}: expected a tagger's description, got: {error!r}") from None
 
 
 def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

@@ -28,8 +28,8 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """epochs over the fold's training lines; batch_size: lines an update. encoder_learning_rate and
-    head_learning_rate: AdamW's peaks. warmup: share of the updates. clip: gradient norm. ema_decay: of the averaged
+    """epochs over the fold's training lines; batch_size: lines an update. encoder_learning_rate, head_learning_rate and
+    ngram_learning_rate: AdamW's peaks. warmup: share of the updates. clip: gradient norm. ema_decay: of the averaged
     weights, which are evaluated and saved. evaluations: how many times the whole held-out fold is scored, evenly up to
     the end; the best of them is kept. checkpoint_seconds: between saves."""
 
@@ -37,6 +37,7 @@ class TrainSettings:
     batch_size: int = 16
     encoder_learning_rate: float = 5e-4
     head_learning_rate: float = 2e-3
+    ngram_learning_rate: float = 1e-2
     weight_decay: float = 0.01
     warmup: float = 0.1
     clip: float = 1.0
@@ -177,18 +178,19 @@ class TaggerTrainer:
 
 
 def build_optimiser(model: nn.Module, settings: TrainSettings) -> torch.optim.AdamW:
-    """AdamW with four groups: encoder and head, with and without decay. Each parameter is in exactly one."""
+    """AdamW with a rate for each part, and decay where it belongs. Each parameter is in exactly one group."""
+    rates = {
+        "encoder": settings.encoder_learning_rate,
+        "head": settings.head_learning_rate,
+        "ngrams": settings.ngram_learning_rate,
+    }
     decayed = decayed_names(model)
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault((name.startswith("encoder."), name in decayed), []).append(parameter)
+        groups.setdefault((name.partition(".")[0], name in decayed), []).append(parameter)
     return torch.optim.AdamW(
         [
-            {
-                "params": parameters,
-                "lr": settings.encoder_learning_rate if in_encoder else settings.head_learning_rate,
-                "weight_decay": settings.weight_decay if decays else 0.0,
-            }
-            for (in_encoder, decays), parameters in groups.items()
+            {"params": parameters, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
+            for (part, decays), parameters in groups.items()
         ]
     )

@@ -1,0 +1,62 @@
+"""Hashed n-gram features: the wide part of a wide-and-deep tagger (Cheng et al. 2016, arXiv 1606.07792)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)  # odd 64-bit constants
+SHIFT = 31
+
+
+class NgramEmissions(nn.Module):
+    """Scores for every tag straight from the n-grams around a token, as a feature CRF has them.
+
+    Each template is a set of places relative to the token; its n-gram is hashed into one of `buckets` rows of a table
+    with K columns, which starts at zero. A token's score is the sum over the templates. In training a feature is left
+    out with probability `dropout`, so that the deep part learns too.
+    """
+
+    def __init__(self, templates: Sequence[Sequence[int]], buckets: int, tags: int, dropout: float) -> None:
+        super().__init__()
+        self.templates = templates
+        self.buckets = buckets
+        self.reach = max(abs(place) for template in templates for place in template)
+        self.table = nn.Embedding(buckets, tags)
+        nn.init.zeros_(self.table.weight)
+        self.dropout = dropout
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """token_ids (B,T), 0 at padding, → (B,T,K); a token's scores do not depend on the padding."""
+        rows = self.hashes(token_ids)
+        scores: Tensor = self.table(rows)  # (B,T,templates,K)
+        if self.training and self.dropout:
+            kept = torch.rand(rows.shape, device=rows.device) >= self.dropout
+            scores = scores * kept.unsqueeze(3)
+        return scores.sum(2)
+
+    def hashes(self, token_ids: Tensor) -> Tensor:
+        """(B,T) → (B,T,templates) rows of the table."""
+        length = token_ids.shape[1]
+        wide = nn.functional.pad(token_ids, (self.reach, self.reach))
+        found = []
+        for number, template in enumerate(self.templates):
+            value = torch.full_like(token_ids, number + 1)
+            for place in template:
+                shifted = wide[:, self.reach + place : self.reach + place + length]
+                value = _mix(value * _signed(MULTIPLIERS[0]) + shifted + 1)
+            found.append(value.remainder(self.buckets))
+        return torch.stack(found, dim=2)
+
+
+def _mix(value: Tensor) -> Tensor:
+    """A bijection of 64-bit integers that spreads every bit (after SplitMix64)."""
+    for multiplier in MULTIPLIERS[1:]:
+        value = (value ^ (value >> SHIFT)) * _signed(multiplier)
+    return value ^ (value >> SHIFT)
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >= 1 << 63 else number
