@@ -100,8 +100,8 @@ def token_file(folder: Path, vocabulary_size: int) -> Path:
 class Blocks:
     """The token file as N blocks of T ids: [CLS], then the next T−1 ids of the stream (RoBERTa's full sentences).
 
-    Nothing is padded; the ids past the last whole block are not used (fewer than T−1). A file shorter than one block
-    is repeated to fill it.
+    Nothing is padded; the ids past the last whole block are not used (fewer than T−1). A file shorter than two blocks
+    is repeated to fill them.
     """
 
     def __init__(self, path: Path, length: int) -> None:
@@ -124,7 +124,7 @@ class Blocks:
         return block
 
     def split(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Block numbers (train, held out): at most a tenth is held out."""
+        """Block numbers (train, held out): a tenth is held out, but at least one and at most HELD_OUT_BLOCKS."""
         order = stream(seed, "held-out-blocks").permutation(len(self))
         count = max(1, min(HELD_OUT_BLOCKS, len(self) // 10))
         return np.sort(order[count:]), np.sort(order[:count])

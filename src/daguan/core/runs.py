@@ -53,7 +53,10 @@ class Run:
         """Raises CheckpointError: the stage has not been run."""
         if not self.finished:
             raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
-        return dict(read_json(self.path / MANIFEST))
+        try:
+            return dict(read_json(self.path / MANIFEST))
+        except ValueError as error:
+            raise CheckpointError(f"{self.path / MANIFEST}: expected a manifest, got: {error}") from None
 
     def locked(self) -> AbstractContextManager[None]:
         """Only one process at a time makes a run. Raises CheckpointError: another one is at it."""
@@ -67,7 +70,7 @@ class Run:
 
 def run_of(work: Path, stage: str, depends_on: dict[str, Any]) -> Run:
     """The folder `work/STAGE-KEY` for a stage with these inputs and settings, under this version of the code."""
-    key = sha256_of_json({"stage": stage, "version": __version__, **depends_on})[:12]
+    key = sha256_of_json({**depends_on, "stage": stage, "version": __version__})[:12]
     return Run(work / f"{stage}-{key}", stage, key, depends_on)
 
 

@@ -24,30 +24,47 @@ def load(kind: type[T], path: Path | None, overrides: Iterable[str] = ()) -> T:
     """Build `kind` from the YAML file and `section.key=value` words.
 
     Raises:
-        ConfigError: no such file or setting, or a value that does not fit.
+        ConfigError: no such file or setting, or a value that does not fit; it says which of the two places is meant.
     """
     values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     if path is not None:
-        _merge(values, _read_yaml(path), str(path))
+        _merge(values, _read_yaml(path), str(path), origins)
     for word in overrides:
-        _merge(values, _read_override(word), "command line")
-    return build(kind, values, "", str(path) if path else "command line")
+        _merge(values, _read_override(word), "command line", origins)
+    return _build(kind, values, "", _Places(origins, str(path) if path else "command line"))
 
 
-def build(kind: type[T], values: Mapping[str, Any], prefix: str = "", place: str = "settings") -> T:
+def build(kind: type[T], values: Mapping[str, Any], place: str = "settings") -> T:
     """Build the dataclass `kind` from nested dictionaries. Raises ConfigError as `load` does."""
+    return _build(kind, values, "", _Places({}, place))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Places:
+    """Where each setting was given, for messages."""
+
+    origins: Mapping[str, str]
+    default: str
+
+    def error(self, name: str, message: str) -> ConfigError:
+        return ConfigError(f"{self.origins.get(name, self.default)}: {name}: {message}")
+
+
+def _build(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Places) -> T:
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
     hints = typing.get_type_hints(kind)
     filled = {}
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key not in fields:
-            raise ConfigError(f"{place}: {name}: no such setting{_suggestion(str(key), fields)}")
-        filled[key] = _cast(hints[key], value, name, place)
+            raise places.error(name, f"no such setting{_suggestion(str(key), fields)}")
+        filled[key] = _cast(hints[key], value, name, places)
     try:
         return kind(**filled)
-    except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from None
+    except ConfigError as error:  # from __post_init__: `name: expected …`
+        name, _, message = str(error).partition(": ")
+        raise places.error(name, message) from None
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -67,11 +84,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: expected a configuration file, got nothing at that path") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:
         raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
-    if not isinstance(values or {}, dict):
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected settings as `key: value`, got {type(values).__name__}")
-    return values or {}
+    return values
 
 
 def _read_override(word: str) -> dict[str, Any]:
@@ -80,7 +99,7 @@ def _read_override(word: str) -> dict[str, Any]:
         raise ConfigError(f"command line: expected key=value, got {word!r}")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # not YAML (or no such date): the text itself
         value = text
     for key in reversed(name.split(".")):
         value = {key: value}
@@ -88,13 +107,18 @@ def _read_override(word: str) -> dict[str, Any]:
     return value
 
 
-def _merge(into: dict[str, Any], values: Mapping[str, Any], place: str, prefix: str = "") -> None:
+def _merge(
+    into: dict[str, Any], values: Mapping[str, Any], place: str, origins: dict[str, str], prefix: str = ""
+) -> None:
     for key, value in values.items():
+        name = f"{prefix}{key}"
         known = into.get(key)
         if isinstance(known, dict) != isinstance(value, dict) and known is not None:
-            raise ConfigError(f"{place}: {prefix}{key}: expected {_noun(known)}, got {_noun(value)}")
+            raise ConfigError(f"{place}: {name}: expected {_noun(known)}, got {_noun(value)}")
+        origins[name] = place
         if isinstance(value, dict):
-            _merge(into.setdefault(key, {}), value, place, f"{prefix}{key}.")
+            into[key] = known or {}
+            _merge(into[key], value, place, origins, f"{name}.")
         else:
             into[key] = value
 
@@ -108,20 +132,28 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
-def _cast(hint: Any, value: Any, name: str, place: str) -> Any:
+def _cast(hint: Any, value: Any, name: str, places: _Places) -> Any:
     if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ConfigError(f"{place}: {name}: expected a section, got {value!r}")
-        return build(typing.cast(type, hint), value, f"{name}.", place)
+        if not isinstance(value, dict | None):
+            raise places.error(name, f"expected a section, got {value!r}")
+        return _build(typing.cast(type, hint), value or {}, f"{name}.", places)
     origin = typing.get_origin(hint)
     if origin is tuple:
-        items = value if isinstance(value, list | tuple) else str(value).split(",") if value not in (None, "") else []
-        return tuple(_cast(typing.get_args(hint)[0], item, name, place) for item in items)
+        return tuple(_cast(typing.get_args(hint)[0], item, name, places) for item in _items(value, name, places))
     assert origin not in (typing.Union, types.UnionType), f"{name}: union types are not supported"
     try:
         return _cast_scalar(hint, value)
-    except (ValueError, TypeError):
-        raise ConfigError(f"{place}: {name}: expected {hint.__name__}, got {value!r}") from None
+    except (ValueError, TypeError, OverflowError):
+        raise places.error(name, f"expected {hint.__name__}, got {value!r}") from None
+
+
+def _items(value: Any, name: str, places: _Places) -> list[Any]:
+    """A list as YAML gives it, or as words write it: `a,b`."""
+    if isinstance(value, dict):
+        raise places.error(name, f"expected a list, got {value!r}")
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [] if value in (None, "") else [item.strip() for item in str(value).split(",")]
 
 
 def _cast_scalar(hint: type, value: Any) -> Any:

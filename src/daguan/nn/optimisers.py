@@ -40,8 +40,8 @@ def load_state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: s
     for parameter in chain.from_iterable(group["params"] for group in optimiser.param_groups):
         start = f"{prefix}/{names[parameter]}/"
         state = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
-        if state:  # AdamW counts its steps on the CPU
-            optimiser.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in state.items()}
+        if state:
+            optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
 
 
 class LinearSchedule:

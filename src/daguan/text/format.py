@@ -124,7 +124,7 @@ def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, _decode(raw, number)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}:{number}: expected UTF-8, got byte {error.object[error.start]:#04x}") from None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{path}: expected a file, got nothing at that path") from None
     except IsADirectoryError:
         raise DataError(f"{path}: expected a file, got a directory") from None

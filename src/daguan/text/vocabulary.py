@@ -31,11 +31,15 @@ class VocabularySettings:
 
 
 class Vocabulary:
-    """An immutable table of tokens; unknown ones map to [UNK]. A token spelt like a special is unknown."""
+    """An immutable table of tokens; unknown ones map to [UNK]. A token spelt like a special is unknown.
+
+    Raises:
+        ValueError: the entries do not begin with the specials, or one stands twice.
+    """
 
     def __init__(self, entries: Sequence[str]) -> None:
         if tuple(entries[: len(SPECIALS)]) != SPECIALS or len(set(entries)) != len(entries):
-            raise CheckpointError(f"vocabulary: expected {' '.join(SPECIALS)} and then distinct tokens")
+            raise ValueError(f"expected {' '.join(SPECIALS)} and then distinct tokens")
         self.entries = tuple(entries)
         self._ids = {token: id for id, token in enumerate(entries) if id >= len(SPECIALS)}
 
@@ -59,7 +63,13 @@ class Vocabulary:
         path = folder / FILE
         if not path.is_file():
             raise CheckpointError(f"{path}: expected a vocabulary, got nothing at that path")
-        return cls(path.read_text(encoding="utf-8").split("\n")[:-1])
+        try:
+            *entries, rest = path.read_text(encoding="utf-8").split("\n")
+            if rest:
+                raise ValueError("expected a newline at the end")
+            return cls(entries)
+        except ValueError as error:
+            raise CheckpointError(f"{path}: {error}; the file is damaged") from None
 
 
 def count_to_vocabulary(counts: Counter[str], settings: VocabularySettings) -> Vocabulary:

@@ -210,7 +210,7 @@ def build_optimisers(model: nn.Module, settings: PretrainSettings) -> list[Optim
             {"params": groups["decayed"], "weight_decay": settings.weight_decay},
             {"params": groups["plain"], "weight_decay": 0.0},
         ],
-        lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-6,
+        lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True,
     )  # fmt: skip
     if not groups["muon"]:
         return [adamw]

@@ -192,5 +192,6 @@ def build_optimiser(model: nn.Module, settings: TrainSettings) -> torch.optim.Ad
         [
             {"params": parameters, "lr": rates[part], "weight_decay": settings.weight_decay if decays else 0.0}
             for (part, decays), parameters in groups.items()
-        ]
+        ],
+        fused=True,  # a quarter of the loop's time on a CPU
     )

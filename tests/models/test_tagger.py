@@ -1,0 +1,181 @@
+"""Taggers: every head learns, nothing depends on padding, and a saved tagger is the same tagger."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from daguan.batches.collate import Batch, Example, collate, to_example
+from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.types import Sentence, Span
+from daguan.models.bert import BertSettings, new_encoder
+from daguan.models.tagger import HEADS, ModelSettings, Tagger
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.training.devices import EngineSettings
+from daguan.training.prediction import TrainedTagger
+
+SCHEME = TagScheme(("a", "b"))
+VOCABULARY = Vocabulary((*SPECIALS, *map(str, range(30))))
+BERT = BertSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=48)
+ENGINE = EngineSettings(device="cpu", precision="float32", threads=1)
+STILL = {"encoder_dropout": 0.0, "dropout": 0.0, "token_dropout": 0.0}
+SENTENCES = [
+    Sentence(tuple("31415926"), (Span(0, 2, "a"), Span(2, 3, "a"), Span(5, 8, "b"))),
+    Sentence(("5",), (Span(0, 1, "b"),)),
+    Sentence(tuple("271828"), ()),
+    Sentence(tuple(map(str, range(20))), (Span(0, 1, "b"), Span(9, 16, "a"), Span(18, 20, "b"))),
+]
+every_head = pytest.mark.parametrize("head", HEADS)
+
+
+def tagger(head: str, **dropouts: float) -> Tagger:
+    torch.manual_seed(0)
+    settings = ModelSettings(head=head, lstm_hidden=16, **(STILL | dropouts))
+    return Tagger(new_encoder(BERT, len(VOCABULARY), settings.encoder_dropout), SCHEME, settings)
+
+
+def trained(head: str) -> TrainedTagger:
+    settings = ModelSettings(head=head, lstm_hidden=16)
+    return TrainedTagger(tagger(head).eval(), SCHEME, VOCABULARY, settings, window=12, overlap=4)
+
+
+def examples() -> list[Example]:
+    return [to_example(sentence, VOCABULARY, SCHEME) for sentence in SENTENCES]
+
+
+def widened(batch: Batch, columns: int = 16) -> Batch:
+    """The batch with more padding, and other ids in it."""
+    assert batch.tag_ids is not None
+    ids = torch.nn.functional.pad(batch.token_ids.where(batch.mask, 9), (0, columns), value=11)
+    return Batch(ids, batch.lengths, torch.nn.functional.pad(batch.tag_ids, (0, columns)))
+
+
+@every_head
+def test_each_head_fits_one_small_batch(head):
+    model, batch = tagger(head).train(), collate(examples())
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(150):
+        optimiser.zero_grad()
+        loss = model.loss(batch)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.05 * losses[0]
+    best = model.eval().marginals(batch).argmax(2)
+    assert best[batch.mask].equal(batch.tag_ids[batch.mask])
+
+
+@every_head
+def test_the_loss_is_a_sum_over_sentences_in_any_order_and_padding(head):
+    model = tagger(head).eval()
+    batch = collate(examples())
+    loss = model.loss(batch).item()
+    assert model.loss(collate(examples()[::-1])).item() == pytest.approx(loss, rel=1e-5)
+    assert model.loss(widened(batch)).item() == pytest.approx(loss, rel=1e-5)
+    assert sum(model.loss(collate([example])).item() for example in examples()) == pytest.approx(loss, rel=1e-5)
+
+
+@every_head
+def test_marginals_do_not_depend_on_order_or_padding(head):
+    model, batch = tagger(head).eval(), collate(examples())
+    marginals = model.marginals(batch)
+    assert marginals.shape == (*batch.token_ids.shape, len(SCHEME))
+    assert torch.allclose(marginals.sum(2), batch.mask.float(), atol=1e-5)
+    assert torch.allclose(model.marginals(collate(examples()[::-1])).flip(0), marginals, atol=1e-5)
+    wide = model.marginals(widened(batch))
+    assert torch.allclose(wide[:, : marginals.shape[1]], marginals, atol=1e-5)
+    assert (wide[:, marginals.shape[1] :] == 0).all()
+
+
+@every_head
+def test_in_evaluation_the_dropouts_do_not_matter_and_in_training_each_does(head):
+    batch, still = collate(examples()), tagger(head)
+    for name in STILL:
+        noisy = tagger(head, **{name: 0.5})
+        noisy.load_state_dict(still.state_dict())
+        assert noisy.eval().marginals(batch).equal(still.eval().marginals(batch))
+        torch.manual_seed(0)
+        assert not noisy.train().marginals(batch).equal(still.train().marginals(batch)), name
+
+
+@every_head
+def test_every_parameter_learns(head):
+    model = tagger(head)
+    model.loss(collate(examples())).backward()
+    assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
+
+
+@every_head
+def test_a_saved_tagger_answers_as_before(head, tmp_path):
+    before = trained(head)
+    before.save(tmp_path)
+    after = TrainedTagger.load(tmp_path, ENGINE)
+    assert replace(after, tagger=before.tagger, vocabulary=before.vocabulary) == before
+    assert after.vocabulary.entries == before.vocabulary.entries
+    weights = after.tagger.state_dict()
+    assert all(weights.pop(name).equal(weight) for name, weight in before.tagger.state_dict().items())
+    assert not weights
+    before.tagger.to_device(ENGINE.find_device())  # as loading does
+    pairs = zip(before.marginals(SENTENCES, ENGINE), after.marginals(SENTENCES, ENGINE), strict=True)
+    assert all((one == other).all() for one, other in pairs)
+
+
+def test_answers_come_in_the_order_of_the_lines_and_as_long_as_they_are():
+    tagger = trained("lstm_crf")
+    answers = tagger.marginals(SENTENCES, ENGINE)  # the last line takes two windows
+    assert [answer.shape for answer in answers] == [(len(s.tokens), len(SCHEME)) for s in SENTENCES]
+    for sentence, answer in zip(SENTENCES, answers, strict=True):
+        assert tagger.marginals([sentence], ENGINE)[0] == pytest.approx(answer, abs=1e-5)
+        assert answer.sum(1) == pytest.approx(np.ones(len(answer)), abs=1e-5)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"no tensors" * 9])
+def test_a_damaged_head_is_named(tmp_path, damage):
+    trained("crf").save(tmp_path)
+    path = tmp_path / "head.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(CheckpointError, match=r"head\.safetensors"):
+        TrainedTagger.load(tmp_path, ENGINE)
+
+
+def test_a_head_of_another_kind_is_refused(tmp_path):
+    trained("crf").save(tmp_path / "crf")
+    trained("lstm_crf").save(tmp_path / "lstm")
+    (tmp_path / "lstm" / "head.safetensors").replace(tmp_path / "crf" / "head.safetensors")
+    with pytest.raises(CheckpointError, match=r"head\.safetensors"):
+        TrainedTagger.load(tmp_path / "crf", ENGINE)
+
+
+@pytest.mark.parametrize("name", ["tagger.json", "head.safetensors", "vocab.txt", "encoder/config.json"])
+def test_a_missing_file_is_a_checkpoint_error(tmp_path, name):
+    trained("crf").save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(CheckpointError, match=str(tmp_path)):
+        TrainedTagger.load(tmp_path, ENGINE)
+
+
+@pytest.mark.parametrize("content", ['{"labels": ["a"', "{}", '{"labels": ["a", "b"], "model": {"hea": "crf"}}'])
+def test_a_damaged_table_of_contents_is_a_checkpoint_error(tmp_path, content):
+    trained("crf").save(tmp_path)
+    (tmp_path / "tagger.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"tagger\.json"):
+        TrainedTagger.load(tmp_path, ENGINE)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("encoder", "gpt"),
+        ("head", "softmax"),
+        ("lstm_layers", 0),
+        ("lstm_hidden", 0),
+        ("dropout", 1.0),
+        ("token_dropout", -0.1),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(field, value):
+    with pytest.raises(ConfigError, match=f"model.{field}: expected"):
+        ModelSettings(**{field: value})

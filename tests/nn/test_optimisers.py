@@ -1,0 +1,188 @@
+"""Optimisers: who decays, what a checkpoint keeps, how the rate runs."""
+
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Muon, Optimizer
+
+from daguan.models.bert import BertSettings, MaskedLm, new_encoder
+from daguan.models.tagger import HEADS, ModelSettings, Tagger
+from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
+from daguan.text.tags import TagScheme
+from daguan.training.checkpoints import load_state, save_state
+from daguan.training.pretraining import OPTIMISERS, PretrainSettings, build_optimisers
+from daguan.training.tagging import TrainSettings, build_optimiser
+
+BERT = BertSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length=32)
+MAKERS: dict[str, Callable[[nn.Module], Optimizer]] = {
+    "adamw": lambda model: AdamW(model.parameters(), lr=0.1, weight_decay=0.1),
+    "muon": lambda model: Muon(model.parameters(), lr=0.1, momentum=0.95, weight_decay=0.1),
+}
+
+
+def tagger(head: str = "lstm_crf") -> Tagger:
+    return Tagger(new_encoder(BERT, 30, 0.0), TagScheme(("a", "b")), ModelSettings(head=head, lstm_hidden=8))
+
+
+def groups_of(optimisers: list[Optimizer]) -> list[dict]:
+    return [group for optimiser in optimisers for group in optimiser.param_groups]
+
+
+def rates(updates: int, warmup: float, peak: float = 1.0) -> np.ndarray:
+    optimiser = SGD([nn.Parameter(torch.zeros(1))], lr=peak)
+    schedule = LinearSchedule([optimiser], updates, warmup)
+    found = []
+    for done in range(updates):
+        schedule.set(done)
+        found.append(optimiser.param_groups[0]["lr"])
+    return np.array(found)
+
+
+def test_weights_of_linear_embedding_and_lstm_layers_decay_and_nothing_else():
+    model = tagger()
+    decayed, names = decayed_names(model), {name for name, _ in model.named_parameters()}
+    assert decayed <= names
+    assert {
+        "encoder.bert.embeddings.word_embeddings.weight",
+        "encoder.bert.embeddings.position_embeddings.weight",
+        "encoder.bert.encoder.layer.0.attention.self.query.weight",
+        "head.emit.weight",
+        "head.lstm.forwards.0.weight_ih_l0",
+        "head.lstm.backwards.0.weight_hh_l0",
+    } <= decayed
+    left = names - decayed
+    assert all("bias" in name or "Norm" in name or "norm" in name or ".crf." in name for name in left)
+    assert sum(".crf." in name for name in left) == 3
+    assert not any("bias" in name or "orm" in name or ".crf." in name for name in decayed)
+
+
+def test_a_bare_layer_has_names_without_a_prefix():
+    assert decayed_names(nn.Linear(2, 2)) == {"weight"}
+    assert decayed_names(nn.LayerNorm(2)) == set()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_tagging_has_every_parameter_in_one_group_with_its_rate_and_decay(head):
+    model, settings = tagger(head), TrainSettings(weight_decay=0.3)
+    groups = groups_of([build_optimiser(model, settings)])
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
+    where = {id(p): group for group in groups for p in group["params"]}
+    decayed = decayed_names(model)
+    for name, parameter in model.named_parameters():
+        of_encoder = name.startswith("encoder.")
+        rate = settings.encoder_learning_rate if of_encoder else settings.head_learning_rate
+        assert where[id(parameter)]["lr"] == rate
+        assert where[id(parameter)]["weight_decay"] == (0.3 if name in decayed else 0.0)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_pretraining_has_every_parameter_in_one_group(optimiser):
+    model = MaskedLm(BERT, 30)
+    settings = PretrainSettings(optimiser=optimiser, weight_decay=0.3)
+    optimisers = build_optimisers(model, settings)
+    groups = groups_of(optimisers)
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
+    where = {id(p): group for group in groups for p in group["params"]}
+    decayed = decayed_names(model)
+    assert all((where[id(p)]["weight_decay"] == 0.3) == (name in decayed) for name, p in model.named_parameters())
+    by_muon = [p for o in optimisers if isinstance(o, Muon) for group in o.param_groups for p in group["params"]]
+    assert len(by_muon) == (6 * BERT.layers if optimiser == "muon" else 0)
+
+
+def model_and_optimiser(make: Callable[[nn.Module], Optimizer]) -> tuple[nn.Module, Optimizer, dict[Tensor, str]]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6, bias=False), nn.Tanh(), nn.Linear(6, 3, bias=False))
+    return model, make(model), {parameter: name for name, parameter in model.named_parameters()}
+
+
+def train(model: nn.Module, optimiser: Optimizer, steps: range) -> None:
+    for step in steps:
+        optimiser.zero_grad()
+        inputs = torch.randn(5, 4, generator=torch.Generator().manual_seed(step))
+        model(inputs).square().sum().backward()
+        optimiser.step()
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_training_goes_on_from_saved_state_to_the_bit(tmp_path: Path, make):
+    model, optimiser, names = model_and_optimiser(make)
+    train(model, optimiser, range(3))
+    save_state(tmp_path / "state", dict(model.named_parameters()) | state_tensors(optimiser, names, "o"), {})
+    train(model, optimiser, range(3, 6))
+
+    resumed, fresh, fresh_names = model_and_optimiser(make)
+    tensors, _ = load_state(tmp_path / "state")
+    with torch.no_grad():
+        for name, weight in resumed.named_parameters():
+            weight.copy_(tensors[name])
+    load_state_tensors(fresh, fresh_names, "o", tensors)
+    train(resumed, fresh, range(3, 6))
+    assert all(a.equal(b) for a, b in zip(model.parameters(), resumed.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_state_comes_back_under_the_same_names(make):
+    model, optimiser, names = model_and_optimiser(make)
+    train(model, optimiser, range(2))
+    state = {name: tensor.clone() for name, tensor in state_tensors(optimiser, names, "o").items()}
+    assert {name.split("/")[1] for name in state} == set(names.values())
+    _, fresh, fresh_names = model_and_optimiser(make)
+    load_state_tensors(fresh, fresh_names, "o", state | {"p/0.weight/step": torch.tensor(9.0)})
+    again = state_tensors(fresh, fresh_names, "o")
+    assert again.keys() == state.keys()
+    assert all(again[name].equal(tensor) for name, tensor in state.items())
+
+
+def test_a_fresh_optimiser_has_no_state_to_save_and_takes_none():
+    _, optimiser, names = model_and_optimiser(MAKERS["adamw"])
+    assert state_tensors(optimiser, names, "o") == {}
+    load_state_tensors(optimiser, names, "o", {})
+    assert not optimiser.state
+
+
+def test_loaded_state_lies_where_its_parameter_does():
+    parameter = nn.Parameter(torch.empty(3, device="meta"))  # stands for a GPU
+    optimiser = AdamW([parameter], lr=0.1, foreach=False)
+    saved = {"o/p/step": torch.tensor(1.0), "o/p/exp_avg": torch.zeros(3), "o/p/exp_avg_sq": torch.zeros(3)}
+    load_state_tensors(optimiser, {parameter: "p"}, "o", saved)
+    assert optimiser.state[parameter]["exp_avg"].device == parameter.device
+    assert optimiser.state[parameter]["exp_avg_sq"].device == parameter.device
+
+
+def test_the_rate_starts_above_zero_peaks_at_the_end_of_warmup_and_ends_small():
+    found = rates(100, 0.1, peak=0.5)
+    assert 0 < found[0] == pytest.approx(0.05)
+    assert found.argmax() == 9
+    assert found.max() == 0.5
+    assert 0 < found[-1] < 0.01
+
+
+@given(st.integers(1, 300), st.floats(0, 0.99))
+@examples(deadline=None)
+def test_the_rate_is_one_line_up_to_the_peak_and_one_line_down(updates, warmup):
+    found = rates(updates, warmup)
+    top = max(1, round(updates * warmup)) - 1
+    assert found[top] == found.max() == pytest.approx(1)
+    assert found.min() > 0
+    for part in (found[: top + 1], found[top:]):
+        assert np.diff(part, 2) == pytest.approx(0, abs=1e-9)
+    assert (np.diff(found[: top + 1]) > 0).all()
+    assert (np.diff(found[top:]) < 0).all()
+
+
+def test_groups_keep_their_proportion_over_all_optimisers():
+    weights = [nn.Parameter(torch.zeros(1)) for _ in range(3)]
+    first, second = SGD([{"params": weights[0]}, {"params": weights[1], "lr": 3.0}], lr=1.0), SGD(weights[2:], lr=7.0)
+    schedule = LinearSchedule([first, second], 20, 0.2)
+    for done in chain(range(20), (0, 13)):
+        schedule.set(done)
+        one, three, seven = (group["lr"] for group in groups_of([first, second]))
+        assert (three / one, seven / one) == pytest.approx((3, 7))

@@ -1,0 +1,143 @@
+"""A run cut short at any update and continued ends with the same bits as one that was left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from daguan.batches.packing import Blocks, write_token_file
+from daguan.core.settings import build
+from daguan.core.types import labels_of
+from daguan.models.bert import BertSettings, new_encoder
+from daguan.models.tagger import ModelSettings, Tagger
+from daguan.text.format import read_labelled
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.prediction import TrainedTagger
+from daguan.training.pretraining import HeldOut, Pretrainer, PretrainSettings
+from daguan.training.tagging import TaggerTrainer, TrainSettings
+
+BERT = BertSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
+ENGINE = EngineSettings(device="cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    prepare_process(1)
+
+
+def blocks_of(folder: Path, contest: Path) -> tuple[Blocks, Vocabulary]:
+    lines = (contest / "corpus.txt").read_text("utf-8").split("\n")
+    vocabulary = Vocabulary([*SPECIALS, *sorted({token for line in lines for token in line.split("_")})])
+    write_token_file(folder / "tokens.u2", lines, vocabulary)
+    return Blocks(folder / "tokens.u2", BERT.max_length), vocabulary
+
+
+def pretrainer(folder: Path, contest: Path, optimiser: str) -> Pretrainer:
+    blocks, vocabulary = blocks_of(folder, contest)
+    settings = PretrainSettings(tokens=12 * 8 * 32, batch_size=8, optimiser=optimiser, checkpoint_seconds=0)
+    return Pretrainer(BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, weight in one.items():
+        assert torch.equal(weight, other[name]), name
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+@pytest.mark.parametrize("cut", [1, 5, 12])
+def test_pretraining_continues_to_the_bit(tmp_path: Path, contest: Path, optimiser: str, cut: int) -> None:
+    whole = pretrainer(tmp_path, contest, optimiser)
+    updates = list(whole.fit(tmp_path / "whole"))
+    assert len(updates) == 12
+
+    first = pretrainer(tmp_path, contest, optimiser)
+    generator = first.fit(tmp_path / "cut")
+    for _ in range(cut):
+        next(generator)
+    second = pretrainer(tmp_path, contest, optimiser)
+    rest = list(second.fit(tmp_path / "cut"))
+
+    assert [*updates[:cut], *rest] == updates
+    assert_same_bits(weights(whole.model), weights(second.model))
+    assert second.evaluate() == whole.evaluate()
+    assert second.curve == whole.curve
+
+
+def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbours(tmp_path: Path) -> None:
+    lines = ["_".join(str((start + place) % 40) for place in range(30)) for start in range(40)]
+    vocabulary = Vocabulary([*SPECIALS, *map(str, range(40))])
+    write_token_file(tmp_path / "tokens.u2", lines, vocabulary)
+    settings = PretrainSettings(tokens=150 * 8 * 32, batch_size=8, learning_rate=1e-2)
+    blocks = Blocks(tmp_path / "tokens.u2", BERT.max_length)
+    trainer = Pretrainer(BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
+    before: HeldOut = trainer.evaluate()
+    losses = [update.loss for update in trainer.fit(tmp_path / "run")]
+    after = trainer.evaluate()
+    assert before.loss == pytest.approx(np.log(40), rel=0.1)
+    assert after.loss < before.loss / 2
+    assert after.accuracy > 0.5
+    assert losses[-1] < losses[0]
+
+
+def test_each_epoch_reads_every_training_block_once_and_masks_afresh(tmp_path: Path, contest: Path) -> None:
+    trainer = pretrainer(tmp_path, contest, "adamw")
+    count = len(trainer.train_blocks)
+    size = trainer.settings.batch_size
+    batches = [trainer._batch(update) for update in range(2 * count // size)]
+    rows = [tuple(row) for batch in batches for row in restored(batch.inputs, batch.positions, batch.labels)]
+    expected = sorted(tuple(row) for row in trainer.blocks.take(trainer.train_blocks))
+    assert sorted(rows[:count]) == expected
+    assert rows[:count] != rows[count : 2 * count]
+    again = trainer._batch(1)
+    assert np.array_equal(again.inputs, batches[1].inputs)
+
+
+def restored(inputs: np.ndarray, positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    whole = inputs.copy()
+    np.put_along_axis(whole, positions, labels, axis=1)
+    return whole
+
+
+def tagger_trainer(contest: Path) -> TaggerTrainer:
+    sentences = read_labelled(contest / "train.txt")
+    scheme = TagScheme(labels_of(sentences))
+    vocabulary = Vocabulary([*SPECIALS, *sorted({token for s in sentences for token in s.tokens})])
+    model = build(ModelSettings, {"lstm_hidden": 16})
+    torch.manual_seed(3)
+    tagger = Tagger(new_encoder(BERT, len(vocabulary), model.encoder_dropout), scheme, model)
+    trained = TrainedTagger(tagger, scheme, vocabulary, model, BERT.window, 10)
+    settings = TrainSettings(epochs=2, batch_size=8, evaluations=3, checkpoint_seconds=0)
+    return TaggerTrainer(trained, settings, ENGINE, sentences[:40], sentences[40:], seed=5)
+
+
+@pytest.mark.parametrize("cut", [1, 6, 8])
+def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, cut: int) -> None:
+    whole = tagger_trainer(contest)
+    updates = list(whole.fit(tmp_path / "whole"))
+    first = tagger_trainer(contest)
+    generator = first.fit(tmp_path / "cut")
+    for _ in range(cut):
+        next(generator)
+    second = tagger_trainer(contest)
+    rest = list(second.fit(tmp_path / "cut"))
+    assert [*updates[:cut], *rest] == updates
+    assert_same_bits(weights(whole.model), weights(second.model))
+    assert second.best == whole.best
+
+
+def test_the_kept_weights_are_the_best_evaluated(tmp_path: Path, contest: Path) -> None:
+    trainer = tagger_trainer(contest)
+    best = [update.best_f1 for update in trainer.fit(tmp_path)][-1]
+    assert trainer.evaluate().f1 == best
+    assert trainer.best is not None
+    assert trainer.best.gold == sum(len(sentence.gold) for sentence in trainer.held_out)  # the whole fold
