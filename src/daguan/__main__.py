@@ -32,6 +32,9 @@ def main(words: list[str]) -> int:
     except DaguanError as error:
         print(f"daguan: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, no permission
+        print(f"daguan: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("daguan: interrupted; the same command continues", file=sys.stderr)
         return 130

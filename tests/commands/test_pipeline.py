@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 
+from conftest import TINY
 from daguan.__main__ import main
 from daguan.answers import gate
 from daguan.commands.stages import Stages

@@ -54,7 +54,7 @@ def score_configuration(words: list[str], as_json: bool) -> None:
         final = test[blend["final"]]
         line += f", test span F1 {100 * final['span']['f1']:.2f}, test contest F1 {100 * final['contest']['f1']:.2f}"
     print(f"model: {stages.blend.path}")
-    print(f"submission: {stages.submission}")
+    print(f"submission: {stages.submission}{'' if stages.submission.is_file() else ' (not written yet: run submit)'}")
     print(f"scores: {line}")
     if as_json:
         print(json.dumps(summary))

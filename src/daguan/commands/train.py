@@ -5,7 +5,6 @@ from __future__ import annotations
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages
 from daguan.core.progress import say
-from daguan.core.runs import Stopwatch
 from daguan.core.types import Score
 from daguan.engines.local import run_jobs
 from daguan.training.jobs import FoldJob, result_of
@@ -21,17 +20,16 @@ def train(settings: Settings) -> Stages:
     stages.prepare.manifest()
     if settings.pretrain.tokens and "tagger" in settings.members:
         stages.pretrain.manifest()
-    watch = Stopwatch()
-    unfinished = [family for family in settings.members if not stages.train(family).finished]
-    workers, threads = settings.engine.plan(len(unfinished) * settings.folds.count or 1)
+    # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
+    workers, threads = settings.engine.plan(len(settings.members) * settings.folds.count)
     jobs = {family: stages.fold_jobs(family, threads) for family in settings.members}
     run_jobs([job for family in settings.members for job in jobs[family]], workers)
     for family in settings.members:
-        _finish(stages, family, jobs[family], watch)
+        _finish(stages, family, jobs[family])
     return stages
 
 
-def _finish(stages: Stages, family: str, jobs: list[FoldJob], watch: Stopwatch) -> None:
+def _finish(stages: Stages, family: str, jobs: list[FoldJob]) -> None:
     """Pool the folds' scores: counts are added, ratios taken once."""
     run = stages.train(family)
     results = [result_of(job) for job in jobs]
@@ -41,4 +39,4 @@ def _finish(stages: Stages, family: str, jobs: list[FoldJob], watch: Stopwatch) 
     if lost := sum(result.get("lost_entities", 0) for result in results):
         say(f"{family}: {lost} entities longer than the window of {stages.settings.bert.window} tokens were left out")
     if not run.finished:
-        run.finish(watch.seconds, folds=results, out_of_fold=pooled.f1)
+        run.finish(sum(result["seconds"] for result in results), folds=results, out_of_fold=pooled.f1)

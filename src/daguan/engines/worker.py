@@ -39,6 +39,9 @@ def main(path: str) -> int:
     except DaguanError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, no permission
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

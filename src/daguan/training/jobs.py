@@ -135,7 +135,8 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
     trainer = TaggerTrainer(trained, settings, engine, data.train, data.held_out, seed)
     for update in trainer.fit(Path(job.folder)):
         best = "" if update.best_f1 is None else f", F1 {100 * update.best_f1:.2f}"
-        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}"))
+        last = ", predicting" if update.tokens == update.total_tokens else ""
+        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}{last}"))
     trained.save(Path(job.folder) / MODEL)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),
