@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
 from daguan.core.settings import require
+from daguan.nn.dropouts import ByteDropout
 from daguan.text.vocabulary import CLS, PAD, SEP
 
 INITIALISATIONS = ("ngram", "normal")
@@ -96,10 +97,10 @@ class BertEncoder(nn.Module):
         super().__init__()
         self.bert = bert
         self.out_features: int = bert.config.hidden_size
-        self.bert.embeddings.dropout.p = dropout
+        self.bert.embeddings.dropout = ByteDropout(dropout)
         for layer in self.bert.encoder.layer:
-            layer.attention.output.dropout.p = dropout
-            layer.output.dropout.p = dropout
+            layer.attention.output.dropout = ByteDropout(dropout)
+            layer.output.dropout = ByteDropout(dropout)
 
     def to_device(self, device: torch.device) -> BertEncoder:
         """Move there, with the attention that is fastest there."""

@@ -17,7 +17,7 @@ from daguan.core.settings import require
 from daguan.models.bert import BertEncoder
 from daguan.models.ngram_crf import TEMPLATES
 from daguan.nn.crf import ConstrainedCrf
-from daguan.nn.dropouts import TokenDropout
+from daguan.nn.dropouts import ByteDropout, TokenDropout
 from daguan.nn.lstm import BiLstm
 from daguan.nn.ngrams import NgramEmissions
 from daguan.text.tags import TagScheme
@@ -56,7 +56,7 @@ class CrfHead(nn.Module):
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = ByteDropout(settings.dropout)
         self.emit = nn.Linear(width, len(scheme))
         self.crf = ConstrainedCrf(scheme)
 
@@ -74,7 +74,7 @@ class LstmCrfHead(CrfHead):
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__(2 * settings.lstm_hidden, scheme, settings)
-        self.below = nn.Dropout(settings.dropout)
+        self.below = ByteDropout(settings.dropout)
         self.lstm = BiLstm(width, settings.lstm_hidden, settings.lstm_layers, settings.dropout)
         self.norm = nn.LayerNorm(self.lstm.out_features)
 

@@ -2,6 +2,27 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout
+
+
+class ByteDropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) that on a CPU draws one random byte an element instead of one number.
+
+    p is rounded to 256ths there, and the kept elements are scaled by what is truly kept, so expectations are exact.
+    torch's own draw takes a sixth of a fine-tuning update on a CPU.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not self.training or self.p == 0 or features.device.type != "cpu":
+            return dropout(features, self.p, self.training)
+        threshold = min(255, round(256 * self.p))
+        words = torch.empty(-(-features.numel() // 8), dtype=torch.int64).random_(-(1 << 63), None)
+        kept = words.view(torch.uint8)[: features.numel()].view(features.shape) >= threshold
+        return features * (kept.to(features.dtype) * (256 / (256 - threshold)))
 
 
 class TokenDropout(nn.Module):

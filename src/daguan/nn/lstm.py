@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from daguan.nn.dropouts import ByteDropout
+
 
 class BiLstm(nn.Module):
     """Layers of one LSTM each way (Graves & Schmidhuber 2005). The backward one reads each sentence reversed
@@ -13,7 +15,7 @@ class BiLstm(nn.Module):
         widths = [size] + [2 * hidden] * (layers - 1)
         self.forwards = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
         self.backwards = nn.ModuleList(nn.LSTM(width, hidden, batch_first=True) for width in widths)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
         self.out_features = 2 * hidden
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
