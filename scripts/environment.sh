@@ -1,11 +1,16 @@
-# Sourced by the other scripts: makes .venv from requirements.txt unless it satisfies them already; sets $python.
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Sourced by the other scripts: makes .venv from requirements.txt unless it satisfies them already; sets $root, $python.
+root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 python=$root/.venv/bin/python
+export PYTHONPATH=$root/src${PYTHONPATH:+:$PYTHONPATH}
+
+is_python_311() {
+    "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null
+}
 
 find_python() {
     local candidate
     for candidate in python3.11 python3 python; do
-        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then
+        if is_python_311 "$candidate"; then
             echo "$candidate"
             return
         fi
@@ -15,13 +20,12 @@ find_python() {
 }
 
 satisfied() {
-    [ -x "$python" ] && "$python" - "$root" <<'PYTHON'
+    is_python_311 "$python" && "$python" - "$root/requirements.txt" <<'PYTHON'
 import sys
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 
-root = Path(sys.argv[1])
-for line in (root / "requirements.txt").read_text("utf-8").splitlines():
+for line in Path(sys.argv[1]).read_text("utf-8").splitlines():
     if pin := line.partition("#")[0].strip():
         name, _, wanted = pin.partition("==")
         try:
@@ -29,14 +33,15 @@ for line in (root / "requirements.txt").read_text("utf-8").splitlines():
                 sys.exit(1)
         except metadata.PackageNotFoundError:
             sys.exit(1)
-found = util.find_spec("daguan")
-sys.exit(not (found and found.origin and Path(found.origin).is_relative_to(root / "src")))
 PYTHON
 }
 
 if ! satisfied; then
     echo "environment: installing requirements.txt into .venv" >&2
-    [ -x "$python" ] || "$(find_python)" -m venv "$root/.venv"
+    if ! is_python_311 "$python" || ! "$python" -m pip --version >/dev/null 2>&1; then # none, or half-made
+        base=$(find_python)
+        "$base" -m venv --clear "$root/.venv"
+    fi
     "$python" -m pip install --quiet --disable-pip-version-check -r "$root/requirements.txt"
     "$python" -m pip install --quiet --disable-pip-version-check --no-deps -e "$root"
 fi

@@ -28,7 +28,11 @@ def main(words: list[str]) -> int:
     try:
         if words[0] not in COMMANDS:
             raise ConfigError(f"{words[0]}: no such command; known: {', '.join(COMMANDS)}")
-        importlib.import_module(f"daguan.commands.{words[0]}").main(words[1:])
+        command = importlib.import_module(f"daguan.commands.{words[0]}")
+        if {"-h", "--help"} & set(words[1:]):
+            print(command.__doc__)
+        else:
+            command.main(words[1:])
     except DaguanError as error:
         print(f"daguan: {error}", file=sys.stderr)
         return error.exit_code
@@ -49,4 +53,5 @@ def usage() -> str:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin slow each other down
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # determinism on a GPU
     sys.exit(main(sys.argv[1:]))

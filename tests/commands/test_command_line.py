@@ -49,5 +49,5 @@ def test_predict_refuses_a_folder_without_models(tmp_path: Path, capsys: pytest.
     source = tmp_path / "in.txt"
     source.write_text("1_2_3", "utf-8")
     assert main(["predict", str(tmp_path), str(source), str(tmp_path / "out.txt")]) == 2
-    assert "expected a blend, a trained run or a model" in capsys.readouterr().err
+    assert "expected a blend, a finished run or a model" in capsys.readouterr().err
     assert not (tmp_path / "out.txt").exists()

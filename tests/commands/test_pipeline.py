@@ -141,7 +141,7 @@ def test_runs_of_other_data_are_not_blended(
     arguments = [*config(tmp_path), *words(other, finished, f"blend.runs={member.name}")]
     assert main(["prepare", *arguments]) == 0
     assert main(["blend", *arguments]) == 2
-    assert "expected a run on the data and folds" in capsys.readouterr().err
+    assert "expected a run on these data and folds" in capsys.readouterr().err
 
 
 def test_a_named_run_is_blended_without_training(

@@ -35,7 +35,7 @@ def test_the_key_and_folder_change_with_any_input(tmp_path, changed):
 
 def test_the_key_changes_with_stage_and_version(tmp_path, monkeypatch):
     keys = [run_of(tmp_path, "train", INPUTS).key, run_of(tmp_path, "blend", INPUTS).key]
-    monkeypatch.setattr(daguan.core.runs, "__version__", "99")
+    monkeypatch.setattr(daguan.core.runs, "code_version", lambda: "other sources")
     keys.append(run_of(tmp_path, "train", INPUTS).key)
     assert len(set(keys)) == 3
 

@@ -189,7 +189,7 @@ def test_the_initialisation_leaves_every_weight_trainable_and_finite():
     ],
 )
 def test_impossible_sizes_are_refused_by_name(field, values):
-    with pytest.raises(ConfigError, match=f"bert.{field}: expected"):
+    with pytest.raises(ConfigError, match=f"^{field}: expected"):
         BertSettings(**values)
 
 

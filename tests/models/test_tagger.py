@@ -177,5 +177,5 @@ def test_a_damaged_table_of_contents_is_a_checkpoint_error(tmp_path, content):
     ],
 )
 def test_impossible_settings_are_refused_by_name(field, value):
-    with pytest.raises(ConfigError, match=f"model.{field}: expected"):
+    with pytest.raises(ConfigError, match=f"^{field}: expected"):
         ModelSettings(**{field: value})

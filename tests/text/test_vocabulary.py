@@ -87,5 +87,5 @@ def test_a_missing_file_is_refused(tmp_path):
 
 @pytest.mark.parametrize("settings", [{"min_count": 0}, {"max_size": -1}, {"max_size": 5}])
 def test_senseless_settings_are_refused(settings):
-    with pytest.raises(ConfigError, match=f"vocabulary.{next(iter(settings))}: expected"):
+    with pytest.raises(ConfigError, match=f"^{next(iter(settings))}: expected"):
         VocabularySettings(**settings)

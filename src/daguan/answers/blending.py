@@ -22,7 +22,7 @@ class BlendSettings:
     runs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require("blend.runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)
+        require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ def record(folder: Path, manifest: dict[str, Any]) -> None:
     rows = {row[0]: row for row in _read(folder / FILE)}
     row = _row(manifest)
     rows[row[0]] = row
-    ordered = sorted(rows.values(), key=lambda row: (row[0].split("-")[0], -float(row[1])))
+    ordered = sorted(rows.values(), key=lambda row: (row[0].split("-")[0], -_number(row[1])))
     table = [COLUMNS, ("---",) * len(COLUMNS), *ordered]
     write_text(folder / FILE, "\n".join([TITLE, "", *("| " + " | ".join(row) + " |" for row in table)]) + "\n")
 
@@ -30,6 +31,11 @@ def _row(manifest: dict[str, Any]) -> tuple[str, ...]:
     return (manifest["name"], own, *scores, manifest["date"], manifest["commit"], command)
 
 
+def _number(cell: str) -> float:
+    """A row written by hand may hold anything."""
+    return float(cell) if re.fullmatch(r"\d+(\.\d+)?", cell) else 0.0
+
+
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
 
@@ -38,4 +44,5 @@ def _read(path: Path) -> list[tuple[str, ...]]:
     if not path.is_file():
         return []
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    return [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines[2:]]
+    rows = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines[2:]]
+    return [row + ("",) * (len(COLUMNS) - len(row)) for row in rows]

@@ -43,7 +43,7 @@ class Batch:
     @property
     def mask(self) -> Tensor:
         """(B,T) true where there is a token."""
-        return torch.arange(self.token_ids.shape[1], device=self.lengths.device) < self.lengths.unsqueeze(1)
+        return length_mask(self.lengths, self.token_ids.shape[1])
 
     @property
     def num_tokens(self) -> int:
@@ -52,6 +52,11 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         tags = None if self.tag_ids is None else self.tag_ids.to(device)
         return Batch(self.token_ids.to(device), self.lengths.to(device), tags)
+
+
+def length_mask(lengths: Tensor, size: int) -> Tensor:
+    """lengths (B,) → (B,size) true at the first so many places of each row."""
+    return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
 def to_example(sentence: Sentence, vocabulary: Vocabulary, scheme: TagScheme | None) -> Example:

@@ -29,11 +29,12 @@ class MaskingSettings:
     random: float = 0.1
 
     def __post_init__(self) -> None:
-        require("masking.rate", 0 < self.rate <= 0.4, "over 0, at most 0.4", self.rate)
-        require("masking.ngram_share", 0 <= self.ngram_share <= 1, "0 to 1", self.ngram_share)
-        require("masking.max_ngram", self.max_ngram >= 1, "at least 1", self.max_ngram)
-        require("masking.keep", min(self.keep, self.random) >= 0, "at least 0", (self.keep, self.random))
-        require("masking.keep + masking.random", self.keep + self.random <= 1, "at most 1", self.keep + self.random)
+        require("rate", 0 < self.rate <= 0.4, "over 0, at most 0.4", self.rate)
+        require("ngram_share", 0 <= self.ngram_share <= 1, "0 to 1", self.ngram_share)
+        require("max_ngram", self.max_ngram >= 1, "at least 1", self.max_ngram)
+        require("keep", self.keep >= 0, "at least 0", self.keep)
+        require("random", self.random >= 0, "at least 0", self.random)
+        require("keep + random", self.keep + self.random <= 1, "at most 1", self.keep + self.random)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,9 @@ def _choose_ngrams(maskable: NDArray[np.bool_], priority: NDArray[np.float64], l
 def _replacements(labels: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator) -> Ids:
     """What stands at the chosen places: [MASK], the token itself, or one drawn uniformly from the tokens proper."""
     draw = rng.random(labels.shape)
-    others = rng.integers(len(SPECIALS), max(vocabulary_size, len(SPECIALS) + 1), labels.shape)
+    if vocabulary_size > len(SPECIALS):
+        others = rng.integers(len(SPECIALS), vocabulary_size, labels.shape)
+    else:  # nothing is known: there is no other token to draw
+        others = np.full(labels.shape, MASK)
     replaced = np.where(draw < settings.keep + settings.random, others, MASK)
     return np.where(draw < settings.keep, labels, replaced)

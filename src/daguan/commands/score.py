@@ -9,23 +9,20 @@ import json
 from pathlib import Path
 
 from daguan.reports.score_table import print_scores, print_types
-from daguan.text.format import read_labelled
-from daguan.text.scores import both_readings, check_comparable
+from daguan.text.scores import score_files
 
 
 def main(words: list[str]) -> None:
     files = [word for word in words if word != "--json"]
     if len(files) == 2 and not any("=" in word for word in files) and not files[0].endswith((".yaml", ".yml")):
-        score_files(Path(files[0]), Path(files[1]), "--json" in words)
+        print_files(Path(files[0]), Path(files[1]), "--json" in words)
     else:
         score_configuration(files, "--json" in words)
 
 
-def score_files(predicted: Path, gold: Path, as_json: bool) -> None:
+def print_files(predicted: Path, gold: Path, as_json: bool) -> None:
     """Print tables; with `as_json`, one object on the last line."""
-    ours, theirs = read_labelled(predicted), read_labelled(gold)
-    check_comparable(ours, theirs, (str(predicted), str(gold)))
-    scores = both_readings(ours, theirs)
+    scores = score_files(predicted, gold)
     print_scores(predicted.name, {"": scores})
     print_types(scores)
     if as_json:
@@ -42,12 +39,9 @@ def score_configuration(words: list[str], as_json: bool) -> None:
     print_scores("out of fold", blend["out_of_fold"])
     summary = {"submission": str(stages.submission), "out_of_fold": blend["out_of_fold"]}
     line = f"out-of-fold span F1 {100 * blend['out_of_fold'][blend['final']]['span']['f1']:.2f}"
-    gold_path = stages.contest / "test_gold.txt"
-    if gold_path.is_file():
-        gold = read_labelled(gold_path)
-        test = {
-            name: both_readings(read_labelled(stages.blend.path / f"{name}.txt"), gold) for name in blend["out_of_fold"]
-        }
+    gold = stages.contest / "test_gold.txt"
+    if gold.is_file():
+        test = {name: score_files(stages.blend.path / f"{name}.txt", gold) for name in blend["out_of_fold"]}
         print_scores("test", test)
         print_types(test[blend["final"]])
         summary["test"] = test

@@ -10,10 +10,11 @@ from typing import Any
 
 from daguan.commands.settings import ROOT, Settings
 from daguan.core.errors import CheckpointError, DataError
-from daguan.core.files import sha256_of_file
+from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import to_dict
+from daguan.text.folds import read_folds
 from daguan.training.jobs import FoldJob
 
 FILES = ("train.txt", "test.txt", "corpus.txt")
@@ -61,22 +62,25 @@ class Stages:
     def members(self) -> list[Run]:
         """The trained runs to blend: those named, else this configuration's. Raises CheckpointError."""
         if not self.settings.blend.runs:
-            return [self.train(family) for family in self.settings.members]
+            return [self.train(family) for family in sorted(self.settings.members)]
         runs = []
         for name in self.settings.blend.runs:
             stage, _, key = name.rpartition("-")
             run = Run(self.work / name, stage, key, {})
-            theirs = run.manifest()["depends_on"].get("prepare")
-            if theirs != self.prepare.key:
-                raise CheckpointError(
-                    f"blend.runs: {name}: expected a run on the data and folds {self.prepare.key}, got {theirs}"
-                )
+            if run.manifest().get("lines") != self.lines:
+                raise CheckpointError(f"blend.runs: {name}: expected a run on these data and folds, got one on others")
             runs.append(run)
-        return runs
+        return sorted(runs, key=lambda run: run.path.name)
+
+    @cached_property
+    def lines(self) -> str:
+        """What runs must share to be blended: the labelled and the test lines, and the folds. A key."""
+        data = {name: self.data_sha256[name] for name in FILES[:2]}
+        return sha256_of_json({"data": data, "folds": read_folds(self.prepare.path).tolist()})
 
     @cached_property
     def blend(self) -> Run:
-        return run_of(self.work, "blend", {"members": sorted(run.key for run in self.members)})
+        return run_of(self.work, "blend", {"members": [run.path.name for run in self.members]})
 
     def _run(self, stage: str, before: dict[str, Any], *sections: str) -> Run:
         everything = json.loads(json.dumps(to_dict(self.settings)))
@@ -118,4 +122,5 @@ def once(run: Run, do: Callable[[Run], None]) -> None:
         say(f"{run.stage}: done before ({run.path.name}), skipped")
         return
     with run.locked():
-        do(run)
+        if not run.finished:  # another process may have finished it just before
+            do(run)

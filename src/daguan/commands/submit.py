@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,7 @@ from daguan.core.files import sha256_of_file, write_atomic, write_json
 from daguan.core.progress import say
 from daguan.core.runs import environment
 from daguan.core.settings import to_dict
-from daguan.text.format import read_labelled
-from daguan.text.scores import both_readings
+from daguan.text.scores import score_files
 
 
 def main(words: list[str]) -> None:
@@ -24,8 +24,10 @@ def main(words: list[str]) -> None:
     blend = stages.blend.manifest()
     answer = stages.blend.path / f"{blend['final']}.txt"
     lines = gate.check(answer, stages.contest / "test.txt")  # before anything is written
+    gold = stages.contest / "test_gold.txt"
+    test = score_files(answer, gold) if gold.is_file() else None
     write_atomic(stages.submission, lambda temporary: _copy(answer, temporary))
-    manifest = _manifest(settings, stages, words)
+    manifest = _manifest(settings, stages, words, test)
     write_json(stages.submission.with_suffix(".json"), manifest)
     leaderboard.record(stages.submission.parent, manifest)
     say(f"submit: {stages.submission} ({lines:,} lines, checked)")
@@ -35,13 +37,13 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _manifest(settings: Settings, stages: Stages, words: list[str]) -> dict[str, Any]:
+def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[str, Any] | None) -> dict[str, Any]:
     blend = stages.blend.manifest()
     members = {run.path.name: run.manifest() for run in stages.members}
     runs = [stages.prepare, *([stages.pretrain] if stages.pretrain.finished else []), *stages.members, stages.blend]
     return {
         "name": stages.submission.stem,
-        "command": " ".join(["bash scripts/run_all.sh", *words]),
+        "command": shlex.join(["bash", "scripts/run_all.sh", *words]),
         "date": datetime.date.today().isoformat(),
         "config": to_dict(settings),
         "seed": settings.seed,
@@ -49,13 +51,8 @@ def _manifest(settings: Settings, stages: Stages, words: list[str]) -> dict[str,
         "submission_sha256": sha256_of_file(stages.submission),
         "out_of_fold": blend["out_of_fold"],
         "folds": {name: [fold["f1"] for fold in member["folds"]] for name, member in members.items()},
-        "test": _test_scores(stages),
+        "test": test,
         "final": blend["final"],
         "seconds": {run.path.name: run.manifest()["seconds"] for run in runs},
         **environment(),
     }
-
-
-def _test_scores(stages: Stages) -> dict[str, Any] | None:
-    gold = stages.contest / "test_gold.txt"
-    return both_readings(read_labelled(stages.submission), read_labelled(gold)) if gold.is_file() else None

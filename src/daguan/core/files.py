@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from daguan.core.errors import CheckpointError
+
+TEMPORARY = ".*.tmp"  # what a kill in the middle of `write_atomic` leaves
+
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write` on a temporary neighbour of `path`, then rename it: a reader sees all or nothing."""
@@ -37,7 +41,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Raises CheckpointError: no such file, or not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: expected a file, got nothing at that path") from None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: expected JSON, got: {error}; the file is damaged") from None
 
 
 def sha256_of_file(path: Path) -> str:

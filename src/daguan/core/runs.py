@@ -12,15 +12,17 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from daguan import __version__
 from daguan.core.errors import CheckpointError
-from daguan.core.files import read_json, sha256_of_json, write_json
+from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_json, write_json
 
 MANIFEST = "manifest.json"
+RESULT_FREE = ("commands", "engines", "reports", "__main__.py")  # layers that change no result
 PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors")
 
 
@@ -33,6 +35,8 @@ def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+        for left_by_a_kill in folder.glob(TEMPORARY):
+            left_by_a_kill.unlink()
         yield
 
 
@@ -53,10 +57,7 @@ class Run:
         """Raises CheckpointError: the stage has not been run."""
         if not self.finished:
             raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
-        try:
-            return dict(read_json(self.path / MANIFEST))
-        except ValueError as error:
-            raise CheckpointError(f"{self.path / MANIFEST}: expected a manifest, got: {error}") from None
+        return dict(read_json(self.path / MANIFEST))
 
     def locked(self) -> AbstractContextManager[None]:
         """Only one process at a time makes a run. Raises CheckpointError: another one is at it."""
@@ -70,8 +71,16 @@ class Run:
 
 def run_of(work: Path, stage: str, depends_on: dict[str, Any]) -> Run:
     """The folder `work/STAGE-KEY` for a stage with these inputs and settings, under this version of the code."""
-    key = sha256_of_json({**depends_on, "stage": stage, "version": __version__})[:12]
+    key = sha256_of_json({**depends_on, "stage": stage, "code": code_version()})[:12]
     return Run(work / f"{stage}-{key}", stage, key, depends_on)
+
+
+@cache
+def code_version() -> str:
+    """A hash of the source files that results depend on: another version of them never continues an old run."""
+    root = Path(__file__).parents[1]
+    files = sorted(path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in RESULT_FREE)
+    return sha256_of_json({str(path.relative_to(root)): sha256_of_file(path) for path in files})
 
 
 def environment() -> dict[str, Any]:

@@ -62,9 +62,9 @@ def _build(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Place
         filled[key] = _cast(hints[key], value, name, places)
     try:
         return kind(**filled)
-    except ConfigError as error:  # from __post_init__: `name: expected …`
+    except ConfigError as error:  # from __post_init__: `key: expected …`
         name, _, message = str(error).partition(": ")
-        raise places.error(name, message) from None
+        raise places.error(f"{prefix}{name}", message) from None
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def to_dict(settings: Any) -> dict[str, Any]:
 
 
 def require(name: str, holds: bool, expected: str, got: object) -> None:
-    """For __post_init__ checks. Raises ConfigError: `name: expected …, got …`."""
+    """For __post_init__ checks; `name` is the field's. Raises ConfigError: `name: expected …, got …`."""
     if not holds:
         raise ConfigError(f"{name}: expected {expected}, got {got!r}")
 
@@ -93,14 +93,30 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+@dataclasses.dataclass(frozen=True)
+class _Text:
+    """A value from the command line: what it says, and what YAML would make of it."""
+
+    text: str
+
+    @property
+    def parsed(self) -> Any:
+        try:
+            return yaml.safe_load(self.text)
+        except (yaml.YAMLError, ValueError):  # not YAML (or no such date): the text itself
+            return self.text
+
+    def __repr__(self) -> str:
+        return repr(self.parsed)
+
+
 def _read_override(word: str) -> dict[str, Any]:
     name, equals, text = word.partition("=")
     if not equals or not name:
         raise ConfigError(f"command line: expected key=value, got {word!r}")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # not YAML (or no such date): the text itself
-        value = text
+    value: Any = _Text(text)
+    if text.startswith("{") and isinstance(value.parsed, dict):
+        value = value.parsed
     for key in reversed(name.split(".")):
         value = {key: value}
     assert isinstance(value, dict)
@@ -133,6 +149,8 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
 
 
 def _cast(hint: Any, value: Any, name: str, places: _Places) -> Any:
+    if isinstance(value, _Text):
+        value = value.text if hint is str else value.parsed
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict | None):
             raise places.error(name, f"expected a section, got {value!r}")

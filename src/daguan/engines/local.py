@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 
 import daguan
 from daguan.core.errors import DaguanError
@@ -16,7 +17,7 @@ from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say
 from daguan.training.jobs import RESULT, FoldJob, result_of
 
-STDERR = "worker.log"
+LOG = "worker.log"
 
 
 class WorkerError(DaguanError):
@@ -43,20 +44,24 @@ class _Pool:
         self.positions: SimpleQueue[int] = SimpleQueue()
         for position in range(workers):
             self.positions.put(position)
+        self.lock = Lock()  # around starting a process and stopping all
+        self.stopping = False
         self.processes: list[subprocess.Popen[str]] = []
 
     def run(self, jobs: Sequence[FoldJob]) -> None:
         with ThreadPoolExecutor(self.workers) as executor:
             futures = [executor.submit(self._run_one, job) for job in jobs]
             try:
-                for future in futures:
+                for future in as_completed(futures):
                     future.result()
-            except BaseException:
-                for future in futures:
-                    future.cancel()
-                for process in self.processes:
-                    process.terminate()
-                raise
+            finally:  # after an error or an interrupt; when all went well there is nothing to stop
+                self._stop()
+
+    def _stop(self) -> None:
+        with self.lock:
+            self.stopping = True
+            for process in self.processes:
+                process.terminate()
 
     def _run_one(self, job: FoldJob) -> None:
         folder = Path(job.folder)
@@ -64,12 +69,15 @@ class _Pool:
         write_json(folder / "job.json", job.to_json())
         position = self.positions.get()
         bar = Bar(job.name, position)
-        with (folder / STDERR).open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "daguan.engines.worker", str(folder / "job.json")],
-                env=_environment(job.threads), stdout=subprocess.PIPE, stderr=log, text=True,
-            )  # fmt: skip
-            self.processes.append(process)
+        with (folder / LOG).open("w") as log:
+            with self.lock:
+                if self.stopping:
+                    return
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "daguan.engines.worker", str(folder / "job.json")],
+                    env=_environment(job.threads), stdout=subprocess.PIPE, stderr=log, text=True,
+                )  # fmt: skip
+                self.processes.append(process)
             assert process.stdout is not None
             for line in process.stdout:
                 bar.show(Progress.from_line(line))
@@ -77,7 +85,7 @@ class _Pool:
         bar.close()
         self.positions.put(position)
         if code != 0 or not (folder / RESULT).is_file():
-            raise WorkerError(f"{job.name}: {_last_words(folder / STDERR, code)}")
+            raise WorkerError(f"{job.name}: {_last_words(folder / LOG, code)}")
         result = result_of(job)
         say(f"{job.name}: held-out span F1 {100 * result['f1']:.2f} in {result['seconds']:.0f} s")
 
@@ -86,10 +94,10 @@ def _environment(threads: int) -> dict[str, str]:
     """Divided threads that sleep while they wait: spinning ones slow small operations thirtyfold here."""
     source = str(Path(daguan.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    own = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "PYTHONPATH": path}
+    own = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "PYTHONPATH": path}  # the rest is __main__'s
     return os.environ | own
 
 
 def _last_words(log: Path, code: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"the worker ended with code {code} and said nothing; see {log}"
+    return f"{lines[-1] if lines else 'nothing said'} (the worker ended with code {code}; all it said: {log})"

@@ -34,12 +34,17 @@ class BertSettings:
     initial_std: float = 0.02
 
     def __post_init__(self) -> None:
-        require("bert.layers", self.layers >= 1, "at least 1", self.layers)
-        require("bert.heads", self.heads >= 1, "at least 1", self.heads)
-        require("bert.hidden", self.hidden % (2 * self.heads) == 0, "an even multiple of bert.heads", self.hidden)
-        require("bert.max_length", self.max_length % 16 == 0 < self.max_length, "a multiple of 16", self.max_length)
-        require("bert.initialisation", self.initialisation in INITIALISATIONS, "ngram or normal", self.initialisation)
-        require("bert.initial_std", self.initial_std > 0, "over 0", self.initial_std)
+        require("layers", self.layers >= 1, "at least 1", self.layers)
+        require("heads", self.heads >= 1, "at least 1", self.heads)
+        require(
+            "hidden", self.hidden % (2 * self.heads) == 0 < self.hidden, "an even multiple of bert.heads", self.hidden
+        )
+        require("feed_forward", self.feed_forward >= 1, "at least 1", self.feed_forward)
+        require("max_length", self.max_length % 16 == 0 < self.max_length, "a multiple of 16", self.max_length)
+        require("initialisation", self.initialisation in INITIALISATIONS, "ngram or normal", self.initialisation)
+        enough = self.heads >= 2 or self.initialisation != "ngram"  # one head's width is kept for positions
+        require("heads", enough, "at least 2 with bert.initialisation=ngram", self.heads)
+        require("initial_std", self.initial_std > 0, "over 0", self.initial_std)
 
     @property
     def window(self) -> int:
@@ -143,7 +148,7 @@ def load_encoder(folder: Path, dropout: float) -> BertEncoder:
             model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
         else:
             model, info = AutoModel.from_pretrained(folder, add_pooling_layer=False, output_loading_info=True)
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}"
         ) from None

@@ -36,9 +36,10 @@ class NgramCrfSettings:
     min_count: int = 1
 
     def __post_init__(self) -> None:
-        require("ngram_crf.c1", min(self.c1, self.c2) >= 0, "penalties of at least 0", (self.c1, self.c2))
-        require("ngram_crf.iterations", self.iterations >= 1, "at least 1", self.iterations)
-        require("ngram_crf.min_count", self.min_count >= 1, "at least 1", self.min_count)
+        require("c1", self.c1 >= 0, "at least 0", self.c1)
+        require("c2", self.c2 >= 0, "at least 0", self.c2)
+        require("iterations", self.iterations >= 1, "at least 1", self.iterations)
+        require("min_count", self.min_count >= 1, "at least 1", self.min_count)
 
 
 def features(tokens: Sequence[str]) -> list[list[str]]:

@@ -42,13 +42,13 @@ class ModelSettings:
     ngram_dropout: float = 0.3
 
     def __post_init__(self) -> None:
-        require("model.encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
-        require("model.head", self.head in HEADS, " or ".join(HEADS), self.head)
-        require("model.lstm_layers", self.lstm_layers >= 1, "at least 1", self.lstm_layers)
-        require("model.lstm_hidden", self.lstm_hidden >= 1, "at least 1", self.lstm_hidden)
-        require("model.ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
+        require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
+        require("head", self.head in HEADS, " or ".join(HEADS), self.head)
+        require("lstm_layers", self.lstm_layers >= 1, "at least 1", self.lstm_layers)
+        require("lstm_hidden", self.lstm_hidden >= 1, "at least 1", self.lstm_hidden)
+        require("ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
         for name in ("encoder_dropout", "dropout", "token_dropout", "ngram_dropout"):
-            require(f"model.{name}", 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
+            require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
 
 
 class CrfHead(nn.Module):

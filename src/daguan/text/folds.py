@@ -21,12 +21,13 @@ FILE = "folds.json"
 
 @dataclass(frozen=True)
 class FoldSettings:
-    """count: how many folds."""
+    """count: how many folds; seed: of their making, apart from a run's, so that seeds can be blended."""
 
     count: int = 5
+    seed: int = 2019
 
     def __post_init__(self) -> None:
-        require("folds.count", self.count >= 2, "at least 2", self.count)
+        require("count", self.count >= 2, "at least 2", self.count)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Fold:
     held_out: NDArray[np.int64]
 
 
-def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings, seed: int) -> NDArray[np.int64]:
+def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings) -> NDArray[np.int64]:
     """(N,) the fold that holds each line out.
 
     Distinct texts are the units, so a text never stands on both sides; a stratum of fewer than k texts joins the
@@ -56,7 +57,7 @@ def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings, seed: in
     )
     first_line = np.unique(unit_of_line, return_index=True)[1]
     strata = _merge_rare([_types(sentences[line]) for line in first_line], settings.count)
-    splitter = StratifiedKFold(settings.count, shuffle=True, random_state=stream_seed(seed, "folds") % 2**32)
+    splitter = StratifiedKFold(settings.count, shuffle=True, random_state=stream_seed(settings.seed, "folds") % 2**32)
     fold_of_unit = np.empty(len(units), dtype=np.int64)
     for fold, (_, held_out) in enumerate(splitter.split(strata, strata)):
         fold_of_unit[held_out] = fold

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from daguan.core.errors import DataError
 from daguan.core.seeds import stream
 from daguan.core.types import Score, Sentence
+from daguan.text.format import read_labelled
 
 RESAMPLES = 1000
 Items = set[tuple[Any, str]]  # what is compared in a line: (what, label)
@@ -100,6 +102,13 @@ def both_readings(predicted: Sequence[Sentence], gold: Sequence[Sentence]) -> di
         for reading, found in reports.items()
     }
     return {reading: found.to_json() for reading, found in reports.items()} | {"by_type": by_type}
+
+
+def score_files(predicted: Path, gold: Path) -> dict[str, Any]:
+    """`both_readings` of two labelled files. Raises DataError: unreadable, or not the same lines."""
+    ours, theirs = read_labelled(predicted), read_labelled(gold)
+    check_comparable(ours, theirs, (str(predicted), str(gold)))
+    return both_readings(ours, theirs)
 
 
 def check_comparable(predicted: Sequence[Sentence], gold: Sequence[Sentence], names: tuple[str, str]) -> None:

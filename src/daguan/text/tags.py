@@ -14,7 +14,6 @@ from daguan.core.types import Span
 OUTSIDE = 0
 B, I, E, S = range(4)  # noqa: E741  (the scheme's own letters: begin, inside, end, single)
 PREFIXES = "BIES"
-OPENS = {B, I}  # an entity goes on after these
 CLOSES = {E, S}
 
 

@@ -24,10 +24,8 @@ class VocabularySettings:
     max_size: int = 0
 
     def __post_init__(self) -> None:
-        require("vocabulary.min_count", self.min_count >= 1, "at least 1", self.min_count)
-        require(
-            "vocabulary.max_size", self.max_size == 0 or self.max_size > len(SPECIALS), "0 or over 5", self.max_size
-        )
+        require("min_count", self.min_count >= 1, "at least 1", self.min_count)
+        require("max_size", self.max_size == 0 or self.max_size > len(SPECIALS), "0 or over 5", self.max_size)
 
 
 class Vocabulary:

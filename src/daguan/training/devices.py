@@ -25,15 +25,15 @@ class EngineSettings:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        require("engine.precision", self.precision in PRECISIONS, "bf16 or float32", self.precision)
-        require("engine.workers", min(self.workers, self.threads) >= 0, "at least 0", (self.workers, self.threads))
+        require("precision", self.precision in PRECISIONS, "bf16 or float32", self.precision)
+        require("workers", self.workers >= 0, "at least 0", self.workers)
+        require("threads", self.threads >= 0, "at least 0", self.threads)
 
     def plan(self, jobs: int) -> tuple[int, int]:
         """(worker processes, threads of each) for so many jobs."""
-        cores = len(os.sched_getaffinity(0))
-        default = 1 if self.find_device().type != "cpu" else min(cores, jobs)
-        workers = self.workers or default
-        return workers, self.threads or max(1, cores // workers)
+        default = 1 if self.find_device().type != "cpu" else _cores()
+        workers = min(self.workers or default, jobs)
+        return workers, self.threads or max(1, _cores() // workers)
 
     def find_device(self) -> torch.device:
         """Raises ConfigError: no such device here."""
@@ -43,14 +43,20 @@ class EngineSettings:
             device = torch.device(self.device)
         except RuntimeError:
             raise ConfigError(f"engine.device: expected auto, cpu or cuda, got {self.device!r}") from None
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(f"engine.device: expected a CUDA device for {self.device!r}, got none on this machine")
+        here = device.type == "cpu" or (device.type == "cuda" and (device.index or 0) < torch.cuda.device_count())
+        if not here:
+            raise ConfigError(f"engine.device: expected a device of this machine, got {self.device!r}")
         return device
 
     def autocast(self) -> AbstractContextManager[None]:
         enabled = self.precision == "bf16"
         context: AbstractContextManager[None] = torch.autocast(self.find_device().type, torch.bfloat16, enabled=enabled)
         return context
+
+
+def _cores() -> int:
+    """Cores this process may use (all of the machine where the system does not say)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prepare_process(threads: int) -> None:

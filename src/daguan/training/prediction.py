@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from daguan.batches.collate import Batch, Example, collate, sorted_batches
+from daguan.batches.collate import Batch, Example, collate, length_mask, sorted_batches
 from daguan.batches.windows import Window, stitch, windows_of
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import read_json, write_json
@@ -26,9 +26,8 @@ from daguan.training.devices import EngineSettings
 
 FILE = "tagger.json"
 BATCH_TOKENS = 4096
-DECODE_LINES = 256
+DECODE_TOKENS = 1 << 15
 SMALLEST = 1e-6  # marginals below are one: half precision ends there
-Report = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,8 @@ class TrainedTagger:
         tagger = tagger.to_device(engine.find_device()).eval()
         return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap)
 
-    def marginals(
-        self, sentences: Sequence[Sentence], engine: EngineSettings, report: Report = lambda tokens: None
-    ) -> list[NDArray[np.float32]]:
-        """One (T,K) array a sentence; `report` gets the tokens of each finished batch."""
+    def marginals(self, sentences: Sequence[Sentence], engine: EngineSettings) -> list[NDArray[np.float32]]:
+        """One (T,K) array a sentence."""
         windows = [
             window
             for line, sentence in enumerate(sentences)
@@ -79,7 +76,6 @@ class TrainedTagger:
             batch = collate([examples[i] for i in indices])
             for index, probs in zip(indices, self._batch_marginals(batch, engine), strict=True):
                 answers[index] = probs[: len(examples[index])]
-            report(batch.num_tokens)
         return _stitch_lines(windows, answers)
 
     def _example(self, sentence: Sentence, window: Window) -> Example:
@@ -113,21 +109,16 @@ def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[np.float3
     return [stitch(*lines[line]) for line in sorted(lines)]
 
 
-def decode_lines(
-    answers: Iterable[NDArray[np.floating]], scheme: TagScheme, lines: int = DECODE_LINES
-) -> list[tuple[Span, ...]]:
+def decode_lines(answers: Iterable[NDArray[np.floating]], scheme: TagScheme) -> list[tuple[Span, ...]]:
     """The legal tag sequence with the highest product of marginals for each (T,K) array, as spans."""
     whole = list(answers)
-    order = np.argsort([-len(answer) for answer in whole], kind="stable")
     spans: list[tuple[Span, ...]] = [()] * len(whole)
-    for low in range(0, len(order), lines):
-        indices = order[low : low + lines]
+    for indices in sorted_batches([len(answer) for answer in whole], DECODE_TOKENS):
         lengths = torch.tensor([len(whole[i]) for i in indices])
         scores = torch.zeros(len(indices), int(lengths.max()), len(scheme))
         for row, i in enumerate(indices):
             scores[row, : len(whole[i])] = torch.from_numpy(np.log(np.maximum(whole[i].astype(np.float32), SMALLEST)))
-        mask = torch.arange(scores.shape[1]) < lengths.unsqueeze(1)
-        tags = constrained_decode(scores, scheme, mask).numpy()
+        tags = constrained_decode(scores, scheme, length_mask(lengths, scores.shape[1])).numpy()
         for row, i in enumerate(indices):
             spans[i] = scheme.decode(tags[row, : len(whole[i])])
     return spans

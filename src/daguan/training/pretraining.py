@@ -46,10 +46,13 @@ class PretrainSettings:
     masking: MaskingSettings = field(default_factory=MaskingSettings)
 
     def __post_init__(self) -> None:
-        require("pretrain.tokens", self.tokens >= 0, "at least 0", self.tokens)
-        require("pretrain.batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
-        require("pretrain.optimiser", self.optimiser in OPTIMISERS, "muon or adamw", self.optimiser)
-        require("pretrain.warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
+        require("tokens", self.tokens >= 0, "at least 0", self.tokens)
+        require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
+        require("optimiser", self.optimiser in OPTIMISERS, "muon or adamw", self.optimiser)
+        require("warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
+        for name in ("learning_rate", "muon_learning_rate", "clip"):
+            require(name, getattr(self, name) > 0, "over 0", getattr(self, name))
+        require("weight_decay", self.weight_decay >= 0, "at least 0", self.weight_decay)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,14 @@ class TrainSettings:
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        require("train.epochs", self.epochs >= 1, "at least 1", self.epochs)
-        require("train.batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
-        require("train.warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
-        require("train.ema_decay", 0 <= self.ema_decay < 1, "0 to 1", self.ema_decay)
-        require("train.evaluations", self.evaluations >= 1, "at least 1", self.evaluations)
+        require("epochs", self.epochs >= 1, "at least 1", self.epochs)
+        require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
+        require("warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
+        for name in ("encoder_learning_rate", "head_learning_rate", "ngram_learning_rate", "clip"):
+            require(name, getattr(self, name) > 0, "over 0", getattr(self, name))
+        require("weight_decay", self.weight_decay >= 0, "at least 0", self.weight_decay)
+        require("ema_decay", 0 <= self.ema_decay < 1, "0 to 1", self.ema_decay)
+        require("evaluations", self.evaluations >= 1, "at least 1", self.evaluations)
 
 
 @dataclass(frozen=True, slots=True)
