@@ -75,7 +75,10 @@ def test_the_manifest_says_where_the_submission_comes_from(contest: Path, finish
     assert {len(folds) for folds in manifest["folds"].values()} == {2}
     assert manifest["final"] == "blend"
     assert set(manifest["out_of_fold"]) == {"blend", *manifest["folds"]}
-    assert all(seconds > 0 for seconds in manifest["seconds"].values())
+    assert {name.rpartition("-")[0] for name in manifest["seconds"]} == {*STAGES, "tagger", "ngram_crf"} - {
+        "train",
+        "submit",
+    }
     board = (path.parent / "LEADERBOARD.md").read_text("utf-8")
     assert board.count(path.stem) == 1
 
@@ -96,6 +99,20 @@ def test_the_same_command_again_does_nothing(contest: Path, finished: Path, capf
 
 def test_twice_from_scratch_gives_the_same_bytes(contest: Path, finished: Path, tmp_path: Path) -> None:
     assert run(contest, tmp_path).read_bytes() == submission(finished).read_bytes()
+    assert answers(tmp_path) == answers(finished)
+
+
+def answers(root: Path) -> dict[str, str]:
+    """Every marginal of every fold: far more than the labels that come of them."""
+    work = root / "work"
+    return {str(path.relative_to(work)): sha256_of_file(path) for path in work.glob("*/fold*/*.safetensors")}
+
+
+def test_each_member_has_learnt_something(finished: Path) -> None:
+    """Else equal bytes would mean little."""
+    manifest = json.loads(submission(finished).with_suffix(".json").read_text("utf-8"))
+    assert len(answers(finished)) == 2 * 2 * 2  # members, folds, held-out and test
+    assert all(scores["span"]["f1"] > 0.3 for scores in manifest["out_of_fold"].values())
 
 
 def test_another_seed_gives_other_models(contest: Path, finished: Path, tmp_path: Path) -> None:
@@ -193,6 +210,7 @@ def test_killed_in_a_stage_and_restarted_gives_the_same_bytes(
     kill_when([stage, *arguments], lambda: any(work.glob(sign)))
     assert not list((tmp_path / "out").glob("*.txt"))
     assert run(contest, tmp_path).read_bytes() == submission(finished).read_bytes()
+    assert answers(tmp_path) == answers(finished)
 
 
 STAGE_FOLDERS = {

@@ -78,10 +78,11 @@ class _Pool:
                     env=_environment(job.threads), stdout=subprocess.PIPE, stderr=log, text=True,
                 )  # fmt: skip
                 self.processes.append(process)
-            assert process.stdout is not None
-            for line in process.stdout:
-                bar.show(Progress.from_line(line))
-            code = process.wait()
+            with process:  # closes the pipe and waits
+                assert process.stdout is not None
+                for line in process.stdout:
+                    bar.show(Progress.from_line(line))
+            code = process.returncode
         bar.close()
         self.positions.put(position)
         if code != 0 or not (folder / RESULT).is_file():
