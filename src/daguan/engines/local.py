@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
+from typing import Any
 
 import daguan
 from daguan.core.errors import DaguanError
@@ -87,8 +88,15 @@ class _Pool:
         self.positions.put(position)
         if code != 0 or not (folder / RESULT).is_file():
             raise WorkerError(f"{job.name}: {_last_words(folder / LOG, code)}")
-        result = result_of(job)
-        say(f"{job.name}: held-out span F1 {100 * result['f1']:.2f} in {result['seconds']:.0f} s")
+        say(f"{job.name}: {_summary(result_of(job))}")
+
+
+def _summary(result: dict[str, Any]) -> str:
+    rate = f" at {result['tokens_per_second']:,} tokens/s" if "tokens_per_second" in result else ""
+    return (
+        f"held-out span F1 {100 * result['f1']:.2f}; trained {result['seconds']:.0f} s{rate}, "
+        f"test lines labelled at {result['test_tokens_per_second']:,} tokens/s"
+    )
 
 
 def _environment(threads: int) -> dict[str, str]:
