@@ -50,12 +50,15 @@ class Stages:
     def pretrain(self) -> Run:
         return self._run("pretrain", {"prepare": self.prepare.key, **self._precision}, "bert", "pretrain")
 
+    def pretrains(self, family: str) -> bool:
+        """Does the family start from the pretrained encoder?"""
+        return family == "tagger" and self.settings.pretrain.tokens > 0
+
     def train(self, family: str) -> Run:
         """The run of a family of models over all folds."""
         before = {"prepare": self.prepare.key}
         if family == "tagger":
-            pretrained = self.pretrain.key if self.settings.pretrain.tokens else ""
-            before |= {"pretrain": pretrained, **self._precision}
+            before |= {"pretrain": self.pretrain.key if self.pretrains(family) else "", **self._precision}
         return self._run(family, before, *NEEDED_BY_FAMILY[family])
 
     @cached_property
@@ -99,7 +102,7 @@ class Stages:
 
     def fold_jobs(self, family: str, threads: int) -> list[FoldJob]:
         run = self.train(family)
-        pretrained = str(self.pretrain.path) if family == "tagger" and self.settings.pretrain.tokens else ""
+        pretrained = str(self.pretrain.path) if self.pretrains(family) else ""
         return [
             FoldJob(
                 family=family,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 import shutil
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from daguan.answers import gate, leaderboard
@@ -26,15 +26,11 @@ def main(words: list[str]) -> None:
     lines = gate.check(answer, stages.contest / "test.txt")  # before anything is written
     gold = stages.contest / "test_gold.txt"
     test = score_files(answer, gold) if gold.is_file() else None
-    write_atomic(stages.submission, lambda temporary: _copy(answer, temporary))
+    write_atomic(stages.submission, partial(shutil.copyfile, answer))
     manifest = _manifest(settings, stages, words, test)
     write_json(stages.submission.with_suffix(".json"), manifest)
     leaderboard.record(stages.submission.parent, manifest)
     say(f"submit: {stages.submission} ({lines:,} lines, checked)")
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
 
 
 def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[str, Any] | None) -> dict[str, Any]:

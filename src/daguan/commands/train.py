@@ -18,7 +18,7 @@ def train(settings: Settings) -> Stages:
     """Train what is not trained yet; returns the stages."""
     stages = Stages(settings)
     stages.prepare.manifest()
-    if settings.pretrain.tokens and "tagger" in settings.members:
+    if any(map(stages.pretrains, settings.members)):
         stages.pretrain.manifest()
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
     workers, threads = settings.engine.plan(len(settings.members) * settings.folds.count)
