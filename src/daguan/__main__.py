@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 from daguan.core.errors import ConfigError, DaguanError
+from daguan.core.processes import settle_environment
 
 COMMANDS = {
     "prepare": "[CONFIG.yaml] [key=value …]   build the built-in contest, report on the data, fix folds and ids",
@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "SUBMISSION TEST [labels=a,b]  may this file be sent? exit 0 or 2, naming FILE:LINE",
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
 }
+COMPUTING = ("pretrain", "train", "baseline", "blend", "predict")
 
 
 def main(words: list[str]) -> int:
@@ -52,6 +53,6 @@ def usage() -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: threads that spin slow each other down
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # determinism on a GPU
+    if set(sys.argv[1:2]) & set(COMPUTING):
+        settle_environment()
     sys.exit(main(sys.argv[1:]))

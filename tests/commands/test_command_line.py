@@ -30,7 +30,7 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
         (["prepare", "nowhere.yaml"], "nowhere.yaml: expected a configuration file"),
         (["prepare", "pretrain.tokns=5"], "pretrain.tokns: no such setting; did you mean 'tokens'?"),
         (["prepare", "pretrain.tokens=many"], "pretrain.tokens: expected int, got 'many'"),
-        (["prepare", "bert.hidden=33"], "bert.hidden: expected an even multiple of bert.heads, got 33"),
+        (["prepare", "encoder.hidden=33"], "encoder.hidden: expected an even multiple of encoder.heads, got 33"),
         (["prepare", "members=tagger,oracle"], "members: expected tagger or ngram_crf, got 'oracle'"),
         (["prepare", "data.dir=/nowhere"], "/nowhere: expected a folder with train.txt and test.txt"),
         (["check", "one"], "check: expected SUBMISSION TEST"),

@@ -70,7 +70,7 @@ def test_the_manifest_says_where_the_submission_comes_from(contest: Path, finish
     for name in ("train.txt", "test.txt", "corpus.txt"):
         assert manifest["data_sha256"][name] == sha256_of_file(contest / name)
     assert manifest["seed"] == 2019
-    assert manifest["config"]["bert"]["hidden"] == 32
+    assert manifest["config"]["encoder"]["hidden"] == 32
     assert manifest["versions"]["torch"].startswith("2.")
     assert {len(folds) for folds in manifest["folds"].values()} == {2}
     assert manifest["final"] == "blend"
@@ -240,7 +240,7 @@ def test_precision_is_part_of_a_runs_name_and_workers_are_not(contest: Path, tmp
 
     plain = keys()
     assert keys("engine.workers=1", "train.checkpoint_seconds=9", "name=other") == plain
-    assert keys("engine.precision=float32")[0] != plain[0]
+    assert (keys("engine.precision=float32")[0] == plain[0]) != (keys("engine.precision=bf16")[0] == plain[0])  # auto
     assert keys("model.head=crf")[0] == plain[0]
     assert keys("model.head=crf")[1] != plain[1]
     assert keys("seed=3")[1] != plain[1]

@@ -9,7 +9,8 @@ import torch
 from daguan.batches.collate import Batch, Example, collate, to_example
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence, Span
-from daguan.models.bert import BertSettings, new_encoder
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import new_encoder
 from daguan.models.tagger import HEADS, ModelSettings, Tagger
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import SPECIALS, Vocabulary
@@ -18,7 +19,7 @@ from daguan.training.prediction import TrainedTagger
 
 SCHEME = TagScheme(("a", "b"))
 VOCABULARY = Vocabulary((*SPECIALS, *map(str, range(30))))
-BERT = BertSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=48)
+BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=48)
 ENGINE = EngineSettings(device="cpu", precision="float32", threads=1)
 STILL = {"encoder_dropout": 0.0, "dropout": 0.0, "token_dropout": 0.0}
 SENTENCES = [
@@ -33,7 +34,7 @@ every_head = pytest.mark.parametrize("head", HEADS)
 def tagger(head: str, **dropouts: float) -> Tagger:
     torch.manual_seed(0)
     settings = ModelSettings(head=head, lstm_hidden=16, **(STILL | dropouts))
-    return Tagger(new_encoder(BERT, len(VOCABULARY), settings.encoder_dropout), SCHEME, settings)
+    return Tagger(new_encoder("bert", BERT, len(VOCABULARY), settings.encoder_dropout), SCHEME, settings)
 
 
 def trained(head: str) -> TrainedTagger:

@@ -11,25 +11,27 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
-from daguan.models.bert import BertSettings, MaskedLm, new_encoder
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoders import MaskedLm, new_encoder
 from daguan.models.tagger import HEADS, ModelSettings, Tagger
+from daguan.nn.muon import Muon
 from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
 from daguan.text.tags import TagScheme
 from daguan.training.checkpoints import load_state, save_state
 from daguan.training.pretraining import OPTIMISERS, PretrainSettings, build_optimisers
 from daguan.training.tagging import TrainSettings, build_optimiser
 
-BERT = BertSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length=32)
+BERT = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length=32)
 MAKERS: dict[str, Callable[[nn.Module], Optimizer]] = {
     "adamw": lambda model: AdamW(model.parameters(), lr=0.1, weight_decay=0.1),
-    "muon": lambda model: Muon(model.parameters(), lr=0.1, momentum=0.95, weight_decay=0.1),
+    "muon": lambda model: Muon(model.parameters(), 0.1, 0.95, 0.1, torch.float32),
 }
 
 
 def tagger(head: str = "lstm_crf") -> Tagger:
-    return Tagger(new_encoder(BERT, 30, 0.0), TagScheme(("a", "b")), ModelSettings(head=head, lstm_hidden=8))
+    return Tagger(new_encoder("bert", BERT, 30, 0.0), TagScheme(("a", "b")), ModelSettings(head=head, lstm_hidden=8))
 
 
 def groups_of(optimisers: list[Optimizer]) -> list[dict]:
@@ -51,9 +53,9 @@ def test_weights_of_linear_embedding_and_lstm_layers_decay_and_nothing_else():
     decayed, names = decayed_names(model), {name for name, _ in model.named_parameters()}
     assert decayed <= names
     assert {
-        "encoder.bert.embeddings.word_embeddings.weight",
-        "encoder.bert.embeddings.position_embeddings.weight",
-        "encoder.bert.encoder.layer.0.attention.self.query.weight",
+        "encoder.model.embeddings.word_embeddings.weight",
+        "encoder.model.embeddings.position_embeddings.weight",
+        "encoder.model.encoder.layer.0.attention.self.query.weight",
         "head.emit.weight",
         "head.lstm.forwards.0.weight_ih_l0",
         "head.lstm.backwards.0.weight_hh_l0",
@@ -84,17 +86,18 @@ def test_tagging_has_every_parameter_in_one_group_with_its_rate_and_decay(head):
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_pretraining_has_every_parameter_in_one_group(optimiser):
-    model = MaskedLm(BERT, 30)
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
+    model = MaskedLm(architecture, BERT, 30)
     settings = PretrainSettings(optimiser=optimiser, weight_decay=0.3)
-    optimisers = build_optimisers(model, settings)
+    optimisers = build_optimisers(model, settings, torch.float32)
     groups = groups_of(optimisers)
     assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
     where = {id(p): group for group in groups for p in group["params"]}
     decayed = decayed_names(model)
     assert all((where[id(p)]["weight_decay"] == 0.3) == (name in decayed) for name, p in model.named_parameters())
     by_muon = [p for o in optimisers if isinstance(o, Muon) for group in o.param_groups for p in group["params"]]
-    assert len(by_muon) == (6 * BERT.layers if optimiser == "muon" else 0)
+    assert len(by_muon) == ({"bert": 6, "modern": 4}[architecture] * BERT.layers if optimiser == "muon" else 0)
 
 
 def model_and_optimiser(make: Callable[[nn.Module], Optimizer]) -> tuple[nn.Module, Optimizer, dict[Tensor, str]]:

@@ -11,7 +11,8 @@ import torch
 from daguan.batches.packing import Blocks, write_token_file
 from daguan.core.settings import build
 from daguan.core.types import labels_of
-from daguan.models.bert import BertSettings, new_encoder
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoders import new_encoder
 from daguan.models.tagger import ModelSettings, Tagger
 from daguan.text.format import read_labelled
 from daguan.text.tags import TagScheme
@@ -21,7 +22,7 @@ from daguan.training.prediction import TrainedTagger
 from daguan.training.pretraining import HeldOut, Pretrainer, PretrainSettings
 from daguan.training.tagging import TaggerTrainer, TrainSettings
 
-BERT = BertSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
+BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
 ENGINE = EngineSettings(device="cpu")
 
 
@@ -37,10 +38,10 @@ def blocks_of(folder: Path, contest: Path) -> tuple[Blocks, Vocabulary]:
     return Blocks(folder / "tokens.u2", BERT.max_length), vocabulary
 
 
-def pretrainer(folder: Path, contest: Path, optimiser: str) -> Pretrainer:
+def pretrainer(folder: Path, contest: Path, optimiser: str, architecture: str = "bert") -> Pretrainer:
     blocks, vocabulary = blocks_of(folder, contest)
     settings = PretrainSettings(tokens=12 * 8 * 32, batch_size=8, optimiser=optimiser, checkpoint_seconds=0)
-    return Pretrainer(BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
+    return Pretrainer(architecture, BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
 
 
 def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -53,18 +54,21 @@ def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor
         assert torch.equal(weight, other[name]), name
 
 
-@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
-@pytest.mark.parametrize("cut", [1, 5, 12])
-def test_pretraining_continues_to_the_bit(tmp_path: Path, contest: Path, optimiser: str, cut: int) -> None:
-    whole = pretrainer(tmp_path, contest, optimiser)
+@pytest.mark.parametrize(("architecture", "optimiser"), [("bert", "muon"), ("bert", "adamw"), ("modern", "muon")])
+@pytest.mark.parametrize(("cut", "threads"), [(1, 1), (5, 2), (12, 1)])
+def test_pretraining_continues_to_the_bit(
+    tmp_path: Path, contest: Path, architecture: str, optimiser: str, cut: int, threads: int
+) -> None:
+    prepare_process(threads)
+    whole = pretrainer(tmp_path, contest, optimiser, architecture)
     updates = list(whole.fit(tmp_path / "whole"))
     assert len(updates) == 12
 
-    first = pretrainer(tmp_path, contest, optimiser)
+    first = pretrainer(tmp_path, contest, optimiser, architecture)
     generator = first.fit(tmp_path / "cut")
     for _ in range(cut):
         next(generator)
-    second = pretrainer(tmp_path, contest, optimiser)
+    second = pretrainer(tmp_path, contest, optimiser, architecture)
     rest = list(second.fit(tmp_path / "cut"))
 
     assert [*updates[:cut], *rest] == updates
@@ -73,13 +77,30 @@ def test_pretraining_continues_to_the_bit(tmp_path: Path, contest: Path, optimis
     assert second.curve == whole.curve
 
 
-def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbours(tmp_path: Path) -> None:
+def test_threads_that_share_an_update_change_nothing_but_rounding(tmp_path: Path, contest: Path) -> None:
+    """Two threads each take half of every batch; the update is that of one thread with all of it."""
+    trainers = []
+    for threads in (1, 2):
+        prepare_process(threads)
+        trainers.append(pretrainer(tmp_path, contest, "adamw", "modern"))
+        assert len(trainers[-1].replicas.models) == threads
+        for _ in zip(range(3), trainers[-1].fit(tmp_path / str(threads)), strict=False):
+            pass
+    one, two = map(weights, (trainer.model for trainer in trainers))
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+    assert trainers[0].evaluate().loss == pytest.approx(trainers[1].evaluate().loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbours(
+    tmp_path: Path, architecture: str
+) -> None:
     lines = ["_".join(str((start + place) % 40) for place in range(30)) for start in range(40)]
     vocabulary = Vocabulary([*SPECIALS, *map(str, range(40))])
     write_token_file(tmp_path / "tokens.u2", lines, vocabulary)
     settings = PretrainSettings(tokens=150 * 8 * 32, batch_size=8, learning_rate=1e-2)
     blocks = Blocks(tmp_path / "tokens.u2", BERT.max_length)
-    trainer = Pretrainer(BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
+    trainer = Pretrainer(architecture, BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
     before: HeldOut = trainer.evaluate()
     losses = [update.loss for update in trainer.fit(tmp_path / "run")]
     after = trainer.evaluate()
@@ -114,7 +135,7 @@ def tagger_trainer(contest: Path) -> TaggerTrainer:
     vocabulary = Vocabulary([*SPECIALS, *sorted({token for s in sentences for token in s.tokens})])
     model = build(ModelSettings, {"lstm_hidden": 16})
     torch.manual_seed(3)
-    tagger = Tagger(new_encoder(BERT, len(vocabulary), model.encoder_dropout), scheme, model)
+    tagger = Tagger(new_encoder("bert", BERT, len(vocabulary), model.encoder_dropout), scheme, model)
     trained = TrainedTagger(tagger, scheme, vocabulary, model, BERT.window, 10)
     settings = TrainSettings(epochs=2, batch_size=8, evaluations=3, checkpoint_seconds=0)
     return TaggerTrainer(trained, settings, ENGINE, sentences[:40], sentences[40:], seed=5)

@@ -45,6 +45,13 @@ class Masked:
     positions: Ids
     labels: Ids
 
+    def split(self, count: int) -> list[Masked]:
+        """At most `count` parts of as many rows as can be."""
+        fields = (
+            np.array_split(field, min(count, len(self.inputs))) for field in (self.inputs, self.positions, self.labels)
+        )
+        return [Masked(*part) for part in zip(*fields, strict=True)]
+
 
 def places_per_row(length: int, rate: float) -> int:
     """M: the same for every row, so that tensor shapes repeat."""

@@ -30,8 +30,11 @@ def pretrain(run: Run, prepared: Path, settings: Settings) -> None:
     """Write the model in Hugging Face layout with its vocabulary and the curve of its loss."""
     prepare_process(settings.engine.plan(1)[1])
     vocabulary = Vocabulary.load(prepared)
-    blocks = Blocks(token_file(prepared, len(vocabulary)), settings.bert.max_length)
-    trainer = Pretrainer(settings.bert, settings.pretrain, settings.engine, blocks, len(vocabulary), settings.seed)
+    blocks = Blocks(token_file(prepared, len(vocabulary)), settings.encoder.max_length)
+    trainer = Pretrainer(
+        settings.model.encoder, settings.encoder, settings.pretrain, settings.engine, blocks, len(vocabulary),
+        settings.seed,
+    )  # fmt: skip
     bar = Bar("pretrain")
     for update in trainer.fit(run.path):
         bar.show(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))

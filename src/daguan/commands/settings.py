@@ -10,7 +10,7 @@ from daguan.answers.blending import BlendSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import require
-from daguan.models.bert import BertSettings
+from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.tagger import ModelSettings
 from daguan.text.folds import FoldSettings
@@ -46,7 +46,7 @@ class Settings:
     contest: ContestSettings = field(default_factory=ContestSettings)
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     folds: FoldSettings = field(default_factory=FoldSettings)
-    bert: BertSettings = field(default_factory=BertSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)

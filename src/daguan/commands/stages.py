@@ -18,7 +18,7 @@ from daguan.text.folds import read_folds
 from daguan.training.jobs import FoldJob
 
 FILES = ("train.txt", "test.txt", "corpus.txt")
-NEEDED_BY_FAMILY = {"tagger": ("bert", "model", "train"), "ngram_crf": ("ngram_crf",)}
+NEEDED_BY_FAMILY = {"tagger": ("encoder", "model", "train"), "ngram_crf": ("ngram_crf",)}
 UNTOLD = ("checkpoint_seconds",)  # settings that change no result
 
 
@@ -48,7 +48,8 @@ class Stages:
 
     @cached_property
     def pretrain(self) -> Run:
-        return self._run("pretrain", {"prepare": self.prepare.key, **self._precision}, "bert", "pretrain")
+        before = {"prepare": self.prepare.key, "architecture": self.settings.model.encoder, **self._precision}
+        return self._run("pretrain", before, "encoder", "pretrain")
 
     def pretrains(self, family: str) -> bool:
         """Does the family start from the pretrained encoder?"""
@@ -92,7 +93,7 @@ class Stages:
 
     @property
     def _precision(self) -> dict[str, str]:
-        return {"precision": self.settings.engine.precision}
+        return {"precision": str(self.settings.engine.dtype)}
 
     @property
     def submission(self) -> Path:

@@ -38,7 +38,9 @@ def _finish(stages: Stages, family: str, jobs: list[FoldJob]) -> None:
     say(f"{family}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
     if lost := sum(result.get("lost_entities", 0) for result in results):
         lost //= len(jobs) - 1  # each line is trained on in all folds but one
-        say(f"{family}: {lost} entities longer than the window of {stages.settings.bert.window} tokens were left out")
+        say(
+            f"{family}: {lost} entities longer than the window of {stages.settings.encoder.window} tokens were left out"
+        )
     if not run.finished:
         run.finish(
             sum(result["seconds"] for result in results), folds=results, out_of_fold=pooled.f1, lines=stages.lines

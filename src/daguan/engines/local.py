@@ -15,6 +15,7 @@ from typing import Any
 import daguan
 from daguan.core.errors import DaguanError
 from daguan.core.files import write_json
+from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress, say
 from daguan.training.jobs import RESULT, FoldJob, result_of
 
@@ -100,11 +101,9 @@ def _summary(result: dict[str, Any]) -> str:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Divided threads that sleep while they wait: spinning ones slow small operations thirtyfold here."""
     source = str(Path(daguan.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    own = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive", "PYTHONPATH": path}  # the rest is __main__'s
-    return os.environ | own
+    return ENVIRONMENT | os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
 
 
 def _last_words(log: Path, code: int) -> str:

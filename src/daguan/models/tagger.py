@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from daguan.batches.collate import Batch
 from daguan.core.errors import CheckpointError
 from daguan.core.settings import require
-from daguan.models.bert import BertEncoder
+from daguan.models.encoder_settings import ENCODERS
+from daguan.models.encoders import Encoder
 from daguan.models.ngram_crf import TEMPLATES
 from daguan.nn.crf import ConstrainedCrf
 from daguan.nn.dropouts import ByteDropout, TokenDropout
@@ -85,7 +86,6 @@ class LstmCrfHead(CrfHead):
 
 ENCODER = "encoder."
 HEAD_FILE = "head.safetensors"
-ENCODERS = ("bert",)
 HEADS: dict[str, Callable[[int, TagScheme, ModelSettings], CrfHead]] = {"crf": CrfHead, "lstm_crf": LstmCrfHead}
 
 
@@ -98,7 +98,7 @@ def _ngrams(scheme: TagScheme, settings: ModelSettings) -> NgramEmissions | None
 class Tagger(nn.Module):
     """Tokens → loss in training, tag marginals in prediction."""
 
-    def __init__(self, encoder: BertEncoder, scheme: TagScheme, settings: ModelSettings) -> None:
+    def __init__(self, encoder: Encoder, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
         self.token_dropout = TokenDropout(settings.token_dropout, MASK)
         self.encoder = encoder

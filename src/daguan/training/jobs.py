@@ -21,7 +21,8 @@ from daguan.core.seeds import stream_seed
 from daguan.core.settings import build
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.models import ngram_crf
-from daguan.models.bert import BertSettings, load_encoder, new_encoder
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import load_encoder, new_encoder
 from daguan.models.tagger import ModelSettings, Tagger
 from daguan.text.folds import Fold, fold_from_file
 from daguan.text.format import read_labelled, read_unlabelled
@@ -152,16 +153,16 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
 
 
 def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
-    model, bert = build(ModelSettings, job.settings["model"]), build(BertSettings, job.settings["bert"])
+    model, size = build(ModelSettings, job.settings["model"]), build(EncoderSettings, job.settings["encoder"])
     torch.manual_seed(stream_seed(job.seed, "tagger-weights", job.fold))
     if job.pretrained:
         vocabulary = Vocabulary.load(Path(job.pretrained))
         encoder = load_encoder(Path(job.pretrained), model.encoder_dropout)
     else:
         vocabulary = Vocabulary.load(Path(job.prepared))
-        encoder = new_encoder(bert, len(vocabulary), model.encoder_dropout)
+        encoder = new_encoder(model.encoder, size, len(vocabulary), model.encoder_dropout)
     tagger = Tagger(encoder, scheme, model)
-    return TrainedTagger(tagger, scheme, vocabulary, model, bert.window, default_overlap(bert))
+    return TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size))
 
 
 def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:

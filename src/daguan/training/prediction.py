@@ -17,12 +17,14 @@ from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import read_json, write_json
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
-from daguan.models.bert import BertSettings, load_encoder
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import load_encoder
 from daguan.models.tagger import ModelSettings, Tagger
 from daguan.nn.crf import constrained_decode
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import EngineSettings
+from daguan.training.threads import map_on_threads
 
 FILE = "tagger.json"
 BATCH_TOKENS = 4096
@@ -72,9 +74,13 @@ class TrainedTagger:
         examples = [self._example(sentences[window.line], window) for window in windows]
         answers: list[Any] = [None] * len(windows)
         self.tagger.eval()
-        for indices in sorted_batches([len(example) for example in examples], BATCH_TOKENS):
-            batch = collate([examples[i] for i in indices])
-            for index, probs in zip(indices, self._batch_marginals(batch, engine), strict=True):
+
+        def answer(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self._batch_marginals(collate([examples[i] for i in indices]), engine)
+
+        batches = sorted_batches([len(example) for example in examples], BATCH_TOKENS)
+        for indices, of_batch in zip(batches, map_on_threads(answer, batches, engine.find_device()), strict=True):
+            for index, probs in zip(indices, of_batch, strict=True):
                 answers[index] = probs[: len(examples[index])]
         return _stitch_lines(windows, answers)
 
@@ -128,6 +134,6 @@ def annotate(sentences: Iterable[Sentence], spans: Iterable[tuple[Span, ...]]) -
     return [Sentence(sentence.tokens, found) for sentence, found in zip(sentences, spans, strict=True)]
 
 
-def default_overlap(bert: BertSettings) -> int:
+def default_overlap(encoder: EncoderSettings) -> int:
     """Three eighths of the window: the longest entity of the contest (35 tokens) fits into 47 of 126 with context."""
-    return bert.window * 3 // 8
+    return encoder.window * 3 // 8

@@ -18,14 +18,18 @@ from daguan.batches.packing import Blocks
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import require
-from daguan.models.bert import BertSettings, MaskedLm
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import MaskedLm
+from daguan.nn.muon import Muon, StackedLinear
 from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import EngineSettings
+from daguan.training.threads import Replicas
 
 OPTIMISERS = ("muon", "adamw")
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
+EVALUATION_BLOCKS = 16
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class Pretrainer:
 
     def __init__(
         self,
-        bert: BertSettings,
+        architecture: str,
+        encoder: EncoderSettings,
         settings: PretrainSettings,
         engine: EngineSettings,
         blocks: Blocks,
@@ -90,14 +95,15 @@ class Pretrainer:
         self.vocabulary_size = vocabulary_size
         self.device = engine.find_device()
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
-        self.model = MaskedLm(bert, vocabulary_size).to_device(self.device).train()
+        self.model = MaskedLm(architecture, encoder, vocabulary_size).to_device(self.device).train()
+        self.replicas = Replicas(self.model, settings.batch_size)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
-        self.optimisers = build_optimisers(self.model, settings)
-        self.tokens_per_update = settings.batch_size * bert.max_length
+        self.optimisers = build_optimisers(self.model, settings, engine.dtype)
+        self.tokens_per_update = settings.batch_size * encoder.max_length
         self.updates = max(1, round(settings.tokens / self.tokens_per_update))
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
         self.train_blocks, self.held_out_blocks = blocks.split(seed)
-        self.places = places_per_row(bert.max_length, settings.masking.rate)
+        self.places = places_per_row(encoder.max_length, settings.masking.rate)
         self.done = 0
         self.loss = 0.0
         self.curve: list[tuple[int, float]] = []  # (tokens, smoothed loss) at some CURVE_POINTS updates
@@ -128,12 +134,19 @@ class Pretrainer:
 
     def _update(self) -> float:
         self.schedule.set(self.done)
-        loss = self._loss(self._batch(self.done)) / (self.settings.batch_size * self.places)
-        torch.autograd.backward(loss)
+        parts = self._batch(self.done).split(len(self.replicas.models))
+        loss = sum(self.replicas.map(self._train_on, parts))
+        self.replicas.gather_gradients()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+        return loss
+
+    def _train_on(self, model: nn.Module, part: Masked) -> float:
+        """Gradients of the part's share of the update's mean loss; returns that share."""
+        loss = self._loss(model, part) / (self.settings.batch_size * self.places)
+        torch.autograd.backward(loss)
         return loss.item()
 
     def _batch(self, update: int) -> Masked:
@@ -151,29 +164,34 @@ class Pretrainer:
             self._order_values = stream(self.seed, "block-order", epoch).permutation(len(self.train_blocks))
         return self._order_values
 
-    def _logits(self, masked: Masked) -> Tensor:
+    def _logits(self, model: nn.Module, masked: Masked) -> Tensor:
         inputs, positions = (torch.from_numpy(array).to(self.device) for array in (masked.inputs, masked.positions))
         with self.engine.autocast():
-            logits: Tensor = self.model(inputs, positions)
+            logits: Tensor = model(inputs, positions)
         return logits.float()
 
-    def _loss(self, masked: Masked) -> Tensor:
+    def _loss(self, model: nn.Module, masked: Masked) -> Tensor:
         labels = torch.from_numpy(masked.labels).to(self.device)
-        return cross_entropy(self._logits(masked), labels.flatten(), reduction="sum")
+        return cross_entropy(self._logits(model, masked), labels.flatten(), reduction="sum")
 
-    @torch.no_grad()
     def evaluate(self) -> HeldOut:
         """On the held-out blocks, always with the same masks."""
-        loss, hits, count = 0.0, 0, 0
-        for low in range(0, len(self.held_out_blocks), self.settings.batch_size):
-            ids = self.blocks.take(self.held_out_blocks[low : low + self.settings.batch_size])
-            masked = mask(ids, self.vocabulary_size, self.settings.masking, stream(self.seed, "held-out-mask", low))
-            logits = self._logits(masked)
-            labels = torch.from_numpy(masked.labels).flatten().to(self.device)
-            loss += cross_entropy(logits, labels, reduction="sum").item()
-            hits += int((logits.argmax(1) == labels).sum())
-            count += len(labels)
-        return HeldOut(loss / count, hits / count)
+        parts = []
+        for low in range(0, len(self.held_out_blocks), EVALUATION_BLOCKS):
+            ids = self.blocks.take(self.held_out_blocks[low : low + EVALUATION_BLOCKS])
+            rng = stream(self.seed, "held-out-mask", low)
+            parts.append(mask(ids, self.vocabulary_size, self.settings.masking, rng))
+        losses, hits = zip(*self.replicas.map(self._evaluate_on, parts), strict=True)
+        count = sum(part.labels.size for part in parts)
+        return HeldOut(sum(losses) / count, sum(hits) / count)
+
+    @torch.no_grad()
+    def _evaluate_on(self, model: nn.Module, masked: Masked) -> tuple[float, int]:
+        """(summed loss, places guessed right)"""
+        logits = self._logits(model, masked)
+        labels = torch.from_numpy(masked.labels).flatten().to(self.device)
+        loss = cross_entropy(logits, labels, reduction="sum").item()
+        return loss, int((logits.argmax(1) == labels).sum())
 
     def save_checkpoint(self, folder: Path) -> None:
         tensors = with_prefix("model", dict(self.model.named_parameters()))
@@ -195,29 +213,36 @@ class Pretrainer:
         self.watch = Stopwatch(values["seconds"])
 
 
-def build_optimisers(model: nn.Module, settings: PretrainSettings) -> list[Optimizer]:
+def build_optimisers(lm: MaskedLm, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
     """Muon for the matrices inside the layers and AdamW for the rest, or AdamW for all. Each parameter is in one group.
 
-    Muon: Jordan 2024, as in torch.optim; RoBERTa's β2 .98 and ε 1e-6 for AdamW.
+    RoBERTa's β2 .98 and ε 1e-6 for AdamW.
     """
-    decayed = decayed_names(model)
-    by_muon = settings.optimiser == "muon"
-    groups: dict[str, list[nn.Parameter]] = {"muon": [], "decayed": [], "plain": []}
-    for name, parameter in model.named_parameters():
-        if by_muon and ".encoder.layer." in name and parameter.ndim == 2:
-            groups["muon"].append(parameter)
-        else:
-            groups["decayed" if name in decayed else "plain"].append(parameter)
+    by_count = _hidden_matrices(lm) if settings.optimiser == "muon" else {}
+    hidden = {parameter for parameters in by_count.values() for parameter in parameters}
+    decayed = decayed_names(lm)
+    groups: dict[bool, list[Tensor]] = {True: [], False: []}
+    for name, parameter in lm.named_parameters():
+        if parameter not in hidden:
+            groups[name in decayed].append(parameter)
     adamw = torch.optim.AdamW(
         [
-            {"params": groups["decayed"], "weight_decay": settings.weight_decay},
-            {"params": groups["plain"], "weight_decay": 0.0},
+            {"params": groups[True], "weight_decay": settings.weight_decay},
+            {"params": groups[False], "weight_decay": 0.0},
         ],
         lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True,
     )  # fmt: skip
-    if not groups["muon"]:
+    if not by_count:
         return [adamw]
-    muon = torch.optim.Muon(
-        groups["muon"], lr=settings.muon_learning_rate, momentum=0.95, weight_decay=settings.weight_decay
-    )
-    return [muon, adamw]
+    stacked = [{"params": parameters, "blocks": count} for count, parameters in by_count.items()]
+    return [Muon(stacked, settings.muon_learning_rate, 0.95, settings.weight_decay, precision), adamw]
+
+
+def _hidden_matrices(lm: MaskedLm) -> dict[int, list[Tensor]]:
+    """The weights of the encoder's linear layers, by how many matrices each holds."""
+    by_count: dict[int, list[Tensor]] = {}
+    for module in lm.model.base_model.modules():
+        if isinstance(module, nn.Linear):
+            count = module.count if isinstance(module, StackedLinear) else 1
+            by_count.setdefault(count, []).append(module.weight)
+    return by_count

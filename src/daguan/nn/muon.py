@@ -1,0 +1,78 @@
+"""Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic iteration, from the source
+STEPS = 5
+
+
+class StackedLinear(nn.Linear):
+    """Several linear layers that read the same, as one matrix (count·out, in) without bias."""
+
+    def __init__(self, size: int, out: int, count: int) -> None:
+        super().__init__(size, count * out, bias=False)
+        self.count = count
+
+
+class Muon(Optimizer):
+    """Momentum whose update is made orthogonal: each matrix moves alike in all its directions.
+
+    torch.optim.Muon takes one matrix at a time in bf16; this one takes all matrices of a shape at once, in `precision`:
+    four times as fast on a CPU whose bf16 is slow. A group may say `blocks`: its matrices are so many stacked ones,
+    each orthogonalised for itself.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float, momentum: float, weight_decay: float, precision: torch.dtype
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "blocks": 1})
+        self.precision = precision
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One update of every parameter that has a gradient."""
+        for group in self.param_groups:
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            by_shape: dict[torch.Size, list[Tensor]] = {}
+            for parameter in parameters:
+                by_shape.setdefault(parameter.shape, []).append(parameter)
+            for alike in by_shape.values():
+                self._step_alike(alike, group)
+
+    def _step_alike(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        buffers = [self._buffer(parameter) for parameter in parameters]
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+        nesterov = torch._foreach_lerp(gradients, buffers, group["momentum"])
+        rows, columns = parameters[0].shape
+        blocks = torch.stack(nesterov).view(-1, rows // group["blocks"], columns)
+        rate = group["lr"] * max(1.0, blocks.shape[1] / columns) ** 0.5
+        updates = orthogonal(blocks.to(self.precision)).to(blocks.dtype).reshape(-1, rows, columns).unbind()
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_add_(parameters, updates, alpha=-rate)
+
+    def _buffer(self, parameter: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        buffer: Tensor = state["momentum_buffer"]
+        return buffer
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """About U·Vᵀ of each matrix U·S·Vᵀ (N,R,C): singular values between .7 and 1.2, by Newton–Schulz iterations."""
+    a, b, c = COEFFICIENTS
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.float().flatten(1).norm(dim=1)[:, None, None] + 1e-7).to(x.dtype)
+    for _ in range(STEPS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
