@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from daguan.nn.muon import Muon, StackedLinear, orthogonal
+from daguan.nn import muon
+from daguan.nn.muon import Muon, StackedLinear, orthogonal, orthogonal_blocks
 
 
 def matrices(*shape: int) -> torch.Tensor:
@@ -63,6 +64,22 @@ def test_stacked_matrices_are_made_orthogonal_each_for_itself():
     layer.weight.grad = matrices(18, 6)
     for part, gradient in zip(apart, layer.weight.grad.chunk(3), strict=True):
         part.grad = gradient.clone()
-    Muon([{"params": [layer.weight], "blocks": 3}], 0.1, 0.9, 0.1, torch.float32).step()
+    Muon([{"params": [layer.weight], "count": 3}], 0.1, 0.9, 0.1, torch.float32).step()
     Muon(apart, 0.1, 0.9, 0.1, torch.float32).step()
     assert torch.allclose(layer.weight, torch.cat(apart), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 12, 5), (2, 5, 12), (1, 8, 8), (3, 9, 4)])
+def test_blocks_are_orthogonal_each_and_as_long_together_as_the_whole(shape, monkeypatch):
+    given = matrices(*shape)
+    monkeypatch.setattr(muon, "BLOCK", max(shape))
+    whole = orthogonal_blocks(given)
+    assert torch.allclose(whole, orthogonal(given), atol=1e-5)
+    monkeypatch.setattr(muon, "BLOCK", 4)
+    cut = orthogonal_blocks(given)
+    assert cut.shape == given.shape
+    assert (cut.norm(dim=(1, 2)) / whole.norm(dim=(1, 2))).sub(1).abs().max() < 0.4  # singular values are .7 to 1.2
+    assert orthogonal_blocks(given.mT).mT.allclose(cut, atol=1e-5) or shape[1] == shape[2]
+    if shape == (2, 12, 5):
+        first = orthogonal(given[:, :4]) * (5 / 12) ** 0.5
+        assert torch.allclose(cut[:, :4], first, atol=1e-5)

@@ -1,5 +1,6 @@
 """Optimisers: who decays, what a checkpoint keeps, how the rate runs."""
 
+import re
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -83,6 +84,23 @@ def test_tagging_has_every_parameter_in_one_group_with_its_rate_and_decay(head):
         rate = settings.encoder_learning_rate if of_encoder else settings.head_learning_rate
         assert where[id(parameter)]["lr"] == rate
         assert where[id(parameter)]["weight_decay"] == (0.3 if name in decayed else 0.0)
+
+
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_lower_layers_learn_more_slowly(architecture):
+    deep = EncoderSettings(layers=3, hidden=16, heads=2, feed_forward=32, max_length=32)
+    model = Tagger(new_encoder(architecture, deep, 30, 0.0), TagScheme(("a",)), ModelSettings(head="crf"))
+    settings = TrainSettings(encoder_learning_rate=1.0, head_learning_rate=7.0, layer_decay=0.5)
+    rates = {p: group["lr"] for group in build_optimiser(model, settings).param_groups for p in group["params"]}
+    found = {
+        (next(iter(re.findall(r"\d", name)), "-"), name.split(".")[0]): rates[p] for name, p in model.named_parameters()
+    }
+    assert found["0", "encoder"] == 0.25
+    assert found["1", "encoder"] == 0.5
+    assert found["2", "encoder"] == 1.0
+    assert found["-", "head"] == 7.0
+    embeddings = {rates[p] for name, p in model.named_parameters() if "embedding" in name}
+    assert embeddings == {0.25}
 
 
 @pytest.mark.parametrize("optimiser", OPTIMISERS)

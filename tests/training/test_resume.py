@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from daguan.batches.packing import Blocks, write_token_file
+from daguan.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.core.settings import build
 from daguan.core.types import labels_of
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings
@@ -34,8 +35,15 @@ def one_thread() -> None:
 def blocks_of(folder: Path, contest: Path) -> tuple[Blocks, Vocabulary]:
     lines = (contest / "corpus.txt").read_text("utf-8").split("\n")
     vocabulary = Vocabulary([*SPECIALS, *sorted({token for line in lines for token in line.split("_")})])
-    write_token_file(folder / "tokens.u2", lines, vocabulary)
-    return Blocks(folder / "tokens.u2", BERT.max_length), vocabulary
+    return write_blocks(folder, lines, vocabulary), vocabulary
+
+
+def write_blocks(folder: Path, lines: list[str], vocabulary: Vocabulary) -> Blocks:
+    text = NumberedText(BytesIO())
+    for line in lines:
+        text.add(line)
+    write_token_file(folder / "tokens.u2", text.ids(vocabulary))
+    return Blocks(folder / "tokens.u2", BERT.max_length)
 
 
 def pretrainer(folder: Path, contest: Path, optimiser: str, architecture: str = "bert") -> Pretrainer:
@@ -97,9 +105,8 @@ def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbou
 ) -> None:
     lines = ["_".join(str((start + place) % 40) for place in range(30)) for start in range(40)]
     vocabulary = Vocabulary([*SPECIALS, *map(str, range(40))])
-    write_token_file(tmp_path / "tokens.u2", lines, vocabulary)
     settings = PretrainSettings(tokens=150 * 8 * 32, batch_size=8, learning_rate=1e-2)
-    blocks = Blocks(tmp_path / "tokens.u2", BERT.max_length)
+    blocks = write_blocks(tmp_path, lines, vocabulary)
     trainer = Pretrainer(architecture, BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
     before: HeldOut = trainer.evaluate()
     losses = [update.loss for update in trainer.fit(tmp_path / "run")]

@@ -30,6 +30,7 @@ OPTIMISERS = ("muon", "adamw")
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
 EVALUATION_BLOCKS = 16
+EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ class Pretrainer:
         for low in range(0, len(self.held_out_blocks), EVALUATION_BLOCKS):
             ids = self.blocks.take(self.held_out_blocks[low : low + EVALUATION_BLOCKS])
             rng = stream(self.seed, "held-out-mask", low)
-            parts.append(mask(ids, self.vocabulary_size, self.settings.masking, rng))
+            parts.append(mask(ids, self.vocabulary_size, EVALUATION_MASKING, rng))
         losses, hits = zip(*self.replicas.map(self._evaluate_on, parts), strict=True)
         count = sum(part.labels.size for part in parts)
         return HeldOut(sum(losses) / count, sum(hits) / count)
@@ -234,7 +235,7 @@ def build_optimisers(lm: MaskedLm, settings: PretrainSettings, precision: torch.
     )  # fmt: skip
     if not by_count:
         return [adamw]
-    stacked = [{"params": parameters, "blocks": count} for count, parameters in by_count.items()]
+    stacked = [{"params": parameters, "count": count} for count, parameters in by_count.items()]
     return [Muon(stacked, settings.muon_learning_rate, 0.95, settings.weight_decay, precision), adamw]
 
 

@@ -1,0 +1,142 @@
+"""Learning per minute. `loss`: BERT with AdamW, the same with the best schedule we found, and ours, on the same text,
+for CPU minutes: the masked-LM loss on held-out blocks, and the minutes each needs to reach a loss. `f1`: our encoder
+pretrained for 5 to 40 minutes, tagging a fold it was not trained on, against no pretraining and the n-gram CRF.
+
+    python -m benchmarks.efficiency [--json] [--quick] [loss | f1]
+
+One thread a run, a run a core. Runs are kept in data/benchmarks and not done again: hours of work survive a kill.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from benchmarks import data
+from benchmarks.harness import ROOT, Aim, Report, cores, machine, options
+from benchmarks.learning import Learning
+from benchmarks.ours import precision
+from daguan.commands import prepare
+from daguan.commands.settings import load
+from daguan.commands.stages import Stages
+from daguan.engines.local import run_jobs
+from daguan.training.jobs import FoldJob, result_of
+
+PARTS = ("loss", "f1")
+BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
+BERT_MINUTES, OUR_MINUTES = 60.0, 12.0
+SEEDS = (1, 2)
+PRETRAINING_MINUTES = (5.0, 10.0, 20.0, 40.0)
+UNER = ROOT.parent / "shared" / "data" / "uner_zh"
+
+
+def main(words: list[str]) -> None:
+    parts = [word for word in words if word in PARTS] or list(PARTS)
+    asked = options([word for word in words if word not in PARTS], __doc__)
+    report = Report("efficiency", machine(1, precision()))
+    for part in parts:
+        {"loss": compare_losses, "f1": compare_scores}[part](report, asked.quick)
+    report.show(asked.json)
+
+
+def compare_losses(report: Report, quick: bool) -> None:
+    """Ours for 12 minutes against BERT for 60, and all on the way."""
+    text = dataclasses.asdict(data.prepared(quick))
+    scale = 0.02 if quick else 1.0
+    jobs = [
+        Learning(contender, text, scale * minutes, seed)
+        for seed in SEEDS[: 1 if quick else None]
+        for contender, minutes in ((BERT, BERT_MINUTES), (BEST_BERT, BERT_MINUTES), (OURS, OUR_MINUTES))
+    ]
+    with ThreadPoolExecutor(cores()) as pool:
+        curves = dict(zip(jobs_by_name(jobs), pool.map(lambda job: job.run()["curve"], jobs), strict=True))
+    for contender in (BERT, BEST_BERT, OURS):
+        of_seeds = [curve for (name, _), curve in curves.items() if name == contender]
+        ends = [curve[-1]["loss"] for curve in of_seeds]
+        report.add(
+            {
+                "contender": contender,
+                "CPU minutes": of_seeds[0][-1]["minutes"],
+                "tokens": of_seeds[0][-1]["tokens"],
+                "held-out loss": statistics.mean(ends),
+                "of seeds": "–".join(f"{end:.3f}" for end in sorted({min(ends), max(ends)})),
+            }
+        )
+    for minute in (2.0, 5.0, 10.0, 20.0, 40.0, 60.0):
+        report.add({"at minute": scale * minute} | losses_at(curves, scale * minute))
+    target = statistics.mean(curve[-1]["loss"] for (name, _), curve in curves.items() if name == BEST_BERT)
+    needed = max(minutes_to(curve, target) for (name, _), curve in curves.items() if name == OURS)
+    aim = Aim.below("minutes of ours to the loss of the best BERT after 60", OUR_MINUTES + 0.5, needed, " minutes")
+    report.add({"loss to reach": target, "ours, slowest seed, minutes": needed}, aim)
+
+
+def jobs_by_name(jobs: Sequence[Learning]) -> list[tuple[str, int]]:
+    return [(job.contender, job.seed) for job in jobs]
+
+
+def losses_at(curves: dict[tuple[str, int], list[dict[str, Any]]], minute: float) -> dict[str, str]:
+    """The mean loss over the seeds of each contender at its last evaluation before the minute; none before its first
+    and after its last."""
+    found = {}
+    for contender in (BERT, BEST_BERT, OURS):
+        of_seeds = [curve for (name, _), curve in curves.items() if name == contender]
+        before = [[point["loss"] for point in curve if point["minutes"] <= 1.05 * minute] for curve in of_seeds]
+        over = any(curve[-1]["minutes"] < 0.9 * minute for curve in of_seeds)
+        found[contender] = "–" if over or not all(before) else f"{statistics.mean(b[-1] for b in before):.3f}"
+    return found
+
+
+def minutes_to(curve: Sequence[dict[str, Any]], loss: float) -> float:
+    """Minutes to the first evaluation at or below the loss; infinite if there is none."""
+    return next((point["minutes"] for point in curve if point["loss"] <= loss), float("inf"))
+
+
+def compare_scores(report: Report, quick: bool) -> None:
+    """F1 on fold 0's held-out lines of both data sets."""
+    for name, more in (("people_daily", []), ("uner_zh", [f"data.dir={UNER}"])):
+        if name == "uner_zh" and not UNER.is_dir():
+            report.note(f"uner_zh: left out, there is no {UNER.name} beside the project")
+            continue
+        for row in scores(quick, more):
+            report.add({"data": name} | row)
+
+
+def scores(quick: bool, more: Sequence[str]) -> list[dict[str, Any]]:
+    """The n-gram CRF, the tagger without pretraining, and with so many minutes of it."""
+    line = [*data.words(quick), *more, "train.evaluations=1"]
+    prepare.main(line)
+    stages = Stages(load(line))
+    text = {"contest": str(stages.contest), "run": str(stages.prepare.path)}
+    minutes = [0.02 * m for m in PRETRAINING_MINUTES[:1]] if quick else list(PRETRAINING_MINUTES)
+    runs = [Learning(OURS, text, minute, 1) for minute in minutes]
+    with ThreadPoolExecutor(cores()) as pool:
+        curves = list(pool.map(lambda run: run.run()["curve"], runs))
+    jobs = [_fold_job(stages, "ngram_crf", ""), _fold_job(stages, "tagger", "")]
+    jobs += [_fold_job(stages, "tagger", str(run.folder)) for run in runs]
+    run_jobs(jobs, cores())
+    losses = ["–", "–", *(curve[-1]["loss"] for curve in curves)]
+    names = ["n-gram CRF", "tagger, no pretraining", *(f"tagger, {minute:g} CPU minutes" for minute in minutes)]
+    return [
+        {
+            "model": name,
+            "held-out MLM loss": loss,
+            "F1": 100 * result_of(job)["f1"],
+            "seconds": result_of(job)["seconds"],
+        }
+        for name, loss, job in zip(names, losses, jobs, strict=True)
+    ]
+
+
+def _fold_job(stages: Stages, family: str, pretrained: str) -> FoldJob:
+    """Fold 0, in a folder named by what it depends on."""
+    job = stages.fold_jobs(family, threads=1)[0]
+    folder = data.WORK / "efficiency" / f"{stages.train(family).path.name}-{pretrained[-16:] or 'fresh'}"
+    return dataclasses.replace(job, pretrained=pretrained, folder=str(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

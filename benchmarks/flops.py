@@ -1,0 +1,38 @@
+"""Floating-point operations: what a training update of BERT needs, and what the machine can do at best."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from benchmarks.data import LENGTH
+from daguan.batches.masking import places_per_row
+
+SHAPES = ((4096, 512, 2048), (4096, 2048, 512), (2048, 2048, 2048), (4096, 256, 1024))
+
+
+def per_token(layers: int, hidden: int, vocabulary_size: int, rate: float) -> float:
+    """Of a training update: 6 for each weight of a matrix that a token meets, and 12·L·T·H of attention.
+
+    The language-model head counts at the masked places alone, whatever a program does elsewhere.
+    """
+    encoder = layers * (4 * hidden**2 + 2 * hidden * 4 * hidden)
+    head = hidden**2 + hidden * vocabulary_size
+    masked = places_per_row(LENGTH, rate) / LENGTH
+    return 6 * (encoder + masked * head) + 12 * layers * LENGTH * hidden
+
+
+def matmul_rate(precision: str, seconds: float) -> float:
+    """Operations a second of the fastest matrix product found, of shapes like the models' and larger."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    return max(_rate(*shape, dtype, seconds / len(SHAPES)) for shape in SHAPES)
+
+
+def _rate(rows: int, inner: int, columns: int, dtype: torch.dtype, seconds: float) -> float:
+    left, right = torch.randn(rows, inner).to(dtype), torch.randn(inner, columns).to(dtype)
+    fastest, start = float("inf"), time.perf_counter()
+    while (begun := time.perf_counter()) - start < seconds or fastest == float("inf"):
+        left @ right
+        fastest = min(fastest, time.perf_counter() - begun)
+    return 2 * rows * inner * columns / fastest

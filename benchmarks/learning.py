@@ -1,0 +1,128 @@
+"""One pretraining run of a given number of CPU minutes, in a process of its own on one thread.
+
+`python -m benchmarks.learning JOB.json` writes RESULT into the job's folder beside the pretrained encoder. What was
+trained is kept: a job whose RESULT is there is not done again, and jobs of another version of the code are others.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import WORK, Text
+from benchmarks.harness import ROOT, our_environment
+from benchmarks.ours import encoder_settings
+from daguan.batches.packing import Blocks
+from daguan.commands.settings import load
+from daguan.core.files import read_json, sha256_of_json, write_json
+from daguan.core.runs import code_version
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.pretraining import Pretrainer, PretrainSettings
+
+RESULT = "learning.json"
+POINTS = 24  # how many times a run is evaluated
+TRIAL_UPDATES = 6  # to find out how many fit into the minutes
+ENGINE = EngineSettings(device="cpu", threads=1)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is trained and how; `tokens` of the settings is what the minutes allow."""
+
+    architecture: str
+    encoder: EncoderSettings
+    settings: PretrainSettings
+
+
+def contenders() -> dict[str, Contender]:
+    """BERT as it is usually pretrained, BERT with the best schedule we found for it, and the default preset."""
+    size = encoder_settings(4, 256)
+    never = {"checkpoint_seconds": 1e9}
+    ours = load([str(ROOT / "configs" / "small.yaml")])
+    return {
+        "BERT, AdamW": Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **never)),
+        "BERT, AdamW, best schedule": Contender(
+            "bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, batch_size=8, warmup=0.1, **never)
+        ),
+        "ours": Contender(ours.model.encoder, ours.encoder, replace(ours.pretrain, **never)),
+    }
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A job: what to train, on which text, for how many CPU minutes."""
+
+    contender: str
+    text: dict[str, str]
+    minutes: float
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """Where its result lies, by all it depends on."""
+        depends_on = [asdict(self), asdict(contenders()[self.contender]), code_version()]
+        return WORK / "learning" / sha256_of_json(depends_on)[:16]
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """minutes, tokens and loss at each point of the curve; None before it is done."""
+        path = self.folder / RESULT
+        return dict(read_json(path)) if path.is_file() else None
+
+    def run(self) -> dict[str, Any]:
+        """Do it in a process of its own unless it is done."""
+        if self.result is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / "job.json", asdict(self))
+            words = [sys.executable, "-m", "benchmarks.learning", str(self.folder / "job.json")]
+            subprocess.run(words, cwd=ROOT, env=our_environment(1), check=True)
+        assert self.result is not None
+        return self.result
+
+
+def train(job: Learning) -> None:
+    """Pretrain for the job's CPU minutes; evaluation is not counted."""
+    prepare_process(1)
+    updates = _updates_in(job)
+    trainer = _trainer(job, updates)
+    curve = []
+    spent = 0.0
+    fit = trainer.fit(job.folder)
+    while trainer.done < updates:
+        start = time.process_time()
+        for _ in range(min(-(-updates // POINTS), updates - trainer.done)):
+            update = next(fit)
+        spent += time.process_time() - start
+        loss = trainer.evaluate().loss
+        curve.append({"minutes": round(spent / 60, 2), "tokens": update.tokens, "loss": round(loss, 4)})
+        print(f"{job.contender}, {job.minutes:g} minutes, seed {job.seed}: {curve[-1]}", flush=True)
+    trainer.model.save(job.folder)
+    Text(**job.text).vocabulary.save(job.folder)
+    write_json(job.folder / RESULT, {"curve": curve})
+
+
+def _updates_in(job: Learning) -> int:
+    """How many updates the minutes allow, by the first few; the very first is left out."""
+    trial = _trainer(job, TRIAL_UPDATES + 1).fit(job.folder)
+    next(trial)
+    start = time.process_time()
+    done = sum(1 for _ in trial)
+    return max(1, round(job.minutes * 60 / ((time.process_time() - start) / done)))
+
+
+def _trainer(job: Learning, updates: int) -> Pretrainer:
+    text, contender = Text(**job.text), contenders()[job.contender]
+    tokens = updates * contender.settings.batch_size * contender.encoder.max_length
+    settings = replace(contender.settings, tokens=tokens)
+    blocks = Blocks(text.tokens, contender.encoder.max_length)
+    size = len(text.vocabulary)
+    return Pretrainer(contender.architecture, contender.encoder, settings, ENGINE, blocks, size, job.seed)
+
+
+if __name__ == "__main__":
+    train(Learning(**read_json(Path(sys.argv[1]))))

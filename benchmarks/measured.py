@@ -1,0 +1,43 @@
+"""Seconds and peak memory of a command, read by a process too small to colour them.
+
+(Linux counts what the parent holds at the start of a child as the child's; so a bare Python stands between.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Wall-clock seconds, and the largest resident memory of the command or any process it waited for, in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
+    """Run the command. Its output is shown on standard error only. Raises CalledProcessError: it failed."""
+    between = [sys.executable, "-S", str(Path(__file__).resolve()), *command]
+    answer = subprocess.run(between, env=dict(environment), check=True, stdout=subprocess.PIPE, text=True)
+    return Measured(**json.loads(answer.stdout))
+
+
+def _run(command: Sequence[str]) -> None:
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=sys.stderr)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "peak_mb": usage.ru_maxrss / 1024}))
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1:])

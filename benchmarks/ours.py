@@ -1,0 +1,114 @@
+"""daguan as a side: its tagger in training and at work, built as a fold's job builds it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+import torch
+
+from benchmarks.data import LENGTH, WORK, Text
+from daguan.core.types import Sentence, Span
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import new_encoder
+from daguan.models.tagger import ModelSettings, Tagger
+from daguan.text.tags import TagScheme
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.prediction import TrainedTagger, default_overlap
+from daguan.training.tagging import TaggerTrainer, TrainSettings
+
+NEVER = 1e9  # seconds to the next checkpoint
+NOWHERE = WORK / "nowhere"  # the folder of runs that leave nothing behind; it is never made
+SIZES = {"4x256": (4, 256), "8x512": (8, 512)}
+QUICK_SIZE = (2, 64)
+
+
+def encoder_settings(layers: int, hidden: int) -> EncoderSettings:
+    """An encoder with heads of 64 and a feed-forward layer of four widths, begun at random as BERT is."""
+    return EncoderSettings(layers, hidden, max(1, hidden // 64), 4 * hidden, LENGTH, initialisation="normal")
+
+
+def engine_settings(threads: int) -> EngineSettings:
+    """The precision is daguan's own choice for the machine."""
+    return EngineSettings(threads=threads)
+
+
+def precision() -> str:
+    """What daguan multiplies matrices in on this machine, which its peers are then told to do too."""
+    return "bf16" if EngineSettings().dtype == torch.bfloat16 else "float32"
+
+
+def new_tagger(text: Text, layers: int, hidden: int, head: str, scheme: TagScheme) -> TrainedTagger:
+    """A BERT tagger that has learnt nothing, without n-gram features; dropouts as shipped."""
+    model, size = ModelSettings(head=head), encoder_settings(layers, hidden)
+    encoder = new_encoder("bert", size, len(text.vocabulary), model.encoder_dropout)
+    tagger = Tagger(encoder, scheme, model)
+    return TrainedTagger(tagger, scheme, text.vocabulary, model, size.window, default_overlap(size))
+
+
+class Training:
+    """daguan's fine-tuning, some updates at a time."""
+
+    def __init__(
+        self, text: Mapping[str, str], layers: int, hidden: int, head: str, batch_size: int, threads: int, seed: int = 1
+    ) -> None:
+        whole = Text(**text)
+        self.begin(new_tagger(whole, layers, hidden, head, whole.scheme), whole.short, batch_size, threads, seed)
+
+    def begin(
+        self, trained: TrainedTagger, sentences: Sequence[Sentence], batch_size: int, threads: int, seed: int
+    ) -> None:
+        """Make the trainer; its only evaluation would come after more epochs than anybody waits for."""
+        prepare_process(threads)
+        settings = TrainSettings(epochs=1000, batch_size=batch_size, evaluations=1, checkpoint_seconds=NEVER)
+        held_out = sentences[: 2 * batch_size]
+        self.trainer = TaggerTrainer(trained, settings, engine_settings(threads), sentences, held_out, seed)
+        self.updates = self.trainer.fit(NOWHERE)
+        self.tokens = 0
+
+    def train(self, updates: int) -> dict[str, Any]:
+        """So many updates; returns the tagged tokens they read and the seconds they took."""
+        start = time.perf_counter()
+        before = self.tokens
+        for _ in range(updates):
+            self.tokens = next(self.updates).tokens
+        return {"tokens": self.tokens - before, "seconds": time.perf_counter() - start}
+
+
+class SyntheticTraining(Training):
+    """The same on lines of one length with entities of so many types, and the memory it takes."""
+
+    def __init__(
+        self, text: Mapping[str, str], layers: int, hidden: int, threads: int, length: int, types: int, tokens: int
+    ) -> None:
+        whole = Text(**text)
+        scheme = TagScheme(tuple(ascii_lowercase[:types]))
+        self.lines = synthetic_lines(whole, scheme, length, max(1, tokens // length))
+        self.begin(new_tagger(whole, layers, hidden, "crf", scheme), self.lines, 16, threads, 1)
+
+    def epoch(self) -> dict[str, Any]:
+        """Once over all lines; returns their tokens, the seconds, and the process's peak memory."""
+        self.train(1)  # warm; the first epoch's other updates are those measured
+        updates = self.trainer.updates_per_epoch
+        spent = self.train(max(1, updates - 1))["seconds"] * updates / max(1, updates - 1)
+        return {"tokens": sum(len(line.tokens) for line in self.lines), "seconds": spent, "peak_mb": peak_mb()}
+
+
+def synthetic_lines(text: Text, scheme: TagScheme, length: int, count: int) -> list[Sentence]:
+    """Real tokens cut into lines of one length, with an entity of two tokens at every eighth, the types in turn."""
+    tokens = [token for sentence in text.train for token in sentence.tokens]
+    spans = tuple(
+        Span(start, start + 2, scheme.labels[number % len(scheme.labels)])
+        for number, start in enumerate(range(0, length - 2, 8))
+    )
+    starts = (number * length % (len(tokens) - length) for number in range(count))
+    return [Sentence(tuple(tokens[start : start + length]), spans) for start in starts]
+
+
+def peak_mb() -> float:
+    """The most resident memory this process ever held."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
