@@ -1,6 +1,10 @@
 """Packing: the token file and its blocks hold the distinct lines, token for token."""
 
 import re
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
@@ -9,17 +13,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from daguan.batches import packing
-from daguan.batches.packing import (
-    Blocks,
-    TextCounter,
-    corpus_lines,
-    count_tokens,
-    distinct,
-    token_file,
-    write_token_file,
-)
+from daguan.batches.packing import Blocks, NumberedText, token_file, write_token_file
 from daguan.core.errors import CheckpointError, DataError
-from daguan.text.vocabulary import CLS, SEP, UNK, Vocabulary, VocabularySettings, count_to_vocabulary
+from daguan.text.format import iter_lines
+from daguan.text.vocabulary import CLS, SEP, SPECIALS, UNK, Vocabulary, VocabularySettings, count_to_vocabulary
+
+TOKENS = st.integers(0, 9).map(str) | st.sampled_from(["词", "a/b", "[SEP]"])
+LINES = st.lists(st.lists(TOKENS, min_size=1, max_size=6).map("_".join))
 
 
 def random_lines(count: int, seed: int = 0) -> list[str]:
@@ -29,8 +29,33 @@ def random_lines(count: int, seed: int = 0) -> list[str]:
     return lines + lines[::7]
 
 
-def vocabulary_of(lines: list[str], min_count: int = 1) -> Vocabulary:
-    return count_to_vocabulary(count_tokens(lines), VocabularySettings(min_count=min_count))
+def numbered(lines: list[str]) -> NumberedText:
+    text = NumberedText(BytesIO())
+    for line in lines:
+        text.add(line)
+    return text
+
+
+def vocabulary_of(text: NumberedText, min_count: int = 1) -> Vocabulary:
+    return count_to_vocabulary(text.counts(), VocabularySettings(min_count=min_count))
+
+
+def write_lines(path: Path, lines: list[str]) -> Vocabulary:
+    """The token file of the lines; returns their vocabulary."""
+    text = numbered(lines)
+    vocabulary = vocabulary_of(text)
+    write_token_file(path, text.ids(vocabulary))
+    return vocabulary
+
+
+def ids_of(text: NumberedText, vocabulary: Vocabulary) -> list[int]:
+    return [id for chunk in text.ids(vocabulary) for id in chunk.tolist()]
+
+
+def decoded(ids: list[int], vocabulary: Vocabulary) -> list[str]:
+    """The lines again, as the entries of their ids."""
+    entries = "_".join(vocabulary.entries[id] if id != SEP else "\n" for id in ids)
+    return entries.removesuffix("_\n").split("_\n_") if ids else []
 
 
 def stream_of(lines: list[str], vocabulary: Vocabulary) -> list[int]:
@@ -42,11 +67,45 @@ def lines() -> list[str]:
     return list(dict.fromkeys(random_lines(200)))
 
 
+@given(LINES)
+@examples(deadline=None)
+def test_the_ids_are_the_distinct_lines_in_order_of_first_sight(lines):
+    text = numbered(lines)
+    vocabulary = Vocabulary([*SPECIALS, *sorted(text.counts().keys() - set(SPECIALS))])
+    unknown = [re.sub(r"\[SEP\]", "[UNK]", line) for line in dict.fromkeys(lines)]
+    assert decoded(ids_of(text, vocabulary), vocabulary) == unknown
+    assert (text.lines, text.distinct_lines, text.blank_lines) == (len(lines), len(unknown), 0)
+
+
+@given(LINES)
+@examples(deadline=None)
+def test_token_counts_are_those_of_the_distinct_lines_in_order_of_first_sight(lines):
+    counts = numbered(lines).counts()
+    expected = Counter(token for line in dict.fromkeys(lines) for token in line.split("_"))
+    assert list(counts.items()) == list(expected.items())
+    assert counts.most_common() == expected.most_common()
+
+
+@given(LINES, LINES, st.integers(1, 9))
+@examples(deadline=None)
+def test_neither_counts_nor_ids_depend_on_the_chunks(lines, more, chunk):
+    whole = numbered(lines + more)
+    vocabulary = vocabulary_of(whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packing, "CHUNK", chunk)
+        text = numbered(lines)
+        assert ids_of(text, vocabulary) == stream_of(list(dict.fromkeys(lines)), vocabulary)
+        next(text.ids(vocabulary), None)  # reading, even in part, changes nothing for what is added later
+        for line in more:
+            text.add(line)
+        assert text.counts() == whole.counts()
+        assert all(len(part) <= chunk for part in text.ids(vocabulary))
+        assert ids_of(text, vocabulary) == ids_of(whole, vocabulary)
+
+
 @pytest.mark.parametrize("length", [16, 48, 128])
 def test_blocks_in_a_row_are_the_stream_of_lines_up_to_the_unused_tail(tmp_path, lines, length):
-    vocabulary = vocabulary_of(lines)
-    expected = stream_of(lines, vocabulary)
-    assert write_token_file(tmp_path / "tokens.u2", lines, vocabulary) == len(expected)
+    expected = stream_of(lines, write_lines(tmp_path / "tokens.u2", lines))
     blocks = Blocks(tmp_path / "tokens.u2", length)
     ids = blocks.take(np.arange(len(blocks)))
     assert ids.shape == (len(blocks), length)
@@ -56,21 +115,22 @@ def test_blocks_in_a_row_are_the_stream_of_lines_up_to_the_unused_tail(tmp_path,
     assert len(expected) - len(read) < length - 1
 
 
-def test_a_corpus_file_comes_back_from_the_blocks_token_for_token(tmp_path):
-    (tmp_path / "corpus.txt").write_text("\n".join(random_lines(200)), encoding="utf-8")
-    counter = TextCounter()
-    lines = list(distinct(corpus_lines(tmp_path / "corpus.txt", counter), counter))
-    vocabulary = vocabulary_of(lines)
-    write_token_file(tmp_path / "tokens.u2", lines, vocabulary)
-    blocks = Blocks(tmp_path / "tokens.u2", 16)
-    entries = [vocabulary.entries[id] for id in blocks.take(np.arange(len(blocks)))[:, 1:].ravel()]
-    whole = " ".join(entries).split(" [SEP]")[:-1]
-    assert len(whole) >= len(lines) - 15
-    assert [line.split() for line in whole] == [line.split("_") for line in lines[: len(whole)]]
+def test_a_corpus_file_comes_back_from_the_token_file(tmp_path):
+    lines = random_lines(200)
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(lines), encoding="utf-8")
+    with TemporaryFile(dir=tmp_path) as scratch:
+        text = NumberedText(scratch)
+        text.add_corpus(corpus, iter_lines(corpus))
+        vocabulary = vocabulary_of(text)
+        write_token_file(tmp_path / "tokens.u2", text.ids(vocabulary))
+    ids = np.fromfile(tmp_path / "tokens.u2", "<u2").tolist()
+    assert decoded(ids, vocabulary) == list(dict.fromkeys(lines))
+    assert {path.name for path in tmp_path.iterdir()} == {"corpus.txt", "tokens.u2"}
 
 
 def test_blocks_are_taken_in_the_order_asked_for(tmp_path, lines):
-    write_token_file(tmp_path / "tokens.u2", lines, vocabulary_of(lines))
+    write_lines(tmp_path / "tokens.u2", lines)
     blocks = Blocks(tmp_path / "tokens.u2", 16)
     everything = blocks.take(np.arange(len(blocks)))
     asked = np.array([3, 0, 3])
@@ -78,72 +138,70 @@ def test_blocks_are_taken_in_the_order_asked_for(tmp_path, lines):
     assert blocks.take(asked).dtype == np.int64
 
 
-def test_rare_tokens_are_written_as_unknown(tmp_path):
-    vocabulary = vocabulary_of(["1_2_1"], min_count=2)
-    write_token_file(tmp_path / "tokens.u2", ["1_2_1"], vocabulary)
-    assert np.fromfile(tmp_path / "tokens.u2", "<u2").tolist() == [5, UNK, 5, SEP]
+def test_rare_tokens_are_unknown():
+    text = numbered(["1_2_1"])
+    assert ids_of(text, vocabulary_of(text, min_count=2)) == [5, UNK, 5, SEP]
 
 
 def test_two_and_four_byte_files_hold_the_same_ids(tmp_path, lines):
-    vocabulary = vocabulary_of(lines)
-    for name in ("tokens.u2", "tokens.u4"):
-        write_token_file(tmp_path / name, lines, vocabulary)
+    expected = stream_of(lines, write_lines(tmp_path / "tokens.u2", lines))
+    write_lines(tmp_path / "tokens.u4", lines)
+    assert np.fromfile(tmp_path / "tokens.u2", "<u2").tolist() == expected
+    assert np.fromfile(tmp_path / "tokens.u4", "<u4").tolist() == expected
     two, four = Blocks(tmp_path / "tokens.u2", 32), Blocks(tmp_path / "tokens.u4", 32)
-    assert (tmp_path / "tokens.u4").stat().st_size == 2 * (tmp_path / "tokens.u2").stat().st_size
     assert (two.take(np.arange(len(two))) == four.take(np.arange(len(four)))).all()
 
 
 def test_two_bytes_are_used_as_long_as_every_id_fits(tmp_path):
     assert token_file(tmp_path, (1 << 16) + 1).suffix == ".u4"
     path = token_file(tmp_path, 1 << 16)
-    vocabulary = Vocabulary(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *map(str, range(5, 1 << 16))))
-    write_token_file(path, ["65535"], vocabulary)
+    vocabulary = Vocabulary((*SPECIALS, *map(str, range(5, 1 << 16))))
+    write_token_file(path, numbered(["65535"]).ids(vocabulary))
     assert path.suffix == ".u2"
     assert np.fromfile(path, "<u2").tolist() == [65535, SEP]
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 100])
-def test_the_file_does_not_depend_on_how_it_is_buffered(tmp_path, lines, monkeypatch, chunk):
-    vocabulary = vocabulary_of(lines)
-    write_token_file(tmp_path / "whole.u2", lines, vocabulary)
-    monkeypatch.setattr(packing, "CHUNK", chunk)
-    assert write_token_file(tmp_path / "parts.u2", lines, vocabulary) == len(stream_of(lines, vocabulary))
-    assert (tmp_path / "parts.u2").read_bytes() == (tmp_path / "whole.u2").read_bytes()
+def test_a_failed_run_leaves_no_token_file(tmp_path, lines, monkeypatch):
+    monkeypatch.setattr(packing, "CHUNK", 100)
 
+    def chunks(scratch):
+        text = NumberedText(scratch)
+        for line in lines:
+            text.add(line)
+        yield from text.ids(vocabulary_of(text))
+        raise OSError("no space left")
 
-@given(st.lists(st.sampled_from(["1", "2", "1_2", "3_3", "4"])))
-@examples(deadline=None)
-def test_distinct_keeps_the_first_of_each_text_in_order_and_counts(lines):
-    counter = TextCounter()
-    assert list(distinct(lines, counter)) == list(dict.fromkeys(lines))
-    assert counter == TextCounter(lines=len(lines), distinct_lines=len(set(lines)))
-
-
-@given(st.lists(st.lists(st.integers(0, 9).map(str), min_size=1).map("_".join)))
-@examples(deadline=None)
-def test_token_counts_are_those_of_the_text(lines):
-    counts = count_tokens(lines)
-    text = "_".join(lines).split("_") if lines else []
-    assert counts == {token: text.count(token) for token in set(text)}
+    with pytest.raises(OSError, match="no space left"), TemporaryFile(dir=tmp_path) as scratch:
+        write_token_file(tmp_path / "tokens.u2", chunks(scratch))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_blank_lines_are_counted_and_skipped(tmp_path):
-    (tmp_path / "corpus.txt").write_bytes(b"1_2\n\n3\r\n\r\n\n1_2")
-    counter = TextCounter()
-    assert list(distinct(corpus_lines(tmp_path / "corpus.txt", counter), counter)) == ["1_2", "3"]
-    assert counter.snapshot() == {"lines": 3, "distinct_lines": 2, "blank_lines": 3}
+    path = tmp_path / "corpus.txt"
+    path.write_bytes(b"1_2\n\n3\r\n\r\n\n1_2")
+    text = NumberedText(BytesIO())
+    text.add_corpus(path, iter_lines(path))
+    assert text.counts() == {"1": 1, "2": 1, "3": 1}
+    assert (text.lines, text.distinct_lines, text.blank_lines) == (3, 2, 3)
 
 
-@pytest.mark.parametrize("damaged", ["1__2", "1 2", "_1", " "])
+@pytest.mark.parametrize("damaged", ["1__2", "1 2", "_1", "2_", " ", "1_\u3000_\t"])
 def test_a_damaged_line_is_named_by_file_and_line(tmp_path, damaged):
     path = tmp_path / "corpus.txt"
-    path.write_text(f"1_2\n\n{damaged}\n3", encoding="utf-8")
-    with pytest.raises(DataError, match=re.escape(f"{path}:3: ")):
-        list(corpus_lines(path, TextCounter()))
+    path.write_text(f"1_2\n\n{damaged}\n3\n{damaged}", encoding="utf-8")
+    text = NumberedText(BytesIO())
+    with pytest.raises(DataError, match=re.escape(f"{path}:3: ") + ".*" + re.escape(repr(damaged))):
+        text.add_corpus(path, iter_lines(path))
+
+
+@pytest.mark.parametrize("damaged", ["", "1__2", "1\n2", "\n"])
+def test_a_line_that_is_no_token_list_is_not_added(damaged):
+    with pytest.raises(ValueError, match="expected tokens"):
+        numbered(["1_2", damaged])
 
 
 def test_a_short_file_is_repeated_to_one_block_to_learn_from_and_one_to_hold_out(tmp_path):
-    write_token_file(tmp_path / "tokens.u2", ["1_2", "3"], vocabulary_of(["1_2", "3"]))
+    write_lines(tmp_path / "tokens.u2", ["1_2", "3"])
     blocks = Blocks(tmp_path / "tokens.u2", 16)
     assert len(blocks) == 2
     assert blocks.take(np.arange(2))[:, 1:].ravel().tolist() == ([5, 6, SEP, 7, SEP] * 6)[:30]

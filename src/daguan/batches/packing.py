@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from itertools import chain
+from os import SEEK_END
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,81 +15,103 @@ from numpy.typing import NDArray
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.files import write_atomic
 from daguan.core.seeds import stream
-from daguan.text.format import iter_lines, parse_tokens
+from daguan.text.format import TOKEN_SEPARATOR, parse_tokens
 from daguan.text.vocabulary import CLS, SEP, Vocabulary
 
-CHUNK = 1 << 20  # ids gathered before they are written
+CHUNK = 1 << 20  # numbers gathered before they are written; read, renumbered and written at a time
+NUMBER = np.dtype("<u4")
+LINE_END = 0
 HELD_OUT_BLOCKS = 128
 DTYPES: dict[str, np.dtype[Any]] = {"u2": np.dtype("<u2"), "u4": np.dtype("<u4")}
 
 
-@dataclass(slots=True)
-class TextCounter:
-    """What passed by: lines in all, distinct ones, blank ones of the corpus (skipped)."""
+class Numbering(dict[str, int]):
+    """Token → its number in order of first sight, from 1: looking a new token up numbers it. 0 is LINE_END."""
 
-    lines: int = 0
-    distinct_lines: int = 0
-    blank_lines: int = 0
-
-    def snapshot(self) -> dict[str, int]:
-        return asdict(self)
+    def __missing__(self, token: str) -> int:
+        number = self[token] = len(self) + 1
+        return number
 
 
-def corpus_lines(path: Path, counter: TextCounter) -> Iterator[str]:
-    """The lines of corpus.txt as they are, blank ones skipped. Raises DataError at a line that is no token list."""
-    for number, line in iter_lines(path):
-        if not line:
-            counter.blank_lines += 1
-            continue
-        try:
-            parse_tokens(line)
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: {error}") from None
-        yield line
+class NumberedText:
+    """The distinct lines added, as numbers in a scratch file.
 
-
-def distinct(lines: Iterable[str], counter: TextCounter) -> Iterator[str]:
-    """Each text once, in order of first sight. Remembers 8 bytes a line, not the line."""
-    seen = set()
-    for line in lines:
-        counter.lines += 1
-        key = int.from_bytes(blake2b(line.encode(), digest_size=8).digest(), "little")
-        if key not in seen:
-            seen.add(key)
-            counter.distinct_lines += 1
-            yield line
-
-
-def count_tokens(lines: Iterable[str]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for line in lines:
-        counts.update(line.split("_"))
-    return counts
-
-
-def write_token_file(path: Path, lines: Iterable[str], vocabulary: Vocabulary) -> int:
-    """Write each line's ids followed by [SEP]; two bytes an id if they fit, else four. Returns the number of ids.
-
-    The file's ending says which: `.u2` or `.u4` (little-endian).
+    Ids follow from the frequencies, which are known only when all text is read. Numbers do not, so the text is read
+    and split once: each line goes to the file as numbers, and `ids` puts ids for them by a table at the end.
     """
+
+    def __init__(self, scratch: IO[bytes]) -> None:
+        self._scratch = scratch
+        self._numbering = Numbering()
+        self._gathered: list[int] = []  # numbers not yet in the scratch file
+        self._counts = np.zeros(1, dtype=np.int64)  # by number, of what is in the scratch file
+        self._seen: set[bytes] = set()
+        self.lines = 0
+        self.blank_lines = 0
+
+    @property
+    def distinct_lines(self) -> int:
+        return len(self._seen)
+
+    def add(self, line: str) -> None:
+        """Add a line unless its text has been added. Raises ValueError (and is of no more use): no token list."""
+        self.lines += 1
+        key = blake2b(line.encode(), digest_size=8).digest()  # 8 bytes to remember, not the line
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        types = len(self._numbering)
+        self._gathered += map(self._numbering.__getitem__, line.split(TOKEN_SEPARATOR))
+        self._gathered.append(LINE_END)
+        if len(self._numbering) > types:
+            parse_tokens(line)  # a line is as good as its tokens, and the others have passed in an earlier line
+        if len(self._gathered) >= CHUNK:
+            self._flush()
+
+    def add_corpus(self, path: Path, lines: Iterable[tuple[int, str]]) -> None:
+        """Add `iter_lines(path)`, blank lines skipped. Raises DataError at a line that is no token list."""
+        for number, line in lines:
+            if not line:
+                self.blank_lines += 1
+                continue
+            try:
+                self.add(line)
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: {error}") from None
+
+    def counts(self) -> Counter[str]:
+        """How often each token stands in the distinct lines, tokens in order of first sight."""
+        self._flush()
+        return Counter(dict(zip(self._numbering, self._counts[1:].tolist(), strict=True)))
+
+    def ids(self, vocabulary: Vocabulary) -> Iterator[NDArray[np.uint32]]:
+        """Each line's ids followed by [SEP], cut anywhere into chunks."""
+        self._flush()
+        table = np.array([SEP, *vocabulary.encode(self._numbering)], dtype=np.uint32)
+        self._scratch.seek(0)
+        while chunk := self._scratch.read(CHUNK * NUMBER.itemsize):
+            yield np.take(table, np.frombuffer(chunk, dtype=NUMBER))
+
+    def _flush(self) -> None:
+        chunk = np.fromiter(self._gathered, dtype=NUMBER, count=len(self._gathered))
+        counts = np.bincount(chunk, minlength=len(self._numbering) + 1)
+        counts[: len(self._counts)] += self._counts
+        self._counts = counts
+        self._scratch.seek(0, SEEK_END)  # `ids` may have read
+        self._scratch.write(chunk.tobytes())
+        self._gathered.clear()
+
+
+def write_token_file(path: Path, chunks: Iterable[NDArray[np.uint32]]) -> None:
+    """Write ids, two or four bytes each as the file's ending says: `.u2` or `.u4` (little-endian). All or nothing."""
     dtype = DTYPES[path.suffix[1:]]
-    total = 0
 
     def write(temporary: Path) -> None:
-        nonlocal total
-        buffer: list[int] = []
         with temporary.open("wb") as file:
-            for line in chain(lines, (None,)):
-                if line is not None:
-                    buffer += vocabulary.encode(line.split("_"))
-                    buffer.append(SEP)
-                if line is None or len(buffer) >= CHUNK:
-                    file.write(np.array(buffer, dtype=dtype).tobytes())
-                    total += len(buffer)
-                    buffer = []
+            for chunk in chunks:
+                file.write(chunk.astype(dtype).tobytes())
 
     write_atomic(path, write)
-    return total
 
 
 def token_file(folder: Path, vocabulary_size: int) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, TypeVar
 
-from daguan.batches import packing
+from daguan.batches.packing import NumberedText, token_file, write_token_file
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
 from daguan.contests import people_daily
@@ -18,11 +18,13 @@ from daguan.core.runs import Run, Stopwatch
 from daguan.core.types import Sentence, labels_of
 from daguan.reports.data_report import data_report, format_report
 from daguan.text.folds import assign_folds, write_folds
-from daguan.text.format import format_unlabelled, read_labelled, read_unlabelled
+from daguan.text.format import format_unlabelled, iter_lines, read_labelled, read_unlabelled
 from daguan.text.scores import check_comparable
 from daguan.text.vocabulary import count_to_vocabulary
 
 REPORT_LINES = 50_000
+
+Item = TypeVar("Item")
 
 
 def main(words: list[str]) -> None:
@@ -51,30 +53,30 @@ def prepare(run: Run, contest: Path, settings: Settings, data_sha256: dict[str, 
 
 
 def _prepare_text(folder: Path, corpus: Path, labelled: list[Sentence], settings: Settings) -> dict[str, Any]:
-    """Two passes over the distinct lines of corpus, train and test: count, then write ids."""
-    if not corpus.exists():
-        say(f"prepare: no {corpus.name} in {corpus.parent}: pretraining on train and test alone")
-    counter = packing.TextCounter()
+    """Number the distinct lines of corpus, train and test while counting, then write them as ids."""
+    with TemporaryFile(dir=folder) as scratch:  # it has no name there, so nothing of it outlives us, even killed
+        text = NumberedText(scratch)
+        if corpus.exists():
+            text.add_corpus(corpus, _counted(iter_lines(corpus), "read", "lines", REPORT_LINES))
+        else:
+            say(f"prepare: no {corpus.name} in {corpus.parent}: pretraining on train and test alone")
+        for sentence in labelled:
+            text.add(format_unlabelled(sentence))
+        counts = text.counts()
+        vocabulary = count_to_vocabulary(counts, settings.vocabulary)
+        vocabulary.save(folder)
+        chunks = _counted(text.ids(vocabulary), "write ids", "chunks", 1)
+        write_token_file(token_file(folder, len(vocabulary)), chunks)
+    lines = {"lines": text.lines, "distinct_lines": text.distinct_lines, "blank_lines": text.blank_lines}
+    return lines | {"tokens": counts.total(), "types": len(counts), "vocabulary": len(vocabulary)}
 
-    def lines() -> Iterator[str]:
-        from_corpus = packing.corpus_lines(corpus, counter) if corpus.exists() else iter(())
-        return chain(from_corpus, map(format_unlabelled, labelled))
 
-    counts = packing.count_tokens(_counted(packing.distinct(lines(), counter), "count"))
-    seen = counter.snapshot()
-    vocabulary = count_to_vocabulary(counts, settings.vocabulary)
-    vocabulary.save(folder)
-    path = packing.token_file(folder, len(vocabulary))
-    packing.write_token_file(path, _counted(packing.distinct(lines(), counter), "write ids"), vocabulary)
-    return seen | {"tokens": counts.total(), "types": len(counts), "vocabulary": len(vocabulary)}
-
-
-def _counted(lines: Iterator[str], name: str) -> Iterator[str]:
+def _counted(items: Iterator[Item], name: str, unit: str, report_every: int) -> Iterator[Item]:
     bar = Bar(f"prepare: {name}")
     number = 0
-    for number, line in enumerate(lines, start=1):
-        if number % REPORT_LINES == 0:
-            bar.show(Progress(number, 0, "lines"))
-        yield line
-    bar.show(Progress(number, 0, "lines"))
+    for number, item in enumerate(items, start=1):
+        if number % report_every == 0:
+            bar.show(Progress(number, 0, unit))
+        yield item
+    bar.show(Progress(number, 0, unit))
     bar.close()

@@ -31,10 +31,11 @@ LAYER = re.compile(r"encoder\.model\.(?:encoder\.layer|layers)\.(\d+)\.")  # of 
 @dataclass(frozen=True)
 class TrainSettings:
     """epochs over the fold's training lines; batch_size: lines an update. encoder_learning_rate, head_learning_rate and
-    ngram_learning_rate: AdamW's peaks. layer_decay: each encoder layer's rate is so many times that of the layer above
-    it, and the embeddings' that of the first layer (Howard & Ruder 2018, arXiv 1801.06146 §3.2); 1 for all alike. warmup: share of the updates. clip: gradient norm. ema_decay: of the averaged
-    weights, which are evaluated and saved. evaluations: how many times the whole held-out fold is scored, evenly up to
-    the end; the best of them is kept. checkpoint_seconds: between saves."""
+    ngram_learning_rate: AdamW's peaks. layer_decay: each encoder layer's rate is so many times that of the layer above,
+    and the embeddings' that of the first layer (Howard & Ruder 2018, arXiv 1801.06146 §3.2). warmup: share of the
+    updates. clip: gradient norm. ema_decay: of the averaged weights, which are evaluated and saved. evaluations: how
+    many times the whole held-out fold is scored, evenly up to the end; the best of them is kept. checkpoint_seconds:
+    between saves."""
 
     epochs: int = 8
     batch_size: int = 16
