@@ -23,7 +23,6 @@ LAYERS = {
 MAY_BESIDE = {("contests", "text")}  # of one layer, yet one stands on the other
 DOORS = {
     "transformers": ("models/encoders.py", "models/bert.py", "models/modern.py"),
-    "torchcrf": ("nn/crf.py",),
     "sklearn": ("text/folds.py",),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),

@@ -13,10 +13,11 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 from torchcrf import CRF
 
+from daguan.nn import crf as module
 from daguan.nn.crf import FORBIDDEN, ConstrainedCrf, constrained_decode, viterbi
 from daguan.text.tags import TagScheme
 
-ONE, TWO = TagScheme(("a",)), TagScheme(("a", "b"))
+NONE, ONE, TWO = TagScheme(()), TagScheme(("a",)), TagScheme(("a", "b"))
 SHORT = [(ONE, length) for length in range(1, 6)] + [(TWO, length) for length in range(1, 5)]  # (scheme, T)
 
 
@@ -45,10 +46,7 @@ def random_crf(scheme: TagScheme, seed: int = 0) -> ConstrainedCrf:
 
 def path_scores(crf: ConstrainedCrf, emissions: Tensor, paths: np.ndarray) -> np.ndarray:
     """(N,) in float64. emissions (T,K), paths (N,T)."""
-    e, move, start, end = (
-        tensor.detach().double().numpy()
-        for tensor in (emissions, crf.crf.transitions, crf.crf.start_transitions, crf.crf.end_transitions)
-    )
+    e, move, start, end = (tensor.detach().double().numpy() for tensor in (emissions, *tables(crf)))
     scores = start[paths[:, 0]] + end[paths[:, -1]] + e[np.arange(len(e)), paths].sum(1)
     return scores + move[paths[:, :-1], paths[:, 1:]].sum(1)
 
@@ -75,17 +73,59 @@ def ragged(scheme: TagScheme, lengths: list[int], seed: int = 0) -> tuple[Tensor
     return emissions, tags, mask
 
 
-def constants(crf: ConstrainedCrf) -> tuple[Tensor, Tensor, Tensor]:
-    return crf.crf.transitions.detach(), crf.crf.start_transitions.detach(), crf.crf.end_transitions.detach()
+def tables(crf: ConstrainedCrf) -> tuple[Tensor, ...]:
+    """Transitions (K,K), start (K,) and end (K,), the forbidden ones FORBIDDEN."""
+    size = len(crf.start_transitions)
+    transitions, start, end = torch.split(crf.rules().detach(), [size * size, size, size])
+    return transitions.view(size, size), start, end
 
 
-def plain_crf(crf: ConstrainedCrf) -> CRF:
-    """pytorch-crf's own, with the constrained values as parameters."""
-    plain = CRF(crf.crf.num_tags, batch_first=True)
+def plain_crf(transitions: Tensor, start: Tensor, end: Tensor) -> CRF:
+    """pytorch-crf's own with these parameters, in their type."""
+    plain = CRF(len(start), batch_first=True).to(start.dtype)
     with torch.no_grad():
-        for name in ("transitions", "start_transitions", "end_transitions"):
-            getattr(plain, name).copy_(getattr(crf.crf, name))
+        plain.transitions.copy_(transitions)
+        plain.start_transitions.copy_(start)
+        plain.end_transitions.copy_(end)
     return plain
+
+
+Answers = tuple[float, Tensor, list[Tensor]]
+
+
+def our_loss(crf: ConstrainedCrf, emissions: Tensor, tags: Tensor, mask: Tensor) -> Answers:
+    """The loss and its gradients by emissions and by start, end and transitions."""
+    leaf = emissions.clone().requires_grad_()
+    loss = crf.loss(leaf, tags, mask)
+    of_emissions, *others = torch.autograd.grad(loss, [leaf, *crf.parameters()])
+    return loss.item(), of_emissions, others
+
+
+def their_loss(crf: ConstrainedCrf, emissions: Tensor, tags: Tensor, mask: Tensor) -> Answers:
+    """The same by pytorch-crf in float64, where it has a gradient for what is forbidden, too."""
+    plain = plain_crf(*(table.double() for table in tables(crf)))
+    leaf = emissions.double().masked_fill(~mask.unsqueeze(2), 0).requires_grad_()
+    loss = -plain(leaf, tags, mask, reduction="sum")
+    of_emissions, *others = torch.autograd.grad(loss, [leaf, *plain.parameters()], materialize_grads=True)
+    return loss.item(), of_emissions, others
+
+
+def assert_same_losses(ours: Answers, theirs: Answers, scheme: TagScheme) -> None:
+    assert ours[0] == pytest.approx(theirs[0], rel=1e-6, abs=1e-4)
+    assert torch.allclose(ours[1].double(), theirs[1], atol=1e-5)
+    legal = (scheme.may_start, scheme.may_end, scheme.allowed)
+    for found, expected, allowed in zip(ours[2], theirs[2], map(torch.from_numpy, legal), strict=True):
+        assert torch.allclose(found.double(), expected * allowed, atol=1e-5)
+
+
+@pytest.fixture
+def in_logs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WIDEST", -1.0)
+
+
+@pytest.fixture
+def never_in_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(module, "_expect_in_logs")
 
 
 @pytest.mark.parametrize(("scheme", "length"), SHORT)
@@ -127,12 +167,99 @@ def test_probabilities_of_legal_sequences_sum_to_one_and_illegal_ones_have_none(
     assert len(legal_paths(ONE, 3)) == 13
 
 
-@pytest.mark.parametrize("scheme", [ONE, TWO])
-def test_loss_equals_pytorch_crf_s_own(scheme):
+@pytest.mark.usefixtures("never_in_logs")
+@pytest.mark.parametrize("scheme", [NONE, ONE, TWO])
+@pytest.mark.parametrize("scale", [1, 5])
+@pytest.mark.parametrize("lengths", [[1], [1, 2], [9, 1, 4, 6], [200, 3]])
+def test_loss_and_gradients_equal_pytorch_crf_s_own(scheme, scale, lengths):
     crf = random_crf(scheme)
-    emissions, tags, mask = ragged(scheme, [9, 1, 4, 6])
-    expected = -plain_crf(crf)(emissions, tags, mask, reduction="sum")
-    assert crf.loss(emissions, tags, mask).item() == pytest.approx(expected.item(), abs=1e-4)
+    emissions, tags, mask = ragged(scheme, lengths)
+    batch = scale * emissions, tags, mask
+    assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), scheme)
+
+
+@pytest.mark.usefixtures("in_logs_only")
+@pytest.mark.parametrize("scheme", [NONE, ONE, TWO])
+@pytest.mark.parametrize("lengths", [[1], [9, 1, 4, 6]])
+def test_log_space_gives_the_same(scheme, lengths):
+    crf, batch = random_crf(scheme), ragged(scheme, lengths)
+    assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), scheme)
+
+
+@pytest.mark.parametrize("scale", [30, 100, 1000, 1e5])
+@pytest.mark.parametrize("lengths", [[2, 1], [7, 30, 30, 1]])
+def test_extreme_scores_are_no_trouble(scale, lengths):
+    crf = random_crf(TWO)
+    emissions, tags, mask = ragged(TWO, lengths)
+    batch = scale * emissions, tags, mask
+    assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), TWO)
+    assert torch.allclose(crf.marginals(scale * emissions, mask).sum(2), mask.float(), atol=1e-5)
+
+
+@pytest.mark.usefixtures("never_in_logs")
+def test_a_path_of_no_weight_at_both_ends_that_wins_in_the_middle_is_not_lost():
+    """Tags of b have exp(-800) of the weight of a's seen from either end; changing over costs 200."""
+    emissions = torch.full((1, 200, 9), -100.0)
+    inside_a, inside_b = 2, 6
+    emissions[0, :, [inside_a, inside_b]] = 0
+    emissions[0, 0, [inside_a - 1, inside_b - 1]] = emissions[0, -1, [inside_a + 1, inside_b + 1]] = 0
+    emissions[0, 1:80, inside_a] = emissions[0, 120:-1, inside_a] = 10
+    emissions[0, 80:120, inside_b] = 40
+    crf, batch = random_crf(TWO), (emissions, torch.zeros(1, 200, dtype=torch.long), full_mask(1, 200))
+    assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), TWO)
+
+
+@pytest.mark.parametrize("scheme", [NONE, ONE, TWO])
+def test_a_scheme_leads_from_any_tag_to_any_other_in_three_steps(scheme):
+    assert (np.linalg.matrix_power(scheme.allowed.astype(int), 3) > 0).all()
+
+
+def test_a_loss_passes_the_gradient_it_gets_on():
+    crf = random_crf(ONE)
+    emissions, tags, mask = ragged(ONE, [5, 3])
+    leaf = emissions.clone().requires_grad_()
+    (3 * crf.loss(leaf, tags, mask)).backward()
+    assert torch.allclose(leaf.grad, 3 * our_loss(crf, emissions, tags, mask)[1])
+
+
+def test_the_same_bits_every_time():
+    crf, batch = random_crf(TWO), ragged(TWO, [9, 1, 4])
+    torch.use_deterministic_algorithms(True)
+    try:
+        first, second = our_loss(crf, *batch), our_loss(crf, *batch)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert first[0] == second[0]
+    assert first[1].equal(second[1])
+    assert all(one.equal(other) for one, other in zip(first[2], second[2], strict=True))
+
+
+@pytest.mark.parametrize("wild", [float("nan"), float("inf"), -float("inf"), 1e38])
+def test_what_padding_holds_is_never_read(wild):
+    crf = random_crf(TWO)
+    emissions, tags, mask = ragged(TWO, [9, 1, 4])
+    before = (
+        our_loss(crf, emissions, tags, mask),
+        crf.marginals(emissions, mask),
+        viterbi(emissions, *tables(crf), mask),
+    )
+    emissions[~mask], tags[~mask] = wild, -100
+    after = our_loss(crf, emissions, tags, mask), crf.marginals(emissions, mask), viterbi(emissions, *tables(crf), mask)
+    assert before[0][0] == after[0][0]
+    assert before[0][1].equal(after[0][1])
+    assert before[1].equal(after[1])
+    assert before[2].equal(after[2])
+
+
+def test_parameters_begin_like_pytorch_crf_s():
+    torch.manual_seed(0)
+    ours = ConstrainedCrf(TWO)
+    torch.manual_seed(0)
+    theirs = CRF(len(TWO))
+    assert {name: p.tolist() for name, p in ours.named_parameters()} == {
+        name: p.tolist() for name, p in theirs.named_parameters()
+    }
+    assert ours.state_dict().keys() == theirs.state_dict().keys()
 
 
 def test_marginals_sum_to_one_at_tokens_and_are_zero_at_padding():
@@ -169,18 +296,20 @@ def test_loss_and_marginals_do_not_depend_on_padding_or_on_the_other_sentences()
 def test_forbidden_entries_get_no_gradient_and_stay_under_weight_decay():
     crf = random_crf(TWO)
     emissions, tags, mask = ragged(TWO, [6, 3])
-    allowed = [torch.from_numpy(table) for table in (TWO.allowed, TWO.may_start, TWO.may_end)]
+    allowed = {"start_transitions": TWO.may_start, "end_transitions": TWO.may_end, "transitions": TWO.allowed}
     optimiser = torch.optim.AdamW(crf.parameters(), lr=0.1, weight_decay=0.5)
-    before = [tensor.clone() for tensor in constants(crf)]
+    before = tables(crf)
     for _ in range(3):
         optimiser.zero_grad()
         crf.loss(emissions, tags, mask).backward()
-        for parameter, legal in zip(crf.parameters(), allowed, strict=True):
+        for name, parameter in crf.named_parameters():
+            legal = torch.from_numpy(allowed[name])
             assert parameter.grad is not None
             assert (parameter.grad[~legal] == 0).all()
             assert parameter.grad[legal].any()
         optimiser.step()
-    for after, first, legal in zip(constants(crf), before, allowed, strict=True):
+    for after, first, table in zip(tables(crf), before, (TWO.allowed, TWO.may_start, TWO.may_end), strict=True):
+        legal = torch.from_numpy(table)
         assert (after[~legal] == FORBIDDEN).all()
         assert (after[legal] != first[legal]).all()
 
@@ -196,18 +325,58 @@ def test_loss_and_marginals_are_float32_under_autocast():
     assert marginals.equal(crf.marginals(low.float(), mask))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_viterbi_equals_pytorch_crf_s_decode_on_ragged_batches(seed):
-    torch.manual_seed(seed)
-    crf = CRF(7, batch_first=True)
-    for parameter in crf.parameters():
-        torch.nn.init.normal_(parameter)
-    lengths = [1, 11, 2, 6, 11, 3]
-    mask = torch.arange(11) < torch.tensor(lengths).unsqueeze(1)
-    emissions = torch.randn(6, 11, 7)
+def assert_decodes_as_pytorch_crf(crf: CRF, emissions: Tensor, lengths: list[int]) -> None:
+    mask = torch.arange(emissions.shape[1]) < torch.tensor(lengths).unsqueeze(1)
     path = viterbi(emissions, crf.transitions, crf.start_transitions, crf.end_transitions, mask)
     assert [row[:length].tolist() for row, length in zip(path, lengths, strict=True)] == crf.decode(emissions, mask)
     assert (path[~mask] == 0).all()
+
+
+def random_plain(size: int, seed: int) -> CRF:
+    torch.manual_seed(seed)
+    return plain_crf(torch.randn(size, size), torch.randn(size), torch.randn(size))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("size", [1, 2, 7, 41])
+def test_viterbi_equals_pytorch_crf_s_decode_on_ragged_batches(size, seed):
+    crf = random_plain(size, seed)
+    lengths = [1, 31, 2, 6, 31, 3, *range(1, 20)]  # several blocks of sentences if there are many tags
+    assert_decodes_as_pytorch_crf(crf, torch.randn(len(lengths), 31, size), lengths)
+
+
+@given(
+    arrays(np.int8, (5, 9, 3), elements=st.integers(-1, 1)),
+    arrays(np.int8, (5, 3), elements=st.integers(-1, 1)),
+    st.lists(st.integers(1, 9), min_size=5, max_size=5),
+)
+@examples(deadline=None, max_examples=50)
+def test_of_equals_viterbi_takes_the_one_that_pytorch_crf_takes(emissions, scores, lengths):
+    crf = plain_crf(*(torch.from_numpy(part).float() for part in (scores[:3], scores[3], scores[4])))
+    assert_decodes_as_pytorch_crf(crf, torch.from_numpy(emissions).float(), lengths)
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e6, -1e8])
+def test_viterbi_rounds_as_pytorch_crf_does(offset):
+    """Large scores make equals by rounding, in the order of the additions."""
+    assert_decodes_as_pytorch_crf(random_plain(5, 0), offset + torch.randn(6, 40, 5), [40, 3, 17, 40, 1, 39])
+
+
+@pytest.mark.parametrize("scale", [1e2, 1e4, 1e30])
+def test_viterbi_of_extreme_scores_equals_pytorch_crf_s(scale):
+    assert_decodes_as_pytorch_crf(random_plain(5, 0), scale * torch.randn(6, 40, 5), [40, 3, 17, 40, 1, 39])
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_viterbi_paths_that_never_meet_are_traced_as_well(step):
+    """Tags that follow in a circle (or stay), of which the last token decides."""
+    size, length = 5, 120
+    transitions = torch.full((size, size), -1e6)
+    transitions[torch.arange(size), (torch.arange(size) + step) % size] = 0
+    emissions = 0.1 * torch.randn(4, length, size)
+    emissions[:, 0, 0] = 1
+    emissions[torch.arange(4), [119, 80, 119, 3], torch.arange(4)] = 1000
+    assert_decodes_as_pytorch_crf(plain_crf(transitions, *torch.zeros(2, size)), emissions, [120, 81, 120, 4])
 
 
 @pytest.mark.parametrize(("scheme", "length"), SHORT)
@@ -216,7 +385,7 @@ def test_viterbi_finds_the_best_of_all_legal_paths(scheme, length):
     for seed in range(5):
         crf = random_crf(scheme, seed)
         emissions = torch.randn(length, len(scheme))
-        found = viterbi(emissions.unsqueeze(0), *constants(crf), full_mask(1, length))[0]
+        found = viterbi(emissions.unsqueeze(0), *tables(crf), full_mask(1, length))[0]
         assert found.tolist() == paths[path_scores(crf, emissions, paths).argmax()].tolist()
 
 

@@ -133,8 +133,8 @@ def _read_model(folder: Path) -> tuple[Any, set[str]]:
     """The model without a head, and the names of weights that the folder lacks."""
     from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
+    known = [architecture.model_type for architecture in architectures().values()]  # and so they are registered
     config = AutoConfig.from_pretrained(folder)
-    known = [architecture.model_type for architecture in architectures().values()]
     if config.model_type not in known:
         raise ValueError(f"an encoder of type {config.model_type}; known: {', '.join(known)}")
     if any("MaskedLM" in name for name in config.architectures or ()):

@@ -1,94 +1,177 @@
-"""A linear-chain CRF on pytorch-crf, with forbidden transitions, marginals and a vectorised Viterbi."""
+"""A linear-chain CRF (Lafferty et al. 2001) with forbidden transitions, its derivatives written out; and its decoder.
+
+B sentences of up to T tokens, K tags. Masks are left-aligned, and every sentence has a token. Rules (K²+2K,) are the
+scores of transitions (K,K) from row to column, of starts (K,) and of ends (K,), in a row.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
-from torchcrf import CRF
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
-from daguan.text.tags import OUTSIDE, TagScheme
+from daguan.nn.viterbi import FORBIDDEN, constrained_decode, viterbi
+from daguan.text.tags import TagScheme
 
-FORBIDDEN = -1e4  # exp(-1e4) is 0 in float32, and sums of a few stay finite
+__all__ = ["FORBIDDEN", "ConstrainedCrf", "constrained_decode", "viterbi"]
 
-
-class _Forbid(nn.Module):
-    """Fixes the entries that may not occur at FORBIDDEN; they receive no gradient and cannot decay."""
-
-    allowed: Tensor
-
-    def __init__(self, allowed: NDArray[np.bool_]) -> None:
-        super().__init__()
-        self.register_buffer("allowed", torch.from_numpy(allowed), persistent=False)
-
-    def forward(self, scores: Tensor) -> Tensor:
-        return scores.masked_fill(~self.allowed, FORBIDDEN)
+WIDEST = 150.0  # nats between the scores of a step up to which float64 loses nothing that counts: see _expect_scaled
 
 
 class ConstrainedCrf(nn.Module):
-    """CRF over a tag scheme's K tags that gives illegal sequences no mass (Lafferty et al. 2001)."""
+    """CRF over a tag scheme's K tags that gives illegal sequences no mass."""
+
+    illegal: Tensor
 
     def __init__(self, scheme: TagScheme) -> None:
         super().__init__()
-        self.crf = CRF(len(scheme), batch_first=True)
-        for name, allowed in (
-            ("transitions", scheme.allowed),
-            ("start_transitions", scheme.may_start),
-            ("end_transitions", scheme.may_end),
-        ):
-            parametrize.register_parametrization(self.crf, name, _Forbid(allowed))
+        size = len(scheme)
+        self.start_transitions = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
+        self.end_transitions = nn.Parameter(torch.empty(size).uniform_(-0.1, 0.1))
+        self.transitions = nn.Parameter(torch.empty(size, size).uniform_(-0.1, 0.1))
+        legal = np.concatenate([scheme.allowed.ravel(), scheme.may_start, scheme.may_end])
+        self.register_buffer("illegal", torch.from_numpy(~legal), persistent=False)
+
+    def rules(self) -> Tensor:
+        """The parameters (K²+2K,); the forbidden ones are FORBIDDEN and get no gradient."""
+        raw = torch.cat([self.transitions.flatten(), self.start_transitions, self.end_transitions])
+        return raw.masked_fill(self.illegal, FORBIDDEN)
 
     def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """Negative log-likelihood summed over sentences. emissions (B,T,K), tags (B,T), mask (B,T) → ()."""
-        with parametrize.cached(), torch.autocast(emissions.device.type, enabled=False):
-            likelihood: Tensor = self.crf(emissions.float(), tags, mask, reduction="sum")
-        return -likelihood
+        loss: Tensor = _Loss.apply(emissions.float(), self.rules(), tags, mask)  # type: ignore[no-untyped-call]
+        return loss
 
+    @torch.no_grad()
     def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """P(tag at each position). emissions (B,T,K), mask (B,T) → (B,T,K) float32, 0 at padding.
-
-        one_hot(y) − ∂ log P(y) / ∂ emissions for any legal y, here all outside.
-        """
-        outside = torch.full(mask.shape, OUTSIDE, device=mask.device)
-        with torch.enable_grad():
-            leaf = emissions.detach().float().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.loss(leaf, outside, mask), leaf)  # = marginals − one_hot
-        gradient[..., OUTSIDE] += mask
-        return gradient.clamp_(0, 1)
+        """P(tag at each position). emissions (B,T,K), mask (B,T) → (B,T,K) float32, 0 at padding."""
+        _, unary, _ = _expect(_time_major(emissions, mask), self.rules(), mask.t())
+        return _batch_major(unary)
 
 
-def viterbi(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
-    """The highest-scoring tag sequences, all sentences of the batch at once.
+class _Loss(Function):
+    """A sequence's score is linear in emissions and rules. So the derivatives of −log P(sequence) are counts: how often
+    each is expected to be used, less how often it is."""
 
-    emissions (B,T,K), transitions (K,K), start (K,), end (K,), mask (B,T) left-aligned → tags (B,T), 0 at padding.
+    @staticmethod
+    def forward(ctx: Any, emissions: Tensor, rules: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        scores, inside = _time_major(emissions, mask), mask.t()
+        log_z, unary, used = _expect(scores, rules, inside)
+        tags = tags.t().masked_fill(~inside, 0)
+        counts, at_tags = _count(tags, inside, emissions.shape[2]), tags.unsqueeze(2)
+        gold = scores.gather(2, at_tags).sum(dtype=torch.float64) + counts @ rules.double()
+        unary.scatter_(2, at_tags, unary.gather(2, at_tags) - inside.unsqueeze(2).double())
+        ctx.save_for_backward(_batch_major(unary), (used - counts).float())
+        return (log_z.sum() - gold).float()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        of_emissions, of_rules = ctx.saved_tensors
+        return gradient * of_emissions, gradient * of_rules, None, None
+
+
+def _time_major(emissions: Tensor, mask: Tensor) -> Tensor:
+    """(B,T,K) → (T,B,K) float32, whatever padding holds replaced by 0."""
+    return emissions.detach().float().transpose(0, 1).masked_fill(~mask.t().unsqueeze(2), 0).contiguous()
+
+
+def _batch_major(unary: Tensor) -> Tensor:
+    """(T,B,K) float64 → (B,T,K) float32."""
+    return unary.float().transpose(0, 1).contiguous()
+
+
+def _split(rules: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Transitions (K,K), start (K,), end (K,)."""
+    transitions, start, end = torch.split(rules, [size * size, size, size])
+    return transitions.view(size, size), start, end
+
+
+def _count(tags: Tensor, inside: Tensor, size: int) -> Tensor:
+    """How often the sequences use each rule. tags (T,B), 0 at padding; inside (T,B) → (K²+2K,) float64."""
+    pairs = (tags[:-1] * size + tags[1:])[inside[1:]]
+    used = torch.cat([pairs, tags[0] + size * size, tags.flatten()[_last(inside)] + size * size + size])
+    return torch.bincount(used, minlength=size * (size + 2)).double()
+
+
+def _last(inside: Tensor) -> Tensor:
+    """(B,) where in (T·B,) the last tokens are."""
+    batch = inside.shape[1]
+    return (inside.sum(0) - 1) * batch + torch.arange(batch, device=inside.device)
+
+
+def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """log Z (B,), P(tag) (T,B,K) with 0 at padding, expected use of the rules (K²+2K,), as float64.
+
+    emissions (T,B,K), inside (T,B).
     """
-    length = emissions.shape[1]
-    lengths = mask.sum(1)
-    best = start + emissions[:, 0]  # (B,K) score of the best path that ends in each tag
-    back = []
-    for t in range(1, length):
-        score, pointer = (best.unsqueeze(2) + transitions).max(1)  # (B,K)
-        inside = mask[:, t].unsqueeze(1)
-        best = torch.where(inside, score + emissions[:, t], best)
-        back.append(pointer)
-    tag = (best + end).argmax(1)
-    path = torch.zeros(mask.shape, dtype=torch.long, device=emissions.device)
-    for t in range(length - 1, -1, -1):
-        path[:, t] = torch.where(mask[:, t], tag, 0)
-        if t > 0:  # step back only where position t belongs to the sentence
-            earlier = back[t - 1].gather(1, tag.unsqueeze(1)).squeeze(1)
-            tag = torch.where(t < lengths, earlier, tag)
-    return path
+    with torch.autocast(emissions.device.type, enabled=False):
+        highest, top = emissions.amax(2, keepdim=True), rules.amax()
+        lowest = torch.where(rules > FORBIDDEN / 2, rules, top).amin()
+        if (highest.squeeze(2) - emissions.amin(2)).amax() + top - lowest <= WIDEST:
+            log_z, unary, used = _expect_scaled(emissions - highest, torch.exp(rules.double() - top), inside)
+            shift = highest.squeeze(2).sum(0, dtype=torch.float64) + (inside.sum(0) + 1) * top.double()
+            return log_z + shift, unary, used
+        return _expect_in_logs(emissions, rules, inside)
 
 
-def constrained_decode(scores: Tensor, scheme: TagScheme, mask: Tensor) -> Tensor:
-    """The legal sequences with the highest sum of scores, e.g. log marginals. scores (B,T,K), mask (B,T) → (B,T)."""
+def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """By the forward-backward algorithm on probabilities rescaled at every token (Rabiner 1989), both ways at once: the
+    backward way reads each sentence reversed within its length. emissions (T,B,K) up to 0, factors exp(rules) up to 1.
 
-    def penalty(allowed: NDArray[np.bool_]) -> Tensor:
-        return torch.zeros(allowed.shape, device=scores.device).masked_fill(
-            ~torch.from_numpy(allowed).to(scores.device), FORBIDDEN
-        )
+    A scheme leads from any tag to any other in three steps. So what is possible has at least about exp(−3·WIDEST) of
+    the most probable tag's weight, however long the text, and exp(−4·WIDEST) is still in float64's range.
+    """
+    (length, batch, size), (transitions, start, end) = emissions.shape, _split(factors, emissions.shape[2])
+    ahead, behind = _orders(inside)
+    both = emissions.flatten(0, 1).index_select(0, ahead).double().exp_().view(length, 2, batch, size)
+    scale = _recurse(both, torch.stack([start, end]), torch.stack([transitions, transitions.t()]))
+    before, after = both[:, 0], both.flatten(0, 2).index_select(0, behind).view(emissions.shape)
+    unary = (before * after).div_(emissions.double().exp_())  # the token's own factor is in both
+    norm, outside = unary.sum(2, keepdim=True), ~inside.unsqueeze(2)
+    log_z = scale[:, 1].log().masked_fill_(outside, 0).sum((0, 2)) + (norm[0] * scale[0, 0]).log().squeeze(1)
+    unary.div_(norm).masked_fill_(outside, 0)
+    after.div_(norm * scale[:, 0]).masked_fill_(outside, 0)
+    pairs = transitions * (before[:-1].flatten(0, 1).t() @ after[1:].flatten(0, 1))
+    ends = unary.flatten(0, 1).index_select(0, _last(inside))
+    return log_z, unary, torch.cat([pairs.flatten(), unary[0].sum(0), ends.sum(0)])
 
-    return viterbi(scores, penalty(scheme.allowed), penalty(scheme.may_start), penalty(scheme.may_end), mask)
+
+def _orders(inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Where to find, in (T·B,), what is read at each step forwards and backwards (T·2·B,), and in (T·2·B,) what was
+    read backwards of each token (T·B,)."""
+    length, batch = inside.shape
+    times, rows = torch.arange(length, device=inside.device).unsqueeze(1), torch.arange(batch, device=inside.device)
+    turned = torch.where(inside, inside.sum(0) - 1 - times, times) * batch  # its own inverse
+    ahead = torch.stack([(times * batch).expand_as(turned), turned], 1) + rows
+    return ahead.flatten(), (2 * turned + batch + rows).flatten()
+
+
+def _recurse(both: Tensor, initial: Tensor, moves: Tensor) -> Tensor:
+    """Turn each token's factors into probabilities of its tag given the text up to it, in place, for both ways
+    (T,2,B,K); returns their sums before they were scaled to one (T,2,B,1). initial (2,K), moves (2,K,K)."""
+    scale, arriving = both.new_empty((*both.shape[:3], 1)), initial.unsqueeze(1).expand(both.shape[1:]).contiguous()
+    for leaving, total in zip(both.unbind(), scale.unbind(), strict=True):
+        leaving.mul_(arriving)
+        torch.sum(leaving, 2, keepdim=True, out=total)
+        leaving.div_(total)
+        torch.bmm(leaving, moves, out=arriving)
+    return scale
+
+
+def _expect_in_logs(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """By the plain forward algorithm in log space and autograd: right for any scores, and slow."""
+    with torch.enable_grad():
+        leaves = [x.detach().double().requires_grad_() for x in (emissions, rules)]
+        transitions, start, end = _split(leaves[1], emissions.shape[2])
+        first, *others = leaves[0].unbind()
+        score = start + first
+        for emission, real in zip(others, inside[1:].unsqueeze(2), strict=True):
+            score = torch.where(real, (score.unsqueeze(2) + transitions).logsumexp(1) + emission, score)
+        log_z = (score + end).logsumexp(1)
+        unary, used = torch.autograd.grad(log_z.sum(), leaves)
+    return log_z.detach(), unary, used
