@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import data
 from benchmarks.harness import ROOT, Aim, Report, cores, machine, options
-from benchmarks.learning import Learning
+from benchmarks.learning import BERT, BEST_BERT, OURS, Learning
 from benchmarks.ours import precision
 from daguan.commands import prepare
 from daguan.commands.settings import load
@@ -27,7 +27,6 @@ from daguan.engines.local import run_jobs
 from daguan.training.jobs import FoldJob, result_of
 
 PARTS = ("loss", "f1")
-BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
 BERT_MINUTES, OUR_MINUTES = 60.0, 12.0
 SEEDS = (1, 2)
 PRETRAINING_MINUTES = (5.0, 10.0, 20.0, 40.0)

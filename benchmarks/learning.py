@@ -25,6 +25,7 @@ from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.pretraining import Pretrainer, PretrainSettings
 
 RESULT = "learning.json"
+BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
 POINTS = 24  # how many times a run is evaluated
 TRIAL_UPDATES = 6  # to find out how many fit into the minutes
 ENGINE = EngineSettings(device="cpu", threads=1)
@@ -45,11 +46,11 @@ def contenders() -> dict[str, Contender]:
     never = {"checkpoint_seconds": 1e9}
     ours = load([str(ROOT / "configs" / "small.yaml")])
     return {
-        "BERT, AdamW": Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **never)),
-        "BERT, AdamW, best schedule": Contender(
+        BERT: Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **never)),
+        BEST_BERT: Contender(
             "bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, batch_size=8, warmup=0.1, **never)
         ),
-        "ours": Contender(ours.model.encoder, ours.encoder, replace(ours.pretrain, **never)),
+        OURS: Contender(ours.model.encoder, ours.encoder, replace(ours.pretrain, **never)),
     }
 
 

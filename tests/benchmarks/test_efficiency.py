@@ -1,7 +1,7 @@
 """The reading of learning curves."""
 
-from benchmarks.efficiency import BERT, BEST_BERT, OURS, losses_at, minutes_to
-from benchmarks.learning import contenders
+from benchmarks.efficiency import losses_at, minutes_to
+from benchmarks.learning import BERT, BEST_BERT, OURS, contenders
 
 CURVE = [{"minutes": 1.0, "loss": 6.0}, {"minutes": 2.0, "loss": 5.0}, {"minutes": 3.0, "loss": 5.5}]
 

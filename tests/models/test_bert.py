@@ -5,23 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from test_encoders import LENGTHS, SMALL, VOCABULARY, mask_of, random_ids
 from torch import Tensor
 
 from daguan.models.bert import choose_bert_attention
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm, new_encoder
-
-SMALL = EncoderSettings(layers=2, hidden=32, heads=2, feed_forward=64, max_length=32, initial_std=0.2)
-VOCABULARY = 60
-LENGTHS = [14, 1, 6]
-
-
-def random_ids(*shape: int, vocabulary_size: int = VOCABULARY) -> Tensor:
-    return torch.randint(5, vocabulary_size, shape, generator=torch.Generator().manual_seed(0))
-
-
-def mask_of(lengths: list[int], length: int) -> Tensor:
-    return torch.arange(length) < torch.tensor(lengths).unsqueeze(1)
 
 
 @torch.no_grad()

@@ -26,8 +26,8 @@ class Muon(Optimizer):
     """Momentum whose update is made orthogonal: each matrix moves alike in all its directions.
 
     torch.optim.Muon takes one whole matrix at a time in bf16. This one takes all of a shape at once, in `precision`,
-    and cuts each along its longer side into blocks of at most BLOCK, orthogonal each for itself: a quarter of the time
-    on a CPU, for updates of the same size. A group may say `count`: its matrices are so many stacked ones.
+    and cuts each along its longer side into blocks of at most BLOCK, orthogonal each for itself: half of the time of
+    whole ones on a CPU, for updates of the same size. A group may say `count`: its matrices are so many stacked ones.
     """
 
     def __init__(
