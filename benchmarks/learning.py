@@ -48,7 +48,7 @@ def contenders() -> dict[str, Contender]:
     return {
         BERT: Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **never)),
         BEST_BERT: Contender(
-            "bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, batch_size=8, warmup=0.1, **never)
+            "bert", size, PretrainSettings(optimiser="adamw", learning_rate=1e-3, batch_size=8, warmup=0.1, **never)
         ),
         OURS: Contender(ours.model.encoder, ours.encoder, replace(ours.pretrain, **never)),
     }

@@ -197,7 +197,8 @@ def test_extreme_scores_are_no_trouble(scale, lengths):
 
 
 @pytest.mark.usefixtures("never_in_logs")
-def test_a_path_of_no_weight_at_both_ends_that_wins_in_the_middle_is_not_lost():
+@pytest.mark.parametrize("share", [1, 0.5, 0.2, 0.05])  # of the scores: the smaller, the rarer weights are rescaled
+def test_a_path_of_no_weight_at_both_ends_that_wins_in_the_middle_is_not_lost(share):
     """Tags of b have exp(-800) of the weight of a's seen from either end; changing over costs 200."""
     emissions = torch.full((1, 200, 9), -100.0)
     inside_a, inside_b = 2, 6
@@ -205,8 +206,30 @@ def test_a_path_of_no_weight_at_both_ends_that_wins_in_the_middle_is_not_lost():
     emissions[0, 0, [inside_a - 1, inside_b - 1]] = emissions[0, -1, [inside_a + 1, inside_b + 1]] = 0
     emissions[0, 1:80, inside_a] = emissions[0, 120:-1, inside_a] = 10
     emissions[0, 80:120, inside_b] = 40
-    crf, batch = random_crf(TWO), (emissions, torch.zeros(1, 200, dtype=torch.long), full_mask(1, 200))
+    crf, batch = random_crf(TWO), (share * emissions, torch.zeros(1, 200, dtype=torch.long), full_mask(1, 200))
     assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), TWO)
+
+
+@pytest.mark.parametrize("every", [2, 3, 10])
+def test_it_does_not_matter_how_often_weights_are_rescaled(every):
+    emissions, _, mask = ragged(TWO, [60, 1, 23])
+    steps = -emissions.abs().transpose(0, 1).masked_fill(~mask.t().unsqueeze(2), 0)
+    given = steps, torch.exp(random_crf(TWO).rules().detach().double()), mask.t()
+    often, rarely = (module._expect_scaled(*given, every=number) for number in (1, every))
+    for one, other in zip(often, rarely, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_number_of_threads_is_left_as_it_was():
+    crf, batch = random_crf(ONE), ragged(ONE, [5, 3])
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        our_loss(crf, *batch)
+        crf.marginals(batch[0], batch[2])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("scheme", [NONE, ONE, TWO])

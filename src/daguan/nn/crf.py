@@ -6,6 +6,8 @@ scores of transitions (K,K) from row to column, of starts (K,) and of ends (K,),
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -49,8 +51,9 @@ class ConstrainedCrf(nn.Module):
     @torch.no_grad()
     def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """P(tag at each position). emissions (B,T,K), mask (B,T) → (B,T,K) float32, 0 at padding."""
-        _, unary, _ = _expect(_time_major(emissions, mask), self.rules(), mask.t())
-        return _batch_major(unary)
+        with _single_threaded():
+            _, unary, _ = _expect(_time_major(emissions, mask), self.rules(), mask.t())
+            return _batch_major(unary)
 
 
 class _Loss(Function):
@@ -59,20 +62,22 @@ class _Loss(Function):
 
     @staticmethod
     def forward(ctx: Any, emissions: Tensor, rules: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        scores, inside = _time_major(emissions, mask), mask.t()
-        log_z, unary, used = _expect(scores, rules, inside)
-        tags = tags.t().masked_fill(~inside, 0)
-        counts, at_tags = _count(tags, inside, emissions.shape[2]), tags.unsqueeze(2)
-        gold = scores.gather(2, at_tags).sum(dtype=torch.float64) + counts @ rules.double()
-        unary.scatter_(2, at_tags, unary.gather(2, at_tags) - inside.unsqueeze(2).double())
-        ctx.save_for_backward(_batch_major(unary), (used - counts).float())
+        with _single_threaded():
+            scores, inside = _time_major(emissions, mask), mask.t()
+            log_z, unary, used = _expect(scores, rules, inside)
+            tags = tags.t().masked_fill(~inside, 0)
+            counts, at_tags = _count(tags, inside, emissions.shape[2]), tags.unsqueeze(2)
+            gold = scores.gather(2, at_tags).sum(dtype=torch.float64) + counts @ rules.double()
+            unary.scatter_(2, at_tags, unary.gather(2, at_tags) - inside.unsqueeze(2).double())
+            ctx.save_for_backward(_batch_major(unary), (used - counts).float())
         return (log_z.sum() - gold).float()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         of_emissions, of_rules = ctx.saved_tensors
-        return gradient * of_emissions, gradient * of_rules, None, None
+        with _single_threaded():
+            return gradient * of_emissions, gradient * of_rules, None, None
 
 
 def _time_major(emissions: Tensor, mask: Tensor) -> Tensor:
@@ -104,6 +109,20 @@ def _last(inside: Tensor) -> Tensor:
     return (inside.sum(0) - 1) * batch + torch.arange(batch, device=inside.device)
 
 
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Inside, a CPU works with one thread: the steps are too short for threads to meet after each."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """log Z (B,), P(tag) (T,B,K) with 0 at padding, expected use of the rules (K²+2K,), as float64.
 
@@ -112,54 +131,62 @@ def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, T
     with torch.autocast(emissions.device.type, enabled=False):
         highest, top = emissions.amax(2, keepdim=True), rules.amax()
         lowest = torch.where(rules > FORBIDDEN / 2, rules, top).amin()
-        if (highest.squeeze(2) - emissions.amin(2)).amax() + top - lowest <= WIDEST:
-            log_z, unary, used = _expect_scaled(emissions - highest, torch.exp(rules.double() - top), inside)
+        width = float((highest.squeeze(2) - emissions.amin(2)).amax() + top - lowest)
+        if width <= WIDEST:
+            every = int(WIDEST / max(width, 1.0))
+            scaled = _expect_scaled(emissions - highest, torch.exp(rules.double() - top), inside, every)
             shift = highest.squeeze(2).sum(0, dtype=torch.float64) + (inside.sum(0) + 1) * top.double()
-            return log_z + shift, unary, used
+            return scaled[0] + shift, *scaled[1:]
         return _expect_in_logs(emissions, rules, inside)
 
 
-def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """By the forward-backward algorithm on probabilities rescaled at every token (Rabiner 1989), both ways at once: the
-    backward way reads each sentence reversed within its length. emissions (T,B,K) up to 0, factors exp(rules) up to 1.
+def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor, every: int) -> tuple[Tensor, Tensor, Tensor]:
+    """By the forward-backward algorithm on probabilities rescaled after so many tokens (Rabiner 1989), both ways at
+    once: the backward way reads each sentence reversed within its length. emissions (T,B,K) up to 0, factors
+    exp(rules) up to 1.
 
     A scheme leads from any tag to any other in three steps. So what is possible has at least about exp(−3·WIDEST) of
-    the most probable tag's weight, however long the text, and exp(−4·WIDEST) is still in float64's range.
+    the most probable tag's weight, however long the text. Between rescalings, weights shrink by at most exp(−WIDEST)
+    more, and exp(−4·WIDEST) is still in float64's range.
     """
     (length, batch, size), (transitions, start, end) = emissions.shape, _split(factors, emissions.shape[2])
     ahead, behind = _orders(inside)
-    both = emissions.flatten(0, 1).index_select(0, ahead).double().exp_().view(length, 2, batch, size)
-    scale = _recurse(both, torch.stack([start, end]), torch.stack([transitions, transitions.t()]))
-    before, after = both[:, 0], both.flatten(0, 2).index_select(0, behind).view(emissions.shape)
-    unary = (before * after).div_(emissions.double().exp_())  # the token's own factor is in both
+    own = emissions.double().exp_()  # the token's factors
+    both = own.flatten(0, 1).index_select(0, ahead).view(length, batch, 2 * size)
+    moves = torch.block_diag(transitions, transitions.t())  # type: ignore[no-untyped-call]
+    scale = _recurse(both, torch.cat([start, end]), moves, every)
+    before, after = both[..., :size], both.view(-1, size).index_select(0, behind).view(emissions.shape)
+    unary = (before * after).div_(own)  # they are in both
     norm, outside = unary.sum(2, keepdim=True), ~inside.unsqueeze(2)
-    log_z = scale[:, 1].log().masked_fill_(outside, 0).sum((0, 2)) + (norm[0] * scale[0, 0]).log().squeeze(1)
+    log_z = scale[:, :, 1].log().masked_fill_(outside, 0).sum((0, 2)) + (norm[0] * scale[0, :, 0]).log().squeeze(1)
     unary.div_(norm).masked_fill_(outside, 0)
-    after.div_(norm * scale[:, 0]).masked_fill_(outside, 0)
+    after.div_(norm * scale[:, :, 0]).masked_fill_(outside, 0)
     pairs = transitions * (before[:-1].flatten(0, 1).t() @ after[1:].flatten(0, 1))
     ends = unary.flatten(0, 1).index_select(0, _last(inside))
     return log_z, unary, torch.cat([pairs.flatten(), unary[0].sum(0), ends.sum(0)])
 
 
 def _orders(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Where to find, in (T·B,), what is read at each step forwards and backwards (T·2·B,), and in (T·2·B,) what was
+    """Where to find, in (T·B,), what is read at each step forwards and backwards (T·B·2,), and in (T·B·2,) what was
     read backwards of each token (T·B,)."""
     length, batch = inside.shape
     times, rows = torch.arange(length, device=inside.device).unsqueeze(1), torch.arange(batch, device=inside.device)
-    turned = torch.where(inside, inside.sum(0) - 1 - times, times) * batch  # its own inverse
-    ahead = torch.stack([(times * batch).expand_as(turned), turned], 1) + rows
-    return ahead.flatten(), (2 * turned + batch + rows).flatten()
+    turned = torch.where(inside, inside.sum(0) - 1 - times, times) * batch + rows  # its own inverse
+    ahead = torch.stack([times * batch + rows, turned], 2)
+    return ahead.flatten(), (2 * turned + 1).flatten()
 
 
-def _recurse(both: Tensor, initial: Tensor, moves: Tensor) -> Tensor:
-    """Turn each token's factors into probabilities of its tag given the text up to it, in place, for both ways
-    (T,2,B,K); returns their sums before they were scaled to one (T,2,B,1). initial (2,K), moves (2,K,K)."""
-    scale, arriving = both.new_empty((*both.shape[:3], 1)), initial.unsqueeze(1).expand(both.shape[1:]).contiguous()
-    for leaving, total in zip(both.unbind(), scale.unbind(), strict=True):
+def _recurse(both: Tensor, initial: Tensor, moves: Tensor, every: int) -> Tensor:
+    """Turn each token's factors into weights of its tags given the text up to it, in place, for both ways side by side
+    (T,B,2K); returns the sums they were divided by (T,B,2,1), 1 where they were not. initial (2K,), moves (2K,2K)."""
+    length, batch, width = both.shape
+    scale, arriving = both.new_ones(length, batch, 2, 1), initial.expand(batch, width).contiguous()
+    for step, leaving in enumerate(both.unbind()):
         leaving.mul_(arriving)
-        torch.sum(leaving, 2, keepdim=True, out=total)
-        leaving.div_(total)
-        torch.bmm(leaving, moves, out=arriving)
+        if step % every == 0:
+            ways = leaving.view(batch, 2, -1)
+            ways.div_(torch.sum(ways, 2, keepdim=True, out=scale[step]))
+        torch.mm(leaving, moves, out=arriving)
     return scale
 
 
