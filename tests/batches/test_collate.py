@@ -28,11 +28,12 @@ def padding(lengths: np.ndarray, batches: list[np.ndarray]) -> int:
     return sum(int(lengths[batch].max() * len(batch) - lengths[batch].sum()) for batch in batches)
 
 
-def test_padded_length_is_the_least_that_is_a_multiple_of_16_when_framed():
+@pytest.mark.parametrize("multiple", [1, 4, 16])
+def test_padded_length_is_the_least_that_is_a_multiple_when_framed(multiple):
     for length in range(1, 700):
-        padded = padded_length(length)
-        assert (padded + FRAME) % 16 == 0
-        assert length <= padded < length + 16
+        padded = padded_length(length, multiple)
+        assert (padded + FRAME) % multiple == 0
+        assert length <= padded < length + multiple
 
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=8), st.booleans())
@@ -41,8 +42,8 @@ def test_a_batch_holds_its_examples_and_else_padding(lengths, annotated):
     rng = np.random.default_rng(0)
     ids = [rng.integers(5, 99, length).tolist() for length in lengths]
     tags = [rng.integers(1, 5, length) if annotated else None for length in lengths]
-    batch = collate([Example(*pair) for pair in zip(ids, tags, strict=True)])
-    assert batch.token_ids.shape == batch.mask.shape == (len(lengths), padded_length(max(lengths)))
+    batch = collate([Example(*pair) for pair in zip(ids, tags, strict=True)], 4)
+    assert batch.token_ids.shape == batch.mask.shape == (len(lengths), padded_length(max(lengths), 4))
     assert batch.mask.sum(1).tolist() == batch.lengths.tolist() == lengths
     assert batch.num_tokens == sum(lengths) == int(batch.mask.sum())
     assert batch.token_ids[batch.mask].tolist() == [id for row in ids for id in row]
@@ -53,18 +54,18 @@ def test_a_batch_holds_its_examples_and_else_padding(lengths, annotated):
 
 
 def test_the_mask_lies_at_the_left_of_each_row():
-    mask = collate([Example([7] * 3), Example([7] * 9)]).mask
+    mask = collate([Example([7] * 3), Example([7] * 9)], 16).mask
     assert (mask.int().diff(dim=1) <= 0).all()
     assert mask[:, 0].all()
 
 
 def test_moving_a_batch_keeps_what_it_holds():
-    batch = collate([Example([7, 8], np.array([0, 4]))])
+    batch = collate([Example([7, 8], np.array([0, 4]))], 16)
     moved = batch.to(torch.device("cpu"))
     assert isinstance(moved, Batch)
     assert moved.token_ids.equal(batch.token_ids)
     assert moved.tag_ids is not None
-    assert collate([Example([7])]).to(torch.device("cpu")).tag_ids is None
+    assert collate([Example([7])], 16).to(torch.device("cpu")).tag_ids is None
 
 
 def test_an_example_has_the_ids_and_the_tags_of_its_sentence():
@@ -108,20 +109,20 @@ def test_buckets_depend_on_their_stream_alone():
 @given(many_lengths, st.integers(1, 5000))
 @examples(deadline=None)
 def test_sorted_batches_cover_each_index_once_within_the_budget(lengths, tokens):
-    batches = sorted_batches(lengths, tokens)
+    batches = sorted_batches(lengths, tokens, 4)
     order = np.concatenate(batches)
     assert sorted(order) == list(range(len(lengths)))
     assert (np.diff(np.asarray(lengths)[order]) <= 0).all()
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * padded_length(max(lengths[i] for i in batch)) <= tokens
+        assert len(batch) == 1 or len(batch) * padded_length(max(lengths[i] for i in batch), 4) <= tokens
 
 
 def test_sorted_batches_use_the_budget():
-    assert [len(batch) for batch in sorted_batches([14] * 100, 14 * 40)] == [40, 40, 20]
+    assert [len(batch) for batch in sorted_batches([14] * 100, 14 * 40, 16)] == [40, 40, 20]
 
 
 @pytest.mark.parametrize(
-    "batcher", [lambda n: bucketed_order(n, 4, np.random.default_rng(0)), lambda n: sorted_batches(n, 64)]
+    "batcher", [lambda n: bucketed_order(n, 4, np.random.default_rng(0)), lambda n: sorted_batches(n, 64, 16)]
 )
 def test_no_sentences_make_no_batches(batcher):
     assert batcher([]) == []

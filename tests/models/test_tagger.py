@@ -55,7 +55,7 @@ def widened(batch: Batch, columns: int = 16) -> Batch:
 
 @every_head
 def test_each_head_fits_one_small_batch(head):
-    model, batch = tagger(head).train(), collate(examples())
+    model, batch = tagger(head).train(), collate(examples(), 16)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     losses = []
     for _ in range(150):
@@ -72,20 +72,20 @@ def test_each_head_fits_one_small_batch(head):
 @every_head
 def test_the_loss_is_a_sum_over_sentences_in_any_order_and_padding(head):
     model = tagger(head).eval()
-    batch = collate(examples())
+    batch = collate(examples(), 16)
     loss = model.loss(batch).item()
-    assert model.loss(collate(examples()[::-1])).item() == pytest.approx(loss, rel=1e-5)
+    assert model.loss(collate(examples()[::-1], 16)).item() == pytest.approx(loss, rel=1e-5)
     assert model.loss(widened(batch)).item() == pytest.approx(loss, rel=1e-5)
-    assert sum(model.loss(collate([example])).item() for example in examples()) == pytest.approx(loss, rel=1e-5)
+    assert sum(model.loss(collate([example], 16)).item() for example in examples()) == pytest.approx(loss, rel=1e-5)
 
 
 @every_head
 def test_marginals_do_not_depend_on_order_or_padding(head):
-    model, batch = tagger(head).eval(), collate(examples())
+    model, batch = tagger(head).eval(), collate(examples(), 16)
     marginals = model.marginals(batch)
     assert marginals.shape == (*batch.token_ids.shape, len(SCHEME))
     assert torch.allclose(marginals.sum(2), batch.mask.float(), atol=1e-5)
-    assert torch.allclose(model.marginals(collate(examples()[::-1])).flip(0), marginals, atol=1e-5)
+    assert torch.allclose(model.marginals(collate(examples()[::-1], 16)).flip(0), marginals, atol=1e-5)
     wide = model.marginals(widened(batch))
     assert torch.allclose(wide[:, : marginals.shape[1]], marginals, atol=1e-5)
     assert (wide[:, marginals.shape[1] :] == 0).all()
@@ -93,7 +93,7 @@ def test_marginals_do_not_depend_on_order_or_padding(head):
 
 @every_head
 def test_in_evaluation_the_dropouts_do_not_matter_and_in_training_each_does(head):
-    batch, still = collate(examples()), tagger(head)
+    batch, still = collate(examples(), 16), tagger(head)
     for name in STILL:
         noisy = tagger(head, **{name: 0.5})
         noisy.load_state_dict(still.state_dict())
@@ -105,7 +105,7 @@ def test_in_evaluation_the_dropouts_do_not_matter_and_in_training_each_does(head
 @every_head
 def test_every_parameter_learns(head):
     model = tagger(head)
-    model.loss(collate(examples())).backward()
+    model.loss(collate(examples(), 16)).backward()
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
 
 

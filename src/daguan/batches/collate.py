@@ -1,7 +1,4 @@
-"""Sentences → tensors: batches of like lengths, padded to few different lengths.
-
-(Each new tensor shape makes oneDNN build and keep a primitive.)
-"""
+"""Sentences → tensors: batches of like lengths, padded to a multiple of some length (see `EngineSettings`)."""
 
 from __future__ import annotations
 
@@ -16,8 +13,7 @@ from daguan.core.types import Sentence
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import PAD, Vocabulary
 
-LENGTH_MULTIPLE = 16
-FRAME = 2  # the encoder adds [CLS] and [SEP]: with them a row is a multiple of 16 long
+FRAME = 2  # the encoder adds [CLS] and [SEP]: with them a row is a multiple long
 POOL_BATCHES = 50  # sentences are sorted by length within random pools of so many batches
 
 
@@ -65,15 +61,15 @@ def to_example(sentence: Sentence, vocabulary: Vocabulary, scheme: TagScheme | N
     return Example(vocabulary.encode(sentence.tokens), tags)
 
 
-def padded_length(length: int) -> int:
-    """The least length of at least `length` that is a multiple of 16 with [CLS] and [SEP]: 14, 30, 46, …"""
-    return -(-(length + FRAME) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE - FRAME
+def padded_length(length: int, multiple: int) -> int:
+    """The least length of at least `length` that is a multiple with [CLS] and [SEP]: of 16, say, 14, 30, 46, …"""
+    return -(-(length + FRAME) // multiple) * multiple - FRAME
 
 
-def collate(examples: Sequence[Example]) -> Batch:
+def collate(examples: Sequence[Example], multiple: int) -> Batch:
     """A batch as long as its longest example, padded."""
     lengths = torch.tensor([len(example) for example in examples])
-    length = padded_length(int(lengths.max()))
+    length = padded_length(int(lengths.max()), multiple)
     token_ids = torch.full((len(examples), length), PAD)
     annotated = examples[0].tag_ids is not None
     tag_ids = torch.zeros((len(examples), length), dtype=torch.long) if annotated else None
@@ -97,13 +93,13 @@ def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) 
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def sorted_batches(lengths: Sequence[int], tokens: int) -> list[np.ndarray]:
+def sorted_batches(lengths: Sequence[int], tokens: int, multiple: int) -> list[np.ndarray]:
     """For prediction: batches of at most about `tokens` padded tokens, longest first."""
     order = np.argsort(-np.asarray(lengths), kind="stable")
     batches = []
     low = 0
     while low < len(order):
-        high = low + max(1, tokens // padded_length(lengths[order[low]]))
+        high = low + max(1, tokens // padded_length(lengths[order[low]], multiple))
         batches.append(order[low:high])
         low = high
     return batches

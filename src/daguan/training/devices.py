@@ -58,6 +58,12 @@ class EngineSettings:
             return _faster_dtype(self.find_device().type)
         return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
+    @property
+    def length_multiple(self) -> int:
+        """What lengths are padded to a multiple of. Padding costs as tokens do, yet a CPU's bf16 products are prepared
+        for each new shape, and a GPU's want multiples of 8."""
+        return 16 if self.dtype == torch.bfloat16 or self.find_device().type != "cpu" else 4
+
     def autocast(self) -> AbstractContextManager[None]:
         enabled = self.dtype == torch.bfloat16
         context: AbstractContextManager[None] = torch.autocast(self.find_device().type, torch.bfloat16, enabled=enabled)

@@ -27,7 +27,7 @@ from daguan.training.devices import EngineSettings
 from daguan.training.threads import map_on_threads
 
 FILE = "tagger.json"
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048  # more leave the caches
 DECODE_TOKENS = 1 << 15
 SMALLEST = 1e-6  # marginals below are one: half precision ends there
 
@@ -76,9 +76,9 @@ class TrainedTagger:
         self.tagger.eval()
 
         def answer(indices: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self._batch_marginals(collate([examples[i] for i in indices]), engine)
+            return self._batch_marginals(collate([examples[i] for i in indices], engine.length_multiple), engine)
 
-        batches = sorted_batches([len(example) for example in examples], BATCH_TOKENS)
+        batches = sorted_batches([len(example) for example in examples], BATCH_TOKENS, engine.length_multiple)
         for indices, of_batch in zip(batches, map_on_threads(answer, batches, engine.find_device()), strict=True):
             for index, probs in zip(indices, of_batch, strict=True):
                 answers[index] = probs[: len(examples[index])]
@@ -119,7 +119,7 @@ def decode_lines(answers: Iterable[NDArray[np.floating]], scheme: TagScheme) -> 
     """The legal tag sequence with the highest product of marginals for each (T,K) array, as spans."""
     whole = list(answers)
     spans: list[tuple[Span, ...]] = [()] * len(whole)
-    for indices in sorted_batches([len(answer) for answer in whole], DECODE_TOKENS):
+    for indices in sorted_batches([len(answer) for answer in whole], DECODE_TOKENS, 1):
         lengths = torch.tensor([len(whole[i]) for i in indices])
         scores = torch.zeros(len(indices), int(lengths.max()), len(scheme))
         for row, i in enumerate(indices):

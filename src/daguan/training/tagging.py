@@ -135,7 +135,8 @@ class TaggerTrainer:
             lengths = [len(example) for example in self.examples]
             rng = stream(self.seed, "batch-order", epoch)
             self._order = bucketed_order(lengths, self.settings.batch_size, rng)
-        return collate([self.examples[i] for i in self._order[within]]).to(self.engine.find_device())
+        examples = [self.examples[i] for i in self._order[within]]
+        return collate(examples, self.engine.length_multiple).to(self.engine.find_device())
 
     def _update(self, batch: Batch) -> float:
         self.model.train()
