@@ -69,9 +69,10 @@ def compare_losses(report: Report, quick: bool) -> None:
         )
     for minute in (2.0, 5.0, 10.0, 20.0, 40.0, 60.0):
         report.add({"at minute": scale * minute} | losses_at(curves, scale * minute))
-    target = statistics.mean(curve[-1]["loss"] for (name, _), curve in curves.items() if name == BEST_BERT)
+    ends_of = [[c[-1]["loss"] for (name, _), c in curves.items() if name == bert] for bert in (BERT, BEST_BERT)]
+    target = min(map(statistics.mean, ends_of))
     needed = max(minutes_to(curve, target) for (name, _), curve in curves.items() if name == OURS)
-    aim = Aim.below("minutes of ours to the loss of the best BERT after 60", OUR_MINUTES + 0.5, needed, " minutes")
+    aim = Aim.below("minutes of ours to the better BERT's loss after 60", OUR_MINUTES + 0.5, needed, " minutes")
     report.add({"loss to reach": target, "ours, slowest seed, minutes": needed}, aim)
 
 
