@@ -210,6 +210,16 @@ def test_a_path_of_no_weight_at_both_ends_that_wins_in_the_middle_is_not_lost(sh
     assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), TWO)
 
 
+@pytest.mark.usefixtures("never_in_logs")
+@pytest.mark.parametrize("length", [126, 400])
+def test_weights_that_grow_with_the_number_of_paths_do_not_overflow(length):
+    """Scores that say nothing: of 26 types there are about 28 times as many legal paths with every token."""
+    scheme = TagScheme(tuple("abcdefghijklmnopqrstuvwxyz"))
+    crf = ConstrainedCrf(scheme)
+    batch = torch.zeros(1, length, len(scheme)), torch.zeros(1, length, dtype=torch.long), full_mask(1, length)
+    assert_same_losses(our_loss(crf, *batch), their_loss(crf, *batch), scheme)
+
+
 @pytest.mark.parametrize("every", [2, 3, 10])
 def test_it_does_not_matter_how_often_weights_are_rescaled(every):
     emissions, _, mask = ragged(TWO, [60, 1, 23])

@@ -6,6 +6,7 @@ scores of transitions (K,K) from row to column, of starts (K,) and of ends (K,),
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -111,7 +112,10 @@ def _last(inside: Tensor) -> Tensor:
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Inside, a CPU works with one thread: the steps are too short for threads to meet after each."""
+    """Inside, a CPU works with one thread: the steps are too short for threads to meet after each.
+
+    A thread that has one already (a replica's, a fold worker's) must not touch what the others have.
+    """
     threads = torch.get_num_threads()
     if threads == 1:
         yield
@@ -133,7 +137,7 @@ def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, T
         lowest = torch.where(rules > FORBIDDEN / 2, rules, top).amin()
         width = float((highest.squeeze(2) - emissions.amin(2)).amax() + top - lowest)
         if width <= WIDEST:
-            every = int(WIDEST / max(width, 1.0))
+            every = int(WIDEST / max(width, math.log(emissions.shape[2]), 1.0))
             scaled = _expect_scaled(emissions - highest, torch.exp(rules.double() - top), inside, every)
             shift = highest.squeeze(2).sum(0, dtype=torch.float64) + (inside.sum(0) + 1) * top.double()
             return scaled[0] + shift, *scaled[1:]
@@ -146,8 +150,8 @@ def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor, every: in
     exp(rules) up to 1.
 
     A scheme leads from any tag to any other in three steps. So what is possible has at least about exp(−3·WIDEST) of
-    the most probable tag's weight, however long the text. Between rescalings, weights shrink by at most exp(−WIDEST)
-    more, and exp(−4·WIDEST) is still in float64's range.
+    the most probable tag's weight, however long the text. A token makes weights at most exp(width) times smaller or K
+    times larger, so between rescalings it is exp(±WIDEST) at most, and exp(−4·WIDEST) is still in float64's range.
     """
     (length, batch, size), (transitions, start, end) = emissions.shape, _split(factors, emissions.shape[2])
     ahead, behind = _orders(inside)
