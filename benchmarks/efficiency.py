@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,11 +28,13 @@ from daguan.engines.local import run_jobs
 from daguan.training.jobs import FoldJob, result_of
 
 PARTS = ("loss", "f1")
-BERT_MINUTES, OUR_MINUTES = 60.0, 12.0
-MINUTES = {BERT: BERT_MINUTES, BEST_BERT: BERT_MINUTES, OURS: OUR_MINUTES}
+MINUTES = {BERT: 60.0, BEST_BERT: 60.0, OURS: 12.0}
 SEEDS = {BERT: (1,), BEST_BERT: (1,), OURS: (1, 2)}
 PRETRAINING_MINUTES = (5.0, 10.0, 20.0, 40.0)
 UNER = ROOT.parent / "shared" / "data" / "uner_zh"
+
+Curve = Sequence[Mapping[str, Any]]  # minutes and loss at each of its points
+Curves = Mapping[tuple[str, int], Curve]  # by contender and seed
 
 
 def main(words: list[str]) -> None:
@@ -56,8 +58,8 @@ def compare_losses(report: Report, quick: bool) -> None:
     with ThreadPoolExecutor(cores()) as pool:
         curves = dict(zip(jobs_by_name(jobs), pool.map(lambda job: job.run()["curve"], jobs), strict=True))
     for contender in MINUTES:
-        of_seeds = [curve for (name, _), curve in curves.items() if name == contender]
-        ends = [curve[-1]["loss"] for curve in of_seeds]
+        of_seeds = curves_of(curves, contender)
+        ends = last_losses(of_seeds)
         report.add(
             {
                 "contender": contender,
@@ -69,10 +71,9 @@ def compare_losses(report: Report, quick: bool) -> None:
         )
     for minute in (2.0, 5.0, 10.0, 20.0, 40.0, 60.0):
         report.add({"at minute": scale * minute} | losses_at(curves, scale * minute))
-    ends_of = [[c[-1]["loss"] for (name, _), c in curves.items() if name == bert] for bert in (BERT, BEST_BERT)]
-    target = min(map(statistics.mean, ends_of))
-    needed = max(minutes_to(curve, target) for (name, _), curve in curves.items() if name == OURS)
-    aim = Aim.below("minutes of ours to the better BERT's loss after 60", OUR_MINUTES + 0.5, needed, " minutes")
+    target = min(statistics.mean(last_losses(curves_of(curves, bert))) for bert in (BERT, BEST_BERT))
+    needed = max(minutes_to(curve, target) for curve in curves_of(curves, OURS))
+    aim = Aim.below("minutes of ours to the better BERT's loss after 60", MINUTES[OURS] + 0.5, needed, " minutes")
     report.add({"loss to reach": target, "ours, slowest seed, minutes": needed}, aim)
 
 
@@ -80,19 +81,28 @@ def jobs_by_name(jobs: Sequence[Learning]) -> list[tuple[str, int]]:
     return [(job.contender, job.seed) for job in jobs]
 
 
-def losses_at(curves: dict[tuple[str, int], list[dict[str, Any]]], minute: float) -> dict[str, str]:
+def curves_of(curves: Curves, contender: str) -> list[Curve]:
+    """A contender's, one a seed."""
+    return [curve for (name, _), curve in curves.items() if name == contender]
+
+
+def last_losses(curves: Sequence[Curve]) -> list[float]:
+    return [curve[-1]["loss"] for curve in curves]
+
+
+def losses_at(curves: Curves, minute: float) -> dict[str, str]:
     """The mean loss over the seeds of each contender at its last evaluation before the minute; none before its first
     and after its last."""
     found = {}
     for contender in MINUTES:
-        of_seeds = [curve for (name, _), curve in curves.items() if name == contender]
+        of_seeds = curves_of(curves, contender)
         before = [[point["loss"] for point in curve if point["minutes"] <= 1.05 * minute] for curve in of_seeds]
         over = any(curve[-1]["minutes"] < 0.9 * minute for curve in of_seeds)
         found[contender] = "–" if over or not all(before) else f"{statistics.mean(b[-1] for b in before):.3f}"
     return found
 
 
-def minutes_to(curve: Sequence[dict[str, Any]], loss: float) -> float:
+def minutes_to(curve: Curve, loss: float) -> float:
     """Minutes to the first evaluation at or below the loss; infinite if there is none."""
     return next((point["minutes"] for point in curve if point["loss"] <= loss), float("inf"))
 

@@ -178,8 +178,8 @@ def measure(report: Report, text: Text, name: str, size: tuple[int, int], rounds
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         sides = start_sides(stack, given, folder)
         calls = {key: partial(side.call, "rate", updates=updates) for key, side in sides.items()}
-        best = ours.precision()  # the other may take minutes
-        calls[best] = partial(sides["ours"].call, "matmul_rate", precision=best, seconds=1.0)
+        precision = ours.precision()  # the other may take minutes
+        calls[precision] = partial(sides["ours"].call, "matmul_rate", precision=precision, seconds=1.0)
         alternate(1, calls)  # warm
         rates = alternate(rounds, calls)
         for key, side in sides.items():
