@@ -14,7 +14,8 @@ from benchmarks.data import LENGTH, WORK, Text
 from daguan.core.types import Sentence, Span
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import new_encoder
-from daguan.models.tagger import ModelSettings, Tagger
+from daguan.models.model_settings import ModelSettings
+from daguan.models.tagger import Tagger
 from daguan.text.tags import TagScheme
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger, default_overlap

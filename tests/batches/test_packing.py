@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from daguan.batches import packing
 from daguan.batches.packing import Blocks, NumberedText, token_file, write_token_file
-from daguan.core.errors import CheckpointError, DataError
+from daguan.core.errors import CheckpointError, DataError, WriteError
 from daguan.text.format import iter_lines
 from daguan.text.vocabulary import CLS, SEP, SPECIALS, UNK, Vocabulary, VocabularySettings, count_to_vocabulary
 
@@ -171,7 +171,7 @@ def test_a_failed_run_leaves_no_token_file(tmp_path, lines, monkeypatch):
         yield from text.ids(vocabulary_of(text))
         raise OSError("no space left")
 
-    with pytest.raises(OSError, match="no space left"), TemporaryFile(dir=tmp_path) as scratch:
+    with pytest.raises(WriteError, match="no space left"), TemporaryFile(dir=tmp_path) as scratch:
         write_token_file(tmp_path / "tokens.u2", chunks(scratch))
     assert list(tmp_path.iterdir()) == []
 

@@ -1,7 +1,10 @@
+import errno
 import hashlib
 
 import pytest
+from safetensors import SafetensorError
 
+from daguan.core.errors import WriteError
 from daguan.core.files import read_json, sha256_of_file, sha256_of_json, write_atomic, write_json, write_text
 
 
@@ -28,6 +31,20 @@ def test_a_writer_that_raises_keeps_the_old_content(tmp_path):
         write_atomic(path, half)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), SafetensorError("I/O error: No space left")]
+)
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, error):
+    def fill(temporary):
+        temporary.write_text("half")
+        raise error
+
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(WriteError, match=r"model\.safetensors: expected to write here, got: .*No space left"):
+        write_atomic(path, fill)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_good_writer_replaces_the_old_content_and_makes_folders(tmp_path):

@@ -5,45 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, tagger
 
-from daguan.batches.collate import Batch, Example, collate, to_example
+from daguan.batches.collate import Batch, collate
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.core.types import Sentence, Span
-from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import new_encoder
-from daguan.models.tagger import HEADS, ModelSettings, Tagger
-from daguan.text.tags import TagScheme
-from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.models.model_settings import HEADS, ModelSettings
 from daguan.training.devices import EngineSettings
 from daguan.training.prediction import TrainedTagger
 
-SCHEME = TagScheme(("a", "b"))
-VOCABULARY = Vocabulary((*SPECIALS, *map(str, range(30))))
-BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=48)
 ENGINE = EngineSettings(device="cpu", precision="float32", threads=1)
-STILL = {"encoder_dropout": 0.0, "dropout": 0.0, "token_dropout": 0.0}
-SENTENCES = [
-    Sentence(tuple("31415926"), (Span(0, 2, "a"), Span(2, 3, "a"), Span(5, 8, "b"))),
-    Sentence(("5",), (Span(0, 1, "b"),)),
-    Sentence(tuple("271828"), ()),
-    Sentence(tuple(map(str, range(20))), (Span(0, 1, "b"), Span(9, 16, "a"), Span(18, 20, "b"))),
-]
-every_head = pytest.mark.parametrize("head", HEADS)
-
-
-def tagger(head: str, **dropouts: float) -> Tagger:
-    torch.manual_seed(0)
-    settings = ModelSettings(head=head, lstm_hidden=16, **(STILL | dropouts))
-    return Tagger(new_encoder("bert", BERT, len(VOCABULARY), settings.encoder_dropout), SCHEME, settings)
+every_head = pytest.mark.parametrize("head", [*HEADS, "lstm_crf", "lstm_span", "crf+biaffine"])
 
 
 def trained(head: str) -> TrainedTagger:
-    settings = ModelSettings(head=head, lstm_hidden=16)
+    settings = ModelSettings(head=head, lstm_hidden=16, pointer_size=16)
     return TrainedTagger(tagger(head).eval(), SCHEME, VOCABULARY, settings, window=12, overlap=4)
-
-
-def examples() -> list[Example]:
-    return [to_example(sentence, VOCABULARY, SCHEME) for sentence in SENTENCES]
 
 
 def widened(batch: Batch, columns: int = 16) -> Batch:
@@ -170,7 +146,7 @@ def test_a_damaged_table_of_contents_is_a_checkpoint_error(tmp_path, content):
     ("field", "value"),
     [
         ("encoder", "gpt"),
-        ("head", "softmax"),
+        ("head", "softmaxes"),
         ("lstm_layers", 0),
         ("lstm_hidden", 0),
         ("dropout", 1.0),

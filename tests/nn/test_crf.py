@@ -461,3 +461,63 @@ def test_where_the_argmax_is_legal_it_is_the_constrained_decode(seed):
     scores.scatter_add_(2, tags.unsqueeze(2), torch.full((*tags.shape, 1), 21.0))
     assert (scores.argmax(2) == tags).all()
     assert constrained_decode(scores, TWO, mask).equal(tags)
+
+
+def soft_sequences(scheme: TagScheme, tags: np.ndarray, paths: np.ndarray, smoothing: float) -> np.ndarray:
+    """(N,): Q of each legal path, ∝ Π q_t."""
+    q = np.full((len(tags), len(scheme)), smoothing / len(scheme))
+    q[np.arange(len(tags)), tags] += 1 - smoothing
+    products = q[np.arange(len(tags)), paths].prod(1)
+    return products / products.sum()
+
+
+@pytest.mark.parametrize(("scheme", "length"), SHORT)
+@pytest.mark.parametrize("smoothing", [1e-6, 0.1, 0.6])
+def test_a_smoothed_loss_is_the_cross_entropy_against_soft_legal_sequences(scheme, length, smoothing):
+    """With its gradients, and its least value the entropy of Q where the CRF is Q itself."""
+    crf = random_crf(scheme)
+    paths = legal_paths(scheme, length)
+    tags = paths[np.random.default_rng(length).integers(len(paths))]
+    soft = torch.from_numpy(soft_sequences(scheme, tags, paths, smoothing))
+    emissions = (2 * torch.randn(length, len(scheme))).requires_grad_()
+    batch = emissions.unsqueeze(0), torch.from_numpy(tags).unsqueeze(0), full_mask(1, length)
+    size = len(scheme)
+    move, start, end = crf.rules().double().split([size * size, size, size])
+    move = move.view(size, size)
+    at = torch.from_numpy(paths)
+    scores = start[at[:, 0]] + end[at[:, -1]] + emissions.double()[torch.arange(length), at].sum(1)
+    scores = scores + move[at[:, :-1], at[:, 1:]].sum(1)
+    expected = scores.logsumexp(0) - soft @ scores
+    found = crf.loss(*batch, smoothing)
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4, abs=1e-3)
+    wanted = [emissions, *crf.parameters()]
+    ours = torch.autograd.grad(found, wanted)
+    theirs = torch.autograd.grad(expected, wanted, materialize_grads=True)
+    assert all(torch.allclose(one, other.float(), atol=1e-4) for one, other in zip(ours, theirs, strict=True))
+    assert found.item() >= -(soft @ soft.clamp(min=1e-300).log()).item() - 1e-4
+
+
+def test_where_nothing_is_forbidden_a_smoothed_loss_is_linear_in_the_factors_of_q():
+    """log Z − Σ q_t·e_t − Σ q_tᵀ·A·q_{t+1}, starts and ends likewise."""
+    crf = random_crf(TWO)
+    crf.illegal.zero_()
+    tags, emissions = torch.tensor([[0, 3, 7, 2]]), torch.randn(1, 4, len(TWO))
+    q = torch.full((4, len(TWO)), 0.3 / len(TWO)).scatter_add_(1, tags[0, :, None], torch.full((4, 1), 0.7))
+    linear = (q * emissions[0]).sum() + q[0] @ crf.start_transitions + q[-1] @ crf.end_transitions
+    linear = linear + sum(q[t] @ crf.transitions @ q[t + 1] for t in range(3))
+    nll = crf.loss(emissions, tags, full_mask(1, 4))
+    gold = emissions[0, range(4), tags[0]].sum() + crf.start_transitions[0] + crf.end_transitions[2]
+    gold = gold + crf.transitions[tags[0, :-1], tags[0, 1:]].sum()
+    found = crf.loss(emissions, tags, full_mask(1, 4), 0.3)
+    assert found.item() == pytest.approx((nll + gold - linear).item(), abs=1e-4)
+
+
+def test_smoothing_does_not_see_padding_and_sums_over_sentences():
+    crf = random_crf(TWO)
+    emissions, tags, mask = ragged(TWO, [5, 1, 3])
+    whole = crf.loss(emissions, tags, mask, 0.2).item()
+    alone = [
+        crf.loss(emissions[i : i + 1, :n], tags[i : i + 1, :n], mask[i : i + 1, :n], 0.2)
+        for i, n in enumerate((5, 1, 3))
+    ]
+    assert whole == pytest.approx(sum(loss.item() for loss in alone), rel=1e-5)

@@ -16,7 +16,8 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings
 from daguan.models.encoders import MaskedLm, new_encoder
-from daguan.models.tagger import HEADS, ModelSettings, Tagger
+from daguan.models.model_settings import HEADS, ModelSettings
+from daguan.models.tagger import Tagger
 from daguan.nn.muon import Muon
 from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
 from daguan.text.tags import TagScheme
@@ -57,9 +58,9 @@ def test_weights_of_linear_embedding_and_lstm_layers_decay_and_nothing_else():
         "encoder.model.embeddings.word_embeddings.weight",
         "encoder.model.embeddings.position_embeddings.weight",
         "encoder.model.encoder.layer.0.attention.self.query.weight",
-        "head.emit.weight",
-        "head.lstm.forwards.0.weight_ih_l0",
-        "head.lstm.backwards.0.weight_hh_l0",
+        "heads.0.head.emit.weight",
+        "heads.0.lstm.lstm.forwards.0.weight_ih_l0",
+        "heads.0.lstm.lstm.backwards.0.weight_hh_l0",
     } <= decayed
     left = names - decayed
     assert all("bias" in name or "Norm" in name or "norm" in name or ".crf." in name for name in left)
@@ -98,7 +99,7 @@ def test_lower_layers_learn_more_slowly(architecture):
     assert found["0", "encoder"] == 0.25
     assert found["1", "encoder"] == 0.5
     assert found["2", "encoder"] == 1.0
-    assert found["-", "head"] == 7.0
+    assert found["0", "heads"] == 7.0
     embeddings = {rates[p] for name, p in model.named_parameters() if "embedding" in name}
     assert embeddings == {0.25}
 

@@ -11,8 +11,8 @@ from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import require
 from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
-from daguan.models.tagger import ModelSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings

@@ -17,3 +17,7 @@ class ConfigError(DaguanError):
 
 class CheckpointError(DaguanError):
     """A run folder or checkpoint is missing, damaged, or belongs to other data."""
+
+
+class WriteError(DaguanError):
+    """A file cannot be written: a full disk, no permission."""

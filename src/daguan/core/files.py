@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from daguan.core.errors import CheckpointError
+from safetensors import SafetensorError
+
+from daguan.core.errors import CheckpointError, WriteError
 
 TEMPORARY = ".*.tmp"  # what a kill in the middle of `write_atomic` leaves
 
@@ -19,12 +22,23 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with naming(path):
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Errors of writing inside become WriteErrors that name the path: a full disk's alone does not, and where it
+    fills in the middle of a tensor the error is safetensors' own."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise WriteError(f"{path}: expected to write here, got: {error}") from None
 
 
 def write_text(path: Path, text: str) -> None:

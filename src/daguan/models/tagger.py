@@ -1,10 +1,11 @@
-"""A tagger is an encoder and a head: `Tagger(encoder, head)`. The tables below name what there is."""
+"""A tagger is an encoder and one or more heads, chosen by name from the table in models/model_settings.py."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError
@@ -13,86 +14,94 @@ from torch import Tensor, nn
 
 from daguan.batches.collate import Batch
 from daguan.core.errors import CheckpointError
-from daguan.core.settings import require
-from daguan.models.encoder_settings import ENCODERS
 from daguan.models.encoders import Encoder
+from daguan.models.heads import Head, divergence, mean_of
+from daguan.models.model_settings import HEADS, LSTM, ModelSettings
 from daguan.models.ngram_crf import TEMPLATES
-from daguan.nn.crf import ConstrainedCrf
 from daguan.nn.dropouts import ByteDropout, TokenDropout
 from daguan.nn.lstm import BiLstm
 from daguan.nn.ngrams import NgramEmissions
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import MASK
 
-
-@dataclass(frozen=True)
-class ModelSettings:
-    """encoder, head: names from the tables. lstm_hidden: width of the BiLSTM each way; lstm_layers: how many.
-    encoder_dropout: inside the encoder; dropout: before and after the BiLSTM; token_dropout: tokens read as [MASK]
-    (all three in tagging only). ngram_buckets: rows of a hashed table of n-gram features that adds to the emissions,
-    0 for none; ngram_dropout: features left out in training."""
-
-    encoder: str = "bert"
-    head: str = "lstm_crf"
-    lstm_hidden: int = 128
-    lstm_layers: int = 1
-    encoder_dropout: float = 0.1
-    dropout: float = 0.3
-    token_dropout: float = 0.1
-    ngram_buckets: int = 0
-    ngram_dropout: float = 0.3
-
-    def __post_init__(self) -> None:
-        require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
-        require("head", self.head in HEADS, " or ".join(HEADS), self.head)
-        require("lstm_layers", self.lstm_layers >= 1, "at least 1", self.lstm_layers)
-        require("lstm_hidden", self.lstm_hidden >= 1, "at least 1", self.lstm_hidden)
-        require("ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
-        for name in ("encoder_dropout", "dropout", "token_dropout", "ngram_dropout"):
-            require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
+ENCODER = "encoder."
+HEAD_FILE = "head.safetensors"
 
 
-class CrfHead(nn.Module):
-    """Emissions by one linear layer, and a CRF over them."""
+def new_head(name: str, width: int, scheme: TagScheme, settings: ModelSettings) -> Head:
+    """The head of that name in the table, on features (B,T,width)."""
+    module, _, kind = HEADS[name].path.partition(":")
+    head: Head = getattr(import_module(module), kind)(width, scheme, settings)
+    return head
 
-    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
+
+class HeadStack(nn.Module):
+    """A head with what lies below it: a BiLSTM and a layer norm if its name asks for them (as rank 9 has them), the
+    last dropout, and n-gram features beside."""
+
+    def __init__(self, name: str, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
+        super().__init__()
+        recurrent = name.startswith(LSTM)
+        self.lstm = LstmBelow(width, settings) if recurrent else None
+        width = 2 * settings.lstm_hidden if recurrent else width
+        self.head = new_head(name.removeprefix(LSTM), width, scheme, settings)
+        self.dropout = ByteDropout(settings.dropout)
+        self.samples, self.average = settings.dropout_samples, settings.dropout_average
+        self.ngrams = _ngrams(self.head.extra_width, settings)
+
+    def scores(self, hidden: Tensor, batch: Batch) -> list[Tensor]:
+        """hidden (B,T,H) → the head's scores, for each mask of the last dropout if in training."""
+        mask = batch.mask
+        features = hidden if self.lstm is None else self.lstm(hidden, mask)
+        extra = None if self.ngrams is None else self.ngrams(batch.token_ids)
+        tags = batch.tag_ids if self.training else None
+        count = self.samples if self.training else 1
+        sampled = [self.head.scores(self.dropout(features), extra, tags) for _ in range(count)]
+        return [mean_of(sampled)] if self.average == "logits" else sampled
+
+    def loss(self, scores: list[Tensor], batch: Batch) -> Tensor:
+        assert batch.tag_ids is not None
+        return mean_of([self.head.loss(sample, batch.tag_ids, batch.mask) for sample in scores])
+
+    def divergence(self, one: list[Tensor], other: list[Tensor], mask: Tensor) -> Tensor:
+        """Of the beliefs of two passes → ()."""
+        pairs = zip(one, other, strict=True)
+        return mean_of([divergence(self.head.beliefs(a, mask), self.head.beliefs(b, mask)) for a, b in pairs])
+
+
+class LstmBelow(nn.Module):
+    """Dropout, a BiLSTM, and a layer norm."""
+
+    def __init__(self, width: int, settings: ModelSettings) -> None:
         super().__init__()
         self.dropout = ByteDropout(settings.dropout)
-        self.emit = nn.Linear(width, len(scheme))
-        self.crf = ConstrainedCrf(scheme)
-
-    def features(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        return hidden
-
-    def emissions(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """hidden (B,T,H), mask (B,T) → (B,T,K)."""
-        emissions: Tensor = self.emit(self.dropout(self.features(hidden, mask)))
-        return emissions
-
-
-class LstmCrfHead(CrfHead):
-    """The same with a BiLSTM and a layer norm below it, as rank 9 has them."""
-
-    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
-        super().__init__(2 * settings.lstm_hidden, scheme, settings)
-        self.below = ByteDropout(settings.dropout)
         self.lstm = BiLstm(width, settings.lstm_hidden, settings.lstm_layers, settings.dropout)
         self.norm = nn.LayerNorm(self.lstm.out_features)
 
-    def features(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        normed: Tensor = self.norm(self.lstm(self.below(hidden), mask))
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """hidden (B,T,H), mask (B,T) → (B,T,2·lstm_hidden)."""
+        normed: Tensor = self.norm(self.lstm(self.dropout(hidden), mask))
         return normed
 
 
-ENCODER = "encoder."
-HEAD_FILE = "head.safetensors"
-HEADS: dict[str, Callable[[int, TagScheme, ModelSettings], CrfHead]] = {"crf": CrfHead, "lstm_crf": LstmCrfHead}
-
-
-def _ngrams(scheme: TagScheme, settings: ModelSettings) -> NgramEmissions | None:
+def _ngrams(width: int, settings: ModelSettings) -> NgramEmissions | None:
     if not settings.ngram_buckets:
         return None
-    return NgramEmissions(TEMPLATES, settings.ngram_buckets, len(scheme), settings.ngram_dropout)
+    return NgramEmissions(TEMPLATES, settings.ngram_buckets, width, settings.ngram_dropout)
+
+
+class OneType(nn.Module):
+    """An encoder whose weights and features are all of one type."""
+
+    def __init__(self, encoder: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.encoder = encoder.to(dtype)
+
+    def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """As the encoder's, outside of autocast."""
+        with torch.autocast(token_ids.device.type, enabled=False):
+            hidden: Tensor = self.encoder(token_ids, mask)
+        return hidden
 
 
 class Tagger(nn.Module):
@@ -102,8 +111,21 @@ class Tagger(nn.Module):
         super().__init__()
         self.token_dropout = TokenDropout(settings.token_dropout, MASK)
         self.encoder = encoder
-        self.head = HEADS[settings.head](encoder.out_features, scheme, settings)
-        self.ngrams = _ngrams(scheme, settings)
+        self.heads = nn.ModuleList(HeadStack(name, encoder.out_features, scheme, settings) for name in settings.heads)
+        self.r_drop = settings.r_drop
+
+    def answering(self, dtype: torch.dtype) -> Tagger:
+        """For prediction: itself, or a copy whose encoder computes in that type alone: autocast casts at each step."""
+        self.eval()
+        if dtype == torch.float32:
+            return self
+        copy = deepcopy(self)
+        copy.encoder = cast(Encoder, OneType(copy.encoder, dtype))
+        return copy
+
+    @property
+    def stacks(self) -> list[HeadStack]:
+        return cast(list[HeadStack], list(self.heads))
 
     def to_device(self, device: torch.device) -> Tagger:
         """Move there, each part in its fastest form for it."""
@@ -111,20 +133,35 @@ class Tagger(nn.Module):
         return self.to(device)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The summed negative log-likelihood of an annotated batch → ()."""
-        assert batch.tag_ids is not None
-        return self.head.crf.loss(self._emissions(batch), batch.tag_ids, batch.mask)
+        """The summed negative log-likelihood of an annotated batch, of all heads → ().
+
+        With R-Drop the mean of two passes, and r_drop/2 times the divergence of their beliefs: half of the source's
+        loss, which adds the passes.
+        """
+        first = self._scores(batch)
+        loss = self._loss_of(first, batch)
+        if not (self.r_drop and self.training):
+            return loss
+        second = self._scores(batch)
+        apart = [
+            head.divergence(one, other, batch.mask) for head, one, other in zip(self.stacks, first, second, strict=True)
+        ]
+        return 0.5 * (loss + self._loss_of(second, batch) + self.r_drop * torch.stack(apart).sum())
 
     @torch.no_grad()
     def marginals(self, batch: Batch) -> Tensor:
-        """(B,T,K) float32, 0 at padding."""
-        return self.head.crf.marginals(self._emissions(batch), batch.mask)
+        """(B,T,K) float32, 0 at padding: the mean over the heads."""
+        scores = self._scores(batch)
+        answers = [stack.head.marginals(of[0], batch.mask) for stack, of in zip(self.stacks, scores, strict=True)]
+        return mean_of(answers)
 
-    def _emissions(self, batch: Batch) -> Tensor:
-        """(B,T,K) float32: what the encoder and head say, and the n-grams if there are any."""
-        mask = batch.mask
-        emissions: Tensor = self.head.emissions(self.encoder(self.token_dropout(batch.token_ids), mask), mask).float()
-        return emissions if self.ngrams is None else emissions + self.ngrams(batch.token_ids)
+    def _scores(self, batch: Batch) -> list[list[Tensor]]:
+        """Of each head, for each mask of its last dropout."""
+        hidden = self.encoder(self.token_dropout(batch.token_ids), batch.mask)
+        return [stack.scores(hidden, batch) for stack in self.stacks]
+
+    def _loss_of(self, scores: list[list[Tensor]], batch: Batch) -> Tensor:
+        return torch.stack([stack.loss(of, batch) for stack, of in zip(self.stacks, scores, strict=True)]).sum()
 
     def save(self, folder: Path) -> None:
         """encoder/ in Hugging Face layout, and all the rest in head.safetensors beside it."""

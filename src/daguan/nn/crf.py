@@ -44,9 +44,14 @@ class ConstrainedCrf(nn.Module):
         raw = torch.cat([self.transitions.flatten(), self.start_transitions, self.end_transitions])
         return raw.masked_fill(self.illegal, FORBIDDEN)
 
-    def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        """Negative log-likelihood summed over sentences. emissions (B,T,K), tags (B,T), mask (B,T) → ()."""
-        loss: Tensor = _Loss.apply(emissions.float(), self.rules(), tags, mask)  # type: ignore[no-untyped-call]
+    def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Negative log-likelihood summed over sentences. emissions (B,T,K), tags (B,T), mask (B,T) → ().
+
+        With smoothing ε the cross-entropy against soft sequences Q(y) ∝ Π q_t(y_t) over the legal ones, where q_t gives
+        1 − ε + ε/K to the tag and ε/K to the others: log Z − E_Q[score], exactly. Where nothing is forbidden this is
+        log Z − Σ q_t·e_t − Σ q_tᵀ·A·q_{t+1}. Illegal sequences get no mass, else the loss would have no lower bound.
+        """
+        loss: Tensor = _Loss.apply(emissions.float(), self.rules(), tags, mask, smoothing)  # type: ignore[no-untyped-call]
         return loss
 
     @torch.no_grad()
@@ -62,23 +67,44 @@ class _Loss(Function):
     each is expected to be used, less how often it is."""
 
     @staticmethod
-    def forward(ctx: Any, emissions: Tensor, rules: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def forward(ctx: Any, emissions: Tensor, rules: Tensor, tags: Tensor, mask: Tensor, smoothing: float) -> Tensor:
         with _single_threaded():
             scores, inside = _time_major(emissions, mask), mask.t()
             log_z, unary, used = _expect(scores, rules, inside)
-            tags = tags.t().masked_fill(~inside, 0)
-            counts, at_tags = _count(tags, inside, emissions.shape[2]), tags.unsqueeze(2)
-            gold = scores.gather(2, at_tags).sum(dtype=torch.float64) + counts @ rules.double()
-            unary.scatter_(2, at_tags, unary.gather(2, at_tags) - inside.unsqueeze(2).double())
-            ctx.save_for_backward(_batch_major(unary), (used - counts).float())
-        return (log_z.sum() - gold).float()
+            gold = _gold if smoothing == 0 else _softened
+            score, at_gold, counts = gold(scores, rules, tags.t().masked_fill(~inside, 0), inside, smoothing)
+            ctx.save_for_backward(_batch_major(unary - at_gold), (used - counts).float())
+        return (log_z.sum() - score).float()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         of_emissions, of_rules = ctx.saved_tensors
         with _single_threaded():
-            return gradient * of_emissions, gradient * of_rules, None, None
+            return gradient * of_emissions, gradient * of_rules, None, None, None
+
+
+Gold = tuple[Tensor, Tensor, Tensor]  # the sequences' summed score (), their tags (T,B,K) and use of the rules (K²+2K,)
+
+
+def _gold(scores: Tensor, rules: Tensor, tags: Tensor, inside: Tensor, smoothing: float) -> Gold:
+    """Of the tags (T,B), 0 at padding, themselves."""
+    counts, at_tags = _count(tags, inside, scores.shape[2]), tags.unsqueeze(2)
+    score = scores.gather(2, at_tags).sum(dtype=torch.float64) + counts @ rules.double()
+    one = inside.unsqueeze(2).double()
+    return score, torch.zeros(scores.shape, dtype=torch.float64, device=scores.device).scatter_(2, at_tags, one), counts
+
+
+def _softened(scores: Tensor, rules: Tensor, tags: Tensor, inside: Tensor, smoothing: float) -> Gold:
+    """Expected of Q(y) ∝ Π q_t(y_t): a CRF whose emissions are log q and whose rules only forbid."""
+    size = scores.shape[2]
+    log_q = torch.full_like(scores, math.log(smoothing / size))
+    log_q.scatter_(2, tags.unsqueeze(2), math.log(1 - smoothing + smoothing / size))
+    log_q.masked_fill_(~inside.unsqueeze(2), 0)
+    legal = rules > FORBIDDEN / 2
+    _, unary, counts = _expect(log_q, torch.where(legal, 0, FORBIDDEN).to(rules.dtype), inside)
+    score = (unary * scores).sum() + counts @ rules.double().where(legal, 0)
+    return score, unary, counts
 
 
 def _time_major(emissions: Tensor, mask: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ from daguan.core.types import Score, Sentence, labels_of
 from daguan.models import ngram_crf
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import load_encoder, new_encoder
-from daguan.models.tagger import ModelSettings, Tagger
+from daguan.models.model_settings import ModelSettings
+from daguan.models.tagger import Tagger
 from daguan.text.folds import Fold, fold_from_file
 from daguan.text.format import read_labelled, read_unlabelled
 from daguan.text.marginals import Marginals

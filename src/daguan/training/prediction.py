@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from daguan.batches.collate import Batch, Example, collate, length_mask, sorted_batches
 from daguan.batches.windows import Window, stitch, windows_of
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.core.files import read_json, write_json
+from daguan.core.files import naming, read_json, write_json
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import load_encoder
-from daguan.models.tagger import ModelSettings, Tagger
+from daguan.models.model_settings import ModelSettings
+from daguan.models.tagger import Tagger
 from daguan.nn.crf import constrained_decode
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import Vocabulary
@@ -44,9 +45,10 @@ class TrainedTagger:
     overlap: int
 
     def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.tagger.save(folder)
-        self.vocabulary.save(folder)
+        with naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self.tagger.save(folder)
+            self.vocabulary.save(folder)
         about = {
             "labels": self.scheme.labels,
             "model": to_dict(self.model),
@@ -73,10 +75,10 @@ class TrainedTagger:
         ]
         examples = [self._example(sentences[window.line], window) for window in windows]
         answers: list[Any] = [None] * len(windows)
-        self.tagger.eval()
+        tagger = self.tagger.answering(engine.dtype)
 
         def answer(indices: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self._batch_marginals(collate([examples[i] for i in indices], engine.length_multiple), engine)
+            return _batch_marginals(tagger, collate([examples[i] for i in indices], engine.length_multiple), engine)
 
         batches = sorted_batches([len(example) for example in examples], BATCH_TOKENS, engine.length_multiple)
         for indices, of_batch in zip(batches, map_on_threads(answer, batches, engine.find_device()), strict=True):
@@ -87,11 +89,12 @@ class TrainedTagger:
     def _example(self, sentence: Sentence, window: Window) -> Example:
         return Example(self.vocabulary.encode(sentence.tokens[window.start : window.stop]))
 
-    def _batch_marginals(self, batch: Batch, engine: EngineSettings) -> NDArray[np.float32]:
-        with engine.autocast():
-            marginals = self.tagger.marginals(batch.to(engine.find_device()))
-        probs: NDArray[np.float32] = marginals.float().cpu().numpy()
-        return probs
+
+def _batch_marginals(tagger: Tagger, batch: Batch, engine: EngineSettings) -> NDArray[np.float32]:
+    with engine.autocast():
+        marginals = tagger.marginals(batch.to(engine.find_device()))
+    probs: NDArray[np.float32] = marginals.float().cpu().numpy()
+    return probs
 
 
 def _read_about(folder: Path) -> tuple[TagScheme, ModelSettings, int, int]:

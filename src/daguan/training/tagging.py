@@ -17,6 +17,7 @@ from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import require
 from daguan.core.types import Score, Sentence
+from daguan.models.tagger import ENCODER
 from daguan.nn.ema import WeightEma
 from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
 from daguan.text.scores import span_score
@@ -25,6 +26,7 @@ from daguan.training.devices import EngineSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 CHECKPOINT = "checkpoint.safetensors"
+NGRAMS = ".ngrams."
 LAYER = re.compile(r"encoder\.model\.(?:encoder\.layer|layers)\.(\d+)\.")  # of BERT, of the modern encoder
 
 
@@ -204,9 +206,8 @@ def build_optimiser(model: nn.Module, settings: TrainSettings) -> torch.optim.Ad
 
 
 def _rate_of(name: str, layers: int, settings: TrainSettings) -> float:
-    part = name.partition(".")[0]
-    if part != "encoder":
-        return {"head": settings.head_learning_rate, "ngrams": settings.ngram_learning_rate}[part]
+    if not name.startswith(ENCODER):
+        return settings.ngram_learning_rate if NGRAMS in name else settings.head_learning_rate
     above_all = "final_norm" in name
     depth = layers - 1 if above_all else max(0, _layer_of(name))
     return float(settings.encoder_learning_rate * settings.layer_decay ** (layers - 1 - depth))

@@ -1,0 +1,94 @@
+"""The settings of a tagger: which encoder and head, and how both are regularised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daguan.core.settings import require
+from daguan.models.encoder_settings import ENCODERS
+
+LSTM = "lstm_"
+TOGETHER = "+"
+
+
+@dataclass(frozen=True)
+class HeadEntry:
+    """Where the class of a head is (`module:Class`; whoever builds it imports it), and which smoothing it has."""
+
+    path: str
+    smoothing: str = ""
+
+
+HEADS = {
+    "softmax": HeadEntry("daguan.models.heads:SoftmaxHead", "label_smoothing"),
+    "crf": HeadEntry("daguan.models.heads:CrfHead", "label_smoothing"),
+    "span": HeadEntry("daguan.models.span_heads:SpanHead", "label_smoothing"),
+    "biaffine": HeadEntry("daguan.models.span_heads:BiaffineHead", "boundary_smoothing"),
+    "global_pointer": HeadEntry("daguan.models.span_heads:GlobalPointerHead"),
+}
+SMOOTHINGS = ("label_smoothing", "boundary_smoothing")
+AVERAGES = ("losses", "logits")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine or global_pointer, `lstm_` before it
+    puts a BiLSTM below it, and several joined by + share the encoder (their losses are added, their marginals
+    averaged). lstm_hidden: width of the BiLSTM each way; lstm_layers: how many. pointer_size: width of the vectors that
+    biaffine and global_pointer compare. encoder_dropout: inside the encoder; dropout: before the last layer, and before
+    the BiLSTM; token_dropout: tokens read as [MASK] (all three in tagging only). ngram_buckets: rows of a hashed table
+    of n-gram features that adds to the scores, 0 for none; ngram_dropout: features left out in training.
+
+    dropout_samples: masks of the last dropout, drawn on the same features; dropout_average: over their losses (Inoue
+    2019, arXiv 1905.09788 §3) or their logits (as rank 9 does: the noise of one mask, its variance divided by the
+    number). label_smoothing: share of a label's mass given to all of its head's classes (Szegedy et al. 2016, arXiv
+    1512.00567 §7), for softmax, crf (the exact soft-target form) and span. boundary_smoothing: share of a span's mass
+    given to spans up to boundary_distance off (Zhu & Li 2022, arXiv 2204.12031), for biaffine. r_drop: weight of the
+    divergence between two passes with different dropouts (Wu et al. 2021, arXiv 2106.14448), which doubles the cost."""
+
+    encoder: str = "bert"
+    head: str = "lstm_crf"
+    lstm_hidden: int = 128
+    lstm_layers: int = 1
+    pointer_size: int = 64
+    encoder_dropout: float = 0.1
+    dropout: float = 0.3
+    token_dropout: float = 0.1
+    ngram_buckets: int = 0
+    ngram_dropout: float = 0.3
+    dropout_samples: int = 1
+    dropout_average: str = "losses"
+    label_smoothing: float = 0.0
+    boundary_smoothing: float = 0.0
+    boundary_distance: int = 1
+    r_drop: float = 0.0
+
+    def __post_init__(self) -> None:
+        require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
+        known = f"{' or '.join(HEADS)}, with {LSTM} before it or not, or several joined by {TOGETHER}"
+        require("head", set(self.scorers) <= set(HEADS), known, self.head)
+        for name in ("lstm_layers", "lstm_hidden", "dropout_samples", "boundary_distance"):
+            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        require("pointer_size", self.pointer_size % 2 == 0 < self.pointer_size, "an even number", self.pointer_size)
+        require("ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
+        for name in ("encoder_dropout", "dropout", "token_dropout", "ngram_dropout"):
+            require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
+        for name in SMOOTHINGS:
+            self._require_smoothing(name, getattr(self, name))
+        require("dropout_average", self.dropout_average in AVERAGES, " or ".join(AVERAGES), self.dropout_average)
+        require("r_drop", self.r_drop >= 0, "at least 0", self.r_drop)
+
+    def _require_smoothing(self, name: str, share: float) -> None:
+        require(name, 0 <= share < 1, "0 to 1", share)
+        some = any(HEADS[scorer].smoothing == name for scorer in self.scorers)
+        require(name, some or not share, f"0 with head {self.head}, which has none", share)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """One or several that share the encoder."""
+        return tuple(self.head.split(TOGETHER))
+
+    @property
+    def scorers(self) -> tuple[str, ...]:
+        """Of each head, the part above a BiLSTM."""
+        return tuple(head.removeprefix(LSTM) for head in self.heads)

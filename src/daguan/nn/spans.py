@@ -1,0 +1,72 @@
+"""Scored spans: the exact distribution over sets of spans that do not overlap, and its way to tag marginals.
+
+B sentences of up to T tokens, X types. A span is (first, last, type), both ends included. A head gives every span a
+weight w: the log-odds of being an entity, were there no others. Taken as independent and conditioned on overlapping
+nowhere, P(set) ∝ Π exp(w): a semi-Markov model of order 0 (Sarawagi & Cohen 2004), summed exactly over all sets.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from daguan.text.tags import PREFIXES, B, E, I, S
+
+NEVER = float("-inf")
+
+
+def gold_spans(tags: Tensor, mask: Tensor) -> Tensor:
+    """(N,4): row, first, last and type of the spans of legal BIOES tags (B,T), in reading order."""
+    inside, number = (tags > 0) & mask, (tags - 1).clamp(min=0)
+    prefix = torch.where(inside, number % len(PREFIXES), -1)
+    firsts = ((prefix == B) | (prefix == S)).nonzero()
+    lasts = ((prefix == E) | (prefix == S)).nonzero()  # the n-th first and the n-th last belong together
+    types = number[firsts[:, 0], firsts[:, 1]] // len(PREFIXES)
+    return torch.cat([firsts, lasts[:, 1:], types.unsqueeze(1)], dim=1)
+
+
+def spans_within(mask: Tensor) -> Tensor:
+    """(B,T,T): may a span go from place i to place j? mask (B,T)."""
+    return (mask.unsqueeze(1) & mask.unsqueeze(2)).triu()
+
+
+@torch.no_grad()
+def span_marginals(weights: Tensor, mask: Tensor) -> Tensor:
+    """P(span is in the set). weights (B,T,T,X), mask (B,T) left-aligned → (B,T,T,X) float64, 0 where none fits.
+
+    With v(i,j) the weight of (i,j) whatever its type, α(j+1) = log(exp α(j) + Σᵢ exp(α(i) + v(i,j))) sums over all
+    sets before place j+1, and β likewise from the end.
+    """
+    fits = spans_within(mask)
+    weights = weights.double().masked_fill(~fits.unsqueeze(3), NEVER)
+    whole = weights.logsumexp(3)  # (B,T,T)
+    before, after = _sums_before(whole), _sums_before(whole.flip(1, 2).mT).flip(1)
+    log_z = before[:, -1, None, None]
+    of_place = (before[:, :-1, None] + whole + after[:, None, 1:] - log_z).exp()
+    shares = (weights - whole.masked_fill(~fits, 0).unsqueeze(3)).exp()
+    return of_place.unsqueeze(3) * shares
+
+
+def _sums_before(whole: Tensor) -> Tensor:
+    """(B,T+1): log of the summed weights of all sets of spans that end before each place."""
+    sums = [whole.new_zeros(len(whole))]
+    for last in range(whole.shape[1]):
+        ending = torch.stack(sums, dim=1) + whole[:, : last + 1, last]
+        sums.append(torch.logaddexp(sums[-1], ending.logsumexp(1)))
+    return torch.stack(sums, dim=1)
+
+
+def tag_marginals(spans: Tensor, mask: Tensor) -> Tensor:
+    """Marginals of spans (B,T,T,X) → of BIOES tags (B,T,1+4X), summing to 1 at tokens and 0 at padding; mask (B,T)."""
+    single = spans.diagonal(dim1=1, dim2=2).mT  # (B,T,X)
+    begins, ends = spans.sum(2), spans.sum(1)
+    covered = begins.cumsum(1) - ends.cumsum(1) + ends
+    of_prefix: dict[int, Tensor] = {
+        B: begins - single,
+        I: covered - begins - ends + single,
+        E: ends - single,
+        S: single,
+    }
+    tags = torch.stack([of_prefix[prefix] for prefix in range(len(PREFIXES))], dim=3).clamp(0, 1).flatten(2)
+    outside = (1 - tags.sum(2, keepdim=True)).clamp(min=0)
+    return torch.cat([outside, tags], dim=2).float() * mask.unsqueeze(2)

@@ -1,0 +1,37 @@
+"""Tiny taggers and a batch for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from daguan.batches.collate import Example, to_example
+from daguan.core.types import Sentence, Span
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import new_encoder
+from daguan.models.model_settings import ModelSettings
+from daguan.models.tagger import Tagger
+from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import SPECIALS, Vocabulary
+
+SCHEME = TagScheme(("a", "b"))
+VOCABULARY = Vocabulary((*SPECIALS, *map(str, range(30))))
+BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=48)
+STILL = {"encoder_dropout": 0.0, "dropout": 0.0, "token_dropout": 0.0}
+SENTENCES = [
+    Sentence(tuple("31415926"), (Span(0, 2, "a"), Span(2, 3, "a"), Span(5, 8, "b"))),
+    Sentence(("5",), (Span(0, 1, "b"),)),
+    Sentence(tuple("271828"), ()),
+    Sentence(tuple(map(str, range(20))), (Span(0, 1, "b"), Span(9, 16, "a"), Span(18, 20, "b"))),
+]
+
+
+def tagger(head: str, **settings: Any) -> Tagger:
+    torch.manual_seed(0)
+    made = ModelSettings(head=head, lstm_hidden=16, pointer_size=16, **(STILL | settings))
+    return Tagger(new_encoder("bert", BERT, len(VOCABULARY), made.encoder_dropout), SCHEME, made)
+
+
+def examples() -> list[Example]:
+    return [to_example(sentence, VOCABULARY, SCHEME) for sentence in SENTENCES]
