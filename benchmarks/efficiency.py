@@ -32,7 +32,7 @@ PARTS = ("loss", "f1")
 MINUTES = {BERT: 60.0, BEST_BERT: 60.0, OURS: 12.0}
 SEEDS = {BERT: (1,), BEST_BERT: (1,), OURS: (1, 2)}
 PRETRAINING_MINUTES = (5.0, 10.0, 20.0, 40.0)
-UNER = ROOT.parent / "shared" / "data" / "uner_zh"
+PEOPLE, UNER = "people_daily", ROOT.parent / "shared" / "data" / "uner_zh"
 
 Curve = Sequence[Mapping[str, Any]]  # minutes and loss at each of its points
 Curves = Mapping[tuple[str, int], Curve]  # by contender and seed
@@ -111,11 +111,10 @@ def minutes_to(curve: Curve, loss: float) -> float:
 def compare_scores(report: Report, quick: bool) -> None:
     """F1 on fold 0's held-out lines of both data sets. All encoders are pretrained first, the longest runs first, so
     that no core waits."""
-    data_sets = {"people_daily": DataSet.prepared(quick, [])}
-    if UNER.is_dir():
-        data_sets["uner_zh"] = DataSet.prepared(quick, [f"data.dir={UNER}"])
-    else:
-        report.note(f"uner_zh: left out, there is no {UNER.name} beside the project")
+    names = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
+    if UNER.name not in names:
+        report.note(f"{UNER.name}: left out, there is none beside the project")
+    data_sets = {name: DataSet.prepared([*data_words(name, quick), "train.evaluations=1"]) for name in names}
     minutes = [0.02 * m for m in PRETRAINING_MINUTES[:1]] if quick else list(PRETRAINING_MINUTES)
     runs = [Learning(OURS, of.text, minute, 1) for minute in sorted(minutes, reverse=True) for of in data_sets.values()]
     with ThreadPoolExecutor(cores()) as pool:
@@ -125,6 +124,11 @@ def compare_scores(report: Report, quick: bool) -> None:
             report.add({"data": name} | row)
 
 
+def data_words(name: str, quick: bool) -> list[str]:
+    """The command line of the default preset on a data set."""
+    return [*data.words(quick), *([f"data.dir={UNER}"] if name == UNER.name else [])]
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A contest with its folds and ids, and the default preset's stages on it."""
@@ -132,8 +136,7 @@ class DataSet:
     stages: Stages
 
     @classmethod
-    def prepared(cls, quick: bool, more: Sequence[str]) -> DataSet:
-        line = [*data.words(quick), *more, "train.evaluations=1"]
+    def prepared(cls, line: list[str]) -> DataSet:
         prepare.main(line)
         return cls(Stages(load(line)))
 

@@ -11,6 +11,17 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "global_pointer": ("model.head=global_pointer",),
         "crf and biaffine": ("model.head=crf+biaffine",),
     },
+    "Recipe": {
+        "6 epochs": ("train.epochs=6",),
+        "encoder rate 5e-4": ("train.encoder_learning_rate=5e-4",),
+        "layer-wise rates .8": ("train.layer_decay=0.8",),
+        "no token dropout": ("model.token_dropout=0",),
+        "token dropout .2": ("model.token_dropout=0.2",),
+        "no encoder dropout": ("model.encoder_dropout=0",),
+        "encoder dropout .2": ("model.encoder_dropout=0.2",),
+        "no averaging": ("train.ema_decay=0",),
+        "no n-grams": ("model.ngram_buckets=0",),
+    },
     "Regularisers": {
         "label smoothing": ("model.label_smoothing=0.1",),
         "multi-sample dropout": ("model.dropout_samples=4", "model.dropout=0.5"),
@@ -18,11 +29,6 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "dropout of the head .5": ("model.dropout=0.5",),
         "R-Drop": ("model.r_drop=1",),
         "boundary smoothing (of biaffine)": ("model.head=biaffine", "model.boundary_smoothing=0.1"),
-        "no token dropout": ("model.token_dropout=0",),
-        "no encoder dropout": ("model.encoder_dropout=0",),
-        "no n-grams": ("model.ngram_buckets=0",),
-        "layer-wise rates .8": ("train.layer_decay=0.8",),
-        "no averaging": ("train.ema_decay=0",),
     },
 }
 
