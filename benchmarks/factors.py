@@ -22,7 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "no encoder dropout": ("model.encoder_dropout=0",),
         "no n-grams": ("model.ngram_buckets=0",),
         "layer-wise rates .8": ("train.layer_decay=0.8",),
-        "no averaging": ("train.ema_decay=0",),
+        "no averaging": ("train.averaging=none",),
     },
 }
 

@@ -22,6 +22,15 @@ class StackedLinear(nn.Linear):
         self.count = count
 
 
+def hidden_matrices(encoder: nn.Module) -> dict[Tensor, int]:
+    """The weights of the encoder's linear layers, each with how many matrices it holds: what Muon is for."""
+    return {
+        module.weight: module.count if isinstance(module, StackedLinear) else 1
+        for module in encoder.modules()
+        if isinstance(module, nn.Linear)
+    }
+
+
 class Muon(Optimizer):
     """Momentum whose update is made orthogonal: each matrix moves alike in all its directions.
 
