@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -22,11 +23,11 @@ class StackedLinear(nn.Linear):
         self.count = count
 
 
-def hidden_matrices(encoder: nn.Module) -> dict[Tensor, int]:
-    """The weights of the encoder's linear layers, each with how many matrices it holds: what Muon is for."""
+def hidden_matrices(*encoders: nn.Module) -> dict[Tensor, int]:
+    """The weights of the encoders' linear layers, each with how many matrices it holds: what Muon is for."""
     return {
         module.weight: module.count if isinstance(module, StackedLinear) else 1
-        for module in encoder.modules()
+        for module in chain.from_iterable(encoder.modules() for encoder in encoders)
         if isinstance(module, nn.Linear)
     }
 

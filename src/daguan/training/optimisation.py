@@ -19,7 +19,7 @@ from daguan.training.train_settings import WHOLE, TrainSettings
 
 NGRAMS = ".ngrams."
 ABOVE_ALL = "final_norm"
-LAYER = re.compile(r"encoder\.model\.(?:\w+\.)*?layers?\.(\d+)\.")  # `encoder.layer.0.`, `layers.0.` and the like
+LAYER = re.compile(r"encoder\.model\.(?:\w+\.)*?(?:layers?|albert_layer_groups)\.(\d+)\.")
 
 
 def freeze(model: Tagger, layers: int) -> None:
@@ -78,7 +78,8 @@ def _layers_of(model: nn.Module) -> int:
 
 
 def layer_of(name: str) -> int:
-    """The number of the encoder layer a parameter belongs to, from 0; −1 for one outside the layers."""
+    """The number of the encoder layer (of ALBERT, of the group of layers that share) a parameter belongs to, from 0; −1
+    for one outside the layers."""
     found = LAYER.match(name)
     return int(found[1]) if found else -1
 

@@ -179,9 +179,8 @@ class TaggerTrainer:
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
         best = [self.best.hits, self.best.predicted, self.best.gold] if self.best else None
-        values = {"done": self.done, "tokens": self.tokens, "loss": self.loss, "worse": self.worse, "best": best}
-        averaged = self.average.updates
-        save_state(folder / CHECKPOINT, tensors, values | {"averaged": averaged, "seconds": self.watch.seconds})
+        values = {"done": self.done, "tokens": self.tokens, "loss": self.loss, "worse": self.worse}
+        save_state(folder / CHECKPOINT, tensors, values | {"best": best, "seconds": self.watch.seconds})
 
     def load_checkpoint(self, folder: Path) -> None:
         """Continue exactly where `save_checkpoint` was called. Raises CheckpointError."""
@@ -192,7 +191,7 @@ class TaggerTrainer:
         self.best_weights = under_prefix("best", tensors)
         for index, optimiser in enumerate(self.optimisers):
             load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
-        self.done, self.tokens, self.loss = values["done"], values["tokens"], values["loss"]
-        self.worse, self.average.updates = values["worse"], values["averaged"]
+        self.done = self.average.updates = values["done"]
+        self.tokens, self.loss, self.worse = values["tokens"], values["loss"], values["worse"]
         self.best = Score(*values["best"]) if values["best"] else None
         self.watch = Stopwatch(values["seconds"])
