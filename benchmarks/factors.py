@@ -19,7 +19,6 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "token dropout .2": ("model.token_dropout=0.2",),
         "no encoder dropout": ("model.encoder_dropout=0",),
         "encoder dropout .2": ("model.encoder_dropout=0.2",),
-        "no averaging": ("train.ema_decay=0",),
         "no n-grams": ("model.ngram_buckets=0",),
     },
     "Regularisers": {
@@ -29,8 +28,25 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "dropout of the head .5": ("model.dropout=0.5",),
         "R-Drop": ("model.r_drop=1",),
         "boundary smoothing (of biaffine)": ("model.head=biaffine", "model.boundary_smoothing=0.1"),
+        "FGM": ("train.adversary=fgm",),
+        "AWP": ("train.adversary=awp", "train.adversary_start=0.3"),
     },
-}
+    "Optimisation": {
+        "RAdam": ("train.optimiser=radam",),
+        "Muon": ("train.optimiser=muon",),
+        "Lookahead": ("train.lookahead_steps=6", "train.averaging=none"),
+        "Lookahead and moving average": ("train.lookahead_steps=6",),
+        "Ranger": (
+            "train.optimiser=radam", "train.lookahead_steps=6", "train.schedule=flat_cosine", "train.beta1=0.95",
+            "train.warmup=0", "train.averaging=none",
+        ),
+        "flat, then cosine": ("train.schedule=flat_cosine",),
+        "no averaging": ("train.averaging=none",),
+        "equal average": ("train.averaging=swa",),
+        "encoder frozen for an epoch": ("train.frozen_epochs=1",),
+        "embeddings and a layer frozen": ("train.frozen_layers=1",),
+    },
+}  # fmt: skip
 
 FACTORS: dict[str, tuple[str, ...]] = {"base": ()} | {
     name: words for group in GROUPS.values() for name, words in group.items()

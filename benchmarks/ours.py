@@ -19,7 +19,8 @@ from daguan.models.tagger import Tagger
 from daguan.text.tags import TagScheme
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger, default_overlap
-from daguan.training.tagging import TaggerTrainer, TrainSettings
+from daguan.training.tagging import TaggerTrainer
+from daguan.training.train_settings import TrainSettings
 
 NEVER = 1e9  # seconds to the next checkpoint
 NOWHERE = WORK / "nowhere"  # the folder of runs that leave nothing behind; it is never made

@@ -1,6 +1,5 @@
 """Optimisers: who decays, what a checkpoint keeps, how the rate runs."""
 
-import re
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -12,22 +11,32 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, AdamW, Optimizer, RAdam
 
+from daguan.core.errors import ConfigError
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings
 from daguan.models.encoders import MaskedLm, new_encoder
-from daguan.models.model_settings import HEADS, ModelSettings
+from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.muon import Muon
-from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
+from daguan.nn.optimisers import (
+    OPTIMISERS,
+    SCHEDULES,
+    Group,
+    LinearSchedule,
+    Options,
+    decayed_names,
+    load_state_tensors,
+    state_tensors,
+)
 from daguan.text.tags import TagScheme
 from daguan.training.checkpoints import load_state, save_state
-from daguan.training.pretraining import OPTIMISERS, PretrainSettings, build_optimisers
-from daguan.training.tagging import TrainSettings, build_optimiser
+from daguan.training.pretraining import PretrainSettings, build_optimisers
 
 BERT = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length=32)
 MAKERS: dict[str, Callable[[nn.Module], Optimizer]] = {
     "adamw": lambda model: AdamW(model.parameters(), lr=0.1, weight_decay=0.1),
+    "radam": lambda model: RAdam(model.parameters(), lr=0.1, weight_decay=0.1, decoupled_weight_decay=True),
     "muon": lambda model: Muon(model.parameters(), 0.1, 0.95, 0.1, torch.float32),
 }
 
@@ -40,9 +49,9 @@ def groups_of(optimisers: list[Optimizer]) -> list[dict]:
     return [group for optimiser in optimisers for group in optimiser.param_groups]
 
 
-def rates(updates: int, warmup: float, peak: float = 1.0) -> np.ndarray:
+def rates(updates: int, warmup: float, peak: float = 1.0, shape: str = "linear") -> np.ndarray:
     optimiser = SGD([nn.Parameter(torch.zeros(1))], lr=peak)
-    schedule = LinearSchedule([optimiser], updates, warmup)
+    schedule = SCHEDULES[shape]([optimiser], updates, warmup)
     found = []
     for done in range(updates):
         schedule.set(done)
@@ -73,37 +82,6 @@ def test_a_bare_layer_has_names_without_a_prefix():
     assert decayed_names(nn.LayerNorm(2)) == set()
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_tagging_has_every_parameter_in_one_group_with_its_rate_and_decay(head):
-    model, settings = tagger(head), TrainSettings(weight_decay=0.3)
-    groups = groups_of([build_optimiser(model, settings)])
-    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
-    where = {id(p): group for group in groups for p in group["params"]}
-    decayed = decayed_names(model)
-    for name, parameter in model.named_parameters():
-        of_encoder = name.startswith("encoder.")
-        rate = settings.encoder_learning_rate if of_encoder else settings.head_learning_rate
-        assert where[id(parameter)]["lr"] == rate
-        assert where[id(parameter)]["weight_decay"] == (0.3 if name in decayed else 0.0)
-
-
-@pytest.mark.parametrize("architecture", ENCODERS)
-def test_lower_layers_learn_more_slowly(architecture):
-    deep = EncoderSettings(layers=3, hidden=16, heads=2, feed_forward=32, max_length=32)
-    model = Tagger(new_encoder(architecture, deep, 30, 0.0), TagScheme(("a",)), ModelSettings(head="crf"))
-    settings = TrainSettings(encoder_learning_rate=1.0, head_learning_rate=7.0, layer_decay=0.5)
-    rates = {p: group["lr"] for group in build_optimiser(model, settings).param_groups for p in group["params"]}
-    found = {
-        (next(iter(re.findall(r"\d", name)), "-"), name.split(".")[0]): rates[p] for name, p in model.named_parameters()
-    }
-    assert found["0", "encoder"] == 0.25
-    assert found["1", "encoder"] == 0.5
-    assert found["2", "encoder"] == 1.0
-    assert found["0", "heads"] == 7.0
-    embeddings = {rates[p] for name, p in model.named_parameters() if "embedding" in name}
-    assert embeddings == {0.25}
-
-
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("architecture", ENCODERS)
 def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
@@ -117,6 +95,28 @@ def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
     assert all((where[id(p)]["weight_decay"] == 0.3) == (name in decayed) for name, p in model.named_parameters())
     by_muon = [p for o in optimisers if isinstance(o, Muon) for group in o.param_groups for p in group["params"]]
     assert len(by_muon) == ({"bert": 6, "modern": 4}[architecture] * BERT.layers if optimiser == "muon" else 0)
+
+
+def test_radam_is_torch_s_own_with_adamw_s_decay():
+    """One step without a gradient to speak of moves a weight by rate times decay, as AdamW's does."""
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.zeros(3)
+    (optimiser,) = OPTIMISERS["radam"]([Group([weight], 0.1, 0.5, 0.0)], Options((0.95, 0.999), 1e-8))
+    optimiser.step()
+    assert torch.allclose(weight, torch.full((3,), 1 - 0.1 * 0.5))
+    assert optimiser.param_groups[0]["betas"] == (0.95, 0.999)
+
+
+def test_muon_needs_matrices_and_may_be_all_there_is():
+    matrix, vector = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
+    with pytest.raises(ConfigError, match="expected an encoder with linear layers"):
+        OPTIMISERS["muon"]([Group([vector], 0.1, 0.0, 0.2)], Options(matrices={matrix: 1}))
+    muon, adamw = OPTIMISERS["muon"]([Group([vector, matrix], 0.1, 0.3, 0.2)], Options(matrices={matrix: 1}))
+    (alone,) = OPTIMISERS["muon"]([Group([matrix], 0.1, 0.3, 0.2)], Options(matrices={matrix: 1}))
+    for optimiser, rate, parameter in ((muon, 0.2, matrix), (adamw, 0.1, vector), (alone, 0.2, matrix)):
+        (group,) = optimiser.param_groups
+        assert (group["lr"], group["weight_decay"]) == (rate, 0.3)
+        assert group["params"][0] is parameter
 
 
 def model_and_optimiser(make: Callable[[nn.Module], Optimizer]) -> tuple[nn.Module, Optimizer, dict[Tensor, str]]:
@@ -198,6 +198,19 @@ def test_the_rate_is_one_line_up_to_the_peak_and_one_line_down(updates, warmup):
         assert np.diff(part, 2) == pytest.approx(0, abs=1e-9)
     assert (np.diff(found[: top + 1]) > 0).all()
     assert (np.diff(found[top:]) < 0).all()
+
+
+@given(st.integers(8, 300), st.floats(0, 0.99))
+@examples(deadline=None)
+def test_the_flat_rate_stays_at_its_peak_for_three_quarters_then_falls_by_half_a_cosine(updates, warmup):
+    found = rates(updates, warmup, shape="flat_cosine")
+    top, start = max(1, round(updates * warmup)) - 1, round(0.75 * updates)
+    assert np.diff(found[: top + 1], 2) == pytest.approx(0, abs=1e-9)
+    assert found[top : max(top + 1, start)] == pytest.approx(1)
+    since = max(start, top + 1)
+    left = (updates - np.arange(since, updates)) / (updates - since + 1)
+    assert found[since:] == pytest.approx(np.sin(left * np.pi / 2) ** 2)
+    assert found.min() > 0
 
 
 def test_groups_keep_their_proportion_over_all_optimisers():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from daguan.text.vocabulary import SPECIALS, Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger
 from daguan.training.pretraining import HeldOut, Pretrainer, PretrainSettings
-from daguan.training.tagging import TaggerTrainer, TrainSettings
+from daguan.training.tagging import TaggerTrainer
+from daguan.training.train_settings import TrainSettings
 
 BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
 ENGINE = EngineSettings(device="cpu")
@@ -140,7 +142,7 @@ def restored(inputs: np.ndarray, positions: np.ndarray, labels: np.ndarray) -> n
     return whole
 
 
-def tagger_trainer(contest: Path) -> TaggerTrainer:
+def tagger_trainer(contest: Path, engine: EngineSettings = ENGINE, **tricks: Any) -> TaggerTrainer:
     sentences = read_labelled(contest / "train.txt")
     scheme = TagScheme(labels_of(sentences))
     vocabulary = Vocabulary([*SPECIALS, *sorted({token for s in sentences for token in s.tokens})])
@@ -148,23 +150,43 @@ def tagger_trainer(contest: Path) -> TaggerTrainer:
     torch.manual_seed(3)
     tagger = Tagger(new_encoder("bert", BERT, len(vocabulary), model.encoder_dropout), scheme, model)
     trained = TrainedTagger(tagger, scheme, vocabulary, model, BERT.window, 10)
-    settings = TrainSettings(epochs=2, batch_size=8, evaluations=3, checkpoint_seconds=0)
-    return TaggerTrainer(trained, settings, ENGINE, sentences[:40], sentences[40:], seed=5)
+    settings = TrainSettings(**({"epochs": 2, "batch_size": 8, "evaluations": 3, "checkpoint_seconds": 0} | tricks))
+    return TaggerTrainer(trained, settings, engine, sentences[:40], sentences[40:], seed=5)
 
 
-@pytest.mark.parametrize("cut", [1, 6, 8])
-def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, cut: int) -> None:
-    whole = tagger_trainer(contest)
+RANGER = {"optimiser": "radam", "lookahead_steps": 3, "schedule": "flat_cosine", "beta1": 0.95, "warmup": 0.0}
+TRICKS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "ranger, none": RANGER | {"averaging": "none"},
+    "ranger, ema, awp": RANGER | {"averaging": "ema", "adversary": "awp", "adversary_start": 0.3},
+    "muon, lookahead, swa, fgm": {
+        "optimiser": "muon", "lookahead_steps": 4, "lookahead_momentum": "pullback", "averaging": "swa",
+        "swa_start": 0.4, "adversary": "fgm", "frozen_epochs": 1,
+    },
+    "adamw, reset, frozen": {"lookahead_steps": 4, "lookahead_momentum": "reset", "frozen_layers": 1},
+    "frozen encoder, impatient": {"frozen_layers": -1, "evaluations": 10, "patience": 2},
+}  # fmt: skip
+CUTS = [
+    ("default", 1), ("default", 6), ("default", 8), ("ranger, none", 5), ("ranger, ema, awp", 5),
+    ("muon, lookahead, swa, fgm", 6), ("adamw, reset, frozen", 5), ("frozen encoder, impatient", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tricks", "cut"), CUTS)
+def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, tricks: str, cut: int) -> None:
+    """Of 10 updates in 2 epochs; the cuts lie in mid-cycle of Lookahead, amid the average, after thawing."""
+    whole = tagger_trainer(contest, **TRICKS[tricks])
     updates = list(whole.fit(tmp_path / "whole"))
-    first = tagger_trainer(contest)
+    first = tagger_trainer(contest, **TRICKS[tricks])
     generator = first.fit(tmp_path / "cut")
     for _ in range(cut):
         next(generator)
-    second = tagger_trainer(contest)
+    second = tagger_trainer(contest, **TRICKS[tricks])
     rest = list(second.fit(tmp_path / "cut"))
     assert [*updates[:cut], *rest] == updates
     assert_same_bits(weights(whole.model), weights(second.model))
     assert second.best == whole.best
+    assert_same_bits(second.average.shadow, whole.average.shadow)
 
 
 def test_the_kept_weights_are_the_best_evaluated(tmp_path: Path, contest: Path) -> None:

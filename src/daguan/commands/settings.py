@@ -18,7 +18,7 @@ from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
 from daguan.training.pretraining import PretrainSettings
-from daguan.training.tagging import TrainSettings
+from daguan.training.train_settings import TrainSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -20,6 +21,15 @@ class StackedLinear(nn.Linear):
     def __init__(self, size: int, out: int, count: int) -> None:
         super().__init__(size, count * out, bias=False)
         self.count = count
+
+
+def hidden_matrices(*encoders: nn.Module) -> dict[Tensor, int]:
+    """The weights of the encoders' linear layers, each with how many matrices it holds: what Muon is for."""
+    return {
+        module.weight: module.count if isinstance(module, StackedLinear) else 1
+        for module in chain.from_iterable(encoder.modules() for encoder in encoders)
+        if isinstance(module, nn.Linear)
+    }
 
 
 class Muon(Optimizer):

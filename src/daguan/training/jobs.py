@@ -33,7 +33,8 @@ from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
-from daguan.training.tagging import CHECKPOINT, TaggerTrainer, TrainSettings
+from daguan.training.tagging import CHECKPOINT, TaggerTrainer
+from daguan.training.train_settings import TrainSettings
 
 RESULT = "result.json"
 MODEL = "model"

@@ -20,13 +20,20 @@ from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import require
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
-from daguan.nn.muon import Muon, StackedLinear
-from daguan.nn.optimisers import LinearSchedule, decayed_names, load_state_tensors, state_tensors
+from daguan.nn.muon import hidden_matrices
+from daguan.nn.optimisers import (
+    OPTIMISERS,
+    Group,
+    LinearSchedule,
+    Options,
+    decayed_names,
+    load_state_tensors,
+    state_tensors,
+)
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import EngineSettings
 from daguan.training.threads import Replicas
 
-OPTIMISERS = ("muon", "adamw")
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
 EVALUATION_BLOCKS = 16
@@ -36,8 +43,9 @@ EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that lo
 @dataclass(frozen=True)
 class PretrainSettings:
     """tokens: ids to read in all, repeats counted; 0 skips pretraining. batch_size: blocks an update.
-    optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW) or `adamw`. learning_rate: AdamW's;
-    muon_learning_rate: Muon's. warmup: share of the updates. clip: gradient norm. checkpoint_seconds: between saves."""
+    optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`. learning_rate:
+    AdamW's or RAdam's; muon_learning_rate: Muon's. warmup: share of the updates. clip: gradient norm.
+    checkpoint_seconds: between saves."""
 
     tokens: int = 4_000_000
     batch_size: int = 32
@@ -53,7 +61,7 @@ class PretrainSettings:
     def __post_init__(self) -> None:
         require("tokens", self.tokens >= 0, "at least 0", self.tokens)
         require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
-        require("optimiser", self.optimiser in OPTIMISERS, "muon or adamw", self.optimiser)
+        require("optimiser", self.optimiser in OPTIMISERS, " or ".join(OPTIMISERS), self.optimiser)
         require("warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
         for name in ("learning_rate", "muon_learning_rate", "clip"):
             require(name, getattr(self, name) > 0, "over 0", getattr(self, name))
@@ -215,35 +223,16 @@ class Pretrainer:
 
 
 def build_optimisers(lm: MaskedLm, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
-    """Muon for the matrices inside the layers and AdamW for the rest, or AdamW for all. Each parameter is in one group.
-
-    RoBERTa's β2 .98 and ε 1e-6 for AdamW.
-    """
-    by_count = _hidden_matrices(lm) if settings.optimiser == "muon" else {}
-    hidden = {parameter for parameters in by_count.values() for parameter in parameters}
+    """The settings' optimiser over all parameters, each in one group; RoBERTa's β2 .98 and ε 1e-6 for AdamW."""
     decayed = decayed_names(lm)
-    groups: dict[bool, list[Tensor]] = {True: [], False: []}
-    for name, parameter in lm.named_parameters():
-        if parameter not in hidden:
-            groups[name in decayed].append(parameter)
-    adamw = torch.optim.AdamW(
-        [
-            {"params": groups[True], "weight_decay": settings.weight_decay},
-            {"params": groups[False], "weight_decay": 0.0},
-        ],
-        lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-6, fused=True,
-    )  # fmt: skip
-    if not by_count:
-        return [adamw]
-    stacked = [{"params": parameters, "count": count} for count, parameters in by_count.items()]
-    return [Muon(stacked, settings.muon_learning_rate, 0.95, settings.weight_decay, precision), adamw]
-
-
-def _hidden_matrices(lm: MaskedLm) -> dict[int, list[Tensor]]:
-    """The weights of the encoder's linear layers, by how many matrices each holds."""
-    by_count: dict[int, list[Tensor]] = {}
-    for module in lm.model.base_model.modules():
-        if isinstance(module, nn.Linear):
-            count = module.count if isinstance(module, StackedLinear) else 1
-            by_count.setdefault(count, []).append(module.weight)
-    return by_count
+    groups = [
+        Group(
+            [parameter for name, parameter in lm.named_parameters() if (name in decayed) == decays],
+            settings.learning_rate,
+            settings.weight_decay if decays else 0.0,
+            settings.muon_learning_rate,
+        )
+        for decays in (True, False)
+    ]
+    options = Options((0.9, 0.98), 1e-6, hidden_matrices(lm.model.base_model), precision)
+    return OPTIMISERS[settings.optimiser](groups, options)

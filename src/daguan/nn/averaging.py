@@ -1,0 +1,70 @@
+"""Averages of weights over a run, which are what gets evaluated and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class WeightAverage:
+    """shadow ← shadow + share·(weight − shadow) after each update; `kind` names the share in AVERAGES.
+
+    decay: of the moving average; start: updates that the equal average leaves out.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], kind: str, decay: float = 0.0, start: int = 0) -> None:
+        self.kind, self.decay, self.start = kind, decay, start
+        self.updates = 0
+        self.shadow = {name: weight.detach().clone() for name, weight in weights.items()}
+
+    @torch.no_grad()
+    def update(self, weights: Mapping[str, Tensor]) -> None:
+        """Take in the weights after one more update, under the names of the first ones."""
+        self.updates += 1
+        share = AVERAGES[self.kind](self.updates, self.decay, self.start)
+        torch._foreach_lerp_(list(self.shadow.values()), [weights[name] for name in self.shadow], share)
+
+
+def moving_share(updates: int, decay: float, start: int) -> float:
+    """1 − d, where d = min(decay, (1+n)/(10+n)) so that early steps count.
+
+    The ramp of d is that of TensorFlow's ExponentialMovingAverage with `num_updates`.
+    """
+    return 1 - min(decay, (1 + updates) / (10 + updates))
+
+
+def equal_share(updates: int, decay: float, start: int) -> float:
+    """Makes the mean of the weights after each update that follows the first `start`; until then the last weights."""
+    return 1 / max(1, updates - start)
+
+
+def whole_share(updates: int, decay: float, start: int) -> float:
+    """The last weights."""
+    return 1.0
+
+
+AVERAGES: dict[str, Callable[[int, float, int], float]] = {
+    "ema": moving_share,
+    "swa": equal_share,
+    "none": whole_share,
+}
+
+
+@contextmanager
+def lent(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Inside, the model holds these weights; afterwards its own again."""
+    own = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    copy_into(model, weights)
+    try:
+        yield
+    finally:
+        copy_into(model, own)
+
+
+@torch.no_grad()
+def copy_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        model.get_parameter(name).copy_(weight)

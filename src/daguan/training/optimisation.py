@@ -1,0 +1,121 @@
+"""What of a tagger is trained, and how: frozen parts, the optimiser's groups, Lookahead, the adversary."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from daguan.core.errors import ConfigError
+from daguan.models.tagger import ENCODER, Tagger
+from daguan.nn.adversary import Adversary, awp, fgm
+from daguan.nn.lookahead import Lookahead
+from daguan.nn.muon import hidden_matrices
+from daguan.nn.optimisers import OPTIMISERS, Group, Options, decayed_names
+from daguan.training.train_settings import WHOLE, TrainSettings
+
+NGRAMS = ".ngrams."
+ABOVE_ALL = "final_norm"
+LAYER = re.compile(r"encoder\.model\.(?:\w+\.)*?(?:layers?|albert_layer_groups)\.(\d+)\.")
+
+
+def freeze(model: Tagger, layers: int) -> None:
+    """The lowest `layers` of the encoder and its embeddings ask for no gradient any more, or the WHOLE of it.
+
+    Raises:
+        ConfigError: the encoder has fewer layers.
+    """
+    there = _layers_of(model)
+    if layers > there:
+        raise ConfigError(f"train.frozen_layers: expected at most {there}, the encoder's layers, got {layers}")
+    for name, parameter in model.named_parameters():
+        below = ABOVE_ALL not in name and layer_of(name) < layers
+        if name.startswith(ENCODER) and (layers == WHOLE or (layers and below)):
+            parameter.requires_grad_(False)
+
+
+def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dtype) -> list[Optimizer]:
+    """With a rate for each part, and decay where it belongs. Each parameter that is not frozen is in one group.
+
+    Raises:
+        ConfigError: the encoder has no matrices for Muon.
+    """
+    decayed = decayed_names(model)
+    layers = _layers_of(model)
+    parts: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = (*_rates_of(name, layers, settings), name in decayed)
+            parts.setdefault(part, []).append(parameter)
+    groups = [
+        Group(parameters, rate, settings.weight_decay if decays else 0.0, muon_rate)
+        for (rate, muon_rate, decays), parameters in parts.items()
+    ]
+    options = Options((settings.beta1, settings.beta2), 1e-8, hidden_matrices(model.encoder), precision)
+    optimisers = OPTIMISERS[settings.optimiser](groups, options)
+    if not settings.lookahead_steps:
+        return optimisers
+    how = settings.lookahead_steps, settings.lookahead_alpha, settings.lookahead_momentum
+    return [Lookahead(optimiser, *how) for optimiser in optimisers]
+
+
+def _rates_of(name: str, layers: int, settings: TrainSettings) -> tuple[float, float]:
+    """The parameter's, and what it would be under Muon."""
+    if not name.startswith(ENCODER):
+        rate = settings.ngram_learning_rate if NGRAMS in name else settings.head_learning_rate
+        return rate, settings.muon_learning_rate
+    top = max(0, layers - 1)
+    depth = top if ABOVE_ALL in name else max(0, layer_of(name))
+    share = settings.layer_decay ** (top - depth)
+    return settings.encoder_learning_rate * share, settings.muon_learning_rate * share
+
+
+def _layers_of(model: nn.Module) -> int:
+    return 1 + max((layer_of(name) for name, _ in model.named_parameters()), default=-1)
+
+
+def layer_of(name: str) -> int:
+    """The number of the encoder layer (of ALBERT, of the group of layers that share) a parameter belongs to, from 0; −1
+    for one outside the layers."""
+    found = LAYER.match(name)
+    return int(found[1]) if found else -1
+
+
+def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
+    """Against the embeddings, or the weights that decay pulls on; none if none is asked for.
+
+    Raises:
+        ConfigError: the encoder has no embeddings.
+    """
+    if settings.adversary == "fgm":
+        return fgm(embedding_table(model.encoder.model), settings.fgm_epsilon)
+    if settings.adversary == "awp":
+        decayed = decayed_names(model)
+        weights = [parameter for name, parameter in model.named_parameters() if name in decayed]
+        return awp([weight for weight in weights if weight.requires_grad], settings.awp_epsilon)
+    return None
+
+
+def embedding_table(encoder: nn.Module) -> Tensor:
+    """What the model's `get_input_embeddings`, as Hugging Face has it, gives. Raises ConfigError: no such table."""
+    give: Any = getattr(encoder, "get_input_embeddings", lambda: None)
+    try:
+        found = give()
+    except NotImplementedError:  # Hugging Face's where a model has not said
+        found = None
+    if not isinstance(found, nn.Embedding):
+        kind = type(encoder).__name__
+        raise ConfigError(f"train.adversary: expected an encoder with a table of embeddings for fgm, got {kind}")
+    return found.weight
+
+
+def current_weights(model: nn.Module, optimisers: list[Optimizer]) -> dict[str, Tensor]:
+    """By name; of what Lookahead holds, the slow weights."""
+    slow: dict[Tensor, Tensor] = {}
+    for optimiser in optimisers:
+        if isinstance(optimiser, Lookahead):
+            slow |= optimiser.slow
+    return {name: slow.get(parameter, parameter) for name, parameter in model.named_parameters()}
