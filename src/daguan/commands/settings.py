@@ -13,6 +13,7 @@ from daguan.core.settings import require
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
+from daguan.text.augmentation import AugmentationSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
@@ -48,6 +49,7 @@ class Settings:
     folds: FoldSettings = field(default_factory=FoldSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)

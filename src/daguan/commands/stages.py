@@ -18,7 +18,10 @@ from daguan.text.folds import read_folds
 from daguan.training.jobs import FoldJob
 
 FILES = ("train.txt", "test.txt", "corpus.txt")
-NEEDED_BY_FAMILY = {"tagger": ("encoder", "model", "train"), "ngram_crf": ("ngram_crf",)}
+NEEDED_BY_FAMILY = {
+    "tagger": ("encoder", "augmentation", "model", "train"),
+    "ngram_crf": ("augmentation", "ngram_crf"),
+}
 UNTOLD = ("checkpoint_seconds",)  # settings that change no result
 
 
