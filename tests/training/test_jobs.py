@@ -44,7 +44,7 @@ def job_of(folder: Path, spelling: str, *words: str, fold: int = 0, seed: int = 
     write_folds(folder, FOLDS)
     Vocabulary([*SPECIALS, *sorted({token for line in lines for token in line.tokens})]).save(folder)
     settings = to_dict(load(Settings, None, [*TINY, "train.epochs=1", *words]))
-    return FoldJob("tagger", fold, str(folder / "fold"), str(folder), str(folder), "", seed, 1, settings)
+    return FoldJob("tagger", "tagger", fold, str(folder / "fold"), str(folder), str(folder), "", seed, 1, settings)
 
 
 def test_without_augmentation_a_fold_trains_on_its_lines(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class FoldJob:
-    """All a worker needs to know, as plain values. `pretrained` is empty where there is no pretrained encoder."""
+    """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings.
+    `pretrained` is empty where there is no pretrained encoder."""
 
+    member: str
     family: str
     fold: int
     folder: str
@@ -63,7 +65,7 @@ class FoldJob:
 
     @property
     def name(self) -> str:
-        return f"{self.family} fold {self.fold}"
+        return f"{self.member} fold {self.fold}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
