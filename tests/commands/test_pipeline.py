@@ -231,12 +231,47 @@ def kill_when(arguments: list[str], reached: Callable[[], bool]) -> None:
     assert process.wait() == -signal.SIGKILL, "the stage was over before it could be killed"
 
 
+ENSEMBLE = (
+    "members=tagger,spans,ngram_crf",
+    "ensemble.spans.model={encoder: modern, head: biaffine, pointer_size: 16}",
+    "ensemble.spans.pretrain.tokens=1024",
+    "ensemble.spans.train={epochs: 1, evaluations: 1}",
+    "ensemble.spans.augmentation.recombination=0.5",
+)
+
+
+def test_an_ensemble_trains_what_is_new_in_it_and_blends_all(
+    contest: Path, finished: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Another encoder and head beside the members that the finished run has trained: those are taken as they are."""
+    shutil.copytree(finished / "work", tmp_path / "work")
+    path = run(contest, tmp_path, *ENSEMBLE)
+    said = capfd.readouterr().err
+    assert said.count("skipped") == 2 + 4  # prepare, one of two encoders, four of six folds
+    assert "spans fold 1: held-out" in said
+    assert gate.check(path, contest / "test.txt") == 16
+    manifest = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert {name.rpartition("-")[0] for name in manifest["folds"]} == {"tagger", "spans", "ngram_crf"}
+    assert len([name for name in manifest["seconds"] if name.startswith("pretrain-")]) == 2
+    assert answers(finished).items() < answers(tmp_path).items()
+
+    out = tmp_path / "predicted.txt"
+    (blend,) = {file.parent for file in (tmp_path / "work").glob("blend-*/spans-*.txt")}
+    assert main(["predict", str(blend), str(contest / "test.txt"), str(out)]) == 0
+    pairs = zip(read_labelled(out), read_labelled(path), strict=True)
+    assert sum(one == other for one, other in pairs) >= 15  # stored marginals are half precision
+    run(contest, tmp_path, *ENSEMBLE)
+    assert capfd.readouterr().err.count("skipped") == 1 + 2 + 6 + 1  # now all of it
+
+
 def test_precision_is_part_of_a_runs_name_and_workers_are_not(contest: Path, tmp_path: Path) -> None:
     from daguan.commands.settings import Settings
 
     def keys(*more: str) -> tuple[str, str]:
         stages = Stages(load(Settings, None, words(contest, tmp_path, *more)))
-        return stages.pretrain.key, stages.train("tagger").key
+        pretrain = stages.pretrain("tagger")
+        assert pretrain is not None
+        return pretrain.key, stages.train("tagger").key
 
     plain = keys()
     assert keys("engine.workers=1", "train.checkpoint_seconds=9", "name=other") == plain

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from daguan.core.errors import ConfigError
-from daguan.core.settings import build, load, require, to_dict
+from daguan.core.settings import Changes, build, load, require, to_dict, vary
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,19 @@ class Job:
     optim: Optim = field(default_factory=Optim)
 
 
+@dataclass(frozen=True)
+class Jobs:
+    some: dict[str, Changes[Job]] = field(default_factory=dict)
+
+
 def from_words(*words):
     return load(Job, None, words)
 
 
-def from_yaml(folder, text, *words):
+def from_yaml(folder, text, *words, kind=Job):
     path = folder / "job.yaml"
     path.write_text(text, encoding="utf-8")
-    return load(Job, path, words)
+    return load(kind, path, words)
 
 
 def message_of(function, *arguments):
@@ -202,6 +207,34 @@ def test_a_missing_file_a_folder_and_bad_bytes_are_refused(tmp_path):
     assert message_of(load, Job, tmp_path).startswith(f"{tmp_path}: expected YAML, got ")
     (tmp_path / "latin.yaml").write_bytes(b"name: \xff")
     assert message_of(load, Job, tmp_path / "latin.yaml").startswith(f"{tmp_path}/latin.yaml: expected YAML, got ")
+
+
+def test_some_settings_of_a_kind_are_cast_checked_and_applied(tmp_path):
+    jobs = from_yaml(tmp_path, "some:\n  x: {optim: {lr: 3e-5}}\n  y:\n", "some.x.name=010", kind=Jobs)
+    assert jobs.some == {"x": {"optim": {"lr": 3e-5}, "name": "010"}, "y": {}}
+    assert vary(Job(), jobs.some["x"], "x") == Job(name="010", optim=Optim(lr=3e-5))
+    assert vary(Job(), jobs.some["y"], "y") == Job()
+    assert build(Jobs, to_dict(jobs)) == jobs
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("some: {x: {optim: {weight_deacy: 0}}}", "some.x.optim.weight_deacy: no such setting; did you mean "),
+        ("some: {x: {optim: 3}}", "some.x.optim: expected a section, got 3"),
+        ("some: {x: {optim: {steps: two}}}", "some.x.optim.steps: expected int, got 'two'"),
+        ("some: {x: [1]}", "some.x: expected a section, got [1]"),
+        ("some: [1]", "some: expected a section, got [1]"),
+    ],
+)
+def test_faults_in_some_settings_are_named_like_all(tmp_path, text, message):
+    (tmp_path / "job.yaml").write_text(text, encoding="utf-8")
+    assert message_of(load, Jobs, tmp_path / "job.yaml").startswith(f"{tmp_path}/job.yaml: {message}")
+
+
+def test_varied_settings_are_checked_again():
+    assert message_of(vary, Job(), {"optim": {"steps": 0}}, "x") == "x: optim.steps: expected at least 1, got 0"
+    assert message_of(vary, Job(), {"optim": 3}, "x") == "x: optim: expected a section, got the value 3"
 
 
 def test_loaded_settings_are_frozen():

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,28 @@ def test_an_empty_or_negative_span_cannot_be_built(start, stop):
 def test_a_sentence_with_impossible_spans_cannot_be_built(spans):
     with pytest.raises(ValueError, match=r"expected .*spans"):
         Sentence(("1", "2", "3"), spans)
+
+
+SEGMENTS = st.lists(
+    st.tuples(st.lists(st.sampled_from("12"), min_size=1, max_size=3).map(tuple), st.sampled_from([None, "a", "b"])),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(SEGMENTS, st.data())
+def test_a_sentence_is_its_segments_and_its_parts_hold_whole_spans(segments, data):
+    sentence = Sentence.of(segments)
+    assert sentence.tokens == tuple(token for tokens, _ in segments for token in tokens)
+    assert [s for s in sentence.segments if s[1]] == [s for s in segments if s[1]]
+    assert Sentence.of(sentence.segments) == sentence
+    assert not any(one[1] is other[1] is None for one, other in pairwise(sentence.segments))
+    start = data.draw(st.integers(0, len(sentence.tokens) - 1))
+    stop = data.draw(st.integers(start + 1, len(sentence.tokens)))
+    part = sentence.part(start, stop)
+    assert part.tokens == sentence.tokens[start:stop]
+    whole = [span for span in sentence.gold if start <= span.start and span.stop <= stop]
+    assert [Span(s.start + start, s.stop + start, s.label) for s in part.gold] == whole
 
 
 def test_a_sentence_without_tokens_cannot_be_built():

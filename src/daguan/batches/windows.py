@@ -57,7 +57,7 @@ def training_pieces(sentence: Sentence, size: int, overlap: int) -> tuple[list[S
         start = low
         while start < high:
             stop = _outside(held, min(start + size, high), high)
-            pieces.append(_piece(sentence, held, start, stop))
+            pieces.append(sentence.part(start, stop))
             if stop == high:
                 break
             following = _outside(held, stop - overlap, high)
@@ -79,8 +79,3 @@ def _outside(spans: Sequence[Span], position: int, high: int) -> int:
     if position == high:
         return position
     return next((span.start for span in spans if span.start < position < span.stop), position)
-
-
-def _piece(sentence: Sentence, held: Sequence[Span], start: int, stop: int) -> Sentence:
-    spans = (span for span in held if start <= span.start and span.stop <= stop)
-    return Sentence(sentence.tokens[start:stop], tuple(Span(s.start - start, s.stop - start, s.label) for s in spans))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from daguan.batches.packing import Blocks, token_file
@@ -19,11 +20,12 @@ from daguan.training.pretraining import CHECKPOINT, Pretrainer
 def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
-    if not settings.pretrain.tokens:
-        say("pretrain: pretrain.tokens is 0, nothing to do")
-        return
     stages.prepare.manifest()
-    once(stages.pretrain, lambda run: pretrain(run, stages.prepare.path, settings))
+    runs = {run.key: (run, member) for member in settings.members if (run := stages.pretrain(member))}
+    if not runs:
+        say("pretrain: no member starts from a pretrained encoder, nothing to do")
+    for run, member in runs.values():
+        once(run, partial(pretrain, prepared=stages.prepare.path, settings=settings.member(member)))
 
 
 def pretrain(run: Run, prepared: Path, settings: Settings) -> None:

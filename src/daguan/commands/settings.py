@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 from daguan.answers.blending import BlendSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
-from daguan.core.settings import require
+from daguan.core.settings import Changes, require, vary
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
+from daguan.text.augmentation import AugmentationSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
@@ -22,6 +24,8 @@ from daguan.training.train_settings import TrainSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
+STAGES = ("prepare", "pretrain", "blend")  # names of their folders
+SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", "engine")
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,23 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """name: of the configuration, part of the submission's name. seed: of every named random stream. members: families
-    of models to train and blend."""
+    """name: of the configuration, part of the submission's name. seed: of every named random stream. members: what to
+    train and blend, families of models or names from `ensemble`. ensemble: members of another make, each by the
+    settings that differ: `lstm: {model: {head: lstm_crf}, pretrain: {tokens: 0}}`; one that is called as a family
+    changes that. family: of those that have no family's name and do not say."""
 
     name: str = "custom"
     seed: int = 2019
     members: tuple[str, ...] = ("tagger", "ngram_crf")
+    ensemble: dict[str, Changes[Settings]] = field(default_factory=dict)
+    family: str = "tagger"
     data: DataSettings = field(default_factory=DataSettings)
     contest: ContestSettings = field(default_factory=ContestSettings)
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     folds: FoldSettings = field(default_factory=FoldSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
@@ -56,11 +65,35 @@ class Settings:
 
     def __post_init__(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
-        require(
-            "members", bool(self.members) and len(set(self.members)) == len(self.members), "one or more", self.members
-        )
+        require("family", self.family in FAMILIES, " or ".join(FAMILIES), self.family)
+        distinct = len(set(self.members)) == len(self.members) > 0
+        require("members", distinct, "one or more", self.members)
         for member in self.members:
-            require("members", member in FAMILIES, " or ".join(FAMILIES), member)
+            require("members", member in self._known, " or ".join(self._known), member)
+        for member in self.ensemble:
+            self._check(member)
+        for one, other in combinations(self.members, 2):
+            differ = self.member(one) != self.member(other)
+            require("members", differ, "members that differ in a setting", f"{one} and {other}, alike")
+
+    @property
+    def _known(self) -> list[str]:
+        return list(dict.fromkeys([*FAMILIES, *self.ensemble]))
+
+    def _check(self, member: str) -> None:
+        """A member of the ensemble, whether it takes part or not."""
+        named = re.fullmatch(r"[\w-]+", member) is not None and member not in STAGES
+        require("ensemble", named, f"names of letters, digits, '_', '-', and not {', '.join(STAGES)}", member)
+        for key in self.ensemble[member]:
+            require(f"ensemble.{member}.{key}", key not in SHARED, f"the same {key} for all members", "one of its own")
+        self.member(member)
+
+    def member(self, name: str) -> Settings:
+        """The settings that make that member, of the family it says."""
+        family = name if name in FAMILIES else self.family
+        base = replace(self, members=(family,), ensemble={}, family=family)
+        made = vary(base, self.ensemble.get(name, {}), f"ensemble.{name}")
+        return replace(made, members=(made.family,))
 
 
 def load(words: list[str]) -> Settings:

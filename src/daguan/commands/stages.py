@@ -18,7 +18,10 @@ from daguan.text.folds import read_folds
 from daguan.training.jobs import FoldJob
 
 FILES = ("train.txt", "test.txt", "corpus.txt")
-NEEDED_BY_FAMILY = {"tagger": ("encoder", "model", "train"), "ngram_crf": ("ngram_crf",)}
+NEEDED_BY_FAMILY = {
+    "tagger": ("encoder", "augmentation", "model", "train"),
+    "ngram_crf": ("augmentation", "ngram_crf"),
+}
 UNTOLD = ("checkpoint_seconds",)  # settings that change no result
 
 
@@ -44,29 +47,31 @@ class Stages:
 
     @cached_property
     def prepare(self) -> Run:
-        return self._run("prepare", {"data": self.data_sha256}, "vocabulary", "folds")
+        told = _told(self.settings, "vocabulary", "folds")
+        return run_of(self.work, "prepare", {"data": self.data_sha256, **told})
 
-    @cached_property
-    def pretrain(self) -> Run:
-        before = {"prepare": self.prepare.key, "architecture": self.settings.model.encoder, **self._precision}
-        return self._run("pretrain", before, "encoder", "pretrain")
+    def pretrain(self, member: str) -> Run | None:
+        """Of the encoder that the member starts from; None if it starts from none. Members may share one."""
+        settings = self.settings.member(member)
+        if settings.family != "tagger" or not settings.pretrain.tokens:
+            return None
+        before = {"architecture": settings.model.encoder, **self._before(settings)}
+        return run_of(self.work, "pretrain", before | _told(settings, "encoder", "pretrain"))
 
-    def pretrains(self, family: str) -> bool:
-        """Does the family start from the pretrained encoder?"""
-        return family == "tagger" and self.settings.pretrain.tokens > 0
-
-    def train(self, family: str) -> Run:
-        """The run of a family of models over all folds."""
-        before = {"prepare": self.prepare.key}
-        if family == "tagger":
-            before |= {"pretrain": self.pretrain.key if self.pretrains(family) else "", **self._precision}
-        return self._run(family, before, *NEEDED_BY_FAMILY[family])
+    def train(self, member: str) -> Run:
+        """The run of a member over all folds."""
+        settings = self.settings.member(member)
+        before = self._before(settings)
+        if settings.family == "tagger":
+            pretrain = self.pretrain(member)
+            before |= {"pretrain": pretrain.key if pretrain else ""}
+        return run_of(self.work, member, before | _told(settings, *NEEDED_BY_FAMILY[settings.family]))
 
     @cached_property
     def members(self) -> list[Run]:
         """The trained runs to blend: those named, else this configuration's. Raises CheckpointError."""
         if not self.settings.blend.runs:
-            return [self.train(family) for family in sorted(self.settings.members)]
+            return [self.train(member) for member in sorted(self.settings.members)]
         runs = []
         for name in self.settings.blend.runs:
             stage, _, key = name.rpartition("-")
@@ -86,14 +91,10 @@ class Stages:
     def blend(self) -> Run:
         return run_of(self.work, "blend", {"members": [run.path.name for run in self.members]})
 
-    def _run(self, stage: str, before: dict[str, Any], *sections: str) -> Run:
-        everything = json.loads(json.dumps(to_dict(self.settings)))
-        told = {name: {k: v for k, v in everything[name].items() if k not in UNTOLD} for name in sections}
-        return run_of(self.work, stage, {"seed": self.settings.seed, **before, **told})
-
-    @property
-    def _precision(self) -> dict[str, str]:
-        return {"precision": str(self.settings.engine.dtype)}
+    def _before(self, settings: Settings) -> dict[str, Any]:
+        """What all that is trained with these settings depends on."""
+        before = {"family": settings.family, "seed": settings.seed, "prepare": self.prepare.key}
+        return before | ({"precision": str(settings.engine.dtype)} if settings.family == "tagger" else {})
 
     @property
     def submission(self) -> Path:
@@ -101,23 +102,29 @@ class Stages:
         name = f"{contest}-{self.settings.name}-{self.blend.key[:8]}"
         return Path(self.settings.data.submissions) / f"{name}.txt"
 
-    def fold_jobs(self, family: str, threads: int) -> list[FoldJob]:
-        run = self.train(family)
-        pretrained = str(self.pretrain.path) if self.pretrains(family) else ""
+    def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
+        settings, run, pretrain = self.settings.member(member), self.train(member), self.pretrain(member)
         return [
             FoldJob(
-                family=family,
+                member=member,
+                family=settings.family,
                 fold=fold,
                 folder=str(run.path / f"fold{fold}"),
                 contest=str(self.contest),
                 prepared=str(self.prepare.path),
-                pretrained=pretrained,
-                seed=self.settings.seed,
+                pretrained=str(pretrain.path) if pretrain else "",
+                seed=settings.seed,
                 threads=threads,
-                settings=to_dict(self.settings),
+                settings=to_dict(settings),
             )
-            for fold in range(self.settings.folds.count)
+            for fold in range(settings.folds.count)
         ]
+
+
+def _told(settings: Settings, *sections: str) -> dict[str, Any]:
+    """What those sections say that may change a result."""
+    everything = json.loads(json.dumps(to_dict(settings)))
+    return {name: {k: v for k, v in everything[name].items() if k not in UNTOLD} for name in sections}
 
 
 def once(run: Run, do: Callable[[Run], None]) -> None:

@@ -36,7 +36,8 @@ def main(words: list[str]) -> None:
 def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[str, Any] | None) -> dict[str, Any]:
     blend = stages.blend.manifest()
     members = {run.path.name: run.manifest() for run in stages.members}
-    runs = [stages.prepare, *([stages.pretrain] if stages.pretrain.finished else []), *stages.members, stages.blend]
+    pretrained = [run for member in settings.members if (run := stages.pretrain(member)) and run.finished]
+    runs = [stages.prepare, *pretrained, *stages.members, stages.blend]
     return {
         "name": stages.submission.stem,
         "command": shlex.join(["bash", "scripts/run_all.sh", *words]),

@@ -18,29 +18,29 @@ def train(settings: Settings) -> Stages:
     """Train what is not trained yet; returns the stages."""
     stages = Stages(settings)
     stages.prepare.manifest()
-    if any(map(stages.pretrains, settings.members)):
-        stages.pretrain.manifest()
+    for member in settings.members:
+        if pretrain := stages.pretrain(member):
+            pretrain.manifest()
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
     workers, threads = settings.engine.plan(len(settings.members) * settings.folds.count)
-    jobs = {family: stages.fold_jobs(family, threads) for family in settings.members}
-    run_jobs([job for family in settings.members for job in jobs[family]], workers)
-    for family in settings.members:
-        _finish(stages, family, jobs[family])
+    jobs = {member: stages.fold_jobs(member, threads) for member in settings.members}
+    run_jobs([job for member in settings.members for job in jobs[member]], workers)
+    for member in settings.members:
+        _finish(stages, member, jobs[member])
     return stages
 
 
-def _finish(stages: Stages, family: str, jobs: list[FoldJob]) -> None:
+def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
     """Pool the folds' scores: counts are added, ratios taken once."""
-    run = stages.train(family)
+    run = stages.train(member)
     results = [result_of(job) for job in jobs]
     pooled = sum((Score(**result["held_out"]) for result in results), Score())
     per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
-    say(f"{family}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
+    say(f"{member}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
     if lost := sum(result.get("lost_entities", 0) for result in results):
         lost //= len(jobs) - 1  # each line is trained on in all folds but one
-        say(
-            f"{family}: {lost} entities longer than the window of {stages.settings.encoder.window} tokens were left out"
-        )
+        window = stages.settings.member(member).encoder.window
+        say(f"{member}: {lost} entities longer than the window of {window} tokens were left out")
     if not run.finished:
         run.finish(
             sum(result["seconds"] for result in results), folds=results, out_of_fold=pooled.f1, lines=stages.lines

@@ -9,15 +9,19 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import yaml
 
 from daguan.core.errors import ConfigError
 
 T = TypeVar("T")
+
+
+class Changes(dict[str, Any], Generic[T]):
+    """Nested values of some of the settings of a kind, cast and with known names: what `vary` takes."""
 
 
 def load(kind: type[T], path: Path | None, overrides: Iterable[str] = ()) -> T:
@@ -40,6 +44,13 @@ def build(kind: type[T], values: Mapping[str, Any], place: str = "settings") -> 
     return _build(kind, values, "", _Places({}, place))
 
 
+def vary(settings: T, changes: Mapping[str, Any], place: str) -> T:
+    """The settings with some of them changed. Raises ConfigError, naming the place."""
+    values = to_dict(settings)
+    _merge(values, changes, place, {})
+    return build(type(settings), values, place)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Places:
     """Where each setting was given, for messages."""
@@ -52,19 +63,34 @@ class _Places:
 
 
 def _build(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Places) -> T:
-    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, kind))}
-    hints = typing.get_type_hints(kind)
-    filled = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if key not in fields:
-            raise places.error(name, f"no such setting{_suggestion(str(key), fields)}")
-        filled[key] = _cast(hints[key], value, name, places)
+    filled = {key: _cast(hint, value, name, places) for key, hint, value, name in _known(kind, values, prefix, places)}
     try:
         return kind(**filled)
     except ConfigError as error:  # from __post_init__: `key: expected …`
         name, _, message = str(error).partition(": ")
         raise places.error(f"{prefix}{name}", message) from None
+
+
+def _changes(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Places) -> Changes[T]:
+    """As `_build`, of those settings only that are given."""
+    filled: Changes[T] = Changes()
+    for key, hint, value, name in _known(kind, values, prefix, places):
+        if dataclasses.is_dataclass(hint):
+            filled[key] = _changes(typing.cast(type, hint), _section(value, name, places), f"{name}.", places)
+        else:
+            filled[key] = _cast(hint, value, name, places)
+    return filled
+
+
+def _known(kind: type, values: Mapping[str, Any], prefix: str, places: _Places) -> Iterator[tuple[str, Any, Any, str]]:
+    """(key, type, value, whole name) of each setting given."""
+    hints = typing.get_type_hints(kind)
+    fields = [field.name for field in dataclasses.fields(typing.cast(Any, kind))]
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key not in fields:
+            raise places.error(name, f"no such setting{_suggestion(str(key), fields)}")
+        yield key, hints[key], value, name
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -152,17 +178,26 @@ def _cast(hint: Any, value: Any, name: str, places: _Places) -> Any:
     if isinstance(value, _Text):
         value = value.text if hint is str else value.parsed
     if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict | None):
-            raise places.error(name, f"expected a section, got {value!r}")
-        return _build(typing.cast(type, hint), value or {}, f"{name}.", places)
-    origin = typing.get_origin(hint)
+        return _build(typing.cast(type, hint), _section(value, name, places), f"{name}.", places)
+    origin, of = typing.get_origin(hint), typing.get_args(hint)
     if origin is tuple:
-        return tuple(_cast(typing.get_args(hint)[0], item, name, places) for item in _items(value, name, places))
+        return tuple(_cast(of[0], item, name, places) for item in _items(value, name, places))
+    if origin is dict:
+        return {key: _cast(of[1], item, f"{name}.{key}", places) for key, item in _section(value, name, places).items()}
+    if origin is Changes:
+        return _changes(of[0], _section(value, name, places), f"{name}.", places)
     assert origin not in (typing.Union, types.UnionType), f"{name}: union types are not supported"
     try:
         return _cast_scalar(hint, value)
     except (ValueError, TypeError, OverflowError):
         raise places.error(name, f"expected {hint.__name__}, got {value!r}") from None
+
+
+def _section(value: Any, name: str, places: _Places) -> dict[str, Any]:
+    """A section; one with nothing in it is None in YAML."""
+    if not isinstance(value, dict | None):
+        raise places.error(name, f"expected a section, got {value!r}")
+    return value or {}
 
 
 def _items(value: Any, name: str, places: _Places) -> list[Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+Segment = tuple[tuple[str, ...], str | None]  # tokens of an entity with its label, or outside with None
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Span:
@@ -50,6 +52,36 @@ class Sentence:
         """The spans of an annotated sentence (an unannotated one here is a bug of ours)."""
         assert self.spans is not None
         return self.spans
+
+    @property
+    def segments(self) -> list[Segment]:
+        """An annotated sentence as what it is made of: entities and whole outside stretches, in order."""
+        segments: list[Segment] = []
+        reached = 0
+        for span in self.gold:
+            if reached < span.start:
+                segments.append((self.tokens[reached : span.start], None))
+            segments.append((self.tokens[span.start : span.stop], span.label))
+            reached = span.stop
+        if reached < len(self.tokens):
+            segments.append((self.tokens[reached:], None))
+        return segments
+
+    @classmethod
+    def of(cls, segments: Iterable[Segment]) -> Sentence:
+        """The inverse of `segments`; neighbouring outside segments need not be merged. Raises ValueError: none."""
+        tokens: list[str] = []
+        spans: list[Span] = []
+        for segment, label in segments:
+            if label is not None:
+                spans.append(Span(len(tokens), len(tokens) + len(segment), label))
+            tokens.extend(segment)
+        return cls(tuple(tokens), tuple(spans))
+
+    def part(self, start: int, stop: int) -> Sentence:
+        """Tokens [start, stop) of an annotated sentence, with the spans that lie wholly there."""
+        inside = (span for span in self.gold if start <= span.start and span.stop <= stop)
+        return Sentence(self.tokens[start:stop], tuple(Span(s.start - start, s.stop - start, s.label) for s in inside))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ token and an empty file are errors that name file and line. A token may hold `/`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from daguan.core.errors import DataError
 from daguan.core.files import write_text
-from daguan.core.types import Sentence, Span
+from daguan.core.types import Sentence
 
 OUTSIDE = "o"
 SEGMENT_SEPARATOR = "  "
@@ -61,13 +61,7 @@ def _parse_segment(segment: str) -> Segment:
 
 def parse_labelled(line: str) -> Sentence:
     """A labelled line as a sentence; neighbouring `o` segments need not be merged. Raises ValueError."""
-    tokens: list[str] = []
-    spans: list[Span] = []
-    for segment, label in parse_segments(line):
-        if label != OUTSIDE:
-            spans.append(Span(len(tokens), len(tokens) + len(segment), label))
-        tokens.extend(segment)
-    return Sentence(tuple(tokens), tuple(spans))
+    return Sentence.of((tokens, None if label == OUTSIDE else label) for tokens, label in parse_segments(line))
 
 
 def parse_unlabelled(line: str) -> Sentence:
@@ -77,20 +71,9 @@ def parse_unlabelled(line: str) -> Sentence:
 
 def format_labelled(sentence: Sentence) -> str:
     """The canonical line of an annotated sentence: `o` stretches whole, entities in order."""
-    segments = []
-    reached = 0
-    for span in (*sentence.gold, None):
-        start = span.start if span else len(sentence.tokens)
-        if reached < start:
-            segments.append(_format_segment(sentence.tokens[reached:start], OUTSIDE))
-        if span:
-            segments.append(_format_segment(sentence.tokens[span.start : span.stop], span.label))
-            reached = span.stop
-    return SEGMENT_SEPARATOR.join(segments)
-
-
-def _format_segment(tokens: Sequence[str], label: str) -> str:
-    return TOKEN_SEPARATOR.join(tokens) + LABEL_SEPARATOR + label
+    return SEGMENT_SEPARATOR.join(
+        TOKEN_SEPARATOR.join(tokens) + LABEL_SEPARATOR + (label or OUTSIDE) for tokens, label in sentence.segments
+    )
 
 
 def format_unlabelled(sentence: Sentence) -> str:

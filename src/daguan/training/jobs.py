@@ -25,6 +25,7 @@ from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import load_encoder, new_encoder
 from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
+from daguan.text.augmentation import AugmentationSettings, augmented
 from daguan.text.folds import Fold, fold_from_file
 from daguan.text.format import read_labelled, read_unlabelled
 from daguan.text.marginals import Marginals
@@ -45,8 +46,10 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class FoldJob:
-    """All a worker needs to know, as plain values. `pretrained` is empty where there is no pretrained encoder."""
+    """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings.
+    `pretrained` is empty where there is no pretrained encoder."""
 
+    member: str
     family: str
     fold: int
     folder: str
@@ -63,7 +66,7 @@ class FoldJob:
 
     @property
     def name(self) -> str:
-        return f"{self.family} fold {self.fold}"
+        return f"{self.member} fold {self.fold}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,7 +74,7 @@ class FoldJob:
 
 @dataclass(frozen=True)
 class FoldData:
-    """What every family trains on and answers."""
+    """What every family trains on, augmented, and what it answers."""
 
     fold: Fold
     train: list[Sentence]
@@ -84,9 +87,10 @@ class FoldData:
         contest = Path(job.contest)
         sentences = read_labelled(contest / "train.txt")
         fold = fold_from_file(Path(job.prepared), job.fold)
+        augmentation = build(AugmentationSettings, job.settings["augmentation"])
         return cls(
             fold,
-            [sentences[i] for i in fold.train],
+            augmented([sentences[i] for i in fold.train], augmentation, stream_seed(job.seed, "fold", job.fold)),
             [sentences[i] for i in fold.held_out],
             read_unlabelled(contest / "test.txt"),
             TagScheme(labels_of(sentences)),
@@ -119,7 +123,8 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
     score = held_out_score(data, answers.held_out)
-    result = {"family": job.family, "fold": job.fold, "held_out": asdict(score), "f1": score.f1, **answers.figures}
+    about = {"family": job.family, "fold": job.fold, "training_lines": len(data.train)}
+    result = {**about, "held_out": asdict(score), "f1": score.f1, **answers.figures}
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return result

@@ -1,0 +1,92 @@
+"""A fold's job: what it may read of the lines it does not train on, and that it can be cut short."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import LABELS, TINY, random_sentence
+from daguan.commands.settings import Settings
+from daguan.core.files import sha256_of_file
+from daguan.core.progress import Progress
+from daguan.core.settings import load, to_dict
+from daguan.core.types import Sentence, Span
+from daguan.text.augmentation import WAYS
+from daguan.text.folds import write_folds
+from daguan.text.format import format_labelled, format_unlabelled, write_lines
+from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.training.jobs import HELD_OUT, TEST, FoldData, FoldJob, run_job
+
+ALL_ON = [f"augmentation.{way}=1" for way in WAYS]
+FOLDS = np.arange(30) % 3
+
+
+def lines_of(spelling: str) -> list[Sentence]:
+    """30 lines; those that fold 0 holds out are spelt so, and their entities are of that spelling's own places."""
+    rng = np.random.default_rng(4)
+    lines = [random_sentence(rng, 25) for _ in FOLDS]
+    for i in np.flatnonzero(FOLDS == 0):
+        spans = (Span(len(spelling), len(spelling) + 2, LABELS[0]), Span(9, 12, LABELS[-1]))
+        lines[i] = Sentence(tuple(f"{spelling}{token}" for token in lines[i].tokens), spans)
+    return lines
+
+
+def job_of(folder: Path, spelling: str, *words: str, fold: int = 0, seed: int = 1) -> FoldJob:
+    """Fold 0 of a contest written into the folder, prepared; nothing pretrained."""
+    folder.mkdir(exist_ok=True)
+    lines = lines_of(spelling)
+    write_lines(folder / "train.txt", map(format_labelled, lines))
+    write_lines(folder / "test.txt", map(format_unlabelled, [line for line in lines if spelling in line.tokens[0]]))
+    write_folds(folder, FOLDS)
+    Vocabulary([*SPECIALS, *sorted({token for line in lines for token in line.tokens})]).save(folder)
+    settings = to_dict(load(Settings, None, [*TINY, "train.epochs=1", *words]))
+    return FoldJob("tagger", "tagger", fold, str(folder / "fold"), str(folder), str(folder), "", seed, 1, settings)
+
+
+def test_without_augmentation_a_fold_trains_on_its_lines(tmp_path: Path) -> None:
+    data = FoldData.read(job_of(tmp_path, "x"))
+    assert data.train == [line for line, fold in zip(lines_of("x"), FOLDS, strict=True) if fold != 0]
+
+
+def test_no_token_or_label_of_a_held_out_or_test_line_is_trained_on(tmp_path: Path) -> None:
+    """They may say what they like: what the fold trains on stays the same."""
+    one, other = (FoldData.read(job_of(tmp_path / name, name, *ALL_ON)) for name in ("x", "yy"))
+    assert one.held_out != other.held_out
+    assert one.test != other.test
+    assert one.train == other.train
+    assert len(one.train) > 3 * np.count_nonzero(FOLDS)
+
+
+@pytest.mark.parametrize("change", [{"seed": 2}, {"fold": 1}])
+def test_seeds_and_folds_draw_lines_of_their_own(tmp_path: Path, change: dict[str, int]) -> None:
+    job = job_of(tmp_path, "x", *ALL_ON)
+    one, other = (FoldData.read(each).train for each in (job, replace(job, **change)))
+    assert one[40:] != other[40:]
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_job_with_augmentation_continues_to_the_bit(tmp_path: Path) -> None:
+    words = ("augmentation.recombination=1", "model.head=crf", "train.evaluations=1")
+    whole, cut = (job_of(tmp_path / name, "x", *words) for name in ("whole", "cut"))
+    updates: list[Progress] = []
+
+    def die(progress: Progress) -> None:
+        updates.append(progress)
+        if len(updates) == 5:
+            raise Killed
+
+    result: dict[str, Any] = run_job(whole, updates.append)
+    updates.clear()
+    with pytest.raises(Killed):
+        run_job(cut, die)
+    assert run_job(cut, lambda progress: None)["held_out"] == result["held_out"]
+    assert result["training_lines"] == len(FoldData.read(whole).train) > 30
+    for name in (HELD_OUT, TEST):
+        assert sha256_of_file(Path(cut.folder) / name) == sha256_of_file(Path(whole.folder) / name)
