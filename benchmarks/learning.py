@@ -99,7 +99,7 @@ def train(job: Learning) -> None:
         for _ in range(min(-(-updates // POINTS), updates - trainer.done)):
             update = next(fit)
         spent += time.process_time() - start
-        loss = trainer.evaluate().loss
+        loss = trainer.evaluate()["mlm"].loss
         curve.append({"minutes": round(spent / 60, 2), "tokens": update.tokens, "loss": round(loss, 4)})
         print(f"{job.contender}, {job.minutes:g} minutes, seed {job.seed}: {curve[-1]}", flush=True)
     trainer.model.save(job.folder)

@@ -7,6 +7,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from daguan.batches.masking import (
+    LENGTHS,
+    RATE_STEPS,
     Masked,
     MaskingSettings,
     _choose_ngrams,
@@ -38,11 +40,12 @@ def adjacent_pairs(masked: Masked) -> float:
 masking_settings = st.builds(
     MaskingSettings,
     rate=st.floats(0.01, 0.4),
-    ngram_share=st.sampled_from([0.0, 0.5, 1.0]),
+    ngram_share=st.sampled_from([0.5, 1.0]),
     max_ngram=st.integers(1, 6),
+    ngram_lengths=st.sampled_from(list(LENGTHS)),
     keep=st.floats(0, 0.5),
     random=st.floats(0, 0.5),
-)
+) | st.builds(MaskingSettings, rate=st.floats(0.01, 0.4), ngram_share=st.just(0.0), keep=st.floats(0, 0.5))
 
 
 @given(masking_settings, st.integers(0, 2**32), st.sampled_from([16, 48, 128]))
@@ -104,16 +107,59 @@ def test_keep_only_changes_nothing_and_mask_only_leaves_nothing():
     assert (np.take_along_axis(hidden.inputs, hidden.positions, 1) == MASK).all()
 
 
-@pytest.mark.parametrize("longest", [1, 2, 3, 5])
-def test_ngram_lengths_follow_one_over_n(longest):
-    lengths = _ngram_lengths((300, 128), longest, stream(longest, "lengths"))
-    counts = np.bincount(lengths.ravel(), minlength=longest + 1)[1:]
-    weights = 1 / np.arange(1, longest + 1)
-    expected = lengths.size * weights / weights.sum()
-    assert len(counts) == longest
-    assert ((counts - expected) ** 2 / expected).sum() < 24  # at most 4 degrees of freedom: p < 1e-4
-    if longest == 3:
-        assert counts / lengths.size == pytest.approx([0.5455, 0.2727, 0.1818], abs=0.01)
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("inverse", [1]),
+        ("inverse", [0.5455, 0.2727, 0.1818]),  # ALBERT's
+        ("geometric", [0.2 * 0.8**n / (1 - 0.8**10) for n in range(10)]),  # SpanBERT's
+        ("uniform", [1 / 3, 1 / 3, 1 / 3]),  # GPT-BERT's
+    ],
+)
+def test_ngram_lengths_follow_the_papers(kind, expected):
+    settings = MaskingSettings(ngram_lengths=kind, max_ngram=len(expected))
+    lengths = _ngram_lengths((300, 128), settings, stream(1, "lengths"))
+    counts = np.bincount(lengths.ravel(), minlength=len(expected) + 1)[1:]
+    numbers = lengths.size * np.array(expected)
+    assert len(counts) == len(expected)
+    assert ((counts - numbers) ** 2 / numbers).sum() < 34  # at most 9 degrees of freedom: p < 1e-4
+    if kind == "geometric":
+        assert lengths.mean() == pytest.approx(3.8, abs=0.05)
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_the_masked_runs_are_as_long_as_the_ngrams_drawn(kind):
+    """On long rows without specials, sparsely masked, few n-grams meet or are cut short."""
+    settings = MaskingSettings(rate=0.02, ngram_share=1.0, max_ngram=4, ngram_lengths=kind)
+    masked = mask(np.full((40, 4096), 7), 50, settings, stream(0, "mask"))
+    breaks = np.flatnonzero(np.diff(masked.positions.ravel()) != 1)
+    counts = np.bincount(np.diff(breaks), minlength=5)[1:5]
+    weights = LENGTHS[kind](np.arange(1, 5))
+    assert counts / counts.sum() == pytest.approx(weights / weights.sum(), abs=0.05)
+
+
+def test_a_rate_is_fixed_or_goes_in_even_steps_from_the_first_to_the_final_one():
+    assert {MaskingSettings(rate=0.3).at(done, 100) for done in range(100)} == {MaskingSettings(rate=0.3)}
+    settings = MaskingSettings(rate=0.3, final_rate=0.15)
+    rates = [settings.at(done, 100).rate for done in range(100)]
+    assert rates == sorted(rates, reverse=True)
+    distinct = list(dict.fromkeys(rates))
+    assert distinct == pytest.approx(np.linspace(0.3, 0.15, RATE_STEPS))
+    assert {rates.count(rate) for rate in distinct} <= {12, 13}
+    assert (places_per_row(128, rates[0]), places_per_row(128, rates[-1])) == (38, 19)
+    assert settings.at(0, 1).rate == 0.3
+
+
+def test_two_hundred_epochs_mask_the_exact_rate_and_every_place_as_often_as_another():
+    ids = np.full((1, 65), 7)
+    ids[0, 0] = CLS
+    counts = np.zeros(65)
+    for epoch in range(200):
+        np.add.at(counts, mask(ids, 50, MaskingSettings(rate=0.2), stream(0, "mask", epoch)).positions[0], 1)
+    assert counts.sum() == 200 * 13
+    assert counts[0] == 0
+    sigma = np.sqrt(200 * 0.2 * 0.8)
+    assert abs(counts[1:] - 200 * 13 / 64).max() < 4 * sigma
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
@@ -186,7 +232,17 @@ def test_ngram_masks_cluster_and_single_ones_do_not():
 
 @pytest.mark.parametrize(
     "values",
-    [{"rate": 0}, {"rate": 0.41}, {"ngram_share": 1.1}, {"max_ngram": 0}, {"keep": -0.1}, {"keep": 0.6, "random": 0.6}],
+    [
+        {"rate": 0},
+        {"rate": 0.41},
+        {"final_rate": 0.41},
+        {"ngram_share": 1.1},
+        {"max_ngram": 0},
+        {"ngram_lengths": "poisson"},
+        {"ngram_lengths": "uniform", "ngram_share": 0},
+        {"keep": -0.1},
+        {"keep": 0.6, "random": 0.6},
+    ],
 )
 def test_impossible_settings_are_refused(values):
     with pytest.raises(ConfigError, match=f"^{next(iter(values))}.*: expected"):

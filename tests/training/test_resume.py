@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ from daguan.text.format import read_labelled
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import SPECIALS, Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.objectives import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
-from daguan.training.pretraining import HeldOut, Pretrainer, PretrainSettings
+from daguan.training.pretraining import Pretrainer, PretrainSettings
 from daguan.training.tagging import TaggerTrainer
 from daguan.training.train_settings import TrainSettings
 
@@ -50,10 +53,16 @@ def write_blocks(folder: Path, lines: list[str], vocabulary: Vocabulary) -> Bloc
 
 
 def pretrainer(
-    folder: Path, contest: Path, optimiser: str, architecture: str = "bert", engine: EngineSettings = ENGINE
+    folder: Path,
+    contest: Path,
+    optimiser: str,
+    architecture: str = "bert",
+    engine: EngineSettings = ENGINE,
+    **more: Any,
 ) -> Pretrainer:
     blocks, vocabulary = blocks_of(folder, contest)
-    settings = PretrainSettings(tokens=12 * 8 * 32, batch_size=8, optimiser=optimiser, checkpoint_seconds=0)
+    values = {"tokens": 12 * 8 * 32, "batch_size": 8, "optimiser": optimiser, "checkpoint_seconds": 0}
+    settings = build(PretrainSettings, values | more)
     return Pretrainer(architecture, BERT, settings, engine, blocks, len(vocabulary), seed=1)
 
 
@@ -73,16 +82,28 @@ def test_pretraining_continues_to_the_bit(
     tmp_path: Path, contest: Path, architecture: str, optimiser: str, cut: int, threads: int
 ) -> None:
     prepare_process(threads)
-    whole = pretrainer(tmp_path, contest, optimiser, architecture)
-    updates = list(whole.fit(tmp_path / "whole"))
-    assert len(updates) == 12
+    assert_continues(lambda: pretrainer(tmp_path, contest, optimiser, architecture), tmp_path, cut)
 
-    first = pretrainer(tmp_path, contest, optimiser, architecture)
-    generator = first.fit(tmp_path / "cut")
+
+@pytest.mark.parametrize(("objective", "architecture"), [*zip(OBJECTIVES, cycle(ENCODERS), strict=False)])
+def test_every_objective_continues_to_the_bit(tmp_path: Path, contest: Path, objective: str, architecture: str) -> None:
+    """With what changes from update to update: rates of masking, and batches gathered on two threads."""
+    prepare_process(2)
+    more = {"objective": objective, "tokens": 4 * 8 * 32, "batch_size": 4, "accumulation": 2}
+    more |= {"masking": {"rate": 0.3, "final_rate": 0.15}}
+    assert_continues(lambda: pretrainer(tmp_path, contest, "muon", architecture, **more), tmp_path, 2)
+
+
+def assert_continues(make: Callable[[], Pretrainer], folder: Path, cut: int) -> None:
+    whole = make()
+    updates = list(whole.fit(folder / "whole"))
+    assert len(updates) == whole.updates >= cut
+
+    generator = make().fit(folder / "cut")
     for _ in range(cut):
         next(generator)
-    second = pretrainer(tmp_path, contest, optimiser, architecture)
-    rest = list(second.fit(tmp_path / "cut"))
+    second = make()
+    rest = list(second.fit(folder / "cut"))
 
     assert [*updates[:cut], *rest] == updates
     assert_same_bits(weights(whole.model), weights(second.model))
@@ -102,7 +123,8 @@ def test_threads_that_share_an_update_change_nothing_but_rounding(tmp_path: Path
             pass
     one, two = map(weights, (trainer.model for trainer in trainers))
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
-    assert trainers[0].evaluate().loss == pytest.approx(trainers[1].evaluate().loss, rel=1e-4)
+    of_one, of_two = (trainer.evaluate()["mlm"].loss for trainer in trainers)
+    assert of_one == pytest.approx(of_two, rel=1e-4)
 
 
 @pytest.mark.parametrize("architecture", ENCODERS)
@@ -114,9 +136,9 @@ def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbou
     settings = PretrainSettings(tokens=150 * 8 * 32, batch_size=8, learning_rate=1e-2)
     blocks = write_blocks(tmp_path, lines, vocabulary)
     trainer = Pretrainer(architecture, BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
-    before: HeldOut = trainer.evaluate()
+    before = trainer.evaluate()["mlm"]
     losses = [update.loss for update in trainer.fit(tmp_path / "run")]
-    after = trainer.evaluate()
+    after = trainer.evaluate()["mlm"]
     assert before.loss == pytest.approx(np.log(40), rel=0.1)
     assert after.loss < before.loss / 2
     assert after.accuracy > 0.5
@@ -125,14 +147,15 @@ def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbou
 
 def test_each_epoch_reads_every_training_block_once_and_masks_afresh(tmp_path: Path, contest: Path) -> None:
     trainer = pretrainer(tmp_path, contest, "adamw")
-    count = len(trainer.train_blocks)
+    train, read = trainer.objective.train, trainer.objective.batch
+    count = len(train)
     size = trainer.settings.batch_size
-    batches = [trainer._batch(update) for update in range(2 * count // size)]
+    batches = [read(update) for update in range(2 * count // size)]
     rows = [tuple(row) for batch in batches for row in restored(batch.inputs, batch.positions, batch.labels)]
-    expected = sorted(tuple(row) for row in trainer.blocks.take(trainer.train_blocks))
+    expected = sorted(tuple(row) for row in trainer.objective.plan.blocks.take(train))
     assert sorted(rows[:count]) == expected
     assert rows[:count] != rows[count : 2 * count]
-    again = trainer._batch(1)
+    again = read(1)
     assert np.array_equal(again.inputs, batches[1].inputs)
 
 

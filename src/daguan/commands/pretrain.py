@@ -1,4 +1,4 @@
-"""pretrain [CONFIG] [key=value …]: a masked language model on all the text, from scratch."""
+"""pretrain [CONFIG] [key=value …]: an encoder on all the text, from scratch."""
 
 from __future__ import annotations
 
@@ -45,17 +45,18 @@ def pretrain(run: Run, prepared: Path, settings: Settings) -> None:
     trainer.model.save(run.path)
     vocabulary.save(run.path)
     rate = trainer.updates * trainer.tokens_per_update / trainer.watch.seconds
-    say(
-        f"pretrain: held-out loss {held_out.loss:.3f}, accuracy {100 * held_out.accuracy:.1f} %, "
-        f"{rate:,.0f} tokens/s, {trainer.watch.seconds:.0f} s"
+    measured = ", ".join(
+        f"{name} loss {one.loss:.3f}, accuracy {100 * one.accuracy:.1f} %" for name, one in held_out.items()
     )
+    say(f"pretrain: held-out {measured}, {rate:,.0f} tokens/s, {trainer.watch.seconds:.0f} s")
     write_json(run.path / "curve.json", trainer.curve)
     run.finish(
         trainer.watch.seconds,
-        held_out=asdict(held_out),
+        objective=settings.pretrain.objective,
+        held_out={name: asdict(one) for name, one in held_out.items()},
         tokens_per_second=round(rate),
         tokens=trainer.updates * trainer.tokens_per_update,
-        passes=round(trainer.updates * settings.pretrain.batch_size / len(trainer.train_blocks), 2),
+        passes=round(trainer.updates * trainer.rows / len(trainer.objective.train), 2),
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
     )
     (run.path / CHECKPOINT).unlink(missing_ok=True)

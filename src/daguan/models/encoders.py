@@ -63,9 +63,22 @@ class MaskedLm(nn.Module):
 
     def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
         """inputs (B,T) without padding, positions (B,M) → logits (B·M,V)."""
-        hidden = self.model.base_model(inputs).last_hidden_state
+        return self.predict(self.read(inputs), positions)
+
+    def read(self, inputs: Tensor) -> Tensor:
+        """inputs (B,T) without padding → (B,T,H)."""
+        hidden: Tensor = self.model.base_model(inputs).last_hidden_state
+        return hidden
+
+    def predict(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        """hidden (B,T,H), positions (B,M) → logits (B·M,V)."""
         chosen = hidden.gather(1, positions.unsqueeze(2).expand(-1, -1, hidden.shape[2]))
         return self.architecture.project(self.model, chosen.flatten(0, 1))
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """What layers with hidden matrices are in: here the one without its head."""
+        return [self.model.base_model]
 
     def to_device(self, device: torch.device) -> MaskedLm:
         """Move there, with the attention that is fastest there."""

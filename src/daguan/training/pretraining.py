@@ -1,4 +1,4 @@
-"""Masked-language-model pretraining: a generator that yields after every update, resumable to the bit."""
+"""Pretraining: a generator that yields after every update, resumable to the bit. What is learnt is an objective's."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from daguan.batches.masking import Masked, MaskingSettings, mask, places_per_row
+from daguan.batches.masking import Masked, MaskingSettings
 from daguan.batches.packing import Blocks
 from daguan.core.runs import Stopwatch
-from daguan.core.seeds import stream, stream_seed
+from daguan.core.seeds import stream_seed
 from daguan.core.settings import require
 from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import MaskedLm
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import (
     OPTIMISERS,
@@ -32,23 +29,31 @@ from daguan.nn.optimisers import (
 )
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import EngineSettings
+from daguan.training.masked_lm import HeldOut, Plan, Sums, Trained
+from daguan.training.objectives import OBJECTIVES
 from daguan.training.threads import Replicas
 
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
-EVALUATION_BLOCKS = 16
-EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
+OF_OBJECTIVES = {"generator_layers": ("rtd", "all_tokens"), "replaced_weight": ("rtd",)}  # who has a use for it
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
-    """tokens: ids to read in all, repeats counted; 0 skips pretraining. batch_size: blocks an update.
-    optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`. learning_rate:
-    AdamW's or RAdam's; muon_learning_rate: Muon's. warmup: share of the updates. clip: gradient norm.
-    checkpoint_seconds: between saves."""
+    """tokens: ids to read in all, repeats counted; 0 skips pretraining. objective: what is learnt, from the table in
+    training/objectives.py. batch_size: blocks a batch; accumulation: batches an update, which is then that of one batch
+    of as many blocks. optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`.
+    learning_rate: AdamW's or RAdam's; muon_learning_rate: Muon's. warmup: share of the updates. clip: gradient norm.
+    checkpoint_seconds: between saves.
+
+    generator_layers, of rtd and all_tokens: the generator's depth as a share of the encoder's (ELECTRA, arXiv
+    2003.10555 §3.2, finds a quarter to a half best). replaced_weight, of rtd: of the encoder's loss beside the
+    generator's (§3.1; 50 in its appendix A)."""
 
     tokens: int = 4_000_000
+    objective: str = "mlm"
     batch_size: int = 32
+    accumulation: int = 1
     optimiser: str = "muon"
     learning_rate: float = 1e-3
     muon_learning_rate: float = 0.02
@@ -56,16 +61,26 @@ class PretrainSettings:
     warmup: float = 0.06
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
+    generator_layers: float = 0.25
+    replaced_weight: float = 50.0
     masking: MaskingSettings = field(default_factory=MaskingSettings)
 
     def __post_init__(self) -> None:
         require("tokens", self.tokens >= 0, "at least 0", self.tokens)
+        require("objective", self.objective in OBJECTIVES, " or ".join(OBJECTIVES), self.objective)
         require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
+        require("accumulation", self.accumulation >= 1, "at least 1", self.accumulation)
         require("optimiser", self.optimiser in OPTIMISERS, " or ".join(OPTIMISERS), self.optimiser)
         require("warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
         for name in ("learning_rate", "muon_learning_rate", "clip"):
             require(name, getattr(self, name) > 0, "over 0", getattr(self, name))
         require("weight_decay", self.weight_decay >= 0, "at least 0", self.weight_decay)
+        require("generator_layers", 0 < self.generator_layers <= 1, "over 0, at most 1", self.generator_layers)
+        require("replaced_weight", self.replaced_weight > 0, "over 0", self.replaced_weight)
+        for name, objectives in OF_OBJECTIVES.items():
+            default = getattr(self, name) == getattr(type(self), name)
+            expected = f"{getattr(type(self), name)} with objective {self.objective}, which has no use for it"
+            require(name, default or self.objective in objectives, expected, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +92,6 @@ class Update:
     tokens: int
     total_tokens: int
     loss: float
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOut:
-    """Loss (nats) and accuracy at the masked places of the held-out blocks."""
-
-    loss: float
-    accuracy: float
 
 
 class Pretrainer:
@@ -100,19 +107,21 @@ class Pretrainer:
         vocabulary_size: int,
         seed: int,
     ) -> None:
-        self.settings, self.engine, self.blocks, self.seed = settings, engine, blocks, seed
-        self.vocabulary_size = vocabulary_size
-        self.device = engine.find_device()
+        self.settings = settings
+        self.rows = settings.batch_size * settings.accumulation  # an update
+        self.tokens_per_update = self.rows * encoder.max_length
+        self.updates = max(1, round(settings.tokens / self.tokens_per_update))
+        plan = Plan(
+            architecture, encoder, blocks, vocabulary_size, settings.masking, settings.generator_layers,
+            settings.replaced_weight, self.rows, self.updates, seed, engine,
+        )  # fmt: skip
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
-        self.model = MaskedLm(architecture, encoder, vocabulary_size).to_device(self.device).train()
+        self.objective = OBJECTIVES[settings.objective](plan)
+        self.model: Trained = self.objective.model.train()
         self.replicas = Replicas(self.model, settings.batch_size)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         self.optimisers = build_optimisers(self.model, settings, engine.dtype)
-        self.tokens_per_update = settings.batch_size * encoder.max_length
-        self.updates = max(1, round(settings.tokens / self.tokens_per_update))
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
-        self.train_blocks, self.held_out_blocks = blocks.split(seed)
-        self.places = places_per_row(encoder.max_length, settings.masking.rate)
         self.done = 0
         self.loss = 0.0
         self.curve: list[tuple[int, float]] = []  # (tokens, smoothed loss) at some CURVE_POINTS updates
@@ -143,7 +152,7 @@ class Pretrainer:
 
     def _update(self) -> float:
         self.schedule.set(self.done)
-        parts = self._batch(self.done).split(len(self.replicas.models))
+        parts = self.objective.batch(self.done).split(len(self.replicas.models) * self.settings.accumulation)
         loss = sum(self.replicas.map(self._train_on, parts))
         self.replicas.gather_gradients()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
@@ -154,53 +163,17 @@ class Pretrainer:
 
     def _train_on(self, model: nn.Module, part: Masked) -> float:
         """Gradients of the part's share of the update's mean loss; returns that share."""
-        loss = self._loss(model, part) / (self.settings.batch_size * self.places)
+        loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
         return loss.item()
 
-    def _batch(self, update: int) -> Masked:
-        """The blocks of an update: the training blocks in a new order each epoch, masked by the update's own stream."""
-        size = self.settings.batch_size
-        places = np.arange(update * size, (update + 1) * size)
-        epochs, within = np.divmod(places, len(self.train_blocks))
-        indices = np.array([self._order(int(epoch))[i] for epoch, i in zip(epochs, within, strict=True)])
-        ids = self.blocks.take(self.train_blocks[indices])
-        return mask(ids, self.vocabulary_size, self.settings.masking, stream(self.seed, "mask", update))
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if getattr(self, "_order_epoch", None) != epoch:
-            self._order_epoch = epoch
-            self._order_values = stream(self.seed, "block-order", epoch).permutation(len(self.train_blocks))
-        return self._order_values
-
-    def _logits(self, model: nn.Module, masked: Masked) -> Tensor:
-        inputs, positions = (torch.from_numpy(array).to(self.device) for array in (masked.inputs, masked.positions))
-        with self.engine.autocast():
-            logits: Tensor = model(inputs, positions)
-        return logits.float()
-
-    def _loss(self, model: nn.Module, masked: Masked) -> Tensor:
-        labels = torch.from_numpy(masked.labels).to(self.device)
-        return cross_entropy(self._logits(model, masked), labels.flatten(), reduction="sum")
-
-    def evaluate(self) -> HeldOut:
-        """On the held-out blocks, always with the same masks."""
-        parts = []
-        for low in range(0, len(self.held_out_blocks), EVALUATION_BLOCKS):
-            ids = self.blocks.take(self.held_out_blocks[low : low + EVALUATION_BLOCKS])
-            rng = stream(self.seed, "held-out-mask", low)
-            parts.append(mask(ids, self.vocabulary_size, EVALUATION_MASKING, rng))
-        losses, hits = zip(*self.replicas.map(self._evaluate_on, parts), strict=True)
-        count = sum(part.labels.size for part in parts)
-        return HeldOut(sum(losses) / count, sum(hits) / count)
-
-    @torch.no_grad()
-    def _evaluate_on(self, model: nn.Module, masked: Masked) -> tuple[float, int]:
-        """(summed loss, places guessed right)"""
-        logits = self._logits(model, masked)
-        labels = torch.from_numpy(masked.labels).flatten().to(self.device)
-        loss = cross_entropy(logits, labels, reduction="sum").item()
-        return loss, int((logits.argmax(1) == labels).sum())
+    def evaluate(self) -> dict[str, HeldOut]:
+        """What the objective measures on the held-out text, by name; always the same text and masks."""
+        total: dict[str, Sums] = {}
+        for measure, parts in self.objective.evaluations():
+            for sums in self.replicas.map(torch.no_grad()(measure), parts):
+                total |= {name: total.get(name, Sums()) + one for name, one in sums.items()}
+        return {name: sums.mean for name, sums in total.items()}
 
     def save_checkpoint(self, folder: Path) -> None:
         tensors = with_prefix("model", dict(self.model.named_parameters()))
@@ -222,7 +195,7 @@ class Pretrainer:
         self.watch = Stopwatch(values["seconds"])
 
 
-def build_optimisers(lm: MaskedLm, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
+def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
     """The settings' optimiser over all parameters, each in one group; RoBERTa's β2 .98 and ε 1e-6 for AdamW."""
     decayed = decayed_names(lm)
     groups = [
@@ -234,5 +207,5 @@ def build_optimisers(lm: MaskedLm, settings: PretrainSettings, precision: torch.
         )
         for decays in (True, False)
     ]
-    options = Options((0.9, 0.98), 1e-6, hidden_matrices(lm.model.base_model), precision)
+    options = Options((0.9, 0.98), 1e-6, hidden_matrices(*lm.encoders), precision)
     return OPTIMISERS[settings.optimiser](groups, options)

@@ -1,0 +1,18 @@
+"""The pretraining objectives by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from daguan.training.generated import AllTokensObjective, ReplacedObjective
+from daguan.training.masked_lm import MlmObjective, Plan
+from daguan.training.sentence_pairs import PairObjective
+
+OBJECTIVES: dict[str, Callable[[Plan], MlmObjective]] = {
+    "mlm": MlmObjective,
+    "mlm+sop": partial(PairObjective, task="sop"),
+    "mlm+nsp": partial(PairObjective, task="nsp"),
+    "rtd": ReplacedObjective,
+    "all_tokens": AllTokensObjective,
+}
