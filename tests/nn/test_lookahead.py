@@ -206,6 +206,16 @@ def test_a_parameter_without_a_gradient_stays_to_the_bit_and_one_that_had_one_is
     assert early.equal(optimiser.slow[early])
 
 
+@pytest.mark.parametrize("momentum", MOMENTA)
+@EVERY
+def test_nothing_happens_while_nothing_has_a_gradient(make: Maker, momentum: str) -> None:
+    model = network()
+    optimiser = Lookahead(make(model.parameters(), RATE), 2, 0.5, momentum)
+    for _ in range(4):
+        optimiser.step()
+    assert same_bits(list(model.parameters()), list(network().parameters()))
+
+
 def test_hooks_and_closures_work() -> None:
     model, seen = network(), []
     optimiser = Lookahead(SGD(model.parameters(), lr=RATE), 2, alpha=1.0)

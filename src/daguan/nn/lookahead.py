@@ -17,10 +17,10 @@ class Lookahead(Optimizer):
     """`inner` moves the parameters, the fast weights. After every `steps` of its steps slow ← slow + α·(fast − slow)
     and fast ← slow (algorithm 1). Slow weights start where the parameters are; they are the ones to evaluate.
 
-    momentum: what a synchronisation does to the inner momentum (their appendix; there for SGD alone). `maintain` leaves
-    it; `reset` makes it zero; `pullback` keeps a slow momentum, zero at first, by the rule of the weights. Of the Adam
-    family it is exp_avg; exp_avg_sq and the step count, which say how large gradients are and not whither they point,
-    are left, so that after a reset the first updates are small, as no bias correction makes up for the zeros.
+    momentum: what a synchronisation does to the inner momentum (the authors' code; there of SGD alone). `maintain`
+    leaves it; `reset` makes it zero; `pullback` keeps a slow momentum, zero at first, by the rule of the weights. Of
+    the Adam family it is exp_avg; exp_avg_sq and the step count, which say how large gradients are and not where they
+    point, are left, so that after a reset the first updates are small: no bias correction makes up for the zeros.
 
     One counter serves all parameters. One without a gradient does not move, so its slow weight is its own; one that had
     a gradient at any step of a cycle is synchronised with the others at its end.
@@ -66,7 +66,8 @@ class Lookahead(Optimizer):
         torch._foreach_lerp_(slow, fast, self.alpha)
         torch._foreach_copy_(fast, slow)
         if self.momentum == "reset":
-            torch._foreach_zero_(list(self._momenta().values()))
+            for momentum in self._momenta().values():
+                momentum.zero_()
         elif self.momentum == "pullback":
             self._pull_back()
 
