@@ -24,6 +24,13 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "layer-wise rates .8": ("train.layer_decay=0.8",),
         "no averaging": ("train.ema_decay=0",),
     },
+    "Augmentation": {
+        "recombination": ("augmentation.recombination=1",),
+        "recombination, none outside": ("augmentation.recombination=1", "augmentation.outside_share=0"),
+        "entity swap": ("augmentation.entity_swap=1",),
+        "field dropping": ("augmentation.field_dropping=1",),
+        "shuffling": ("augmentation.shuffling=1",),
+    },
 }
 
 FACTORS: dict[str, tuple[str, ...]] = {"base": ()} | {
