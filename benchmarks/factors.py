@@ -46,6 +46,13 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "encoder frozen for an epoch": ("train.frozen_epochs=1",),
         "embeddings and a layer frozen": ("train.frozen_layers=1",),
     },
+    "Augmentation": {
+        "recombination": ("augmentation.recombination=1",),
+        "recombination, none outside": ("augmentation.recombination=1", "augmentation.outside_share=0"),
+        "entity swap": ("augmentation.entity_swap=1",),
+        "field dropping": ("augmentation.field_dropping=1",),
+        "shuffling": ("augmentation.shuffling=1",),
+    },
 }  # fmt: skip
 
 FACTORS: dict[str, tuple[str, ...]] = {"base": ()} | {

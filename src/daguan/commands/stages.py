@@ -53,7 +53,7 @@ class Stages:
     def pretrain(self, member: str) -> Run | None:
         """Of the encoder that the member starts from; None if it starts from none. Members may share one."""
         settings = self.settings.member(member)
-        if settings.family != "tagger" or not settings.pretrain.tokens:
+        if not pretrains(settings):
             return None
         before = {"architecture": settings.model.encoder, **self._before(settings)}
         return run_of(self.work, "pretrain", before | _told(settings, "encoder", "pretrain"))
@@ -119,6 +119,11 @@ class Stages:
             )
             for fold in range(settings.folds.count)
         ]
+
+
+def pretrains(settings: Settings) -> bool:
+    """Does what these settings make start from a pretrained encoder?"""
+    return settings.family == "tagger" and settings.pretrain.tokens > 0
 
 
 def _told(settings: Settings, *sections: str) -> dict[str, Any]:

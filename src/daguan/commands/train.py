@@ -38,9 +38,9 @@ def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
     per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
     say(f"{member}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
     if lost := sum(result.get("lost_entities", 0) for result in results):
-        lost //= len(jobs) - 1  # each line is trained on in all folds but one
         window = stages.settings.member(member).encoder.window
-        say(f"{member}: {lost} entities longer than the window of {window} tokens were left out")
+        lines = sum(result["training_lines"] for result in results)
+        say(f"{member}: {lost} entities longer than the window of {window} tokens, of {lines:,} lines, were left out")
     if not run.finished:
         run.finish(
             sum(result["seconds"] for result in results), folds=results, out_of_fold=pooled.f1, lines=stages.lines

@@ -25,15 +25,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """How many lines each way adds for each training line that it can change; 1 makes as many again, 0 none.
+    """How many lines each way adds for each training line, of those that it can change: 1 is as many again, 0 none.
 
-    recombination: lines put together from pieces of other lines, which are cut in the middle of outside runs (rank 5 of
+    recombination: lines put together from pieces of all lines, which are cut in the middle of outside runs (rank 5 of
     the contest, github.com/shifop/datagrand_bert §3: 1, worth +0.005). outside_share: how many of these lines are
     outside altogether (rank 5: .25, as among the contest's own lines; without them it gained nothing or lost).
     entity_swap: copies in which each entity is replaced, with probability swap_rate, by another of its type (mention
     replacement of Dai & Adel 2020, arXiv 2010.11683 §3). field_dropping: copies of lines with several types, without
     the entities of some of them (rank 9's prepare_fold_data.py, there for fixed sets of types). shuffling: copies with
-    the pieces of the line in another order, but for what stands before the first and after the last."""
+    the pieces of the line in another order, but for what stands before the first and after the last. Copies that come
+    out as they were are left out."""
 
     recombination: float = 0.0
     outside_share: float = 0.25
