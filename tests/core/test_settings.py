@@ -210,10 +210,10 @@ def test_a_missing_file_a_folder_and_bad_bytes_are_refused(tmp_path):
 
 
 def test_some_settings_of_a_kind_are_cast_checked_and_applied(tmp_path):
-    jobs = from_yaml(tmp_path, "some:\n  x: {optim: {lr: 3e-5}}\n  y:\n", "some.x.name=010", kind=Jobs)
-    assert jobs.some == {"x": {"optim": {"lr": 3e-5}, "name": "010"}, "y": {}}
+    jobs = from_yaml(tmp_path, "some:\n  x: {optim: {lr: 3e-5}}\n  7:\n", "some.x.name=010", kind=Jobs)
+    assert jobs.some == {"x": {"optim": {"lr": 3e-5}, "name": "010"}, "7": {}}
     assert vary(Job(), jobs.some["x"], "x") == Job(name="010", optim=Optim(lr=3e-5))
-    assert vary(Job(), jobs.some["y"], "y") == Job()
+    assert vary(Job(), jobs.some["7"], "7") == Job()
     assert build(Jobs, to_dict(jobs)) == jobs
 
 

@@ -10,6 +10,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -84,13 +85,19 @@ def _changes(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Pla
 
 def _known(kind: type, values: Mapping[str, Any], prefix: str, places: _Places) -> Iterator[tuple[str, Any, Any, str]]:
     """(key, type, value, whole name) of each setting given."""
-    hints = typing.get_type_hints(kind)
-    fields = [field.name for field in dataclasses.fields(typing.cast(Any, kind))]
+    fields = _fields(kind)
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key not in fields:
             raise places.error(name, f"no such setting{_suggestion(str(key), fields)}")
-        yield key, hints[key], value, name
+        yield key, fields[key], value, name
+
+
+@cache
+def _fields(kind: type) -> dict[str, Any]:
+    """Names and types."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(typing.cast(Any, kind))}
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -183,7 +190,8 @@ def _cast(hint: Any, value: Any, name: str, places: _Places) -> Any:
     if origin is tuple:
         return tuple(_cast(of[0], item, name, places) for item in _items(value, name, places))
     if origin is dict:
-        return {key: _cast(of[1], item, f"{name}.{key}", places) for key, item in _section(value, name, places).items()}
+        section = _section(value, name, places)
+        return {str(key): _cast(of[1], item, f"{name}.{key}", places) for key, item in section.items()}
     if origin is Changes:
         return _changes(of[0], _section(value, name, places), f"{name}.", places)
     assert origin not in (typing.Union, types.UnionType), f"{name}: union types are not supported"
