@@ -27,7 +27,7 @@ from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 CHECKPOINT = "checkpoint.safetensors"
 NGRAMS = ".ngrams."
-LAYER = re.compile(r"encoder\.model\.(?:encoder\.layer|layers)\.(\d+)\.")  # of BERT, of the modern encoder
+LAYER = re.compile(r"encoder\.model\.(?:encoder\.(?:layer|albert_layer_groups)|layers)\.(\d+)\.")  # of each encoder
 
 
 @dataclass(frozen=True)
