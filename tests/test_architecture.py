@@ -23,10 +23,8 @@ LAYERS = {
 MAY_BESIDE = {("contests", "text")}  # of one layer, yet one stands on the other
 ENCODER_FILES = tuple(f"models/{name}.py" for name in ("bert", "roberta", "albert", "modern", "shallow", "lstm", "cnn"))
 DOORS = {
-    "transformers": (
-        "models/encoders.py",
-        *ENCODER_FILES,
-    ),
+    "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
+    "gensim": ("models/vectors.py",),
     "sklearn": ("text/folds.py",),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),

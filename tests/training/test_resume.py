@@ -12,7 +12,7 @@ import torch
 from daguan.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.core.settings import build
 from daguan.core.types import labels_of
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, PRETRAINED, EncoderSettings
 from daguan.models.encoders import new_encoder
 from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
@@ -24,7 +24,7 @@ from daguan.training.prediction import TrainedTagger
 from daguan.training.pretraining import HeldOut, Pretrainer, PretrainSettings
 from daguan.training.tagging import TaggerTrainer, TrainSettings
 
-BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
+BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32, embedding_size=32)
 ENGINE = EngineSettings(device="cpu")
 
 
@@ -65,8 +65,14 @@ def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor
         assert torch.equal(weight, other[name]), name
 
 
-@pytest.mark.parametrize(("architecture", "optimiser"), [("bert", "muon"), ("bert", "adamw"), ("modern", "muon")])
-@pytest.mark.parametrize(("cut", "threads"), [(1, 1), (5, 2), (12, 1)])
+@pytest.mark.parametrize(
+    ("architecture", "optimiser", "cut", "threads"),
+    [
+        *((architecture, "muon", *how) for architecture in ("bert", "modern") for how in ((1, 1), (5, 2), (12, 1))),
+        *(("bert", "adamw", *how) for how in ((1, 1), (5, 2), (12, 1))),
+        *((architecture, "muon", 5, 2) for architecture in PRETRAINED if architecture not in ("bert", "modern")),
+    ],
+)
 def test_pretraining_continues_to_the_bit(
     tmp_path: Path, contest: Path, architecture: str, optimiser: str, cut: int, threads: int
 ) -> None:
@@ -103,7 +109,7 @@ def test_threads_that_share_an_update_change_nothing_but_rounding(tmp_path: Path
     assert trainers[0].evaluate().loss == pytest.approx(trainers[1].evaluate().loss, rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ENCODERS)
+@pytest.mark.parametrize("architecture", PRETRAINED)
 def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbours(
     tmp_path: Path, architecture: str
 ) -> None:
@@ -140,27 +146,30 @@ def restored(inputs: np.ndarray, positions: np.ndarray, labels: np.ndarray) -> n
     return whole
 
 
-def tagger_trainer(contest: Path) -> TaggerTrainer:
+def tagger_trainer(contest: Path, architecture: str = "bert") -> TaggerTrainer:
     sentences = read_labelled(contest / "train.txt")
     scheme = TagScheme(labels_of(sentences))
     vocabulary = Vocabulary([*SPECIALS, *sorted({token for s in sentences for token in s.tokens})])
     model = build(ModelSettings, {"lstm_hidden": 16})
     torch.manual_seed(3)
-    tagger = Tagger(new_encoder("bert", BERT, len(vocabulary), model.encoder_dropout), scheme, model)
+    tagger = Tagger(new_encoder(architecture, BERT, len(vocabulary), model.encoder_dropout), scheme, model)
     trained = TrainedTagger(tagger, scheme, vocabulary, model, BERT.window, 10)
     settings = TrainSettings(epochs=2, batch_size=8, evaluations=3, checkpoint_seconds=0)
     return TaggerTrainer(trained, settings, ENGINE, sentences[:40], sentences[40:], seed=5)
 
 
-@pytest.mark.parametrize("cut", [1, 6, 8])
-def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, cut: int) -> None:
-    whole = tagger_trainer(contest)
+@pytest.mark.parametrize(
+    ("architecture", "cut"),
+    [("bert", 1), ("bert", 6), ("bert", 8), *((name, 6) for name in ENCODERS if name != "bert")],
+)
+def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, architecture: str, cut: int) -> None:
+    whole = tagger_trainer(contest, architecture)
     updates = list(whole.fit(tmp_path / "whole"))
-    first = tagger_trainer(contest)
+    first = tagger_trainer(contest, architecture)
     generator = first.fit(tmp_path / "cut")
     for _ in range(cut):
         next(generator)
-    second = tagger_trainer(contest)
+    second = tagger_trainer(contest, architecture)
     rest = list(second.fit(tmp_path / "cut"))
     assert [*updates[:cut], *rest] == updates
     assert_same_bits(weights(whole.model), weights(second.model))

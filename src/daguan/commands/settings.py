@@ -10,9 +10,10 @@ from daguan.answers.blending import BlendSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import require
-from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
+from daguan.models.vector_settings import NO_VECTORS, VectorSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
@@ -47,6 +48,7 @@ class Settings:
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     folds: FoldSettings = field(default_factory=FoldSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    vectors: VectorSettings = field(default_factory=VectorSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
@@ -61,6 +63,17 @@ class Settings:
         )
         for member in self.members:
             require("members", member in FAMILIES, " or ".join(FAMILIES), member)
+        self._require_read()
+
+    def _require_read(self) -> None:
+        """No setting is given that the encoder does not read."""
+        encoder = self.model.encoder
+        for name in self.encoder.unread(encoder):
+            expected = f"its default with model.encoder={encoder}, which does not read it"
+            require(f"encoder.{name}", False, expected, getattr(self.encoder, name))
+        read = not ENCODERS[encoder].pretrained
+        expected = f"none with model.encoder={encoder}, which is pretrained otherwise"
+        require("vectors.kind", read or self.vectors.kind == NO_VECTORS, expected, self.vectors.kind)
 
 
 def load(words: list[str]) -> Settings:

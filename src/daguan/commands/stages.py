@@ -14,6 +14,8 @@ from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import to_dict
+from daguan.models.encoder_settings import ENCODERS
+from daguan.models.vector_settings import NO_VECTORS
 from daguan.text.folds import read_folds
 from daguan.training.jobs import FoldJob
 
@@ -49,11 +51,34 @@ class Stages:
     @cached_property
     def pretrain(self) -> Run:
         before = {"prepare": self.prepare.key, "architecture": self.settings.model.encoder, **self._precision}
-        return self._run("pretrain", before, "encoder", "pretrain")
+        start = {str(path): sha256_of_file(path) for path in self._start_files}
+        return self._run("pretrain", before | {"start": start}, "encoder", "pretrain" if self._masked_lm else "vectors")
 
     def pretrains(self, family: str) -> bool:
-        """Does the family start from the pretrained encoder?"""
-        return family == "tagger" and self.settings.pretrain.tokens > 0
+        """Does the family start from what the stage `pretrain` makes: a masked language model, one that a checkpoint
+        gave, or an encoder over token vectors?"""
+        encoder, vectors = self.settings.encoder, self.settings.vectors
+        some = self.settings.pretrain.tokens > 0 or bool(encoder.checkpoint)
+        return family == "tagger" and (some if self._masked_lm else vectors.kind != NO_VECTORS)
+
+    @property
+    def _masked_lm(self) -> bool:
+        return ENCODERS[self.settings.model.encoder].pretrained
+
+    @property
+    def _start_files(self) -> list[Path]:
+        """Files from elsewhere that the encoder starts from. Raises DataError: the count table is not there, and
+        CheckpointError: the folder is not."""
+        files = []
+        if folder := self.settings.encoder.checkpoint or self.settings.vectors.folder:
+            if not Path(folder).is_dir():
+                raise CheckpointError(f"{folder}: expected a folder with a checkpoint, got none")
+            files += sorted(path for path in Path(folder).iterdir() if path.is_file() and path.name[0] != ".")
+        if counts := self.settings.encoder.counts:
+            if not Path(counts).is_file():
+                raise DataError(f"{counts}: expected a count table, got nothing at that path")
+            files.append(Path(counts))
+        return files
 
     def train(self, family: str) -> Run:
         """The run of a family of models over all folds."""
