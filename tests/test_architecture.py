@@ -21,7 +21,9 @@ LAYERS = {
     "commands": 8,
 }
 MAY_BESIDE = {("contests", "text")}  # of one layer, yet one stands on the other
-ENCODER_FILES = tuple(f"models/{name}.py" for name in ("bert", "roberta", "albert", "modern", "shallow", "lstm", "cnn"))
+ENCODER_FILES = tuple(
+    f"models/{name}.py" for name in ("bert", "roberta", "albert", "electra", "modern", "shallow", "lstm", "cnn")
+)
 DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),

@@ -117,7 +117,13 @@ def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
     decayed = decayed_names(model)
     assert all((where[id(p)]["weight_decay"] == 0.3) == (name in decayed) for name, p in model.named_parameters())
     by_muon = [p for o in optimisers if isinstance(o, Muon) for group in o.param_groups for p in group["params"]]
-    matrices = {"bert": 3 * 6, "roberta": 3 * 6, "albert": 1 + 2 * 6, "modern": 3 * 4}  # albert: of each group once
+    matrices = {
+        "bert": 3 * 6,
+        "roberta": 3 * 6,
+        "albert": 1 + 2 * 6,
+        "electra": 1 + 3 * 6,
+        "modern": 3 * 4,
+    }  # albert: of each group once
     assert len(by_muon) == (matrices[architecture] if optimiser == "muon" else 0)
 
 

@@ -28,6 +28,7 @@ ENCODERS = {
     "bert": EncoderEntry("daguan.models.bert:BERT", ("initialisation", *_PUBLIC)),
     "roberta": EncoderEntry("daguan.models.roberta:ROBERTA", ("initialisation", *_PUBLIC)),
     "albert": EncoderEntry("daguan.models.albert:ALBERT", ("embedding_size", "groups", *_PUBLIC)),
+    "electra": EncoderEntry("daguan.models.electra:ELECTRA", ("embedding_size", *_PUBLIC)),
     "modern": EncoderEntry("daguan.models.modern:MODERN", _PUBLIC),
     "lstm": EncoderEntry("daguan.models.lstm:LSTM", _SHALLOW, pretrained=False),
     "cnn": EncoderEntry("daguan.models.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
@@ -42,8 +43,8 @@ class EncoderSettings:
     the length of a pretraining block. initialisation, of bert and roberta: `ngram` (see `initialise_ngram`) or
     `normal`. initial_std: the standard deviation of initial weights.
 
-    embedding_size, of albert, lstm and cnn: width of the token embeddings, 0 for 128. groups, of albert: so many sets
-    of weights are shared by the layers in equal parts (Lan et al. 2020, arXiv 1909.11942 §3.1); 1 shares one.
+    embedding_size, of albert, electra, lstm and cnn: width of the token embeddings, 0 for 128. groups, of albert: so
+    many sets of weights are shared by the layers in equal parts (Lan et al. 2020, arXiv 1909.11942 §3.1); 1 shares one.
     ngram_buckets, of lstm and cnn: rows of a hashed table of embeddings of the bigrams and trigrams around a token, 0
     for none; ngram_size: its width; ngram_dropout: n-grams left out in training, without which they overfit. kernel,
     of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top.
