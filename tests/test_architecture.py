@@ -21,8 +21,12 @@ LAYERS = {
     "commands": 8,
 }
 MAY_BESIDE = {("contests", "text")}  # of one layer, yet one stands on the other
+ENCODER_FILES = tuple(
+    f"models/{name}.py" for name in ("bert", "roberta", "albert", "electra", "modern", "shallow", "lstm", "cnn")
+)
 DOORS = {
-    "transformers": ("models/encoders.py", "models/bert.py", "models/modern.py"),
+    "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
+    "gensim": ("models/vectors.py",),
     "sklearn": ("text/folds.py",),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),

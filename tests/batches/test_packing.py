@@ -13,7 +13,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from daguan.batches import packing
-from daguan.batches.packing import Blocks, NumberedText, token_file, write_token_file
+from daguan.batches.packing import Blocks, NumberedText, TokenLines, token_file, write_token_file
 from daguan.core.errors import CheckpointError, DataError, WriteError
 from daguan.text.format import iter_lines
 from daguan.text.vocabulary import CLS, SEP, SPECIALS, UNK, Vocabulary, VocabularySettings, count_to_vocabulary
@@ -223,3 +223,14 @@ def test_the_split_is_a_partition_drawn_by_the_seed(tmp_path, count):
 def test_a_missing_token_file_is_a_checkpoint_error(tmp_path):
     with pytest.raises(CheckpointError, match=r"tokens\.u2"):
         Blocks(tmp_path / "tokens.u2", 16)
+
+
+def test_the_token_file_s_lines_are_the_text_s_as_often_as_asked(lines, tmp_path):
+    text = numbered(lines)
+    vocabulary = vocabulary_of(text, min_count=30)
+    write_token_file(tmp_path / "tokens.u2", text.ids(vocabulary))
+    known = [[token if token in vocabulary else "[UNK]" for token in line.split("_")] for line in lines]
+    assert any("[UNK]" in line for line in known)
+    found = TokenLines(tmp_path / "tokens.u2", vocabulary)
+    assert list(found) == known
+    assert list(found) == known

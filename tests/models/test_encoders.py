@@ -7,11 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, PRETRAINED, EncoderSettings
 from daguan.models.encoders import Encoder, MaskedLm, architectures, load_encoder, new_encoder
 from daguan.text.vocabulary import CLS, PAD, SEP
 
-SMALL = EncoderSettings(layers=2, hidden=32, heads=2, feed_forward=64, max_length=32, initial_std=0.2)
+SMALL = EncoderSettings(
+    layers=2, hidden=32, heads=2, feed_forward=64, max_length=32, initial_std=0.2,
+    embedding_size=16, groups=2, ngram_buckets=50, ngram_size=8, lstm_layers=1,
+)  # fmt: skip
 VOCABULARY = 60
 LENGTHS = [14, 1, 6]
 
@@ -33,7 +36,7 @@ def scattered(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-@pytest.fixture(scope="module", params=ENCODERS)
+@pytest.fixture(scope="module", params=PRETRAINED)
 def masked_lm(request) -> MaskedLm:
     return scattered(MaskedLm(request.param, SMALL, VOCABULARY))
 
@@ -44,7 +47,7 @@ def encoder(request) -> Encoder:
 
 
 def test_every_encoder_has_an_architecture():
-    assert tuple(architectures()) == ENCODERS
+    assert list(architectures()) == list(ENCODERS)
 
 
 @torch.no_grad()
@@ -128,6 +131,11 @@ def test_dropout_works_in_training_only(encoder):
         ("max_length", {"max_length": 0}),
         ("initialisation", {"initialisation": "xavier"}),
         ("initial_std", {"initial_std": 0.0}),
+        ("groups", {"layers": 2, "groups": 3}),
+        ("embedding_size", {"embedding_size": -1}),
+        ("ngram_dropout", {"ngram_dropout": 1.0}),
+        ("kernel", {"kernel": 4}),
+        ("counts", {"counts": "counts.txt"}),
     ],
 )
 def test_impossible_sizes_are_refused_by_name(field, values):
@@ -178,5 +186,5 @@ def test_an_architecture_we_have_not_is_refused(tmp_path):
     DistilBertModel(DistilBertConfig(vocab_size=9, dim=8, n_heads=2, n_layers=1, hidden_dim=8)).save_pretrained(
         tmp_path
     )
-    with pytest.raises(CheckpointError, match="distilbert; known: bert, daguan-modern"):
+    with pytest.raises(CheckpointError, match="distilbert; known: bert, roberta, albert, electra, daguan-modern"):
         load_encoder(tmp_path, 0.0)

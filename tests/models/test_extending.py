@@ -12,10 +12,11 @@ import torch
 from tiny_taggers import examples, tagger
 
 from daguan.batches.collate import collate
-from daguan.models import model_settings
+from daguan.models import encoder_settings, encoders, model_settings
+from daguan.models.tagger import Tagger
 
 TEXT = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
-MODULE, LINE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+MODULE, LINE, ENCODER_MODULE, ENCODER_LINE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("head", ["focal", "lstm_focal", "crf+focal"])
@@ -26,11 +27,33 @@ def test_the_head_of_the_example_fits_a_batch(monkeypatch, head):
     entry = eval(f"{{{LINE}}}", {"HeadEntry": model_settings.HeadEntry})
     monkeypatch.setattr(model_settings, "HEADS", model_settings.HEADS | entry)
     monkeypatch.setattr("daguan.models.tagger.HEADS", model_settings.HEADS)
-    model, batch = tagger(head).train(), collate(examples(), 16)
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    assert fits(tagger(head))
+    assert len(MODULE.splitlines()) + len(LINE.splitlines()) <= 30
+
+
+def test_the_encoder_of_the_example_fits_a_batch_and_comes_back(monkeypatch, tmp_path):
+    module = ModuleType("daguan.models.dilated")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(ENCODER_MODULE, "docs/extending.md", "exec"), module.__dict__)
+    table = encoder_settings.ENCODERS | eval(f"{{{ENCODER_LINE}}}", vars(encoder_settings))
+    monkeypatch.setattr(encoders, "architectures", encoders.architectures.__wrapped__)
+    for place in (encoder_settings, encoders, model_settings):
+        monkeypatch.setattr(place, "ENCODERS", table)
+    model = tagger("crf", encoder="dilated")
+    assert fits(model)
+    model.encoder.save(tmp_path)
+    ids, mask = torch.tensor([[7, 8, 9]]), torch.ones(1, 3, dtype=torch.bool)
+    assert encoders.load_encoder(tmp_path, 0.0).eval()(ids, mask).equal(model.encoder(ids, mask))
+    written = [line for line in ENCODER_MODULE.splitlines() if line]
+    assert len(written) + len(ENCODER_LINE.splitlines()) <= 30
+
+
+def fits(model: Tagger) -> bool:
+    """Whether a hundred and fifty updates teach it a batch."""
+    batch = collate(examples(), 16)
+    optimiser = torch.optim.Adam(model.train().parameters(), lr=3e-3)
     for _ in range(150):
         optimiser.zero_grad()
         model.loss(batch).backward()
         optimiser.step()
-    assert model.eval().marginals(batch).argmax(2)[batch.mask].equal(batch.tag_ids[batch.mask])
-    assert len(MODULE.splitlines()) + len(LINE.splitlines()) <= 30
+    return model.eval().marginals(batch).argmax(2)[batch.mask].equal(batch.tag_ids[batch.mask])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import PRETRAINED, EncoderSettings
 from daguan.models.encoders import MaskedLm
 from daguan.models.scaffolds import Generator, copy_or_predict, likeliest, sample
 from daguan.text.vocabulary import SPECIALS
@@ -21,7 +21,7 @@ def generator_of(architecture: str) -> tuple[Generator, MaskedLm]:
     return Generator(architecture, SIZE, 0.25, lm), lm
 
 
-@pytest.mark.parametrize("architecture", ENCODERS)
+@pytest.mark.parametrize("architecture", PRETRAINED)
 def test_a_generator_is_a_quarter_as_deep_and_has_the_encoders_table(architecture: str) -> None:
     generator, lm = generator_of(architecture)
     assert generator.lm.model.config.num_hidden_layers == 1
@@ -31,7 +31,7 @@ def test_a_generator_is_a_quarter_as_deep_and_has_the_encoders_table(architectur
     assert not [p for p in generator.parameters() if p is not table and p.shape == table.shape]
 
 
-@pytest.mark.parametrize("architecture", ENCODERS)
+@pytest.mark.parametrize("architecture", PRETRAINED)
 def test_the_shared_table_learns_from_reading_and_from_guessing_of_the_generator(architecture: str) -> None:
     generator, lm = generator_of(architecture)
     ids = torch.full((1, 8), 7)
@@ -43,7 +43,7 @@ def test_the_shared_table_learns_from_reading_and_from_guessing_of_the_generator
     assert gradient[11].abs().sum() == 0
 
 
-@pytest.mark.parametrize("architecture", ENCODERS)
+@pytest.mark.parametrize("architecture", PRETRAINED)
 def test_a_generator_replaces_the_chosen_places_alone_and_by_no_special(architecture: str) -> None:
     generator, _ = generator_of(architecture)
     ids = torch.full((4, 32), 7)

@@ -17,7 +17,9 @@ from daguan.text.vocabulary import SPECIALS, Vocabulary
 
 SCHEME = TagScheme(("a", "b"))
 VOCABULARY = Vocabulary((*SPECIALS, *map(str, range(30))))
-BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=48)
+SIZE = EncoderSettings(
+    layers=1, hidden=32, heads=2, feed_forward=64, max_length=48, embedding_size=32, ngram_buckets=99
+)
 STILL = {"encoder_dropout": 0.0, "dropout": 0.0, "token_dropout": 0.0}
 SENTENCES = [
     Sentence(tuple("31415926"), (Span(0, 2, "a"), Span(2, 3, "a"), Span(5, 8, "b"))),
@@ -30,7 +32,7 @@ SENTENCES = [
 def tagger(head: str, **settings: Any) -> Tagger:
     torch.manual_seed(0)
     made = ModelSettings(head=head, lstm_hidden=16, pointer_size=16, **(STILL | settings))
-    return Tagger(new_encoder("bert", BERT, len(VOCABULARY), made.encoder_dropout), SCHEME, made)
+    return Tagger(new_encoder(made.encoder, SIZE, len(VOCABULARY), made.encoder_dropout), SCHEME, made)
 
 
 def examples() -> list[Example]:

@@ -16,7 +16,7 @@ from daguan.batches.masking import places_per_row
 from daguan.batches.packing import Blocks
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import PRETRAINED, EncoderSettings
 from daguan.models.encoders import load_encoder
 from daguan.models.scaffolds import ReplacedTokens
 from daguan.text.vocabulary import SEP, SPECIALS
@@ -31,8 +31,8 @@ SIZE = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length
 EXACT = EngineSettings(device="cpu", precision="float32")
 V = len(SPECIALS) + 40
 EACH = pytest.mark.parametrize("objective", OBJECTIVES)
-BOTH = pytest.mark.parametrize("architecture", ENCODERS)
-CYCLED = [*zip(OBJECTIVES, cycle(reversed(ENCODERS)), strict=False)]
+BOTH = pytest.mark.parametrize("architecture", PRETRAINED)
+CYCLED = [*zip(OBJECTIVES, cycle(("modern", "bert")), strict=False)]
 MEASURED = {
     "mlm": {"mlm"},
     "mlm+sop": {"mlm", "sop"},
@@ -129,7 +129,7 @@ def test_only_the_encoder_is_saved_and_it_is_the_one_trained(
     expected = getattr(mine, "base_model", mine)(ids).last_hidden_state
     assert torch.allclose(loaded(ids).last_hidden_state, expected, atol=1e-5)
     saved = load_file(tmp_path / "model.safetensors")
-    heads = ("generator", "classifier", "pooler", "copy", "dense.")
+    heads = ("generator.", "classifier", "pooler", "copy", "dense.")
     assert not [name for name in saved if name.startswith(heads)]
 
 

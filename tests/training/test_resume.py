@@ -15,7 +15,7 @@ import torch
 from daguan.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.core.settings import build
 from daguan.core.types import labels_of
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, PRETRAINED, EncoderSettings
 from daguan.models.encoders import new_encoder
 from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
@@ -23,14 +23,16 @@ from daguan.text.format import read_labelled
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import SPECIALS, Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.masked_lm import HeldOut
 from daguan.training.objectives import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
 from daguan.training.pretraining import Pretrainer, PretrainSettings
 from daguan.training.tagging import TaggerTrainer
 from daguan.training.train_settings import TrainSettings
 
-BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
+BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32, embedding_size=32)
 ENGINE = EngineSettings(device="cpu")
+NGRAM_READERS = ("bert", "roberta", "modern")  # from the start
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +78,14 @@ def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor
         assert torch.equal(weight, other[name]), name
 
 
-@pytest.mark.parametrize(("architecture", "optimiser"), [("bert", "muon"), ("bert", "adamw"), ("modern", "muon")])
-@pytest.mark.parametrize(("cut", "threads"), [(1, 1), (5, 2), (12, 1)])
+@pytest.mark.parametrize(
+    ("architecture", "optimiser", "cut", "threads"),
+    [
+        *((architecture, "muon", *how) for architecture in ("bert", "modern") for how in ((1, 1), (5, 2), (12, 1))),
+        *(("bert", "adamw", *how) for how in ((1, 1), (5, 2), (12, 1))),
+        *((architecture, "muon", 5, 2) for architecture in PRETRAINED if architecture not in ("bert", "modern")),
+    ],
+)
 def test_pretraining_continues_to_the_bit(
     tmp_path: Path, contest: Path, architecture: str, optimiser: str, cut: int, threads: int
 ) -> None:
@@ -85,7 +93,7 @@ def test_pretraining_continues_to_the_bit(
     assert_continues(lambda: pretrainer(tmp_path, contest, optimiser, architecture), tmp_path, cut)
 
 
-@pytest.mark.parametrize(("objective", "architecture"), [*zip(OBJECTIVES, cycle(ENCODERS), strict=False)])
+@pytest.mark.parametrize(("objective", "architecture"), [*zip(OBJECTIVES, cycle(PRETRAINED), strict=False)])
 def test_every_objective_continues_to_the_bit(tmp_path: Path, contest: Path, objective: str, architecture: str) -> None:
     """With what changes from update to update: rates of masking, and batches gathered on two threads."""
     prepare_process(2)
@@ -127,22 +135,38 @@ def test_threads_that_share_an_update_change_nothing_but_rounding(tmp_path: Path
     assert of_one == pytest.approx(of_two, rel=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ENCODERS)
+def learnt(folder: Path, architecture: str, lines: list[str], updates: int) -> tuple[HeldOut, HeldOut]:
+    """Before and after so many updates on the lines, whose tokens are 0 to 39."""
+    vocabulary = Vocabulary([*SPECIALS, *map(str, range(40))])
+    settings = PretrainSettings(tokens=updates * 8 * 32, batch_size=8, learning_rate=1e-2)
+    blocks = write_blocks(folder, lines, vocabulary)
+    trainer = Pretrainer(architecture, BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
+    before = trainer.evaluate()["mlm"]
+    losses = [update.loss for update in trainer.fit(folder / "run")]
+    assert losses[-1] < losses[0]
+    return before, trainer.evaluate()["mlm"]
+
+
+@pytest.mark.parametrize("architecture", NGRAM_READERS)
 def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_neighbours(
     tmp_path: Path, architecture: str
 ) -> None:
     lines = ["_".join(str((start + place) % 40) for place in range(30)) for start in range(40)]
-    vocabulary = Vocabulary([*SPECIALS, *map(str, range(40))])
-    settings = PretrainSettings(tokens=150 * 8 * 32, batch_size=8, learning_rate=1e-2)
-    blocks = write_blocks(tmp_path, lines, vocabulary)
-    trainer = Pretrainer(architecture, BERT, settings, ENGINE, blocks, len(vocabulary), seed=1)
-    before = trainer.evaluate()["mlm"]
-    losses = [update.loss for update in trainer.fit(tmp_path / "run")]
-    after = trainer.evaluate()["mlm"]
+    before, after = learnt(tmp_path, architecture, lines, 150)
     assert before.loss == pytest.approx(np.log(40), rel=0.1)
     assert after.loss < before.loss / 2
     assert after.accuracy > 0.5
-    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("architecture", [name for name in PRETRAINED if name not in NGRAM_READERS])
+def test_pretraining_learns_a_text_in_which_each_token_follows_from_its_line(tmp_path: Path, architecture: str) -> None:
+    """What neighbours say takes those that start at random longer to find out."""
+    rng = np.random.default_rng(0)
+    lines = ["_".join(str(number % 20 * 2 + coin) for coin in rng.integers(0, 2, 30)) for number in range(160)]
+    before, after = learnt(tmp_path, architecture, lines, 150)
+    assert before.loss == pytest.approx(np.log(40), rel=0.1)
+    assert after.loss < before.loss * 0.8
+    assert after.accuracy > 0.2
 
 
 def test_each_epoch_reads_every_training_block_once_and_masks_afresh(tmp_path: Path, contest: Path) -> None:
@@ -165,13 +189,15 @@ def restored(inputs: np.ndarray, positions: np.ndarray, labels: np.ndarray) -> n
     return whole
 
 
-def tagger_trainer(contest: Path, engine: EngineSettings = ENGINE, **tricks: Any) -> TaggerTrainer:
+def tagger_trainer(
+    contest: Path, engine: EngineSettings = ENGINE, architecture: str = "bert", **tricks: Any
+) -> TaggerTrainer:
     sentences = read_labelled(contest / "train.txt")
     scheme = TagScheme(labels_of(sentences))
     vocabulary = Vocabulary([*SPECIALS, *sorted({token for s in sentences for token in s.tokens})])
     model = build(ModelSettings, {"lstm_hidden": 16})
     torch.manual_seed(3)
-    tagger = Tagger(new_encoder("bert", BERT, len(vocabulary), model.encoder_dropout), scheme, model)
+    tagger = Tagger(new_encoder(architecture, BERT, len(vocabulary), model.encoder_dropout), scheme, model)
     trained = TrainedTagger(tagger, scheme, vocabulary, model, BERT.window, 10)
     settings = TrainSettings(**({"epochs": 2, "batch_size": 8, "evaluations": 3, "checkpoint_seconds": 0} | tricks))
     return TaggerTrainer(trained, settings, engine, sentences[:40], sentences[40:], seed=5)
@@ -190,21 +216,22 @@ TRICKS: dict[str, dict[str, Any]] = {
     "frozen encoder, impatient": {"frozen_layers": -1, "evaluations": 10, "patience": 2},
 }  # fmt: skip
 CUTS = [
-    ("default", 1), ("default", 6), ("default", 8), ("ranger, none", 5), ("ranger, ema, awp", 5),
-    ("muon, lookahead, swa, fgm", 6), ("adamw, reset, frozen", 5), ("frozen encoder, impatient", 2),
+    ("bert", "default", 1), ("bert", "default", 6), ("bert", "default", 8), ("bert", "ranger, none", 5),
+    ("bert", "ranger, ema, awp", 5), ("bert", "muon, lookahead, swa, fgm", 6), ("bert", "adamw, reset, frozen", 5),
+    ("bert", "frozen encoder, impatient", 2), *((name, "default", 6) for name in ENCODERS if name != "bert"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tricks", "cut"), CUTS)
-def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, tricks: str, cut: int) -> None:
+@pytest.mark.parametrize(("architecture", "tricks", "cut"), CUTS)
+def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, architecture: str, tricks: str, cut: int) -> None:
     """Of 10 updates in 2 epochs; the cuts lie in mid-cycle of Lookahead, amid the average, after thawing."""
-    whole = tagger_trainer(contest, **TRICKS[tricks])
+    whole = tagger_trainer(contest, architecture=architecture, **TRICKS[tricks])
     updates = list(whole.fit(tmp_path / "whole"))
-    first = tagger_trainer(contest, **TRICKS[tricks])
+    first = tagger_trainer(contest, architecture=architecture, **TRICKS[tricks])
     generator = first.fit(tmp_path / "cut")
     for _ in range(cut):
         next(generator)
-    second = tagger_trainer(contest, **TRICKS[tricks])
+    second = tagger_trainer(contest, architecture=architecture, **TRICKS[tricks])
     rest = list(second.fit(tmp_path / "cut"))
     assert [*updates[:cut], *rest] == updates
     assert_same_bits(weights(whole.model), weights(second.model))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.tiny_taggers import BERT, SCHEME, SENTENCES, VOCABULARY, tagger
+from tests.models.tiny_taggers import SCHEME, SENTENCES, SIZE, VOCABULARY, tagger
 from torch import Tensor
 
 from daguan.core.types import Score
@@ -28,7 +28,7 @@ def one_thread() -> None:
 def trainer(**settings: Any) -> TaggerTrainer:
     """4 sentences, 2 updates an epoch, 8 in all."""
     made = tagger("crf", dropout=0.3, encoder_dropout=0.1, token_dropout=0.1)
-    trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), BERT.window, 10)
+    trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
     whole = {"epochs": 4, "batch_size": 2, "evaluations": 2, "checkpoint_seconds": 1e9} | settings
     return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, SENTENCES, seed=1)
 

@@ -118,6 +118,25 @@ def token_file(folder: Path, vocabulary_size: int) -> Path:
     return folder / ("tokens.u2" if vocabulary_size <= 1 << 16 else "tokens.u4")
 
 
+def _open(path: Path) -> NDArray[Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path}: expected the token file that `prepare` writes, got nothing at that path")
+    return np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
+
+
+class TokenLines:
+    """The token file as lines of tokens, [UNK] for what the vocabulary lacks; may be iterated again and again."""
+
+    def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
+        self.ids, self.entries = _open(path), vocabulary.entries
+
+    def __iter__(self) -> Iterator[list[str]]:
+        start = 0
+        for end in np.flatnonzero(self.ids == SEP).tolist():
+            yield [self.entries[id] for id in self.ids[start:end].tolist()]
+            start = end + 1
+
+
 class Blocks:
     """The token file as N blocks of T ids: [CLS], then the next T−1 ids of the stream (RoBERTa's full sentences).
 
@@ -126,9 +145,7 @@ class Blocks:
     """
 
     def __init__(self, path: Path, length: int) -> None:
-        if not path.is_file():
-            raise CheckpointError(f"{path}: expected the token file that `prepare` writes, got nothing at that path")
-        ids: NDArray[Any] = np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
+        ids = _open(path)
         width = length - 1
         if len(ids) < 2 * width:  # one block to learn from, one to hold out
             ids = np.resize(ids, 2 * width)

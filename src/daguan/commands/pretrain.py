@@ -1,20 +1,32 @@
-"""pretrain [CONFIG] [key=value …]: an encoder on all the text, from scratch."""
+"""pretrain [CONFIG] [key=value …]: what taggers start from, made on all the text.
+
+An encoder, from scratch or from a public checkpoint, or, for encoders that are not pretrained, token vectors.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from daguan.batches.packing import Blocks, token_file
+import torch
+
+from daguan.batches.packing import Blocks, TokenLines, token_file
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
 from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say
-from daguan.core.runs import Run
+from daguan.core.runs import Run, Stopwatch
+from daguan.core.seeds import stream_seed
+from daguan.models.adoption import adopt
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoders import new_encoder
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import prepare_process
 from daguan.training.pretraining import CHECKPOINT, Pretrainer
+
+START = "start"  # folder of a checkpoint made ours, while it is pretrained further
 
 
 def main(words: list[str]) -> None:
@@ -23,20 +35,35 @@ def main(words: list[str]) -> None:
     stages.prepare.manifest()
     runs = {run.key: (run, member) for member in settings.members if (run := stages.pretrain(member))}
     if not runs:
-        say("pretrain: no member starts from a pretrained encoder, nothing to do")
+        say("pretrain: no member starts from a pretrained encoder or from token vectors, nothing to do")
     for run, member in runs.values():
-        once(run, partial(pretrain, prepared=stages.prepare.path, settings=settings.member(member)))
+        once(run, partial(start, prepared=stages.prepare.path, settings=settings.member(member)))
 
 
-def pretrain(run: Run, prepared: Path, settings: Settings) -> None:
-    """Write the model in Hugging Face layout with its vocabulary and the curve of its loss."""
+def start(run: Run, prepared: Path, settings: Settings) -> None:
+    """Make what the encoder starts from."""
     prepare_process(settings.engine.plan(1)[1])
     vocabulary = Vocabulary.load(prepared)
-    blocks = Blocks(token_file(prepared, len(vocabulary)), settings.encoder.max_length)
+    size = settings.encoder
+    if not ENCODERS[settings.model.encoder].pretrained:
+        begin_with_vectors(run, prepared, vocabulary, settings)
+        return
+    if size.checkpoint:
+        folder = run.path / START if settings.pretrain.tokens else run.path
+        adopt_checkpoint(folder, vocabulary, settings)
+        size = replace(size, checkpoint=str(folder), counts="")
+    if settings.pretrain.tokens:
+        pretrain(run, prepared, vocabulary, size, settings)
+    else:
+        run.finish(0.0)
+
+
+def pretrain(run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSettings, settings: Settings) -> None:
+    """Write the model in Hugging Face layout with its vocabulary and the curve of its loss."""
+    blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
     trainer = Pretrainer(
-        settings.model.encoder, settings.encoder, settings.pretrain, settings.engine, blocks, len(vocabulary),
-        settings.seed,
-    )  # fmt: skip
+        settings.model.encoder, size, settings.pretrain, settings.engine, blocks, len(vocabulary), settings.seed
+    )
     bar = Bar("pretrain")
     for update in trainer.fit(run.path):
         bar.show(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))
@@ -60,3 +87,37 @@ def pretrain(run: Run, prepared: Path, settings: Settings) -> None:
         parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
     )
     (run.path / CHECKPOINT).unlink(missing_ok=True)
+    if size.checkpoint:
+        shutil.rmtree(size.checkpoint)
+
+
+def adopt_checkpoint(folder: Path, vocabulary: Vocabulary, settings: Settings) -> None:
+    """Write the checkpoint over our vocabulary."""
+    torch.manual_seed(stream_seed(settings.seed, "adopted-weights"))
+    adopt(settings.model.encoder, settings.encoder, vocabulary).save_pretrained(folder)
+    vocabulary.save(folder)
+    say(f"pretrain: {settings.encoder.checkpoint} taken over, with {len(vocabulary):,} entries of ours")
+
+
+def begin_with_vectors(run: Run, prepared: Path, vocabulary: Vocabulary, settings: Settings) -> None:
+    """Write an encoder that has read nothing but its token vectors. Not resumed: a killed run starts again."""
+    from daguan.models.vectors import put_vectors, train_vectors, vectors_of  # gensim takes seconds to load
+
+    watch, chosen = Stopwatch(), settings.vectors
+    torch.manual_seed(stream_seed(settings.seed, "pretrain-weights"))
+    encoder = new_encoder(settings.model.encoder, settings.encoder, len(vocabulary), 0.0)
+    if chosen.folder:
+        vectors = vectors_of(Path(chosen.folder))
+    else:
+        lines = TokenLines(token_file(prepared, len(vocabulary)), vocabulary)
+        seed = stream_seed(settings.seed, "vectors")
+        bar = Bar("pretrain: vectors")
+        vectors = train_vectors(
+            lines, chosen, settings.encoder.width, seed, lambda done: bar.show(Progress(done, chosen.epochs, "epochs"))
+        )
+        bar.close()
+    known = put_vectors(encoder.model.get_input_embeddings(), vectors, vocabulary)
+    encoder.save(run.path)
+    vocabulary.save(run.path)
+    say(f"pretrain: vectors ({chosen.kind}) of {known:,} of {len(vocabulary):,} entries, {watch.seconds:.0f} s")
+    run.finish(watch.seconds, entries_with_vectors=known)

@@ -11,9 +11,10 @@ from daguan.answers.blending import BlendSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
-from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
+from daguan.models.vector_settings import NO_VECTORS, VectorSettings
 from daguan.text.augmentation import AugmentationSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
@@ -55,6 +56,7 @@ class Settings:
     vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
     folds: FoldSettings = field(default_factory=FoldSettings)
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    vectors: VectorSettings = field(default_factory=VectorSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
@@ -70,6 +72,7 @@ class Settings:
         require("members", distinct, "one or more", self.members)
         for member in self.members:
             require("members", member in self._known, " or ".join(self._known), member)
+        self._require_read()
         for member in self.ensemble:
             self._check(member)
         for one, other in combinations(self.members, 2):
@@ -79,6 +82,16 @@ class Settings:
     @property
     def _known(self) -> list[str]:
         return list(dict.fromkeys([*FAMILIES, *self.ensemble]))
+
+    def _require_read(self) -> None:
+        """No setting is given that the encoder does not read."""
+        encoder = self.model.encoder
+        for name in self.encoder.unread(encoder):
+            expected = f"its default with model.encoder={encoder}, which does not read it"
+            require(f"encoder.{name}", False, expected, getattr(self.encoder, name))
+        read = not ENCODERS[encoder].pretrained
+        expected = f"none with model.encoder={encoder}, which is pretrained otherwise"
+        require("vectors.kind", read or self.vectors.kind == NO_VECTORS, expected, self.vectors.kind)
 
     def _check(self, member: str) -> None:
         """A member of the ensemble, whether it takes part or not."""

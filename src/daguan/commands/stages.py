@@ -14,6 +14,8 @@ from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import to_dict
+from daguan.models.encoder_settings import ENCODERS
+from daguan.models.vector_settings import NO_VECTORS
 from daguan.text.folds import read_folds
 from daguan.training.jobs import FoldJob
 
@@ -51,12 +53,15 @@ class Stages:
         return run_of(self.work, "prepare", {"data": self.data_sha256, **told})
 
     def pretrain(self, member: str) -> Run | None:
-        """Of the encoder that the member starts from; None if it starts from none. Members may share one."""
+        """Of what the member starts from: a pretrained encoder, or one over token vectors; None if from neither.
+        Members may share one. Raises DataError or CheckpointError: what that itself starts from is not there."""
         settings = self.settings.member(member)
         if not pretrains(settings):
             return None
-        before = {"architecture": settings.model.encoder, **self._before(settings)}
-        return run_of(self.work, "pretrain", before | _told(settings, "encoder", "pretrain"))
+        start = {str(path): sha256_of_file(path) for path in _start_files(settings)}
+        before = {"architecture": settings.model.encoder, "start": start, **self._before(settings)}
+        learnt = "pretrain" if ENCODERS[settings.model.encoder].pretrained else "vectors"
+        return run_of(self.work, "pretrain", before | _told(settings, "encoder", learnt))
 
     def train(self, member: str) -> Run:
         """The run of a member over all folds."""
@@ -122,8 +127,26 @@ class Stages:
 
 
 def pretrains(settings: Settings) -> bool:
-    """Does what these settings make start from a pretrained encoder?"""
-    return settings.family == "tagger" and settings.pretrain.tokens > 0
+    """Does what these settings make start from what the stage `pretrain` makes: an encoder that has learnt or that a
+    checkpoint gave, or one over token vectors?"""
+    learns = settings.pretrain.tokens > 0 or bool(settings.encoder.checkpoint)
+    begins = settings.vectors.kind != NO_VECTORS
+    return settings.family == "tagger" and (learns if ENCODERS[settings.model.encoder].pretrained else begins)
+
+
+def _start_files(settings: Settings) -> list[Path]:
+    """Files from elsewhere that the encoder starts from. Raises DataError: the count table is not there, and
+    CheckpointError: the folder is not."""
+    files = []
+    if folder := settings.encoder.checkpoint or settings.vectors.folder:
+        if not Path(folder).is_dir():
+            raise CheckpointError(f"{folder}: expected a folder with a checkpoint, got none")
+        files += sorted(path for path in Path(folder).iterdir() if path.is_file() and path.name[0] != ".")
+    if counts := settings.encoder.counts:
+        if not Path(counts).is_file():
+            raise DataError(f"{counts}: expected a count table, got nothing at that path")
+        files.append(Path(counts))
+    return files
 
 
 def _told(settings: Settings, *sections: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from daguan.models.architecture import Architecture
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
 from daguan.text.vocabulary import PAD
@@ -96,3 +97,13 @@ def _turn(angles: Tensor) -> Tensor:
     """(D,D) taking (cos ωi, sin ωi) to (cos ω(i+o), sin ω(i+o)) for angles = ω·o."""
     cos, sin = torch.diag(angles.cos()), torch.diag(angles.sin())
     return torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)])
+
+
+BERT = Architecture(
+    model_type="bert",
+    new=new_bert,
+    set_dropout=set_bert_dropout,
+    project=lambda model, hidden: model.cls(hidden),
+    settle=choose_bert_attention,
+    pooled=True,
+)

@@ -1,21 +1,58 @@
-"""The size of an encoder, whatever its architecture."""
+"""The table of encoders, and the size of one, whatever its architecture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 
 from daguan.core.settings import require
 
-ENCODERS = ("bert", "modern")
 INITIALISATIONS = ("ngram", "normal")
+WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under sharing (arXiv 1909.11942 table 3)
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """path: where its `Architecture` is (`module:NAME`; whoever builds it imports it). own: settings that not every
+    encoder reads. pretrained: learns as a masked language model; the others start from token vectors or nothing."""
+
+    path: str
+    own: tuple[str, ...] = ()
+    pretrained: bool = True
+
+
+_PUBLIC = ("checkpoint", "counts")
+_SHALLOW = ("embedding_size", "ngram_buckets", "ngram_size", "ngram_dropout")
+
+ENCODERS = {
+    "bert": EncoderEntry("daguan.models.bert:BERT", ("initialisation", *_PUBLIC)),
+    "roberta": EncoderEntry("daguan.models.roberta:ROBERTA", ("initialisation", *_PUBLIC)),
+    "albert": EncoderEntry("daguan.models.albert:ALBERT", ("embedding_size", "groups", *_PUBLIC)),
+    "electra": EncoderEntry("daguan.models.electra:ELECTRA", ("embedding_size", *_PUBLIC)),
+    "modern": EncoderEntry("daguan.models.modern:MODERN", _PUBLIC),
+    "lstm": EncoderEntry("daguan.models.lstm:LSTM", _SHALLOW, pretrained=False),
+    "cnn": EncoderEntry("daguan.models.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
+}
+PRETRAINED = tuple(name for name, entry in ENCODERS.items() if entry.pretrained)
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
     """layers, hidden, heads, feed_forward: the size, in BERT's terms (a gated feed-forward takes a width with as many
-    parameters). max_length: positions, [CLS] and [SEP] included; also the length of a pretraining block.
-    initialisation, of BERT: `ngram` (see `initialise_ngram`) or `normal`. initial_std: the standard deviation of
-    initial weights."""
+    parameters; lstm and cnn have no heads and no feed-forward). max_length: positions, [CLS] and [SEP] included; also
+    the length of a pretraining block. initialisation, of bert and roberta: `ngram` (see `initialise_ngram`) or
+    `normal`. initial_std: the standard deviation of initial weights.
+
+    embedding_size, of albert, electra, lstm and cnn: width of the token embeddings, 0 for 128. groups, of albert: so
+    many sets of weights are shared by the layers in equal parts (Lan et al. 2020, arXiv 1909.11942 §3.1); 1 shares one.
+    ngram_buckets, of lstm and cnn: rows of a hashed table of embeddings of the bigrams and trigrams around a token, 0
+    for none; ngram_size: its width; ngram_dropout: n-grams left out in training, without which they overfit. kernel,
+    of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top.
+
+    checkpoint, of those that are pretrained: a folder in Hugging Face layout of the same type to start from; it decides
+    the sizes. counts: a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th
+    most frequent token of ours takes the embedding of the n-th there (as in the DaGuan cup of 2021); without it a
+    token takes that of the token spelt like it, as between our own checkpoints."""
 
     layers: int = 4
     hidden: int = 256
@@ -24,24 +61,55 @@ class EncoderSettings:
     max_length: int = 128
     initialisation: str = "ngram"
     initial_std: float = 0.02
+    embedding_size: int = 0
+    groups: int = 1
+    ngram_buckets: int = 0
+    ngram_size: int = 32
+    ngram_dropout: float = 0.5
+    kernel: int = 3
+    lstm_layers: int = 0
+    checkpoint: str = ""
+    counts: str = ""
 
     def __post_init__(self) -> None:
-        require("layers", self.layers >= 1, "at least 1", self.layers)
-        require("heads", self.heads >= 1, "at least 1", self.heads)
+        for name in ("layers", "heads", "feed_forward", "ngram_size"):
+            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         require(
             "hidden",
             self.hidden % (2 * self.heads) == 0 < self.hidden,
             "an even multiple of encoder.heads",
             self.hidden,
         )
-        require("feed_forward", self.feed_forward >= 1, "at least 1", self.feed_forward)
         require("max_length", self.max_length % 16 == 0 < self.max_length, "a multiple of 16", self.max_length)
         require("initialisation", self.initialisation in INITIALISATIONS, "ngram or normal", self.initialisation)
         enough = self.heads >= 2 or self.initialisation != "ngram"  # one head's width is kept for positions
         require("heads", enough, "at least 2 with encoder.initialisation=ngram", self.heads)
         require("initial_std", self.initial_std > 0, "over 0", self.initial_std)
+        self._require_of_some()
+
+    def _require_of_some(self) -> None:
+        """What only some encoders read."""
+        require("groups", 1 <= self.groups <= self.layers, "1 to encoder.layers", self.groups)
+        for name in ("embedding_size", "ngram_buckets", "lstm_layers"):
+            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
+        require("ngram_dropout", 0 <= self.ngram_dropout < 1, "0 to 1", self.ngram_dropout)
+        require("kernel", self.kernel % 2 == 1 <= self.kernel, "an odd number", self.kernel)
+        require("counts", not self.counts or bool(self.checkpoint), "none without encoder.checkpoint", self.counts)
 
     @property
     def window(self) -> int:
         """Tokens of a line that fit: the positions without [CLS] and [SEP]."""
         return self.max_length - 2
+
+    @property
+    def width(self) -> int:
+        """Of the token embeddings where they are narrower than the layers."""
+        return self.embedding_size or WIDTH
+
+    def unread(self, encoder: str) -> Iterator[str]:
+        """The settings given that the encoder of that name does not read."""
+        of_some = {name for entry in ENCODERS.values() for name in entry.own}
+        for setting in fields(self):
+            given = getattr(self, setting.name) != setting.default
+            if given and setting.name in of_some - set(ENCODERS[encoder].own):
+                yield setting.name

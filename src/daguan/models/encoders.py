@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +12,41 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
-from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.architecture import Architecture
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings
 from daguan.text.vocabulary import CLS, PAD, SEP
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """How to build Hugging Face's model with its masked-LM head; how that head is called; where dropout goes, and what
-    is to be settled for a device. model_type: Hugging Face's name for it."""
-
-    model_type: str
-    new: Callable[[EncoderSettings, int], Any]
-    project: Callable[[Any, Tensor], Tensor]
-    set_dropout: Callable[[Any, float], None]
-    settle: Callable[[Any, torch.device], None]
 
 
 @cache
 def architectures() -> dict[str, Architecture]:
     """Those that ENCODERS names. (Importing transformers takes seconds, so only who builds an encoder does.)"""
-    from daguan.models import bert, modern
-
-    return {
-        "bert": Architecture(
-            "bert",
-            bert.new_bert,
-            lambda model, hidden: model.cls(hidden),
-            bert.set_bert_dropout,
-            bert.choose_bert_attention,
-        ),
-        "modern": Architecture(
-            modern.ModernConfig.model_type,
-            modern.new_modern,
-            lambda model, hidden: model.predict(hidden),
-            modern.set_modern_dropout,
-            lambda model, device: None,
-        ),
-    }
+    found = {}
+    for name, entry in ENCODERS.items():
+        module, _, attribute = entry.path.partition(":")
+        found[name] = getattr(import_module(module), attribute)
+    return found
 
 
 class MaskedLm(nn.Module):
-    """An encoder with its masked-language-model head; only the chosen places are projected to the vocabulary."""
+    """An encoder with its masked-language-model head; only the chosen places are projected to the vocabulary.
+
+    It has read nothing, or starts from the folder that `settings.checkpoint` names. Raises CheckpointError: that is no
+    checkpoint of the architecture for that vocabulary.
+    """
 
     def __init__(self, architecture: str, settings: EncoderSettings, vocabulary_size: int) -> None:
         super().__init__()
         _quiet()
         self.architecture = architectures()[architecture]
-        self.model: Any = self.architecture.new(settings, vocabulary_size)
+        self.model: Any
+        if settings.checkpoint:
+            self.model = read_masked_lm(Path(settings.checkpoint), architecture)
+            if self.model.config.vocab_size != vocabulary_size:
+                raise CheckpointError(
+                    f"{settings.checkpoint}: expected {vocabulary_size} entries, got {self.model.config.vocab_size}"
+                )
+        else:
+            self.model = self.architecture.new(settings, vocabulary_size)
 
     def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
         """inputs (B,T) without padding, positions (B,M) → logits (B·M,V)."""
@@ -97,11 +84,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.model = model
         self.out_features: int = model.config.hidden_size
-        self.architecture = next(
-            architecture
-            for architecture in architectures().values()
-            if architecture.model_type == model.config.model_type
-        )
+        self.architecture = _architecture_of(model.config)
         self.architecture.set_dropout(model, dropout)
 
     def to_device(self, device: torch.device) -> Encoder:
@@ -128,39 +111,67 @@ def load_encoder(folder: Path, dropout: float) -> Encoder:
     Raises:
         CheckpointError: none there, damaged, or of an architecture we have not.
     """
+    model, missing = _read(folder, headless=True)
+    if missing:  # transformers would make them up
+        raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(sorted(missing))}")
+    return Encoder(model.base_model, dropout)
+
+
+def read_masked_lm(folder: Path, architecture: str) -> Any:
+    """The model of a Hugging Face folder with its masked-LM head, a new one if it has none.
+
+    Raises:
+        CheckpointError: none there, damaged, or of another architecture.
+    """
+    model, missing = _read(folder, headless=False)
+    expected, got = architectures()[architecture].model_type, model.config.model_type
+    if expected != got:
+        raise CheckpointError(f"{folder}: expected a checkpoint of type {expected} as model.encoder says, got {got}")
+    if body := sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}.")):
+        raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(body)}")
+    return model
+
+
+def _read(folder: Path, headless: bool) -> tuple[Any, set[str]]:
+    """The model in float32, without a masked-LM head if the folder has none and `headless`, and the names of weights
+    that the folder lacks. Raises CheckpointError."""
     _quiet()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
     try:
-        model, missing = _read_model(folder)
+        return _read_model(folder, headless)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}"
         ) from None
-    if missing:  # transformers would make them up
-        raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(sorted(missing))}")
-    return Encoder(model, dropout)
 
 
-def _read_model(folder: Path) -> tuple[Any, set[str]]:
-    """The model without a head, and the names of weights that the folder lacks."""
+def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
     from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
-    known = [architecture.model_type for architecture in architectures().values()]  # and so they are registered
+    architectures()  # importing ours registers them
     config = AutoConfig.from_pretrained(folder)
+    pooled = _architecture_of(config).pooled
+    loading = {"output_loading_info": True, "dtype": torch.float32}
+    if any("MaskedLM" in name for name in config.architectures or ()) or not headless:
+        model, info = AutoModelForMaskedLM.from_pretrained(folder, **loading)
+    else:
+        without = {"add_pooling_layer": False} if pooled else {}
+        model, info = AutoModel.from_pretrained(folder, **loading, **without)
+    return model, info["missing_keys"]
+
+
+def _architecture_of(config: Any) -> Architecture:
+    """Raises ValueError: one we have not."""
+    known = {architecture.model_type: architecture for architecture in architectures().values()}
     if config.model_type not in known:
         raise ValueError(f"an encoder of type {config.model_type}; known: {', '.join(known)}")
-    if any("MaskedLM" in name for name in config.architectures or ()):
-        model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
-    else:
-        without = {"add_pooling_layer": False} if config.model_type == "bert" else {}
-        model, info = AutoModel.from_pretrained(folder, output_loading_info=True, **without)
-    return model.base_model, info["missing_keys"]
+    return known[config.model_type]
 
 
 def new_encoder(architecture: str, settings: EncoderSettings, vocabulary_size: int, dropout: float) -> Encoder:
-    """An encoder that has read nothing, for `pretrain.tokens=0`."""
-    return Encoder(MaskedLm(architecture, settings, vocabulary_size).model.base_model, dropout)
+    """An encoder that has read nothing, for a tagger without a `pretrain` stage."""
+    return Encoder(architectures()[architecture].new(settings, vocabulary_size).base_model, dropout)
 
 
 def _quiet() -> None:

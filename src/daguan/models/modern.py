@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, PreTrained
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput
 
+from daguan.models.architecture import Architecture
 from daguan.models.bert import neighbour_offset
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
@@ -250,3 +251,8 @@ def set_modern_dropout(model: ModernModel, p: float) -> None:
     for module in model.modules():
         if isinstance(module, ByteDropout):
             module.p = p
+
+
+MODERN = Architecture(
+    ModernConfig.model_type, new_modern, set_modern_dropout, lambda model, hidden: model.predict(hidden)
+)

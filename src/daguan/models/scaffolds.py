@@ -50,7 +50,8 @@ class Generator(nn.Module):
 
     def __init__(self, architecture: str, settings: EncoderSettings, layers: float, encoder: MaskedLm) -> None:
         super().__init__()
-        smaller = replace(settings, layers=max(1, round(settings.layers * layers)))
+        depth = max(1, round(settings.layers * layers))
+        smaller = replace(settings, layers=depth, groups=min(settings.groups, depth))
         self.lm = MaskedLm(architecture, smaller, encoder.model.config.vocab_size)
         share_embeddings(self.lm.model, encoder.model)
 

@@ -1,4 +1,5 @@
-"""Hashed n-gram features: the wide part of a wide-and-deep tagger (Cheng et al. 2016, arXiv 1606.07792)."""
+"""Hashed n-gram features: the wide part of a wide-and-deep tagger (Cheng et al. 2016, arXiv 1606.07792), and
+embeddings of n-grams for encoders without pretraining."""
 
 from __future__ import annotations
 
@@ -11,31 +12,29 @@ MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)  # od
 SHIFT = 31
 
 
-class NgramEmissions(nn.Module):
-    """Scores for every tag straight from the n-grams around a token, as a feature CRF has them.
+class NgramTable(nn.Module):
+    """The n-grams around each token as rows of a hashed table.
 
     Each template is a set of places relative to the token; its n-gram is hashed into one of `buckets` rows of a table
-    with K columns, which starts at zero. A token's score is the sum over the templates. In training a feature is left
-    out with probability `dropout`, so that the deep part learns too.
+    of the given width. In training a feature is left out with probability `dropout`.
     """
 
-    def __init__(self, templates: Sequence[Sequence[int]], buckets: int, tags: int, dropout: float) -> None:
+    def __init__(self, templates: Sequence[Sequence[int]], buckets: int, width: int, dropout: float) -> None:
         super().__init__()
         self.templates = templates
         self.buckets = buckets
         self.reach = max(abs(place) for template in templates for place in template)
-        self.table = nn.Embedding(buckets, tags)
-        nn.init.zeros_(self.table.weight)
+        self.table = nn.Embedding(buckets, width)
         self.dropout = dropout
 
-    def forward(self, token_ids: Tensor) -> Tensor:
-        """token_ids (B,T), 0 at padding, → (B,T,K); a token's scores do not depend on the padding."""
+    def features(self, token_ids: Tensor) -> Tensor:
+        """token_ids (B,T), 0 at padding, → (B,T,templates,width); a token's do not depend on the padding."""
         rows = self.hashes(token_ids)
-        scores: Tensor = self.table(rows)  # (B,T,templates,K)
+        features: Tensor = self.table(rows)
         if self.training and self.dropout:
             kept = torch.rand(rows.shape, device=rows.device) >= self.dropout
-            scores = scores * kept.unsqueeze(3)
-        return scores.sum(2)
+            features = features * kept.unsqueeze(3)
+        return features
 
     def hashes(self, token_ids: Tensor) -> Tensor:
         """(B,T) → (B,T,templates) rows of the table."""
@@ -49,6 +48,31 @@ class NgramEmissions(nn.Module):
                 value = _mix(value * _signed(MULTIPLIERS[0]) + shifted + 1)
             found.append(value.remainder(self.buckets))
         return torch.stack(found, dim=2)
+
+
+class NgramEmissions(NgramTable):
+    """Scores for every tag straight from the n-grams around a token, as a feature CRF has them.
+
+    The table has K columns and starts at zero. A token's score is the sum over the templates; features are left out in
+    training so that the deep part learns too.
+    """
+
+    def __init__(self, templates: Sequence[Sequence[int]], buckets: int, tags: int, dropout: float) -> None:
+        super().__init__(templates, buckets, tags, dropout)
+        nn.init.zeros_(self.table.weight)
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """token_ids (B,T), 0 at padding, → (B,T,K)."""
+        return self.features(token_ids).sum(2)
+
+
+class NgramEmbeddings(NgramTable):
+    """The embeddings of the n-grams around a token side by side: templates · width columns."""
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """token_ids (B,T), 0 at padding, → (B,T,templates·width), in training with the same mean as without."""
+        share = 1 - self.dropout if self.training else 1.0
+        return self.features(token_ids).flatten(2) / share
 
 
 def _mix(value: Tensor) -> Tensor:

@@ -1,0 +1,43 @@
+"""What an encoder's file says of it: how its Hugging Face model is built, called, and settled.
+
+A new encoder is one file with an `Architecture` and one line of the table in models/encoder_settings.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from daguan.models.encoder_settings import EncoderSettings
+
+
+def _as_it_is(model: Any, device: torch.device) -> None:
+    pass
+
+
+def _no_head(model: Any, hidden: Tensor) -> Tensor:
+    raise AssertionError("an encoder that is not pretrained has no masked-LM head")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """model_type: Hugging Face's name for it. new: its model that has read nothing, with a masked-LM head where it is
+    pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is to
+    be chosen for a device. pooled: Hugging Face would add a layer for [CLS] that nobody reads. offset: the first
+    position is that of the padding token and so many more; None, it is 0."""
+
+    model_type: str
+    new: Callable[[EncoderSettings, int], Any]
+    set_dropout: Callable[[Any, float], None]
+    project: Callable[[Any, Tensor], Tensor] = _no_head
+    settle: Callable[[Any, torch.device], None] = _as_it_is
+    pooled: bool = False
+    offset: int | None = None
+
+    def first_position(self, config: Any) -> int:
+        """The row of the position table that the first token reads."""
+        return 0 if self.offset is None else int(config.pad_token_id) + self.offset

@@ -1,0 +1,53 @@
+"""RoBERTa (Liu et al. 2019, arXiv 1907.11692) as Hugging Face builds it, with BERT's start that reads n-grams.
+
+Its layers are BERT's; positions are counted from one past the padding token's id. The rest of its recipe is how
+`pretrain` works anyway: full sentences in packed blocks, masks drawn afresh, no next-sentence loss, β2 .98.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daguan.models.architecture import Architecture
+from daguan.models.bert import choose_bert_attention, initialise_ngram, set_bert_dropout
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.text.vocabulary import CLS, PAD, SEP
+
+OFFSET = 1
+
+
+def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
+    """A RobertaForMaskedLM that has read nothing."""
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    config = RobertaConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=settings.hidden,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=settings.feed_forward,
+        max_position_embeddings=settings.max_length + PAD + OFFSET,
+        type_vocab_size=1,
+        initializer_range=settings.initial_std,
+        layer_norm_eps=1e-5,  # of the released models
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        pad_token_id=PAD,
+        bos_token_id=CLS,
+        eos_token_id=SEP,
+    )
+    model: Any = RobertaForMaskedLM(config)
+    if settings.initialisation == "ngram":
+        initialise_ngram(model.roberta)
+    return model
+
+
+ROBERTA = Architecture(
+    model_type="roberta",
+    new=new_roberta,
+    set_dropout=set_bert_dropout,
+    project=lambda model, hidden: model.lm_head(hidden),
+    settle=choose_bert_attention,
+    pooled=True,
+    offset=OFFSET,
+)

@@ -1,0 +1,34 @@
+"""The settings of token vectors, apart so that they load without gensim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daguan.core.settings import require
+
+NO_VECTORS, WORD2VEC, FASTTEXT = "none", "word2vec", "fasttext"
+
+
+@dataclass(frozen=True)
+class VectorSettings:
+    """What the embeddings of model.encoder=lstm and cnn start from. kind: `none`; `word2vec` or `fasttext`, which
+    `pretrain` trains on all the text (fastText adds vectors of a token's characters, worth something only where tokens
+    are spelt); or the folder of a finished `pretrain` run, for its encoder's embeddings. epochs, window (tokens each
+    way), negative (samples), learning_rate: of the training; the defaults are word2vec's own."""
+
+    kind: str = NO_VECTORS
+    epochs: int = 5
+    window: int = 5
+    negative: int = 5
+    learning_rate: float = 0.025
+
+    def __post_init__(self) -> None:
+        require("kind", bool(self.kind), "none, word2vec, fasttext or a folder", self.kind)
+        for name in ("epochs", "window", "negative"):
+            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        require("learning_rate", self.learning_rate > 0, "over 0", self.learning_rate)
+
+    @property
+    def folder(self) -> str:
+        """The run whose embeddings are taken, empty if it is none."""
+        return "" if self.kind in (NO_VECTORS, WORD2VEC, FASTTEXT) else self.kind

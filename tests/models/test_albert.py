@@ -1,0 +1,67 @@
+"""What is ALBERT's own: the sizes of the paper's table 1 to the parameter, and layers that are the same tensors."""
+
+import pytest
+import torch
+
+from daguan.models.albert import albert_config
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import MaskedLm
+
+VOCABULARY = 30000  # of the paper
+
+
+def size(layers: int, hidden: int, heads: int, **more: int) -> EncoderSettings:
+    return EncoderSettings(layers, hidden, heads, 4 * hidden, 512, **more)
+
+
+def parameters(settings: EncoderSettings) -> int:
+    """Of the encoder with its pooler, as the paper counts; on the meta device, so that nothing is computed."""
+    from transformers import AlbertModel
+
+    with torch.device("meta"):
+        model = AlbertModel(albert_config(settings, VOCABULARY))
+    return sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (size(12, 768, 12), 11_683_584),
+        (size(24, 1024, 16), 17_683_968),
+        (size(24, 2048, 16), 58_724_864),
+        (size(12, 4096, 64), 222_595_584),
+        (size(12, 768, 12, embedding_size=64), 9_681_408),
+        (size(12, 768, 12, embedding_size=256), 15_687_936),
+        (size(12, 768, 12, groups=12), 89_650_176),
+    ],
+)
+def test_the_sizes_are_those_of_the_paper_to_the_parameter(settings, expected):
+    assert parameters(settings) == expected
+
+
+@pytest.mark.parametrize(("width", "shared", "unshared"), [(64, 10, 87), (128, 12, 89), (256, 16, 93), (768, 31, 108)])
+def test_the_sizes_of_table_3(width, shared, unshared):
+    """To the million that the paper gives; as wide as the layers, its embeddings have no map to them."""
+    assert parameters(size(12, 768, 12, embedding_size=width)) / 1e6 == pytest.approx(shared, rel=0.035)
+    assert parameters(size(12, 768, 12, embedding_size=width, groups=12)) / 1e6 == pytest.approx(unshared, rel=0.02)
+
+
+def test_the_masked_lm_head_adds_what_the_formula_says():
+    hidden, width = 768, 128
+    with torch.device("meta"):
+        model = MaskedLm("albert", size(12, hidden, 12), VOCABULARY).model
+    whole, body = (sum(weight.numel() for weight in part.parameters()) for part in (model, model.albert))
+    assert whole - body == hidden * width + width + 2 * width + VOCABULARY
+
+
+@pytest.mark.parametrize(("groups", "expected"), [(1, [0] * 4), (2, [0, 0, 1, 1]), (4, [0, 1, 2, 3])])
+def test_layers_of_a_group_are_the_same_tensors(groups, expected):
+    """Seen as they are used: the matrices that four layers read in a forward pass."""
+    settings = EncoderSettings(layers=4, hidden=16, heads=2, feed_forward=32, max_length=32, groups=groups)
+    albert = MaskedLm("albert", settings, 60).model.albert
+    read: list[int] = []
+    for module in albert.modules():
+        if type(module).__name__ == "AlbertAttention":
+            module.register_forward_pre_hook(lambda attention, _: read.append(attention.query.weight.data_ptr()))
+    albert(torch.randint(5, 60, (1, 8)))
+    assert [list(dict.fromkeys(read)).index(pointer) for pointer in read] == expected
