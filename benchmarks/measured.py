@@ -1,4 +1,4 @@
-"""Seconds and peak memory of a command, read by a process too small to colour them.
+"""Seconds, CPU seconds and peak memory of a command, read by a process too small to colour them.
 
 (Linux counts what the parent holds at the start of a child as the child's; so a bare Python stands between.)
 """
@@ -17,9 +17,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Measured:
-    """Wall-clock seconds, and the largest resident memory of the command or any process it waited for, in MB."""
+    """Wall-clock seconds and CPU seconds, and the largest resident memory of the command or any process it waited for,
+    in MB."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 
@@ -35,7 +37,8 @@ def _run(command: Sequence[str]) -> None:
     process = subprocess.Popen(command, stdout=sys.stderr)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
-    print(json.dumps({"seconds": seconds, "peak_mb": usage.ru_maxrss / 1024}))
+    spent = {"seconds": seconds, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+    print(json.dumps(spent | {"peak_mb": usage.ru_maxrss / 1024}))
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
