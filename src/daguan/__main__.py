@@ -17,6 +17,7 @@ COMMANDS = {
     "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
     "score": "PRED GOLD [--json]            both metrics; or [CONFIG.yaml] [key=value …]: the final table",
     "check": "SUBMISSION TEST [labels=a,b]  may this file be sent? exit 0 or 2, naming FILE:LINE",
+    "settings": "[CONFIG.yaml] [key=value …]   print all settings with what each means, as a configuration file",
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
 }
 COMPUTING = ("pretrain", "train", "baseline", "blend", "predict")

@@ -1,4 +1,7 @@
-"""All settings of a pipeline: each section is defined beside what it sets."""
+"""settings [CONFIG.yaml] [key=value …]: print all settings of a pipeline as YAML, with what each means.
+
+Each section is defined beside what it sets.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from daguan.models.encoder_settings import ENCODERS, EncoderSettings
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.vector_settings import NO_VECTORS, VectorSettings
+from daguan.reports.settings_text import settings_text
 from daguan.text.augmentation import AugmentationSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
@@ -115,3 +119,7 @@ def load(words: list[str]) -> Settings:
     if words and "=" not in words[0]:
         path, words = Path(words[0]), words[1:]
     return settings.load(Settings, path, words)
+
+
+def main(words: list[str]) -> None:
+    print(settings_text(load(words)), end="")

@@ -23,11 +23,11 @@ class TrainSettings:
     encoder's layers by Muon, the rest by AdamW). encoder_learning_rate, head_learning_rate, ngram_learning_rate: peaks;
     muon_learning_rate: Muon's. beta1, beta2: of the Adam family. layer_decay: each encoder layer's rates are so many
     times those of the layer above, and the embeddings' that of the first layer (Howard & Ruder 2018, arXiv 1801.06146
-    §3.2). schedule: linear, or flat_cosine (at the peak for 75 % of the updates, then half a cosine). warmup: share of
-    the updates. clip: gradient norm. lookahead_steps: inner steps between two synchronisations of Lookahead (Zhang et
-    al. 2019, arXiv 1907.08610), 0 for none; lookahead_alpha: the slow weights' part of the way; lookahead_momentum:
-    maintain, reset or pullback (see nn/lookahead.py). Ranger is optimiser=radam lookahead_steps=6 schedule=flat_cosine
-    beta1=0.95 warmup=0.
+    §3.2). weight_decay: as in `pretrain`. schedule: linear, or flat_cosine (at the peak for 75 % of the updates, then
+    half a cosine). warmup: share of the updates. clip: gradient norm. lookahead_steps: inner steps between two
+    synchronisations of Lookahead (Zhang et al. 2019, arXiv 1907.08610), 0 for none; lookahead_alpha: the slow weights'
+    part of the way; lookahead_momentum: maintain, reset or pullback (see nn/lookahead.py). Ranger is optimiser=radam
+    lookahead_steps=6 schedule=flat_cosine beta1=0.95 warmup=0.
 
     averaging: which weights are evaluated and saved: ema (a moving average with ema_decay), swa (the equal average of
     those after each update from swa_start, a share of the run, on; Izmailov et al. 2018, arXiv 1803.05407) or none (the
