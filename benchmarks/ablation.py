@@ -1,11 +1,12 @@
 """Ablations: one thing changed at a time from one base, on two real data sets, several seeds each; span F1 and seconds.
 
-    python -m benchmarks.ablation [--json] [--quick] [FACTOR …]
+    python -m benchmarks.ablation [--json] [--quick] [seeds=N] [FACTOR …]
 
-The base is the tagger of the default preset on an encoder pretrained for 20 CPU minutes, one a data set (that of
-`benchmarks.efficiency f1`). Every run trains on fold 0's training lines and answers its held-out lines, which choose
-nothing (one evaluation, at the end). A factor's gain is the mean over the seeds of its F1 less the base's with the same
-seed. Runs are kept in data/benchmarks and not done again; docs/ablations.md is written at the end.
+The base is the tagger of the default preset on an encoder pretrained for 20 CPU minutes. A factor that changes the
+encoder or its pretraining has an encoder of its own, pretrained for as many: equal compute, judged by the tagger's F1.
+Every run trains on fold 0's training lines and answers its held-out lines, which choose nothing (one evaluation, at the
+end). A factor's gain is the mean over the seeds of its F1 less the base's with the same seed; seeds are of fine-tuning,
+encoders have one. Runs are kept in data/benchmarks and not done again; docs/ablations.md is written at the end.
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ from benchmarks.factors import BASE, FACTORS, GROUPS
 from benchmarks.harness import ROOT, Report, Row, cores, machine, options, table
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
+from daguan.commands import pretrain as pretrain_stage
 from daguan.commands.settings import load
 from daguan.commands.stages import Stages
 from daguan.engines.local import run_jobs
+from daguan.models.encoder_settings import PRETRAINED
 from daguan.training.jobs import FoldJob, result_of
 
 SEEDS = (1, 2, 3)
 PAGE = ROOT / "docs" / "ablations.md"
+COUNT = "seeds="
 MINUTES, MINUTES_QUICK = 20.0, 0.1
+OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # settings that an encoder's pretraining depends on
 QUICK = ("train.epochs=1", "model.ngram_buckets=1024")
 
 
@@ -47,25 +52,35 @@ class Trial:
         """Its command line."""
         return [*data_words(self.data, quick), *BASE, *(QUICK if quick else ()), *FACTORS[self.factor]]
 
-    def job(self, encoder: Path, quick: bool) -> FoldJob:
+    def pretraining(self, quick: bool) -> Learning | None:
+        """The run that its encoder comes from; None for an encoder that is not pretrained."""
+        settings = load(self.words(quick))
+        if settings.model.encoder not in PRETRAINED:
+            return None
+        text = DataSet(Stages(settings)).text
+        words = [word for word in FACTORS[self.factor] if word.startswith(OF_PRETRAINING)]
+        return Learning(OURS, text, MINUTES_QUICK if quick else MINUTES, 1, words)
+
+    def job(self, quick: bool) -> FoldJob:
         """Fold 0, in a folder named by what it depends on; folds and pretrained encoder are the same for all seeds."""
         stages = Stages(load(self.words(quick)))
-        folder = data.WORK / "ablation" / f"{stages.train('tagger').path.name}-{encoder.name}-{self.seed}"
         job = stages.fold_jobs("tagger", threads=1)[0]
-        return dataclasses.replace(job, seed=self.seed, pretrained=str(encoder), folder=str(folder))
+        if pretraining := self.pretraining(quick):
+            job = dataclasses.replace(job, pretrained=str(pretraining.folder))
+        name = f"{stages.train('tagger').path.name}-{Path(job.pretrained).name}-{self.seed}"
+        return dataclasses.replace(job, seed=self.seed, folder=str(data.WORK / "ablation" / name))
 
 
 def main(words: list[str]) -> None:
     named = [word for word in words if word in FACTORS]
-    asked = options([word for word in words if word not in FACTORS], __doc__)
-    trials = list(trials_of(named or list(FACTORS), asked.quick))
+    (seeds,) = [int(word.removeprefix(COUNT)) for word in words if word.startswith(COUNT)] or [len(SEEDS)]
+    asked = options([word for word in words if word not in FACTORS and not word.startswith(COUNT)], __doc__)
+    trials = list(trials_of(named or list(FACTORS), 1 if asked.quick else seeds))
     names = list(dict.fromkeys(trial.data for trial in trials))
-    texts = {name: DataSet.prepared(data_words(name, asked.quick)).text for name in names}
-    minutes = MINUTES_QUICK if asked.quick else MINUTES
-    encoders = {name: Learning(OURS, text, minutes, 1) for name, text in texts.items()}
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(lambda run: run.run(), encoders.values()))
-    jobs = {trial: trial.job(encoders[trial.data].folder, asked.quick) for trial in trials}
+    for name in names:
+        DataSet.prepared(data_words(name, asked.quick))
+    pretrain(trials, asked.quick)
+    jobs = {trial: trial.job(asked.quick) for trial in trials}
     run_jobs(list(jobs.values()), cores())
     report = Report("ablation", machine(1, precision()))
     rows = {name: rows_of(name, jobs) for name in names}
@@ -77,10 +92,19 @@ def main(words: list[str]) -> None:
     report.show(asked.json)
 
 
-def trials_of(factors: Sequence[str], quick: bool) -> Iterable[Trial]:
+def pretrain(trials: Sequence[Trial], quick: bool) -> None:
+    """What the trials start from: encoders, a core each, and token vectors."""
+    runs = {run.folder: run for trial in trials if (run := trial.pretraining(quick))}
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(lambda run: run.run(), runs.values()))
+    for words in {tuple(trial.words(quick)) for trial in trials if not trial.pretraining(quick)}:
+        pretrain_stage.main(list(words))
+
+
+def trials_of(factors: Sequence[str], seeds: int) -> Iterable[Trial]:
     """The base first; all factors with one seed before any has the next: a table cut short is still one."""
     names = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
-    for seed in SEEDS[: 1 if quick else None]:
+    for seed in SEEDS[:seeds]:
         for factor in dict.fromkeys(["base", *factors]):
             for name in names:
                 yield Trial(name, factor, seed)

@@ -1,6 +1,17 @@
 """What the ablations change, by groups: a name, and the words of the command line that differ from the base."""
 
 BASE = ("members=tagger", "train.evaluations=1")
+_BERT = (
+    "model.encoder=bert",
+    "pretrain.batch_size=32",
+    "pretrain.learning_rate=1e-3",
+    "train.encoder_learning_rate=5e-4",
+)
+_LSTM = (
+    "model.encoder=lstm", "encoder.layers=2", "encoder.ngram_buckets=200000", "train.encoder_learning_rate=3e-3",
+    "train.epochs=8",
+)  # fmt: skip
+_CNN = ("model.encoder=cnn", *_LSTM[2:], "encoder.layers=4", "encoder.lstm_layers=1")
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Heads": {
@@ -10,6 +21,26 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "biaffine": ("model.head=biaffine",),
         "global_pointer": ("model.head=global_pointer",),
         "crf and biaffine": ("model.head=crf+biaffine",),
+    },
+    "Encoders": {
+        "bert, n-gram start": _BERT,
+        "roberta, n-gram start": ("model.encoder=roberta", *_BERT[1:]),
+        "albert": ("model.encoder=albert", *_BERT[1:]),
+        "electra": ("model.encoder=electra", *_BERT[1:]),
+        "lstm": _LSTM,
+        "lstm, word2vec": (*_LSTM, "vectors.kind=word2vec"),
+        "cnn": _CNN,
+        "cnn, word2vec": (*_CNN, "vectors.kind=word2vec"),
+    },
+    "Pretraining objectives": {
+        "single tokens": ("pretrain.masking.ngram_share=0",),
+        "n-grams alone": ("pretrain.masking.ngram_share=1",),
+        "spans of 1 to 3": ("pretrain.masking.ngram_share=1", "pretrain.masking.ngram_lengths=uniform"),
+        "30 to 15 %": ("pretrain.masking.final_rate=0.15",),
+        "sentence order": ("pretrain.objective=mlm+sop",),
+        "next sentence": ("pretrain.objective=mlm+nsp",),
+        "replaced tokens": ("pretrain.objective=rtd",),
+        "all tokens": ("pretrain.objective=all_tokens",),
     },
     "Recipe": {
         "6 epochs": ("train.epochs=6",),

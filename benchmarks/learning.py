@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ RESULT = "learning.json"
 BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
 POINTS = 24  # how many times a run is evaluated
 TRIAL_UPDATES = 6  # to find out how many fit into the minutes
+NEVER: dict[str, Any] = {"checkpoint_seconds": 1e9}
 ENGINE = EngineSettings(device="cpu", threads=1)
 
 
@@ -43,30 +45,38 @@ class Contender:
 def contenders() -> dict[str, Contender]:
     """BERT as it is usually pretrained, BERT with the best schedule we found for it, and the default preset."""
     size = encoder_settings(4, 256)
-    never = {"checkpoint_seconds": 1e9}
-    ours = load([str(ROOT / "configs" / "small.yaml")])
+    best = PretrainSettings(optimiser="adamw", learning_rate=1e-3, batch_size=8, warmup=0.1, **NEVER)
     return {
-        BERT: Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **never)),
-        BEST_BERT: Contender(
-            "bert", size, PretrainSettings(optimiser="adamw", learning_rate=1e-3, batch_size=8, warmup=0.1, **never)
-        ),
-        OURS: Contender(ours.model.encoder, ours.encoder, replace(ours.pretrain, **never)),
+        BERT: Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **NEVER)),
+        BEST_BERT: Contender("bert", size, best),
+        OURS: of_preset(),
     }
+
+
+def of_preset(*words: str) -> Contender:
+    """The default preset, with settings changed as on a command line."""
+    settings = load([str(ROOT / "configs" / "small.yaml"), *words])
+    return Contender(settings.model.encoder, settings.encoder, replace(settings.pretrain, **NEVER))
 
 
 @dataclass(frozen=True)
 class Learning:
-    """A job: what to train, on which text, for how many CPU minutes."""
+    """A job: what to train, on which text, for how many CPU minutes; words: settings in which it differs from ours."""
 
     contender: str
     text: dict[str, str]
     minutes: float
     seed: int
+    words: Sequence[str] = ()
+
+    @property
+    def trained(self) -> Contender:
+        return of_preset(*self.words) if self.words else contenders()[self.contender]
 
     @property
     def folder(self) -> Path:
         """Where its result lies, by all it depends on."""
-        depends_on = [asdict(self), asdict(contenders()[self.contender]), code_version()]
+        depends_on = [asdict(self), asdict(self.trained), code_version()]
         return WORK / "learning" / sha256_of_json(depends_on)[:16]
 
     @property
@@ -87,7 +97,8 @@ class Learning:
 
 
 def train(job: Learning) -> None:
-    """Pretrain for the job's CPU minutes; evaluation is not counted."""
+    """Pretrain for the job's CPU minutes; evaluation is not counted. The loss is the masked language model's, or the
+    generator's with objectives that have no other."""
     prepare_process(1)
     updates = _updates_in(job)
     trainer = _trainer(job, updates)
@@ -99,7 +110,8 @@ def train(job: Learning) -> None:
         for _ in range(min(-(-updates // POINTS), updates - trainer.done)):
             update = next(fit)
         spent += time.process_time() - start
-        loss = trainer.evaluate()["mlm"].loss
+        measured = trainer.evaluate()
+        loss = measured["mlm" if "mlm" in measured else "generator"].loss
         curve.append({"minutes": round(spent / 60, 2), "tokens": update.tokens, "loss": round(loss, 4)})
         print(f"{job.contender}, {job.minutes:g} minutes, seed {job.seed}: {curve[-1]}", flush=True)
     trainer.model.save(job.folder)
@@ -117,8 +129,9 @@ def _updates_in(job: Learning) -> int:
 
 
 def _trainer(job: Learning, updates: int) -> Pretrainer:
-    text, contender = Text(**job.text), contenders()[job.contender]
-    tokens = updates * contender.settings.batch_size * contender.encoder.max_length
+    text, contender = Text(**job.text), job.trained
+    rows = contender.settings.batch_size * contender.settings.accumulation
+    tokens = updates * rows * contender.encoder.max_length
     settings = replace(contender.settings, tokens=tokens)
     blocks = Blocks(text.tokens, contender.encoder.max_length)
     size = len(text.vocabulary)
