@@ -151,16 +151,17 @@ def scores(of: DataSet, minutes: Sequence[float]) -> list[dict[str, Any]]:
     jobs = [_fold_job(of.stages, "ngram_crf", ""), _fold_job(of.stages, "tagger", "")]
     jobs += [_fold_job(of.stages, "tagger", str(run.folder)) for run in runs]
     run_jobs(jobs, cores())
-    losses = ["–", "–", *(run.run()["curve"][-1]["loss"] for run in runs)]
+    ends = [{}, {}, *(run.run()["curve"][-1] for run in runs)]
     names = ["n-gram CRF", "tagger, no pretraining", *(f"tagger, {minute:g} CPU minutes" for minute in minutes)]
     return [
         {
             "model": name,
-            "held-out MLM loss": loss,
-            "F1": 100 * result_of(job)["f1"],
+            "minutes spent": end.get("minutes", "–"),
+            "held-out MLM loss": end.get("loss", "–"),
+            "F1": f"{100 * result_of(job)['f1']:.2f}",
             "seconds": result_of(job)["seconds"],
         }
-        for name, loss, job in zip(names, losses, jobs, strict=True)
+        for name, end, job in zip(names, ends, jobs, strict=True)
     ]
 
 

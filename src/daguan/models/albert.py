@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from daguan.models.architecture import Architecture
-from daguan.models.bert import choose_bert_attention
+from daguan.models.bert import bert_fields, choose_bert_attention
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
-from daguan.text.vocabulary import CLS, PAD, SEP
+from daguan.text.vocabulary import CLS, SEP
 
 
 def new_albert(settings: EncoderSettings, vocabulary_size: int) -> Any:
@@ -24,19 +24,10 @@ def albert_config(settings: EncoderSettings, vocabulary_size: int) -> Any:
     from transformers import AlbertConfig
 
     return AlbertConfig(
-        vocab_size=vocabulary_size,
+        **bert_fields(settings, vocabulary_size),
         embedding_size=settings.width,
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
         num_hidden_groups=settings.groups,
-        num_attention_heads=settings.heads,
-        intermediate_size=settings.feed_forward,
         hidden_act="gelu_pytorch_tanh",  # the default's function in one operation
-        max_position_embeddings=settings.max_length,
-        initializer_range=settings.initial_std,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        pad_token_id=PAD,
         bos_token_id=CLS,
         eos_token_id=SEP,
     )

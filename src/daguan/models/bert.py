@@ -18,22 +18,26 @@ def new_bert(settings: EncoderSettings, vocabulary_size: int) -> Any:
     """A BertForMaskedLM that has read nothing."""
     from transformers import BertConfig, BertForMaskedLM
 
-    config = BertConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        intermediate_size=settings.feed_forward,
-        max_position_embeddings=settings.max_length,
-        initializer_range=settings.initial_std,
-        hidden_dropout_prob=0.0,  # pretraining on little compute never overfits; dropout costs a third of the time
-        attention_probs_dropout_prob=0.0,
-        pad_token_id=PAD,
-    )
-    model: Any = BertForMaskedLM(config)
+    model: Any = BertForMaskedLM(BertConfig(**bert_fields(settings, vocabulary_size)))
     if settings.initialisation == "ngram":
         initialise_ngram(model.bert)
     return model
+
+
+def bert_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, Any]:
+    """What the configurations of BERT and its kin share, by Hugging Face's names."""
+    return {
+        "vocab_size": vocabulary_size,
+        "hidden_size": settings.hidden,
+        "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads,
+        "intermediate_size": settings.feed_forward,
+        "max_position_embeddings": settings.max_length,
+        "initializer_range": settings.initial_std,
+        "hidden_dropout_prob": 0.0,  # pretraining on little compute never overfits; dropout costs a third of the time
+        "attention_probs_dropout_prob": 0.0,
+        "pad_token_id": PAD,
+    }
 
 
 def set_bert_dropout(bert: Any, p: float) -> None:

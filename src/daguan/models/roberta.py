@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from daguan.models.architecture import Architecture
-from daguan.models.bert import choose_bert_attention, initialise_ngram, set_bert_dropout
+from daguan.models.bert import bert_fields, choose_bert_attention, initialise_ngram, set_bert_dropout
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.text.vocabulary import CLS, PAD, SEP
 
@@ -20,19 +20,12 @@ def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
     """A RobertaForMaskedLM that has read nothing."""
     from transformers import RobertaConfig, RobertaForMaskedLM
 
+    fields = bert_fields(settings, vocabulary_size)
+    fields["max_position_embeddings"] += PAD + OFFSET
     config = RobertaConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        intermediate_size=settings.feed_forward,
-        max_position_embeddings=settings.max_length + PAD + OFFSET,
+        **fields,
         type_vocab_size=1,
-        initializer_range=settings.initial_std,
         layer_norm_eps=1e-5,  # of the released models
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        pad_token_id=PAD,
         bos_token_id=CLS,
         eos_token_id=SEP,
     )
