@@ -119,6 +119,9 @@ def test_sorted_batches_cover_each_index_once_within_the_budget(lengths, tokens)
 
 def test_sorted_batches_use_the_budget():
     assert [len(batch) for batch in sorted_batches([14] * 100, 14 * 40, 16)] == [40, 40, 20]
+    assert [len(batch) for batch in sorted_batches([14] * 100, 14 * 40, 16, lambda length: 3 * length)] == [40, 40, 20]
+    assert [len(batch) for batch in sorted_batches([14, 13, 6], 60, 4, lambda length: 20 // length)] == [1, 1, 1]
+    assert [len(batch) for batch in sorted_batches([6, 6, 6], 60, 4, lambda length: 12 // length)] == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,15 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
         (["prepare", "model.encoder=lstm", "encoder.counts=f"], "encoder.counts: expected none without"),
         (["prepare", "vectors.kind=word2vec"], "vectors.kind: expected none with model.encoder=modern"),
         (["prepare", "members=tagger,oracle"], "members: expected tagger or ngram_crf, got 'oracle'"),
+        (["prepare", "train.frozen_layers=9"], "train.frozen_layers: expected at most 4, the encoder's layers, got 9"),
+        (
+            ["prepare", "model.encoder=lstm", "train.optimiser=muon"],
+            "train.optimiser: expected one that moves LSTMs with model.encoder=lstm, got 'muon'",
+        ),
+        (
+            ["prepare", "pretrain.objective=rtd", "encoder.checkpoint=/nowhere"],
+            "pretrain.objective: expected mlm, alone or with + with encoder.checkpoint, got 'rtd'",
+        ),
         (["prepare", "data.dir=/nowhere"], "/nowhere: expected a folder with train.txt and test.txt"),
         (["check", "one"], "check: expected SUBMISSION TEST"),
         (["predict", "one"], "predict: expected MODEL INPUT OUTPUT"),

@@ -172,3 +172,17 @@ def test_a_malformed_count_table_is_named(tmp_path) -> None:
     (tmp_path / "counts.txt").write_text("the 9\nof\n", "utf-8")
     with pytest.raises(DataError, match=r"counts\.txt:2"):
         adopt("bert", start(tmp_path), OURS)
+
+
+def test_a_count_table_of_other_tokens_is_refused(tmp_path) -> None:
+    checkpoint(tmp_path, "bert")
+    (tmp_path / "counts.txt").write_text("le 9\nla 8\nthe 7\n", "utf-8")
+    with pytest.raises(CheckpointError, match=r"with the tokens of encoder\.counts, got 33 % of them"):
+        adopt("bert", start(tmp_path), OURS)
+
+
+def test_a_damaged_vocabulary_is_a_checkpoint_error(tmp_path) -> None:
+    checkpoint(tmp_path, "bert")
+    (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(CheckpointError, match="expected a readable vocabulary, got: 'utf-8'"):
+        adopt("bert", start(tmp_path), OURS)

@@ -13,6 +13,7 @@ from daguan.core.errors import CheckpointError, ConfigError
 from daguan.models.encoder_settings import ENCODERS
 from daguan.models.model_settings import HEADS, ModelSettings
 from daguan.models.tagger import Tagger
+from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger
 
@@ -67,6 +68,17 @@ def test_the_loss_is_a_sum_over_sentences_in_any_order_and_padding(head):
     assert model.loss(collate(examples()[::-1], 16)).item() == pytest.approx(loss, rel=1e-5)
     assert model.loss(widened(batch)).item() == pytest.approx(loss, rel=1e-5)
     assert sum(model.loss(collate([example], 16)).item() for example in examples()) == pytest.approx(loss, rel=1e-5)
+
+
+@every_head
+def test_small_batches_answer_as_large_ones_and_spans_count_by_pairs_of_places(head, monkeypatch):
+    model = trained(head)
+    whole = model.marginals(SENTENCES, ENGINE)
+    monkeypatch.setattr(prediction, "BATCH_SCORES", 1)
+    for one, other in zip(whole, model.marginals(SENTENCES, ENGINE), strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+    by_pairs = head not in ("softmax", "crf", "lstm_crf")
+    assert model.tagger.scores_a_row(20) == model.tagger.scores_a_row(10) * (4 if by_pairs else 2)
 
 
 @every_head

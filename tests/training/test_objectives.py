@@ -19,7 +19,7 @@ from daguan.core.settings import build
 from daguan.models.encoder_settings import PRETRAINED, EncoderSettings
 from daguan.models.encoders import load_encoder
 from daguan.models.scaffolds import ReplacedTokens
-from daguan.text.vocabulary import SEP, SPECIALS
+from daguan.text.vocabulary import MASK, SEP, SPECIALS
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.generated import Guesses, ReplacedObjective
 from daguan.training.masked_lm import EVALUATION_MASKING
@@ -166,6 +166,14 @@ def test_a_sampled_token_that_is_the_original_counts_as_original(blocks: Blocks)
     assert objective.losses(guesses).max() < 1e-3
     wrong = Guesses(nothing, torch.tensor([[1, 2]]), nothing, text, read, (-answers,))
     assert objective.losses(wrong).min() > 8
+
+
+@pytest.mark.parametrize("objective", ["rtd", "all_tokens"])
+def test_a_generator_reads_a_mask_at_every_chosen_place(blocks: Blocks, objective: str) -> None:
+    batch = trainer(blocks, objective).objective.batch(0)
+    assert (np.take_along_axis(batch.inputs, batch.positions, axis=1) == MASK).all()
+    kept = trainer(blocks, "mlm").objective.batch(0)
+    assert not (np.take_along_axis(kept.inputs, kept.positions, axis=1) == MASK).all()
 
 
 def test_the_chosen_places_are_measured_apart(blocks: Blocks) -> None:

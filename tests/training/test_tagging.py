@@ -10,6 +10,7 @@ import torch
 from tests.models.tiny_taggers import SCHEME, SENTENCES, SIZE, VOCABULARY, tagger
 from torch import Tensor
 
+from daguan.core.errors import ConfigError
 from daguan.core.types import Score
 from daguan.models.model_settings import ModelSettings
 from daguan.training.devices import EngineSettings, prepare_process
@@ -111,10 +112,18 @@ def test_the_encoder_is_thawed_after_its_epochs(tmp_path: Path, optimiser: str) 
     assert all(weight.requires_grad for weight in run.model.parameters())
 
 
+def test_a_cycle_of_lookahead_longer_than_the_run_is_refused() -> None:
+    trainer(lookahead_steps=8)
+    with pytest.raises(ConfigError, match=r"train\.lookahead_steps: expected at most 8, the updates of a fold, got 9"):
+        trainer(lookahead_steps=9)
+
+
 @pytest.mark.parametrize("averaging", ["ema", "swa", "none"])
 def test_averages_and_scores_are_of_the_slow_weights(tmp_path: Path, averaging: str) -> None:
     """A cycle longer than the run: the slow weights never leave the start, whatever the fast ones do."""
-    run = trainer(averaging=averaging, swa_start=0.0, lookahead_steps=100)
+    run = trainer(averaging=averaging, swa_start=0.0, lookahead_steps=8)
+    for optimiser in run.optimisers:
+        optimiser.steps = 100  # type: ignore[attr-defined]  # a user may not
     before = weights(run.model)
     judged = []
     run.evaluate = lambda: judged.append(weights(run.model)) or Score(0, 0, 1)  # type: ignore[method-assign]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,13 +93,17 @@ def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) 
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def sorted_batches(lengths: Sequence[int], tokens: int, multiple: int) -> list[np.ndarray]:
-    """For prediction: batches of at most about `tokens` padded tokens, longest first."""
+def sorted_batches(
+    lengths: Sequence[int], tokens: int, multiple: int, most: Callable[[int], int] | None = None
+) -> list[np.ndarray]:
+    """For prediction: batches of at most about `tokens` padded tokens and most(padded length) rows, longest first."""
     order = np.argsort(-np.asarray(lengths), kind="stable")
     batches = []
     low = 0
     while low < len(order):
-        high = low + max(1, tokens // padded_length(lengths[order[low]], multiple))
+        length = padded_length(lengths[order[low]], multiple)
+        rows = tokens // length if most is None else min(tokens // length, most(length))
+        high = low + max(1, rows)
         batches.append(order[low:high])
         low = high
     return batches

@@ -34,7 +34,7 @@ class MaskingSettings:
     ngram_lengths: how long n-grams are before the last is cut short: `inverse`, p(n) ∝ 1/n (ALBERT, arXiv 1909.11942
     §3.1); `geometric`, p(n) ∝ 0.8ⁿ (SpanBERT, arXiv 1907.10529 §3.1, whose max_ngram is 10); `uniform` (GPT-BERT, 1 to
     3). keep, random: shares of the chosen places left as they are, or made another token, each place by itself (ALBERT;
-    SpanBERT draws once a span)."""
+    SpanBERT draws once a span); rtd and all_tokens mask all."""
 
     rate: float = 0.2
     final_rate: float = 0.0

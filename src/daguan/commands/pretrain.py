@@ -10,21 +10,17 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from daguan.batches.packing import Blocks, TokenLines, token_file
+from daguan.batches.packing import Blocks, token_file
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
 from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, Stopwatch
-from daguan.core.seeds import stream_seed
-from daguan.models.adoption import adopt
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings
-from daguan.models.encoders import new_encoder
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import prepare_process
 from daguan.training.pretraining import CHECKPOINT, Pretrainer
+from daguan.training.starts import adopted, begun_with_vectors
 
 START = "start"  # folder of a checkpoint made ours, while it is pretrained further
 
@@ -92,31 +88,23 @@ def pretrain(run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSett
 
 
 def adopt_checkpoint(folder: Path, vocabulary: Vocabulary, settings: Settings) -> None:
-    """Write the checkpoint over our vocabulary."""
-    torch.manual_seed(stream_seed(settings.seed, "adopted-weights"))
-    adopt(settings.model.encoder, settings.encoder, vocabulary).save_pretrained(folder)
+    """Write the checkpoint over our vocabulary. Not resumed: a killed run starts again."""
+    model = adopted(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
+    model.save_pretrained(folder)
     vocabulary.save(folder)
-    say(f"pretrain: {settings.encoder.checkpoint} taken over, with {len(vocabulary):,} entries of ours")
+    size = f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}"
+    say(f"pretrain: {settings.encoder.checkpoint} taken over, {size}, with {len(vocabulary):,} entries of ours")
 
 
 def begin_with_vectors(run: Run, prepared: Path, vocabulary: Vocabulary, settings: Settings) -> None:
-    """Write an encoder that has read nothing but its token vectors. Not resumed: a killed run starts again."""
-    from daguan.models.vectors import put_vectors, train_vectors, vectors_of  # gensim takes seconds to load
-
+    """Write an encoder with its token vectors. Not resumed: a killed run starts again."""
     watch, chosen = Stopwatch(), settings.vectors
-    torch.manual_seed(stream_seed(settings.seed, "pretrain-weights"))
-    encoder = new_encoder(settings.model.encoder, settings.encoder, len(vocabulary), 0.0)
-    if chosen.folder:
-        vectors = vectors_of(Path(chosen.folder))
-    else:
-        lines = TokenLines(token_file(prepared, len(vocabulary)), vocabulary)
-        seed = stream_seed(settings.seed, "vectors")
-        bar = Bar("pretrain: vectors")
-        vectors = train_vectors(
-            lines, chosen, settings.encoder.width, seed, lambda done: bar.show(Progress(done, chosen.epochs, "epochs"))
-        )
-        bar.close()
-    known = put_vectors(encoder.model.get_input_embeddings(), vectors, vocabulary)
+    bar = Bar("pretrain: vectors")
+    encoder, known = begun_with_vectors(
+        settings.model.encoder, settings.encoder, chosen, prepared, vocabulary, settings.seed,
+        lambda done: bar.show(Progress(done, chosen.epochs, "epochs")),
+    )  # fmt: skip
+    bar.close()
     encoder.save(run.path)
     vocabulary.save(run.path)
     say(f"pretrain: vectors ({chosen.kind}) of {known:,} of {len(vocabulary):,} entries, {watch.seconds:.0f} s")

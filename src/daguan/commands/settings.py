@@ -24,7 +24,7 @@ from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
-from daguan.training.pretraining import PretrainSettings
+from daguan.training.pretraining import GENERATED, PretrainSettings
 from daguan.training.train_settings import TrainSettings
 
 ROOT = Path(__file__).parents[3]
@@ -88,14 +88,22 @@ class Settings:
         return list(dict.fromkeys([*FAMILIES, *self.ensemble]))
 
     def _require_read(self) -> None:
-        """No setting is given that the encoder does not read."""
-        encoder = self.model.encoder
-        for name in self.encoder.unread(encoder):
+        """No setting is given that the encoder does not read, and none that it cannot follow: better here than in a
+        worker after hours of pretraining."""
+        encoder, size = self.model.encoder, self.encoder
+        for name in size.unread(encoder):
             expected = f"its default with model.encoder={encoder}, which does not read it"
-            require(f"encoder.{name}", False, expected, getattr(self.encoder, name))
-        read = not ENCODERS[encoder].pretrained
+            require(f"encoder.{name}", False, expected, getattr(size, name))
+        pretrained = ENCODERS[encoder].pretrained
         expected = f"none with model.encoder={encoder}, which is pretrained otherwise"
-        require("vectors.kind", read or self.vectors.kind == NO_VECTORS, expected, self.vectors.kind)
+        require("vectors.kind", not pretrained or self.vectors.kind == NO_VECTORS, expected, self.vectors.kind)
+        layers = size.groups if encoder == "albert" else size.layers + size.lstm_layers
+        fits = bool(size.checkpoint) or self.train.frozen_layers <= layers
+        require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
+        fits = encoder != "lstm" or self.train.optimiser != "muon"
+        require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
+        fits = not size.checkpoint or self.pretrain.objective not in GENERATED
+        require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
 
     def _check(self, member: str) -> None:
         """A member of the ensemble, whether it takes part or not."""

@@ -23,7 +23,7 @@ from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_js
 
 MANIFEST = "manifest.json"
 RESULT_FREE = ("commands", "engines", "reports", "__main__.py")  # layers that change no result
-PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors")
+PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors", "gensim")
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from daguan.text.vocabulary import CLS, FILE, PAD, SEP, SPECIALS, Vocabulary
 TOKENIZER = "tokenizer.json"
 UNUSED = re.compile(r"\[unused\d+\]")
 NONE = -1  # in place of a row: there is none for the token
-LEAST_SHARE = 0.5  # of our tokens that must be spelt in the checkpoint's vocabulary where no counts are given
+LEAST_SHARE = 0.5  # of the tokens looked up in the checkpoint's vocabulary that must stand there
 SPECIAL_FIELDS = {"pad_token_id": PAD, "bos_token_id": CLS, "eos_token_id": SEP}
 
 
@@ -42,7 +42,16 @@ class PublicVocabulary:
 
     @classmethod
     def read(cls, folder: Path) -> PublicVocabulary:
-        """From vocab.txt or tokenizer.json. Raises CheckpointError: neither is there."""
+        """From vocab.txt or tokenizer.json. Raises CheckpointError: neither is there, or it is damaged."""
+        try:
+            return cls._read(folder)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{folder}: expected a readable vocabulary, got: {' '.join(str(error).split())}"
+            ) from None
+
+    @classmethod
+    def _read(cls, folder: Path) -> PublicVocabulary:
         if (folder / FILE).is_file():
             tokens = (folder / FILE).read_text("utf-8").removesuffix("\n").split("\n")
             rows = {token: row for row, token in enumerate(tokens)}
@@ -95,19 +104,22 @@ def _rows(folder: Path, counts: str, vocabulary: Vocabulary, size: int) -> NDArr
     """Of each entry of ours (V,) the row it takes, or NONE."""
     public, tokens = PublicVocabulary.read(folder), vocabulary.entries[len(SPECIALS) :]
     if counts:
-        rows = public.rows_by_rank(len(tokens), read_by_frequency(Path(counts)))
+        ranked = read_by_frequency(Path(counts))[: len(tokens)]
+        rows = public.rows_by_rank(len(tokens), ranked)
+        _require_share(folder, "with the tokens of encoder.counts", [token in public.rows for token in ranked])
     else:
         rows = public.rows_by_spelling(tokens)
-        share = (rows != NONE).mean() if tokens else 1.0
-        if share < LEAST_SHARE:
-            raise CheckpointError(
-                f"{folder}: expected a vocabulary with our tokens where encoder.counts is not given, "
-                f"got {100 * share:.0f} % of them"
-            )
+        _require_share(folder, "with our tokens where encoder.counts is not given", (rows != NONE).tolist())
     whole = np.concatenate([np.array(public.specials), rows])
     if whole.max() >= size:
         raise CheckpointError(f"{folder}: expected tokens below {size} as in its embedding table, got {whole.max()}")
     return whole
+
+
+def _require_share(folder: Path, what: str, known: list[bool]) -> None:
+    share = sum(known) / len(known) if known else 1.0
+    if share < LEAST_SHARE:
+        raise CheckpointError(f"{folder}: expected a vocabulary {what}, got {100 * share:.0f} % of them")
 
 
 @torch.no_grad()

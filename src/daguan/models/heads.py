@@ -37,6 +37,10 @@ class Head(nn.Module, ABC):
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         """P(tag) at each token → (B,T,K) float32, 0 at padding."""
 
+    def scores_a_row(self, length: int) -> int:
+        """How many scores the marginals of a row of so many places are made from: what memory goes by."""
+        return length * self.extra_width
+
     @abstractmethod
     def beliefs(self, scores: Tensor, mask: Tensor) -> Tensor:
         """The head's local distributions: logarithms (N,C), what R-Drop compares."""

@@ -25,6 +25,9 @@ class SpanScoringHead(Head):
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         return tag_marginals(span_marginals(self.weights(scores), mask), mask)
 
+    def scores_a_row(self, length: int) -> int:
+        return length**2 * self.extra_width
+
     @abstractmethod
     def weights(self, scores: Tensor) -> Tensor:
         """Scores → log-odds of spans (B,T,T,X)."""

@@ -127,6 +127,10 @@ class Tagger(nn.Module):
     def stacks(self) -> list[HeadStack]:
         return cast(list[HeadStack], list(self.heads))
 
+    def scores_a_row(self, length: int) -> int:
+        """Of the head that makes most of them, 1 at least."""
+        return max(1, *(stack.head.scores_a_row(length) for stack in self.stacks))
+
     def to_device(self, device: torch.device) -> Tagger:
         """Move there, each part in its fastest form for it."""
         self.encoder.to_device(device)

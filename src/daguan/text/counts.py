@@ -8,7 +8,7 @@ from pathlib import Path
 from daguan.core.errors import DataError
 from daguan.text.format import iter_lines, shorten
 
-LINE = re.compile(r"(\S+)[\t ](\d+)")
+LINE = re.compile(r"(\S+)[\t ](\d{1,18})")  # a count that fits into 64 bits
 
 
 def read_by_frequency(path: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,7 @@ class GeneratedObjective(MlmObjective):
     weight = 1.0
 
     def __init__(self, plan: Plan) -> None:
+        plan = replace(plan, masking=replace(plan.masking, keep=0.0, random=0.0))  # all chosen places read [MASK]: §3.1
         super().__init__(plan)
         if plan.vocabulary_size == len(SPECIALS):
             raise ConfigError(f"pretrain.objective: expected mlm with a vocabulary of specials alone, got {self.name}")

@@ -29,6 +29,7 @@ from daguan.training.threads import map_on_threads
 
 FILE = "tagger.json"
 BATCH_TOKENS = 2048  # more leave the caches
+BATCH_SCORES = 1 << 23  # in a batch: span heads have T² times the types, and marginals take 16 bytes of each
 DECODE_TOKENS = 1 << 15
 SMALLEST = 1e-6  # marginals below are one: half precision ends there
 
@@ -80,11 +81,15 @@ class TrainedTagger:
         def answer(indices: NDArray[np.int64]) -> NDArray[np.float32]:
             return _batch_marginals(tagger, collate([examples[i] for i in indices], engine.length_multiple), engine)
 
-        batches = sorted_batches([len(example) for example in examples], BATCH_TOKENS, engine.length_multiple)
+        lengths = [len(example) for example in examples]
+        batches = sorted_batches(lengths, BATCH_TOKENS, engine.length_multiple, self._most_rows)
         for indices, of_batch in zip(batches, map_on_threads(answer, batches, engine.find_device()), strict=True):
             for index, probs in zip(indices, of_batch, strict=True):
                 answers[index] = probs[: len(examples[index])]
         return _stitch_lines(windows, answers)
+
+    def _most_rows(self, length: int) -> int:
+        return BATCH_SCORES // self.tagger.scores_a_row(length)
 
     def _example(self, sentence: Sentence, window: Window) -> Example:
         return Example(self.vocabulary.encode(sentence.tokens[window.start : window.stop]))

@@ -35,7 +35,8 @@ from daguan.training.threads import Replicas
 
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
-OF_OBJECTIVES = {"generator_layers": ("rtd", "all_tokens"), "replaced_weight": ("rtd",)}  # who has a use for it
+GENERATED = ("rtd", "all_tokens")  # objectives with a generator
+OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",)}  # who has a use for it
 
 
 @dataclass(frozen=True)

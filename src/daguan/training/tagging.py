@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from daguan.batches.collate import Batch, bucketed_order, collate, to_example
 from daguan.batches.windows import training_pieces
+from daguan.core.errors import ConfigError
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.types import Score, Sentence
@@ -63,6 +64,11 @@ class TaggerTrainer:
         self.held = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = -(-len(self.examples) // settings.batch_size)
         self.updates = settings.epochs * self.updates_per_epoch
+        if settings.lookahead_steps > self.updates:
+            raise ConfigError(
+                f"train.lookahead_steps: expected at most {self.updates}, the updates of a fold, "
+                f"got {settings.lookahead_steps}"
+            )
         self.schedule = SCHEDULES[settings.schedule](self.optimisers, self.updates, settings.warmup)
         swa_start = round(settings.swa_start * self.updates)
         self.average = WeightAverage(self._weights(), settings.averaging, settings.ema_decay, swa_start)

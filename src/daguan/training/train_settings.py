@@ -25,9 +25,9 @@ class TrainSettings:
     times those of the layer above, and the embeddings' that of the first layer (Howard & Ruder 2018, arXiv 1801.06146
     §3.2). weight_decay: as in `pretrain`. schedule: linear, or flat_cosine (at the peak for 75 % of the updates, then
     half a cosine). warmup: share of the updates. clip: gradient norm. lookahead_steps: inner steps between two
-    synchronisations of Lookahead (Zhang et al. 2019, arXiv 1907.08610), 0 for none; lookahead_alpha: the slow weights'
-    part of the way; lookahead_momentum: maintain, reset or pullback (see nn/lookahead.py). Ranger is optimiser=radam
-    lookahead_steps=6 schedule=flat_cosine beta1=0.95 warmup=0.
+    synchronisations of Lookahead (Zhang et al. 2019, arXiv 1907.08610), 0 for none; what follows the last one does not
+    count. lookahead_alpha: the slow weights' part of the way; lookahead_momentum: maintain, reset or pullback (see
+    nn/lookahead.py). Ranger is optimiser=radam lookahead_steps=6 schedule=flat_cosine beta1=0.95 warmup=0.
 
     averaging: which weights are evaluated and saved: ema (a moving average with ema_decay), swa (the equal average of
     those after each update from swa_start, a share of the run, on; Izmailov et al. 2018, arXiv 1803.05407) or none (the
