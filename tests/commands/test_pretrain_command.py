@@ -84,6 +84,11 @@ def test_a_run_is_named_after_what_it_starts_from(contest, tmp_path, public) -> 
         return stages(contest, tmp_path, *more).pretrain("tagger").key
 
     before = key(*public)
+    folder = tmp_path / "public"
+    (folder / "README.md").write_text("about it", "utf-8")
+    folder.rename(tmp_path / "moved")
+    assert key(*public[:2], f"encoder.checkpoint={tmp_path / 'moved'}/", public[3]) == before
+    (tmp_path / "moved").rename(folder)
     assert key(*LSTM, "pretrain.tokens=5") == key(*LSTM) != key(*LSTM, "vectors.epochs=3")
     (tmp_path / "counts.txt").write_text("the 9\nof 8\nand 7\n", "utf-8")
     assert key(*public) != before

@@ -12,7 +12,7 @@ from daguan.commands.settings import ROOT, Settings
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
-from daguan.core.runs import Run, run_of
+from daguan.core.runs import MANIFEST, Run, run_of
 from daguan.core.settings import to_dict
 from daguan.models.encoder_settings import ENCODERS
 from daguan.models.vector_settings import NO_VECTORS
@@ -24,7 +24,8 @@ NEEDED_BY_FAMILY = {
     "tagger": ("encoder", "augmentation", "model", "train"),
     "ngram_crf": ("augmentation", "ngram_crf"),
 }
-UNTOLD = ("checkpoint_seconds",)  # settings that change no result
+UNTOLD = ("checkpoint_seconds", "checkpoint", "counts")  # change no result, or by the content of what they name
+READ = (".json", ".safetensors", ".bin", ".txt")  # what of a checkpoint's folder is read
 
 
 class Stages:
@@ -58,10 +59,20 @@ class Stages:
         settings = self.settings.member(member)
         if not pretrains(settings):
             return None
-        start = {str(path): sha256_of_file(path) for path in _start_files(settings)}
+        start = {name: self._sha256(path) for name, path in _start_files(settings).items()}
         before = {"architecture": settings.model.encoder, "start": start, **self._before(settings)}
         learnt = "pretrain" if ENCODERS[settings.model.encoder].pretrained else "vectors"
         return run_of(self.work, "pretrain", before | _told(settings, "encoder", learnt))
+
+    @cached_property
+    def _hashed(self) -> dict[Path, str]:
+        return {}
+
+    def _sha256(self, path: Path) -> str:
+        """Of a file from elsewhere, read once: a command knows one state of it."""
+        if path not in self._hashed:
+            self._hashed[path] = sha256_of_file(path)
+        return self._hashed[path]
 
     def train(self, member: str) -> Run:
         """The run of a member over all folds."""
@@ -134,18 +145,19 @@ def pretrains(settings: Settings) -> bool:
     return settings.family == "tagger" and (learns if ENCODERS[settings.model.encoder].pretrained else begins)
 
 
-def _start_files(settings: Settings) -> list[Path]:
-    """Files from elsewhere that the encoder starts from. Raises DataError: the count table is not there, and
+def _start_files(settings: Settings) -> dict[str, Path]:
+    """Files from elsewhere that the encoder starts from, by name. Raises DataError: the count table is not there, and
     CheckpointError: the folder is not."""
-    files = []
+    files = {}
     if folder := settings.encoder.checkpoint or settings.vectors.folder:
         if not Path(folder).is_dir():
             raise CheckpointError(f"{folder}: expected a folder with a checkpoint, got none")
-        files += sorted(path for path in Path(folder).iterdir() if path.is_file() and path.name[0] != ".")
+        there = (path for path in sorted(Path(folder).iterdir()) if path.is_file() and path.name[0] != ".")
+        files = {path.name: path for path in there if path.suffix in READ and path.name != MANIFEST}
     if counts := settings.encoder.counts:
         if not Path(counts).is_file():
             raise DataError(f"{counts}: expected a count table, got nothing at that path")
-        files.append(Path(counts))
+        files["counts/"] = Path(counts)
     return files
 
 
