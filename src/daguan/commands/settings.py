@@ -102,7 +102,7 @@ class Settings:
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
-        fits = not size.checkpoint or self.pretrain.objective not in GENERATED
+        fits = not size.checkpoint or self.pretrain.objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
 
     def _check(self, member: str) -> None:

@@ -56,8 +56,6 @@ class GeneratedObjective(MlmObjective):
         super().__init__(plan)
         if plan.vocabulary_size == len(SPECIALS):
             raise ConfigError(f"pretrain.objective: expected mlm with a vocabulary of specials alone, got {self.name}")
-        if plan.encoder.checkpoint:  # its sizes may be others than the generator's
-            raise ConfigError(f"pretrain.objective: expected mlm with encoder.checkpoint, got {self.name}")
         assert isinstance(self.model, MaskedLm)
         generator = Generator(plan.architecture, plan.encoder, plan.generator_layers, self.model)
         generator.lm.to_device(plan.device)
