@@ -1,42 +1,56 @@
 """Ablations: one thing changed at a time from one base, on two real data sets, several seeds each; span F1 and seconds.
 
-    python -m benchmarks.ablation [--json] [--quick] [seeds=N] [FACTOR …]
+    python -m benchmarks.ablation [--json] [--quick] [seeds=N] [DATA …] [FACTOR …]
 
-The base is the tagger of the default preset on an encoder pretrained for 20 CPU minutes. A factor that changes the
+The base is the tagger of the default preset on an encoder pretrained for 6 CPU minutes. A factor that changes the
 encoder or its pretraining has an encoder of its own, pretrained for as many: equal compute, judged by the tagger's F1.
-Every run trains on fold 0's training lines and answers its held-out lines, which choose nothing (one evaluation, at the
-end). A factor's gain is the mean over the seeds of its F1 less the base's with the same seed; seeds are of fine-tuning,
-encoders have one. Runs are kept in data/benchmarks and not done again; docs/ablations.md is written at the end.
+Every run trains on one half of the training lines (of people_daily: of its first 3,000; of uner_zh: of all 3,997) and
+answers the other half, which chooses nothing (one evaluation, at the end). A factor's gain is the mean over the seeds
+of its F1 less the base's with the same seed and code; seeds are of fine-tuning, encoders have one. Seconds are a run's
+CPU time, pretraining not counted; the loss is the masked-LM loss on held-out text (of the generator where that is all).
+
+What is measured is written down in benchmarks/ablations.jsonl and not measured again: take a line out to have it
+measured anew. docs/ablations.md is made of those lines, of the settings that the factors have today.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import statistics
+import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks import data
 from benchmarks.efficiency import PEOPLE, UNER, DataSet, data_words
 from benchmarks.factors import BASE, FACTORS, GROUPS
-from benchmarks.harness import ROOT, Report, Row, cores, machine, options, table
+from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_environment, table
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
 from daguan.commands import pretrain as pretrain_stage
 from daguan.commands.settings import load
 from daguan.commands.stages import Stages
-from daguan.engines.local import run_jobs
+from daguan.core.files import read_json, write_json
+from daguan.core.runs import code_version
 from daguan.models.encoder_settings import PRETRAINED
 from daguan.training.jobs import FoldJob, result_of
 
 SEEDS = (1, 2, 3)
 PAGE = ROOT / "docs" / "ablations.md"
+RECORDS = ROOT / "benchmarks" / "ablations.jsonl"
+COST = "cost.json"
 COUNT = "seeds="
-MINUTES, MINUTES_QUICK = 20.0, 0.1
+BASE_NAME = "base"
+MINUTES, MINUTES_QUICK = 6.0, 0.1
 OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # settings that an encoder's pretraining depends on
+HALVES = ("folds.count=2",)
+LINES = "contest.train_lines=3000"  # of people_daily: as many as leave both data sets about as costly
 QUICK = ("train.epochs=1", "model.ngram_buckets=1024")
 
 
@@ -50,7 +64,7 @@ class Trial:
 
     def words(self, quick: bool) -> list[str]:
         """Its command line."""
-        return [*data_words(self.data, quick), *BASE, *(QUICK if quick else ()), *FACTORS[self.factor]]
+        return [*words_of(self.data, quick), *BASE, *(QUICK if quick else ()), *FACTORS[self.factor]]
 
     def pretraining(self, quick: bool) -> Learning | None:
         """The run that its encoder comes from; None for an encoder that is not pretrained."""
@@ -71,25 +85,78 @@ class Trial:
         return dataclasses.replace(job, seed=self.seed, folder=str(data.WORK / "ablation" / name))
 
 
+@dataclass(frozen=True)
+class Record:
+    """A line of RECORDS. settings: the factor's words; f1 in per cent; seconds of CPU; code: the version measured."""
+
+    data: str
+    factor: str
+    settings: str
+    seed: int
+    f1: float
+    seconds: float
+    loss: float | None
+    code: str
+
+    @property
+    def trial(self) -> Trial:
+        return Trial(self.data, self.factor, self.seed)
+
+    @property
+    def current(self) -> bool:
+        """Does the factor still mean those settings?"""
+        return " ".join(FACTORS.get(self.factor, ("",))) == self.settings
+
+
 def main(words: list[str]) -> None:
-    named = [word for word in words if word in FACTORS]
+    factors = [word for word in words if word in FACTORS] or list(FACTORS)
+    known = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
+    names = [word for word in words if word in known] or known
     (seeds,) = [int(word.removeprefix(COUNT)) for word in words if word.startswith(COUNT)] or [len(SEEDS)]
-    asked = options([word for word in words if word not in FACTORS and not word.startswith(COUNT)], __doc__)
-    trials = list(trials_of(named or list(FACTORS), 1 if asked.quick else seeds))
-    names = list(dict.fromkeys(trial.data for trial in trials))
-    for name in names:
-        DataSet.prepared(data_words(name, asked.quick))
-    pretrain(trials, asked.quick)
-    jobs = {trial: trial.job(asked.quick) for trial in trials}
-    run_jobs(list(jobs.values()), cores())
+    others = [word for word in words if word not in (*FACTORS, *known) and not word.startswith(COUNT)]
+    asked = options(others, __doc__)
+    if asked.quick:
+        records = measure(list(trials_of(names, factors, SEEDS[:1])), quick=True)
+    else:
+        records = recorded()
+        trials = missing(trials_of(names, factors, SEEDS[:seeds]), records)
+        records = with_records(records, measure(trials, quick=False))
+        write_page(records)
     report = Report("ablation", machine(1, precision()))
-    rows = {name: rows_of(name, jobs) for name in names}
-    for name, of_data in rows.items():
-        for row in of_data:
+    for name in names:
+        for row in rows_of([record for record in records if record.data == name]):
             report.add({"data": name} | row)
-    if not asked.quick:
-        write_page(rows, report)
     report.show(asked.json)
+
+
+def trials_of(names: Sequence[str], factors: Sequence[str], seeds: Sequence[int]) -> Iterable[Trial]:
+    """All factors with one seed before any has the next: a table cut short is still one."""
+    return (Trial(name, factor, seed) for seed in seeds for factor in factors for name in names)
+
+
+def missing(trials: Iterable[Trial], records: Sequence[Record]) -> list[Trial]:
+    """Those not measured yet, and first the bases that this code lacks for them."""
+    there = {record.trial for record in records if record.factor != BASE_NAME}
+    wanted = [trial for trial in trials if trial not in there]
+    bases = {record.trial for record in records if record.factor == BASE_NAME and record.code == code_version()[:12]}
+    needed = dict.fromkeys(dataclasses.replace(trial, factor=BASE_NAME) for trial in wanted)
+    return [base for base in needed if base not in bases] + [t for t in wanted if t.factor != BASE_NAME]
+
+
+def measure(trials: Sequence[Trial], quick: bool) -> list[Record]:
+    """Prepare, pretrain, and train each, a run a core; runs that are finished in data/benchmarks are not done again."""
+    for name in dict.fromkeys(trial.data for trial in trials):
+        DataSet.prepared(words_of(name, quick))
+    pretrain(trials, quick)
+    jobs = {trial: trial.job(quick) for trial in trials}
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(run, jobs.values()))
+    return [record_of(trial, job, quick) for trial, job in jobs.items()]
+
+
+def words_of(name: str, quick: bool) -> list[str]:
+    """The command line of a stage on a data set."""
+    return [*data_words(name, quick), *([LINES] if name == PEOPLE and not quick else []), *HALVES]
 
 
 def pretrain(trials: Sequence[Trial], quick: bool) -> None:
@@ -101,32 +168,69 @@ def pretrain(trials: Sequence[Trial], quick: bool) -> None:
         pretrain_stage.main(list(words))
 
 
-def trials_of(factors: Sequence[str], seeds: int) -> Iterable[Trial]:
-    """The base first; all factors with one seed before any has the next: a table cut short is still one."""
-    names = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
-    for seed in SEEDS[:seeds]:
-        for factor in dict.fromkeys(["base", *factors]):
-            for name in names:
-                yield Trial(name, factor, seed)
+def run(job: FoldJob) -> None:
+    """In a process of its own, whose CPU seconds are kept beside its result."""
+    folder = Path(job.folder)
+    if job.finished and (folder / COST).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "job.json", job.to_json())
+    words = [sys.executable, "-m", "daguan.engines.worker", str(folder / "job.json")]
+    with (folder / "said.log").open("w") as log:
+        process = subprocess.Popen(words, env=our_environment(1), stdout=log, stderr=log)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, words)
+    write_json(folder / COST, {"cpu_seconds": round(used.ru_utime + used.ru_stime, 1)})
 
 
-def rows_of(name: str, jobs: dict[Trial, FoldJob]) -> list[Row]:
-    """A row a factor, in the order of the table, with its gain over the base."""
-    scores = {trial: 100 * result_of(job)["f1"] for trial, job in jobs.items() if trial.data == name}
+def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
+    pretraining = trial.pretraining(quick)
+    return Record(
+        data=trial.data,
+        factor=trial.factor,
+        settings=" ".join(FACTORS[trial.factor]),
+        seed=trial.seed,
+        f1=round(100 * result_of(job)["f1"], 3),
+        seconds=read_json(Path(job.folder) / COST)["cpu_seconds"],
+        loss=pretraining.run()["curve"][-1]["loss"] if pretraining else None,
+        code=code_version()[:12],
+    )
+
+
+def recorded() -> list[Record]:
+    """What was measured before, of factors that still mean the same."""
+    lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
+    return [record for record in (Record(**json.loads(line)) for line in lines) if record.current]
+
+
+def with_records(records: list[Record], new: Sequence[Record]) -> list[Record]:
+    """All of them, which are written down."""
+    whole = records + [record for record in new if record not in records]
+    text = "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in whole)
+    RECORDS.write_text(text, encoding="utf-8")
+    return whole
+
+
+def rows_of(records: Sequence[Record]) -> list[Row]:
+    """A row a factor of one data set, in the order of the table, with its gain over the base."""
+    bases = {(r.code, r.seed): r.f1 for r in records if r.factor == BASE_NAME}
     rows: list[Row] = []
-    for factor in dict.fromkeys(trial.factor for trial in scores):
-        of_seeds = {trial.seed: score for trial, score in scores.items() if trial.factor == factor}
-        gains = [score - scores[Trial(name, "base", seed)] for seed, score in of_seeds.items()]
-        seconds = [
-            result_of(job)["seconds"] for trial, job in jobs.items() if trial in scores and trial.factor == factor
-        ]
+    for factor in FACTORS:
+        if not (of := [r for r in records if r.factor == factor]):
+            continue
+        gains = [r.f1 - bases[r.code, r.seed] for r in of if (r.code, r.seed) in bases]
+        losses = [r.loss for r in of if r.loss is not None]
         rows.append(
             {
                 "factor": factor,
-                "span F1": mean_and_spread(list(of_seeds.values())),
-                "gain": "" if factor == "base" else mean_and_spread(gains, sign="+"),
-                "seconds": round(statistics.mean(seconds)),
-                "settings": " ".join(FACTORS[factor]),
+                "seeds": len(of),
+                "span F1": mean_and_spread([r.f1 for r in of]),
+                "gain": "" if factor == BASE_NAME or not gains else mean_and_spread(gains, sign="+"),
+                "seconds": round(statistics.mean(r.seconds for r in of)),
+                "loss": f"{statistics.mean(losses):.2f}" if losses else "–",
+                "settings": f"`{of[0].settings}`" if of[0].settings else "",
             }
         )
     return rows
@@ -138,18 +242,20 @@ def mean_and_spread(values: Sequence[float], sign: str = "") -> str:
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
-def write_page(rows: dict[str, list[Row]], report: Report) -> None:
+def write_page(records: Sequence[Record]) -> None:
     """docs/ablations.md: a table a group and data set."""
-    about = ", ".join(f"{name} {value}" for name, value in report.machine.items())
+    about: dict[str, Any] = {k: v for k, v in machine(1, precision()).items() if k != "load"}
     parts = [
-        f"# Ablations\n\nMade by `python -m benchmarks.ablation`: {about}.\n\n{(__doc__ or '').split(chr(10) * 2)[2]}"
+        "# Ablations",
+        f"Made by `python -m benchmarks.ablation`: {', '.join(f'{name} {value}' for name, value in about.items())}.",
+        *(__doc__ or "").strip().split("\n\n")[2:],
     ]
     for group, factors in GROUPS.items():
-        for name, of_data in rows.items():
-            chosen = [row for row in of_data if row["factor"] in ("base", *factors)]
-            if len(chosen) > 1:
-                parts.append(f"## {group}: {name}\n\n{table(chosen)}")
-    Path(PAGE).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        for name in dict.fromkeys(record.data for record in records):
+            chosen = [record for record in records if record.data == name and record.factor in (BASE_NAME, *factors)]
+            if len(rows := rows_of(chosen)) > 1:
+                parts.append(f"## {group}: {name}\n\n{table(rows)}")
+    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
