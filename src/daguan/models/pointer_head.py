@@ -10,7 +10,7 @@ from daguan.models.heads import Head
 from daguan.models.model_settings import ModelSettings
 from daguan.nn.pointer_attention import FORBIDDEN
 from daguan.nn.span_beam import best_sequences
-from daguan.nn.span_decoder import Reading, SpanDecoder, choice_loss, in_sequence
+from daguan.nn.span_decoder import SpanDecoder, choice_loss
 from daguan.nn.spans import gold_spans
 from daguan.text.tags import TagScheme
 
@@ -39,7 +39,7 @@ class PointerHead(Head):
 
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         with _in_full(scores):
-            tags, logs = best_sequences(self.decoder, self._reading(scores, mask), self.beam)
+            tags, logs = best_sequences(self.decoder, self.decoder.open(scores, mask), self.beam)
         shares = logs.softmax(1).unsqueeze(1).expand(-1, mask.shape[1], -1)
         answer = scores.new_zeros((*mask.shape, self.tags)).scatter_add_(2, tags.mT, shares)
         return answer.float() * mask.unsqueeze(2)
@@ -54,11 +54,7 @@ class PointerHead(Head):
 
     def _choices(self, scores: Tensor, tags: Tensor, mask: Tensor) -> list[tuple[Tensor, Tensor]]:
         with _in_full(scores):
-            gold = in_sequence(gold_spans(tags, mask), len(tags))
-            return self.decoder.choices(self._reading(scores, mask), gold)
-
-    def _reading(self, scores: Tensor, mask: Tensor) -> Reading:
-        return self.decoder.open(scores, mask)
+            return self.decoder.choices(self.decoder.open(scores, mask), gold_spans(tags, mask))
 
 
 def _in_full(scores: Tensor) -> torch.autocast:

@@ -3,8 +3,8 @@ none; where it stops; its type.
 
 Vinyals et al. 2015 (arXiv 1506.03134) point; the decoder that emits a start, a stop and a type at each step is that of
 Nayak & Ng 2020 (arXiv 1911.09886 §3.2), but pointing to the right of the last span alone, so that spans never overlap
-and every set of them has one order. B sentences of up to T tokens, D units, X types, N readers of a sentence: the steps
-of a sequence that is known, or the hypotheses of a beam.
+and every set of them has one order. B sentences of up to T tokens, D units, X types, N readers, each of one sentence:
+all steps of sequences that are known, or the hypotheses of a beam.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from torch.nn.functional import log_softmax, pad, softplus
 
 from daguan.nn.pointer_attention import FORBIDDEN, PointerAttention
 
-NO_MORE = 0  # the place in pointers to starts that says so; place 1 + t is token t
+NO_MORE = 0  # the choice of a start that says so; choice 1 + t is token t
 FEW_STARTS = -3.0  # where starts begin to learn: a twentieth of the tokens
-STEPS = 4  # steps come in multiples, so that few shapes occur
 
 
 class Reading(NamedTuple):
     """What the decoder has read of the tokens. mask (B,T); keys of starts (B,1+T,D) and of stops (B,T,D); what a start
-    and a stop tell of their span (B,T,D); the places' own scores of starts (B,1,1+T) and of stops (B,1,T), in reading
+    and a stop tell of their span (B,T,D); the places' own scores of starts (B,1+T) and of stops (B,T), in reading
     order; what either end says of the types (B,T,X); the first state (B,D)."""
 
     mask: Tensor
@@ -37,15 +36,6 @@ class Reading(NamedTuple):
     types_of_start: Tensor
     types_of_stop: Tensor
     state: Tensor
-
-
-class Emitted(NamedTuple):
-    """Spans by row, in reading order: first, last, type (B,E), 0 where there is none; their number (B,)."""
-
-    first: Tensor
-    last: Tensor
-    kind: Tensor
-    number: Tensor
 
 
 class SpanDecoder(nn.Module):
@@ -82,59 +72,55 @@ class SpanDecoder(nn.Module):
         inside = mask.unsqueeze(2)
         state = torch.tanh((gist * inside).sum(1) / inside.sum(1))
         start_keys = torch.cat([self.no_more.expand(len(read), 1, -1), start_keys], dim=1)
-        own_starts = in_reading_order(starts.squeeze(2), mask).unsqueeze(1)
-        own_stops = in_reading_order(stops.squeeze(2), mask)[:, 1:].unsqueeze(1)
-        return Reading(mask, start_keys, stop_keys, begins, ends, own_starts, own_stops, of_start, of_stop, state)
+        own_starts, own_stops = (in_reading_order(own.squeeze(2), mask) for own in (starts, stops))
+        return Reading(
+            mask, start_keys, stop_keys, begins, ends, own_starts, own_stops[:, 1:], of_start, of_stop, state
+        )
 
-    def first_inputs(self, rows: int) -> Tensor:
-        """(B,1,D): what stands before the first span."""
-        return self.begin.expand(rows, 1, -1)
-
-    def follow(self, inputs: Tensor, state: Tensor) -> Tensor:
-        """Inputs of so many steps (B,N,D) and the state before them (B,D) → the states after each (B,N,D)."""
-        states: Tensor = self.gru(inputs, state.unsqueeze(0).contiguous())[0]
+    def follow(self, spans: Tensor, state: Tensor) -> Tensor:
+        """The spans emitted (B,N,D) and the state before them (B,D) → the states after each (B,N,D)."""
+        states: Tensor = self.gru(spans, state.unsqueeze(0))[0]
         return states
 
-    def starts(self, reading: Reading, states: Tensor, since: Tensor) -> Tensor:
-        """log P(start) (B,N,1+T) from the places since (B,N) on, states (B,N,D). Without types there is none."""
-        allowed = from_place(reading.mask, since) & (self.types > 0)
-        scores = self.start.point(states, reading.start_keys, pad(allowed, (1, 0), value=True))
-        return log_softmax(scores + reading.own_starts, dim=2)
+    def starts(self, reading: Reading, row: Tensor, state: Tensor, since: Tensor) -> Tensor:
+        """log P(start) (N,1+T) at the places from since (N,) on, state (N,D). Without types there is none."""
+        allowed = pad(_from(reading, row, since) & (self.types > 0), (1, 0), value=True)
+        return _pointed(self.start, state, reading.start_keys[row], allowed, reading.own_starts[row])
 
-    def stops(self, reading: Reading, states: Tensor, first: Tensor) -> Tensor:
-        """log P(stop) (B,N,T) of spans that start at first (B,N); the stop is the last token."""
-        told = torch.cat([states, at(reading.begins, first)], dim=2)
-        scores = self.stop.point(told, reading.stop_keys, from_place(reading.mask, first))
-        return log_softmax(scores + reading.own_stops, dim=2)
+    def stops(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor) -> Tensor:
+        """log P(stop) (N,T) of spans that start at first (N,); the stop is the last token."""
+        told = torch.cat([state, reading.begins[row, first]], dim=1)
+        allowed = _from(reading, row, first)
+        return _pointed(self.stop, told, reading.stop_keys[row], allowed, reading.own_stops[row])
 
-    def types_of(self, reading: Reading, states: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """log P(type) (B,N,X) of spans from first to last (B,N)."""
-        told = self.kind(torch.cat([states, self._ends(reading, first, last)], dim=2))
-        return log_softmax(told + at(reading.types_of_start, first) + at(reading.types_of_stop, last), dim=2)
+    def types_of(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """log P(type) (N,X) of spans from first to last (N,)."""
+        told = self.kind(torch.cat([state, _both_ends(reading, row, first, last)], dim=1))
+        return log_softmax(told + reading.types_of_start[row, first] + reading.types_of_stop[row, last], dim=1)
 
-    def spans(self, reading: Reading, first: Tensor, last: Tensor, kind: Tensor) -> Tensor:
-        """The inputs (B,N,D) that spans are for the step after them."""
-        inputs: Tensor = self._ends(reading, first, last) + self.kinds(kind)
-        return inputs
+    def spans(self, reading: Reading, row: Tensor, first: Tensor, last: Tensor, kind: Tensor) -> Tensor:
+        """What the decoder is told of spans (N,) once they are emitted (N,D)."""
+        told: Tensor = _both_ends(reading, row, first, last) + self.kinds(kind)
+        return told
 
-    def _ends(self, reading: Reading, first: Tensor, last: Tensor) -> Tensor:
-        return torch.tanh(at(reading.begins, first) + at(reading.ends, last))
-
-    def choices(self, reading: Reading, gold: Emitted) -> list[tuple[Tensor, Tensor]]:
-        """Of starts, stops and types: the distributions that emit these spans (N,C), as logarithms, and what is to be
-        chosen (N,). All steps at once, as each is told the spans before it."""
-        told = self.spans(reading, gold.first, gold.last, gold.kind)
-        states = self.follow(torch.cat([self.first_inputs(len(told)), told], dim=1), reading.state)
-        steps = torch.arange(states.shape[1], device=states.device)
-        real, begun = steps[:-1] < gold.number.unsqueeze(1), steps <= gold.number.unsqueeze(1)
-        starts = self.starts(reading, states, pad(gold.last + 1, (1, 0)))
-        stops = self.stops(reading, states[:, :-1], gold.first)
-        types = self.types_of(reading, states[:, :-1], gold.first, gold.last)
-        next_start = pad((gold.first + 1).where(real, NO_MORE), (0, 1), value=NO_MORE)
+    def choices(self, reading: Reading, spans: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Of starts, stops and types: the distributions (N,C), as logarithms, from which these spans (N,4), in the
+        order of `gold_spans`, are emitted, and what is chosen (N,). All at once, as each step is told those before."""
+        row, first, last, kind = spans.unbind(1)
+        rows = torch.arange(len(reading.mask), device=row.device)
+        number = torch.bincount(row, minlength=len(rows))
+        step = torch.arange(len(row), device=row.device) - (number.cumsum(0) - number)[row]
+        told = reading.state.new_zeros(len(rows), int(number.max()), self.size)
+        told = told.index_put((row, step), self.spans(reading, row, first, last, kind))
+        states = self.follow(torch.cat([self.begin.expand(len(rows), 1, -1), told], dim=1), reading.state)
+        state = states[row, step]
+        since = torch.zeros_like(states[..., 0], dtype=torch.long).index_put((row, step + 1), last + 1)
+        to_end = torch.cat([row, rows]), torch.cat([step, number])  # every span, and that there is no more
+        starts = self.starts(reading, to_end[0], states[to_end], since[to_end])
         return [
-            (starts[begun], next_start[begun]),
-            (stops[real], gold.last[real]),
-            (types[real], gold.kind[real]),
+            (starts, pad(first + 1, (0, len(rows)), value=NO_MORE)),
+            (self.stops(reading, row, state, first), last),
+            (self.types_of(reading, row, state, first, last), kind),
         ]
 
 
@@ -149,25 +135,20 @@ def in_reading_order(scores: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([-passed[:, -1:], scores - passed], dim=1)
 
 
-def from_place(mask: Tensor, since: Tensor) -> Tensor:
-    """mask (B,T), since (B,N) → (B,N,T): the tokens from there on."""
-    return mask.unsqueeze(1) & (torch.arange(mask.shape[1], device=mask.device) >= since.unsqueeze(2))
+def _pointed(attention: PointerAttention, query: Tensor, keys: Tensor, allowed: Tensor, own: Tensor) -> Tensor:
+    """log P (N,T). query (N,Q), projected keys (N,T,D), allowed (N,T), the places' own scores (N,T)."""
+    scores = attention.point(query.unsqueeze(1), keys, allowed.unsqueeze(1)).squeeze(1)
+    return log_softmax(scores + own, dim=1)
 
 
-def at(values: Tensor, places: Tensor) -> Tensor:
-    """Of values (B,T,D) those at places (B,N) → (B,N,D)."""
-    return values.gather(1, places.unsqueeze(2).expand(-1, -1, values.shape[2]))
+def _from(reading: Reading, row: Tensor, since: Tensor) -> Tensor:
+    """(N,T): the tokens of the row from there on."""
+    mask = reading.mask
+    return mask[row] & (torch.arange(mask.shape[1], device=mask.device) >= since.unsqueeze(1))
 
 
-def in_sequence(spans: Tensor, rows: int) -> Emitted:
-    """Spans (N,4), as `gold_spans` gives them, by row; E is the most of a row, padded to a multiple of STEPS."""
-    row, *values = spans.unbind(1)
-    count = torch.bincount(row, minlength=rows)
-    order = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
-    steps = -(-int(count.max()) // STEPS) * STEPS
-    padded = [value.new_zeros(rows, steps).index_put_((row, order), value) for value in values]
-    first, last, kind = padded
-    return Emitted(first, last, kind, count)
+def _both_ends(reading: Reading, row: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    return torch.tanh(reading.begins[row, first] + reading.ends[row, last])
 
 
 def choice_loss(logs: Tensor, chosen: Tensor, smoothing: float) -> Tensor:
