@@ -42,8 +42,9 @@ class Head(nn.Module, ABC):
         return length * self.extra_width
 
     @abstractmethod
-    def beliefs(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """The head's local distributions: logarithms (N,C), what R-Drop compares."""
+    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """The head's local distributions (those that gold tags (B,T) lead to): logarithms (N,C), what R-Drop
+        compares."""
 
 
 class SoftmaxHead(Head):
@@ -66,7 +67,7 @@ class SoftmaxHead(Head):
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         return scores.softmax(2) * mask.unsqueeze(2)
 
-    def beliefs(self, scores: Tensor, mask: Tensor) -> Tensor:
+    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         return log_softmax(scores[mask], 1)
 
 

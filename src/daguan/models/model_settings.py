@@ -13,10 +13,12 @@ TOGETHER = "+"
 
 @dataclass(frozen=True)
 class HeadEntry:
-    """Where the class of a head is (`module:Class`; whoever builds it imports it), and which smoothing it has."""
+    """Where the class of a head is (`module:Class`; whoever builds it imports it), which smoothing it has, and whether
+    it answers by beam search."""
 
     path: str
     smoothing: str = ""
+    beam: bool = False
 
 
 HEADS = {
@@ -25,32 +27,37 @@ HEADS = {
     "span": HeadEntry("daguan.models.span_heads:SpanHead", "label_smoothing"),
     "biaffine": HeadEntry("daguan.models.span_heads:BiaffineHead", "boundary_smoothing"),
     "global_pointer": HeadEntry("daguan.models.span_heads:GlobalPointerHead"),
+    "pointer": HeadEntry("daguan.models.pointer_head:PointerHead", "label_smoothing", beam=True),
 }
 SMOOTHINGS = ("label_smoothing", "boundary_smoothing")
 AVERAGES = ("losses", "logits")
+BEAM = 4
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine or global_pointer, `lstm_` before it
-    puts a BiLSTM below it, and several joined by + share the encoder (their losses are added, their marginals
+    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine, global_pointer or pointer;
+    `lstm_` before it puts a BiLSTM below it, and several joined by + share the encoder (losses added, marginals
     averaged). lstm_hidden: width of the BiLSTM each way; lstm_layers: how many. pointer_size: width of the vectors that
-    biaffine and global_pointer compare. encoder_dropout: inside the encoder; dropout: before the last layer, and before
-    the BiLSTM; token_dropout: tokens read as [MASK] (all three in tagging only). ngram_buckets: rows of a hashed table
-    of n-gram features that adds to the scores, 0 for none; ngram_dropout: features left out in training.
+    biaffine and global_pointer compare, and of pointer's decoder; beam: sets of entities pointer keeps in prediction.
+    encoder_dropout: inside the encoder; dropout: before the last layer, and before the BiLSTM; token_dropout: tokens
+    read as [MASK] (all three in tagging only). ngram_buckets: rows of a hashed table of n-gram features that adds to
+    the scores, 0 for none; ngram_dropout: features left out in training.
 
     dropout_samples: masks of the last dropout, drawn on the same features; dropout_average: over their losses (Inoue
     2019, arXiv 1905.09788 §3) or their logits (as rank 9 does: the noise of one mask, its variance divided by the
     number). label_smoothing: share of a label's mass given to all of its head's classes (Szegedy et al. 2016, arXiv
-    1512.00567 §7), for softmax, crf (the exact soft-target form) and span. boundary_smoothing: share of a span's mass
-    given to spans up to boundary_distance off (Zhu & Li 2022, arXiv 2204.12031), for biaffine. r_drop: weight of the
-    divergence between two passes with different dropouts (Wu et al. 2021, arXiv 2106.14448), which doubles the cost."""
+    1512.00567 §7), for softmax, crf (the exact soft-target form), span, pointer. boundary_smoothing: share of a
+    span's mass given to spans up to boundary_distance off (Zhu & Li 2022, arXiv 2204.12031), for biaffine. r_drop:
+    weight of the divergence between two passes with different dropouts (Wu et al. 2021, arXiv 2106.14448), which
+    doubles the cost."""
 
     encoder: str = "bert"
     head: str = "lstm_crf"
     lstm_hidden: int = 128
     lstm_layers: int = 1
     pointer_size: int = 64
+    beam: int = BEAM
     encoder_dropout: float = 0.1
     dropout: float = 0.3
     token_dropout: float = 0.1
@@ -67,7 +74,7 @@ class ModelSettings:
         require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
         known = f"{' or '.join(HEADS)}, with {LSTM} before it or not, or several joined by {TOGETHER}"
         require("head", set(self.scorers) <= set(HEADS), known, self.head)
-        for name in ("lstm_layers", "lstm_hidden", "dropout_samples", "boundary_distance"):
+        for name in ("lstm_layers", "lstm_hidden", "beam", "dropout_samples", "boundary_distance"):
             require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         require("pointer_size", self.pointer_size % 2 == 0 < self.pointer_size, "an even number", self.pointer_size)
         require("ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
@@ -77,6 +84,8 @@ class ModelSettings:
             self._require_smoothing(name, getattr(self, name))
         require("dropout_average", self.dropout_average in AVERAGES, " or ".join(AVERAGES), self.dropout_average)
         require("r_drop", self.r_drop >= 0, "at least 0", self.r_drop)
+        searches = any(HEADS[scorer].beam for scorer in self.scorers)
+        require("beam", searches or self.beam == BEAM, f"{BEAM} with head {self.head}, which has none", self.beam)
 
     def _require_smoothing(self, name: str, share: float) -> None:
         require(name, 0 <= share < 1, "0 to 1", share)

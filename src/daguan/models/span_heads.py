@@ -72,7 +72,7 @@ class SpanHead(SpanScoringHead):
         odds = scores[..., 1:] - scores[..., :1]
         return odds[:, :, None, 0] + odds[:, None, :, 1]
 
-    def beliefs(self, scores: Tensor, mask: Tensor) -> Tensor:
+    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         return log_softmax(scores[mask].flatten(0, 1), 1)
 
 
@@ -108,7 +108,7 @@ class BiaffineHead(SpanScoringHead):
     def weights(self, scores: Tensor) -> Tensor:
         return scores[..., 1:] - scores[..., :1]
 
-    def beliefs(self, scores: Tensor, mask: Tensor) -> Tensor:
+    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         return log_softmax(scores[spans_within(mask)], 1)
 
 
@@ -142,7 +142,7 @@ class GlobalPointerHead(SpanScoringHead):
     def weights(self, scores: Tensor) -> Tensor:
         return scores
 
-    def beliefs(self, scores: Tensor, mask: Tensor) -> Tensor:
+    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """Of each span and type, whether it is an entity."""
         logits = scores[self._fits(scores, mask)]
         return torch.stack([logsigmoid(logits), logsigmoid(-logits)], dim=1)

@@ -63,10 +63,15 @@ class HeadStack(nn.Module):
         assert batch.tag_ids is not None
         return mean_of([self.head.loss(sample, batch.tag_ids, batch.mask) for sample in scores])
 
-    def divergence(self, one: list[Tensor], other: list[Tensor], mask: Tensor) -> Tensor:
+    def divergence(self, one: list[Tensor], other: list[Tensor], batch: Batch) -> Tensor:
         """Of the beliefs of two passes → ()."""
-        pairs = zip(one, other, strict=True)
-        return mean_of([divergence(self.head.beliefs(a, mask), self.head.beliefs(b, mask)) for a, b in pairs])
+        return mean_of(
+            [divergence(self._beliefs(a, batch), self._beliefs(b, batch)) for a, b in zip(one, other, strict=True)]
+        )
+
+    def _beliefs(self, scores: Tensor, batch: Batch) -> Tensor:
+        assert batch.tag_ids is not None
+        return self.head.beliefs(scores, batch.tag_ids, batch.mask)
 
 
 class LstmBelow(nn.Module):
@@ -148,7 +153,7 @@ class Tagger(nn.Module):
             return loss
         second = self._scores(batch)
         apart = [
-            head.divergence(one, other, batch.mask) for head, one, other in zip(self.stacks, first, second, strict=True)
+            head.divergence(one, other, batch) for head, one, other in zip(self.stacks, first, second, strict=True)
         ]
         return 0.5 * (loss + self._loss_of(second, batch) + self.r_drop * torch.stack(apart).sum())
 

@@ -18,7 +18,7 @@ from daguan.nn.muon import Muon
 
 MUON_MOMENTUM = 0.95
 FLAT_SHARE = 0.75
-DECAYED = (nn.Linear, nn.Embedding, nn.LSTM)
+DECAYED = (nn.Linear, nn.Embedding, nn.RNNBase)
 
 
 def decayed_names(model: nn.Module) -> set[str]:

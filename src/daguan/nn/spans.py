@@ -25,6 +25,13 @@ def gold_spans(tags: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([firsts, lasts[:, 1:], types.unsqueeze(1)], dim=1)
 
 
+def spelled(first: Tensor, last: Tensor, kind: Tensor, length: int) -> Tensor:
+    """The BIOES tags of one span each, 0 around it: (…) each → (…,length); the inverse of `gold_spans`."""
+    place, first, last = torch.arange(length, device=first.device), first.unsqueeze(-1), last.unsqueeze(-1)
+    prefix = torch.where(place == last, E, torch.where(place == first, B, I)).where(first != last, S)
+    return (1 + len(PREFIXES) * kind.unsqueeze(-1) + prefix).where((place >= first) & (place <= last), 0)
+
+
 def spans_within(mask: Tensor) -> Tensor:
     """(B,T,T): may a span go from place i to place j? mask (B,T)."""
     return (mask.unsqueeze(1) & mask.unsqueeze(2)).triu()

@@ -1,0 +1,164 @@
+"""A pointer network that emits spans one after another, in reading order: where the next one starts, or that there is
+none; where it stops; its type.
+
+Vinyals et al. 2015 (arXiv 1506.03134) point; the decoder that emits a start, a stop and a type at each step is that of
+Nayak & Ng 2020 (arXiv 1911.09886 §3.2), but pointing to the right of the last span alone, so that spans never overlap
+and every set of them has one order. B sentences of up to T tokens, D units, X types, N readers, each of one sentence:
+all steps of sequences that are known, or the hypotheses of a beam.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax, pad, softplus
+
+from daguan.nn.pointer_attention import FORBIDDEN, PointerAttention
+
+NO_MORE = 0  # the choice of a start that says so; choice 1 + t is token t
+FEW_STARTS = -3.0  # where starts begin to learn: a twentieth of the tokens
+
+
+class Reading(NamedTuple):
+    """What the decoder has read of the tokens. mask (B,T); keys of starts (B,1+T,D) and of stops (B,T,D); what a start
+    and a stop tell of their span (B,T,D); the places' own scores of starts (B,1+T) and of stops (B,T), in reading
+    order; what either end says of the types (B,T,X); the first state (B,D)."""
+
+    mask: Tensor
+    start_keys: Tensor
+    stop_keys: Tensor
+    begins: Tensor
+    ends: Tensor
+    own_starts: Tensor
+    own_stops: Tensor
+    types_of_start: Tensor
+    types_of_stop: Tensor
+    state: Tensor
+
+
+class SpanDecoder(nn.Module):
+    """A GRU whose inputs are the spans emitted, and two pointers.
+
+    To what attention says of a place, each pointer adds what the place says of itself, in reading order: see
+    `in_reading_order`. extra_width: own scores of starts, of stops, of the start's types and of the stop's, 2+2X.
+    """
+
+    def __init__(self, width: int, size: int, types: int) -> None:
+        super().__init__()
+        self.size, self.types, self.extra_width = size, types, 2 + 2 * types
+        self.start = PointerAttention(size, width, size)
+        self.stop = PointerAttention(2 * size, width, size)
+        self.tell = nn.Linear(width, 3 * size)
+        self.own = nn.Linear(width, self.extra_width)
+        nn.init.zeros_(self.own.bias)
+        nn.init.constant_(self.own.bias[:1], FEW_STARTS)
+        self.no_more = nn.Parameter(torch.zeros(size))
+        self.begin = nn.Parameter(torch.zeros(size))
+        self.gru = nn.GRU(size, size, batch_first=True)
+        self.kind = nn.Linear(2 * size, types)
+        self.kinds = nn.Embedding(types, size)
+
+    def read(self, features: Tensor, extra: Tensor | None) -> Tensor:
+        """features (B,T,width), extra (B,T,2+2X) → (B,T,5D+2+2X), all that is read of each token by itself."""
+        own = self.own(features) if extra is None else self.own(features) + extra
+        return torch.cat([self.start.of_keys(features), self.stop.of_keys(features), self.tell(features), own], dim=2)
+
+    def open(self, read: Tensor, mask: Tensor) -> Reading:
+        """read (B,T,5D+2+2X), mask (B,T)."""
+        start_keys, stop_keys, begins, ends, gist, own = torch.split(read, [self.size] * 5 + [self.extra_width], 2)
+        starts, stops, of_start, of_stop = torch.split(own, [1, 1, self.types, self.types], 2)
+        inside = mask.unsqueeze(2)
+        state = torch.tanh((gist * inside).sum(1) / inside.sum(1))
+        start_keys = torch.cat([self.no_more.expand(len(read), 1, -1), start_keys], dim=1)
+        own_starts, own_stops = (in_reading_order(own.squeeze(2), mask) for own in (starts, stops))
+        return Reading(
+            mask, start_keys, stop_keys, begins, ends, own_starts, own_stops[:, 1:], of_start, of_stop, state
+        )
+
+    def follow(self, spans: Tensor, state: Tensor) -> Tensor:
+        """The spans emitted (B,N,D) and the state before them (B,D) → the states after each (B,N,D)."""
+        states: Tensor = self.gru(spans, state.unsqueeze(0))[0]
+        return states
+
+    def starts(self, reading: Reading, row: Tensor, state: Tensor, since: Tensor) -> Tensor:
+        """log P(start) (N,1+T) at the places from since (N,) on, state (N,D). Without types there is none."""
+        allowed = pad(_from(reading, row, since) & (self.types > 0), (1, 0), value=True)
+        return _pointed(self.start, state, reading.start_keys[row], allowed, reading.own_starts[row])
+
+    def stops(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor) -> Tensor:
+        """log P(stop) (N,T) of spans that start at first (N,); the stop is the last token."""
+        told = torch.cat([state, reading.begins[row, first]], dim=1)
+        allowed = _from(reading, row, first)
+        return _pointed(self.stop, told, reading.stop_keys[row], allowed, reading.own_stops[row])
+
+    def types_of(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """log P(type) (N,X) of spans from first to last (N,)."""
+        told = self.kind(torch.cat([state, _both_ends(reading, row, first, last)], dim=1))
+        return log_softmax(told + reading.types_of_start[row, first] + reading.types_of_stop[row, last], dim=1)
+
+    def spans(self, reading: Reading, row: Tensor, first: Tensor, last: Tensor, kind: Tensor) -> Tensor:
+        """What the decoder is told of spans (N,) once they are emitted (N,D)."""
+        told: Tensor = _both_ends(reading, row, first, last) + self.kinds(kind)
+        return told
+
+    def choices(self, reading: Reading, spans: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Of starts, stops and types: the distributions (N,C), as logarithms, from which these spans (N,4), in the
+        order of `gold_spans`, are emitted, and what is chosen (N,). All at once, as each step is told those before."""
+        row, first, last, kind = spans.unbind(1)
+        rows = torch.arange(len(reading.mask), device=row.device)
+        number = torch.bincount(row, minlength=len(rows))
+        step = torch.arange(len(row), device=row.device) - (number.cumsum(0) - number)[row]
+        told = reading.state.new_zeros(len(rows), int(number.max()), self.size)
+        told = told.index_put((row, step), self.spans(reading, row, first, last, kind))
+        states = self.follow(torch.cat([self.begin.expand(len(rows), 1, -1), told], dim=1), reading.state)
+        state = states[row, step]
+        since = torch.zeros_like(states[..., 0], dtype=torch.long).index_put((row, step + 1), last + 1)
+        to_end = torch.cat([row, rows]), torch.cat([step, number])  # every span, and that there is no more
+        starts = self.starts(reading, to_end[0], states[to_end], since[to_end])
+        return [
+            (starts, pad(first + 1, (0, len(rows)), value=NO_MORE)),
+            (self.stops(reading, row, state, first), last),
+            (self.types_of(reading, row, state, first, last), kind),
+        ]
+
+
+def in_reading_order(scores: Tensor, mask: Tensor) -> Tensor:
+    """log P that a place is the first one to be taken, or none is, if each is taken with probability σ(score).
+
+    scores (B,T), mask (B,T) → (B,1+T), none first: −Σ softplus over all, and s − Σ softplus up to the place. Given
+    that none before some place is taken, all after it are less by the same constant, which a softmax does not see: so
+    this serves whatever the place to start from.
+    """
+    passed = softplus(scores).masked_fill(~mask, 0).cumsum(1)
+    return torch.cat([-passed[:, -1:], scores - passed], dim=1)
+
+
+def _pointed(attention: PointerAttention, query: Tensor, keys: Tensor, allowed: Tensor, own: Tensor) -> Tensor:
+    """log P (N,T). query (N,Q), projected keys (N,T,D), allowed (N,T), the places' own scores (N,T)."""
+    scores = attention.point(query.unsqueeze(1), keys, allowed.unsqueeze(1)).squeeze(1)
+    return log_softmax(scores + own, dim=1)
+
+
+def _from(reading: Reading, row: Tensor, since: Tensor) -> Tensor:
+    """(N,T): the tokens of the row from there on."""
+    mask = reading.mask
+    return mask[row] & (torch.arange(mask.shape[1], device=mask.device) >= since.unsqueeze(1))
+
+
+def _both_ends(reading: Reading, row: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    return torch.tanh(reading.begins[row, first] + reading.ends[row, last])
+
+
+def choice_loss(logs: Tensor, chosen: Tensor, smoothing: float) -> Tensor:
+    """Summed negative log-likelihood of choices (N,) under distributions (N,C), as logarithms → ().
+
+    With smoothing ε, a choice keeps 1 − ε, and ε goes in equal parts to all that might be chosen.
+    """
+    loss = -logs.gather(1, chosen.unsqueeze(1)).sum()
+    if not smoothing:
+        return loss
+    possible = logs > FORBIDDEN / 2
+    spread = logs.where(possible, 0).sum(1) / possible.sum(1).clamp(min=1)
+    return (1 - smoothing) * loss - smoothing * spread.sum()
