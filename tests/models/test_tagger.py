@@ -77,7 +77,7 @@ def test_small_batches_answer_as_large_ones_and_spans_count_by_pairs_of_places(h
     monkeypatch.setattr(prediction, "BATCH_SCORES", 1)
     for one, other in zip(whole, model.marginals(SENTENCES, ENGINE), strict=True):
         assert np.allclose(one, other, atol=1e-5)
-    by_pairs = head not in ("softmax", "crf", "lstm_crf")
+    by_pairs = head not in ("softmax", "crf", "lstm_crf", "seq2seq")
     assert model.tagger.scores_a_row(20) == model.tagger.scores_a_row(10) * (4 if by_pairs else 2)
 
 

@@ -25,6 +25,7 @@ HEADS = {
     "span": HeadEntry("daguan.models.span_heads:SpanHead", "label_smoothing"),
     "biaffine": HeadEntry("daguan.models.span_heads:BiaffineHead", "boundary_smoothing"),
     "global_pointer": HeadEntry("daguan.models.span_heads:GlobalPointerHead"),
+    "seq2seq": HeadEntry("daguan.models.seq2seq:Seq2SeqHead"),
 }
 SMOOTHINGS = ("label_smoothing", "boundary_smoothing")
 AVERAGES = ("losses", "logits")
@@ -32,12 +33,14 @@ AVERAGES = ("losses", "logits")
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine or global_pointer, `lstm_` before it
-    puts a BiLSTM below it, and several joined by + share the encoder (their losses are added, their marginals
+    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine, global_pointer or seq2seq, `lstm_`
+    before it puts a BiLSTM below it, and several joined by + share the encoder (their losses are added, their marginals
     averaged). lstm_hidden: width of the BiLSTM each way; lstm_layers: how many. pointer_size: width of the vectors that
-    biaffine and global_pointer compare. encoder_dropout: inside the encoder; dropout: before the last layer, and before
-    the BiLSTM; token_dropout: tokens read as [MASK] (all three in tagging only). ngram_buckets: rows of a hashed table
-    of n-gram features that adds to the scores, 0 for none; ngram_dropout: features left out in training.
+    biaffine and global_pointer compare. decoder_layers: of seq2seq's decoder, which starts from that of an encoder
+    pretrained by mass; beam: labellings it keeps in prediction. encoder_dropout: inside the encoder; dropout: before
+    the last layer, and before the BiLSTM; token_dropout: tokens read as [MASK] (all three in tagging only).
+    ngram_buckets: rows of a hashed table of n-gram features that adds to the scores, 0 for none; ngram_dropout:
+    features left out in training.
 
     dropout_samples: masks of the last dropout, drawn on the same features; dropout_average: over their losses (Inoue
     2019, arXiv 1905.09788 §3) or their logits (as rank 9 does: the noise of one mask, its variance divided by the
@@ -51,6 +54,8 @@ class ModelSettings:
     lstm_hidden: int = 128
     lstm_layers: int = 1
     pointer_size: int = 64
+    decoder_layers: int = 2
+    beam: int = 4
     encoder_dropout: float = 0.1
     dropout: float = 0.3
     token_dropout: float = 0.1
@@ -67,7 +72,7 @@ class ModelSettings:
         require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
         known = f"{' or '.join(HEADS)}, with {LSTM} before it or not, or several joined by {TOGETHER}"
         require("head", set(self.scorers) <= set(HEADS), known, self.head)
-        for name in ("lstm_layers", "lstm_hidden", "dropout_samples", "boundary_distance"):
+        for name in ("lstm_layers", "lstm_hidden", "decoder_layers", "beam", "dropout_samples", "boundary_distance"):
             require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         require("pointer_size", self.pointer_size % 2 == 0 < self.pointer_size, "an even number", self.pointer_size)
         require("ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
