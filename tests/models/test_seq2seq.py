@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def labellings(length: int) -> Tensor:
     found = []
     for tags in product(range(K), repeat=length):
         starts, ends = SCHEME.may_start[tags[0]], SCHEME.may_end[tags[-1]]
-        if starts and ends and all(SCHEME.allowed[i, j] for i, j in zip(tags, tags[1:], strict=False)):
+        if starts and ends and all(SCHEME.allowed[i, j] for i, j in pairwise(tags)):
             found.append(tags)
     return torch.tensor(found)
 

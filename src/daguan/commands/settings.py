@@ -103,8 +103,9 @@ class Settings:
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
         fits = self.pretrain.objective not in DECODED or ENCODERS[encoder].decoder
-        decoders = " or ".join(name for name, entry in ENCODERS.items() if entry.decoder)
-        require("pretrain.objective", fits, f"one that {encoder} can learn, as mass needs {decoders}", "mass")
+        decoders = " or ".join(f"model.encoder={name}" for name, entry in ENCODERS.items() if entry.decoder)
+        expected = f"one of an encoder without a decoder, or {decoders}"
+        require("pretrain.objective", fits, expected, self.pretrain.objective)
         fits = not size.checkpoint or self.pretrain.objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
 

@@ -26,7 +26,9 @@ class FragmentObjective(MlmObjective):
 
     def __init__(self, plan: Plan) -> None:
         if not ENCODERS[plan.architecture].decoder:
-            raise ConfigError(f"pretrain.objective: expected mlm or others with {plan.architecture}, got mass")
+            raise ConfigError(
+                f"pretrain.objective: expected an encoder with a decoder for mass, got {plan.architecture}"
+            )
         super().__init__(plan)
         assert isinstance(self.model, MaskedLm)
         self.model = FragmentLm(self.model).to(plan.device)
