@@ -7,6 +7,7 @@ _BERT = (
     "pretrain.learning_rate=1e-3",
     "train.encoder_learning_rate=5e-4",
 )
+_MASS = ("model.encoder=mass", "pretrain.objective=mass")
 _LSTM = (
     "model.encoder=lstm", "encoder.layers=2", "encoder.ngram_buckets=200000", "train.encoder_learning_rate=3e-3",
     "train.epochs=8",
@@ -20,6 +21,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "span": ("model.head=span",),
         "biaffine": ("model.head=biaffine",),
         "global_pointer": ("model.head=global_pointer",),
+        "seq2seq": ("model.head=seq2seq",),
         "crf and biaffine": ("model.head=crf+biaffine",),
     },
     "Encoders": {
@@ -41,6 +43,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "next sentence": ("pretrain.objective=mlm+nsp",),
         "replaced tokens": ("pretrain.objective=rtd",),
         "all tokens": ("pretrain.objective=all_tokens",),
+        "fragments (mass)": _MASS,
+        "fragments (mass), seq2seq": (*_MASS, "model.head=seq2seq"),
     },
     "Recipe": {
         "6 epochs": ("train.epochs=6",),

@@ -97,8 +97,8 @@ class Learning:
 
 
 def train(job: Learning) -> None:
-    """Pretrain for the job's CPU minutes; evaluation is not counted. The loss is the masked language model's, or the
-    generator's with objectives that have no other."""
+    """Pretrain for the job's CPU minutes; evaluation is not counted. The loss is the first that the objective
+    measures: the masked language model's, with objectives that have none the generator's or the decoder's."""
     prepare_process(1)
     updates = _updates_in(job)
     trainer = _trainer(job, updates)
@@ -110,8 +110,7 @@ def train(job: Learning) -> None:
         for _ in range(min(-(-updates // POINTS), updates - trainer.done)):
             update = next(fit)
         spent += time.process_time() - start
-        measured = trainer.evaluate()
-        loss = measured["mlm" if "mlm" in measured else "generator"].loss
+        loss = next(iter(trainer.evaluate().values())).loss
         curve.append({"minutes": round(spent / 60, 2), "tokens": update.tokens, "loss": round(loss, 4)})
         print(f"{job.contender}, {job.minutes:g} minutes, seed {job.seed}: {curve[-1]}", flush=True)
     trainer.model.save(job.folder)

@@ -44,6 +44,12 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
             ["prepare", "pretrain.objective=rtd", "encoder.checkpoint=/nowhere"],
             "pretrain.objective: expected mlm, alone or with + with encoder.checkpoint, got 'rtd'",
         ),
+        (
+            ["prepare", "pretrain.objective=mass"],
+            "pretrain.objective: expected one of an encoder without a decoder, or model.encoder=mass, got 'mass'",
+        ),
+        (["prepare", "encoder.decoder_layers=1"], "encoder.decoder_layers: expected its default with model.encoder="),
+        (["prepare", "pretrain.fragment=0.3"], "pretrain.fragment: expected 0.5 with objective mlm"),
         (["prepare", "data.dir=/nowhere"], "/nowhere: expected a folder with train.txt and test.txt"),
         (["check", "one"], "check: expected SUBMISSION TEST"),
         (["predict", "one"], "predict: expected MODEL INPUT OUTPUT"),

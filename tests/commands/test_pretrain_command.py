@@ -123,12 +123,18 @@ def test_a_missing_folder_is_named(contest, tmp_path, capsys, setting) -> None:
 
 @pytest.mark.parametrize(
     ("objective", "measured"),
-    [("mlm", {"mlm"}), ("mlm+sop", {"mlm", "sop"}), ("rtd", {"generator", "rtd", "chosen"})],
+    [
+        ("mlm", {"mlm"}),
+        ("mlm+sop", {"mlm", "sop"}),
+        ("rtd", {"generator", "rtd", "chosen"}),
+        ("mass", {"mass"}),
+    ],
 )
 def test_figures_of_an_objective_are_said_and_kept(
     contest: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], objective: str, measured: set[str]
 ) -> None:
-    run = pretrained(contest, tmp_path, f"pretrain.objective={objective}")
+    encoder = "mass" if objective == "mass" else "bert"
+    run = pretrained(contest, tmp_path, f"model.encoder={encoder}", f"pretrain.objective={objective}")
     manifest = read_json(run / "manifest.json")
     assert manifest["objective"] == objective
     assert manifest["held_out"].keys() == measured

@@ -186,5 +186,7 @@ def test_an_architecture_we_have_not_is_refused(tmp_path):
     DistilBertModel(DistilBertConfig(vocab_size=9, dim=8, n_heads=2, n_layers=1, hidden_dim=8)).save_pretrained(
         tmp_path
     )
-    with pytest.raises(CheckpointError, match="distilbert; known: bert, roberta, albert, electra, daguan-modern"):
+    with pytest.raises(
+        CheckpointError, match="distilbert; known: bert, roberta, albert, electra, daguan-modern, daguan-mass"
+    ):
         load_encoder(tmp_path, 0.0)

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, tagger
+from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointers, tagger
 
 from daguan.batches.collate import Batch, collate
 from daguan.core.errors import CheckpointError, ConfigError
@@ -28,7 +28,7 @@ def one_thread() -> None:
 
 
 def trained(head: str) -> TrainedTagger:
-    settings = ModelSettings(head=head, lstm_hidden=16, pointer_size=16)
+    settings = ModelSettings(head=head, lstm_hidden=16, **pointers(head, 16))
     return TrainedTagger(tagger(head).eval(), SCHEME, VOCABULARY, settings, window=12, overlap=4)
 
 
@@ -77,7 +77,7 @@ def test_small_batches_answer_as_large_ones_and_spans_count_by_pairs_of_places(h
     monkeypatch.setattr(prediction, "BATCH_SCORES", 1)
     for one, other in zip(whole, model.marginals(SENTENCES, ENGINE), strict=True):
         assert np.allclose(one, other, atol=1e-5)
-    by_pairs = head not in ("softmax", "crf", "lstm_crf", "pointer")
+    by_pairs = head not in ("softmax", "crf", "lstm_crf", "pointer", "seq2seq")
     assert model.tagger.scores_a_row(20) == model.tagger.scores_a_row(10) * (4 if by_pairs else 2)
 
 

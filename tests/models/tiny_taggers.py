@@ -8,6 +8,7 @@ import torch
 
 from daguan.batches.collate import Example, to_example
 from daguan.core.types import Sentence, Span
+from daguan.models import model_settings
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import new_encoder
 from daguan.models.model_settings import ModelSettings
@@ -29,9 +30,15 @@ SENTENCES = [
 ]
 
 
+def pointers(head: str, size: int) -> dict[str, int]:
+    """The setting, for heads that read it."""
+    reads = any("pointer_size" in model_settings.HEADS[part.removeprefix("lstm_")].own for part in head.split("+"))
+    return {"pointer_size": size} if reads else {}
+
+
 def tagger(head: str, **settings: Any) -> Tagger:
     torch.manual_seed(0)
-    made = ModelSettings(head=head, lstm_hidden=16, pointer_size=16, **(STILL | settings))
+    made = ModelSettings(head=head, lstm_hidden=16, **(STILL | pointers(head, 16) | settings))
     return Tagger(new_encoder(made.encoder, SIZE, len(VOCABULARY), made.encoder_dropout), SCHEME, made)
 
 

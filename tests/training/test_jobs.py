@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from conftest import LABELS, TINY, random_sentence
 from daguan.commands.settings import Settings
@@ -15,10 +16,15 @@ from daguan.core.files import sha256_of_file
 from daguan.core.progress import Progress
 from daguan.core.settings import load, to_dict
 from daguan.core.types import Sentence, Span
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoders import MaskedLm
+from daguan.models.scaffolds import FragmentLm
 from daguan.text.augmentation import WAYS
 from daguan.text.folds import write_folds
 from daguan.text.format import format_labelled, format_unlabelled, write_lines
+from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.training import jobs
 from daguan.training.jobs import HELD_OUT, TEST, FoldData, FoldJob, run_job
 
 ALL_ON = [f"augmentation.{way}=1" for way in WAYS]
@@ -90,3 +96,22 @@ def test_a_job_with_augmentation_continues_to_the_bit(tmp_path: Path) -> None:
     assert result["training_lines"] == len(FoldData.read(whole).train) > 30
     for name in (HELD_OUT, TEST):
         assert sha256_of_file(Path(cut.folder) / name) == sha256_of_file(Path(whole.folder) / name)
+
+
+def test_a_head_that_writes_starts_from_the_pretrained_decoder(tmp_path: Path) -> None:
+    words = ("model.encoder=mass", "model.head=seq2seq+lstm_seq2seq", "model.lstm_hidden=16")
+    job = job_of(tmp_path, "x", *words)
+    vocabulary = Vocabulary.load(tmp_path)
+    size = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
+    pretrained = FragmentLm(MaskedLm("mass", size, len(vocabulary)))
+    with torch.no_grad():
+        for weight in pretrained.lm.model.decoder.parameters():
+            weight.normal_()
+    pretrained.save(tmp_path / "mass")
+    vocabulary.save(tmp_path / "mass")
+    job = replace(job, pretrained=str(tmp_path / "mass"))
+    started, behind_lstm = jobs._new_tagger(job, TagScheme(LABELS)).tagger.stacks
+    theirs = pretrained.lm.model.decoder.state_dict()
+    assert all(weight.equal(theirs[name]) for name, weight in started.head.decoder.state_dict().items())
+    own = behind_lstm.head.decoder.state_dict()
+    assert not any(weight.equal(theirs[name]) for name, weight in own.items())

@@ -34,7 +34,7 @@ class MaskingSettings:
     ngram_lengths: how long n-grams are before the last is cut short: `inverse`, p(n) ∝ 1/n (ALBERT, arXiv 1909.11942
     §3.1); `geometric`, p(n) ∝ 0.8ⁿ (SpanBERT, arXiv 1907.10529 §3.1, whose max_ngram is 10); `uniform` (GPT-BERT, 1 to
     3). keep, random: shares of the chosen places left as they are, or made another token, each place by itself (ALBERT;
-    SpanBERT draws once a span); rtd and all_tokens mask all."""
+    SpanBERT draws once a span); rtd and all_tokens mask all. mass reads these two alone."""
 
     rate: float = 0.2
     final_rate: float = 0.0
@@ -100,7 +100,7 @@ def mask(ids: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.rand
     positions = np.sort(np.stack(rows), axis=1)
     labels = np.take_along_axis(ids, positions, axis=1)
     inputs = ids.copy()
-    np.put_along_axis(inputs, positions, _replacements(labels, vocabulary_size, settings, rng), axis=1)
+    np.put_along_axis(inputs, positions, replacements(labels, vocabulary_size, settings, rng), axis=1)
     return Masked(inputs, positions, labels)
 
 
@@ -132,7 +132,7 @@ def _choose_ngrams(maskable: NDArray[np.bool_], priority: NDArray[np.float64], l
     raise AssertionError("fewer maskable places than the rate asks for")
 
 
-def _replacements(labels: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator) -> Ids:
+def replacements(labels: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator) -> Ids:
     """What stands at the chosen places: [MASK], the token itself, or one drawn uniformly from the tokens proper."""
     draw = rng.random(labels.shape)
     if vocabulary_size > len(SPECIALS):

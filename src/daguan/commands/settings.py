@@ -24,7 +24,7 @@ from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
-from daguan.training.pretraining import GENERATED, PretrainSettings
+from daguan.training.pretraining import DECODED, GENERATED, PretrainSettings
 from daguan.training.train_settings import TrainSettings
 
 ROOT = Path(__file__).parents[3]
@@ -102,6 +102,10 @@ class Settings:
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
+        fits = self.pretrain.objective not in DECODED or ENCODERS[encoder].decoder
+        decoders = " or ".join(f"model.encoder={name}" for name, entry in ENCODERS.items() if entry.decoder)
+        expected = f"one of an encoder without a decoder, or {decoders}"
+        require("pretrain.objective", fits, expected, self.pretrain.objective)
         fits = not size.checkpoint or self.pretrain.objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
 

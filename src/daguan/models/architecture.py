@@ -23,18 +23,24 @@ def _no_head(model: Any, hidden: Tensor) -> Tensor:
     raise AssertionError("an encoder that is not pretrained has no masked-LM head")
 
 
+def _no_decoder(model: Any) -> Any:
+    raise AssertionError("an encoder without a decoder")
+
+
 @dataclass(frozen=True)
 class Architecture:
     """model_type: Hugging Face's name for it. new: its model that has read nothing, with a masked-LM head where it is
     pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is to
-    be chosen for a device. pooled: Hugging Face would add a layer for [CLS] that nobody reads. offset: the first
-    position is that of the padding token and so many more; None, it is 0."""
+    be chosen for a device. with_decoder: that model with its decoder, where pretraining gives it one. pooled: Hugging
+    Face would add a layer for [CLS] that nobody reads. offset: the first position is that of the padding token and so
+    many more; None, it is 0."""
 
     model_type: str
     new: Callable[[EncoderSettings, int], Any]
     set_dropout: Callable[[Any, float], None]
     project: Callable[[Any, Tensor], Tensor] = _no_head
     settle: Callable[[Any, torch.device], None] = _as_it_is
+    with_decoder: Callable[[Any], Any] = _no_decoder
     pooled: bool = False
     offset: int | None = None
 

@@ -14,11 +14,13 @@ WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under shari
 @dataclass(frozen=True)
 class EncoderEntry:
     """path: where its `Architecture` is (`module:NAME`; whoever builds it imports it). own: settings that not every
-    encoder reads. pretrained: learns as a masked language model; the others start from token vectors or nothing."""
+    encoder reads. pretrained: learns as a masked language model; the others start from token vectors or nothing.
+    decoder: has one that can be pretrained with it."""
 
     path: str
     own: tuple[str, ...] = ()
     pretrained: bool = True
+    decoder: bool = False
 
 
 _PUBLIC = ("checkpoint", "counts")
@@ -30,6 +32,7 @@ ENCODERS = {
     "albert": EncoderEntry("daguan.models.albert:ALBERT", ("embedding_size", "groups", *_PUBLIC)),
     "electra": EncoderEntry("daguan.models.electra:ELECTRA", ("embedding_size", *_PUBLIC)),
     "modern": EncoderEntry("daguan.models.modern:MODERN", _PUBLIC),
+    "mass": EncoderEntry("daguan.models.mass:MASS", ("decoder_layers", *_PUBLIC), decoder=True),
     "lstm": EncoderEntry("daguan.models.lstm:LSTM", _SHALLOW, pretrained=False),
     "cnn": EncoderEntry("daguan.models.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
 }
@@ -48,6 +51,7 @@ class EncoderSettings:
     ngram_buckets, of lstm and cnn: rows of a hashed table of embeddings of the bigrams and trigrams around a token, 0
     for none; ngram_size: its width; ngram_dropout: n-grams left out in training, without which they overfit. kernel,
     of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top.
+    decoder_layers, of mass: of the decoder that pretrain.objective=mass puts on the encoder.
 
     checkpoint, of those that are pretrained: a folder in Hugging Face layout of the same type to start from; it decides
     the sizes. counts: a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th
@@ -68,6 +72,7 @@ class EncoderSettings:
     ngram_dropout: float = 0.5
     kernel: int = 3
     lstm_layers: int = 0
+    decoder_layers: int = 2
     checkpoint: str = ""
     counts: str = ""
 
@@ -92,6 +97,7 @@ class EncoderSettings:
         require("groups", 1 <= self.groups <= self.layers, "1 to encoder.layers", self.groups)
         for name in ("embedding_size", "ngram_buckets", "lstm_layers"):
             require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
+        require("decoder_layers", self.decoder_layers >= 1, "at least 1", self.decoder_layers)
         require("ngram_dropout", 0 <= self.ngram_dropout < 1, "0 to 1", self.ngram_dropout)
         require("kernel", self.kernel % 2 == 1 <= self.kernel, "an odd number", self.kernel)
         require("counts", not self.counts or bool(self.checkpoint), "none without encoder.checkpoint", self.counts)

@@ -147,13 +147,15 @@ def _read(folder: Path, headless: bool) -> tuple[Any, set[str]]:
 
 
 def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
-    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
+    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
     architectures()  # importing ours registers them
     config = AutoConfig.from_pretrained(folder)
     pooled = _architecture_of(config).pooled
     loading = {"output_loading_info": True, "dtype": torch.float32}
-    if any("MaskedLM" in name for name in config.architectures or ()) or not headless:
+    if any("ConditionalGeneration" in name for name in config.architectures or ()) and not headless:
+        model, info = AutoModelForSeq2SeqLM.from_pretrained(folder, **loading)
+    elif any("MaskedLM" in name for name in config.architectures or ()) or not headless:
         model, info = AutoModelForMaskedLM.from_pretrained(folder, **loading)
     else:
         without = {"add_pooling_layer": False} if pooled else {}

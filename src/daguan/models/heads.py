@@ -6,6 +6,7 @@ A new head is one class and one line of the table in models/model_settings.py (d
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,9 @@ class Head(nn.Module, ABC):
     extra_width: int
 
     @abstractmethod
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None) -> Tensor:
-        """features (B,T,H), extra (B,T,extra_width) to be added if there is any, gold tags (B,T) in training only →
-        (B,…) in float32, of a shape that is the head's own."""
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
+        """features (B,T,H), extra (B,T,extra_width) to be added if there is any, gold tags (B,T) in training only, mask
+        (B,T) → (B,…) in float32, of a shape that is the head's own."""
 
     @abstractmethod
     def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
@@ -36,6 +37,9 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         """P(tag) at each token → (B,T,K) float32, 0 at padding."""
+
+    def start_from(self, folder: Path) -> None:
+        """Take what the encoder's checkpoint has for the head, if anything. Raises CheckpointError: of other sizes."""
 
     def scores_a_row(self, length: int) -> int:
         """How many scores the marginals of a row of so many places are made from: what memory goes by."""
@@ -56,7 +60,7 @@ class SoftmaxHead(Head):
         self.smoothing = settings.label_smoothing
         self.emit = nn.Linear(width, len(scheme))
 
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None) -> Tensor:
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
         """(B,T,K)."""
         emissions: Tensor = self.emit(features).float()
         return emissions if extra is None else emissions + extra

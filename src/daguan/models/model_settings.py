@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from daguan.core.settings import require
 from daguan.models.encoder_settings import ENCODERS
@@ -13,33 +13,34 @@ TOGETHER = "+"
 
 @dataclass(frozen=True)
 class HeadEntry:
-    """Where the class of a head is (`module:Class`; whoever builds it imports it), which smoothing it has, and whether
-    it answers by beam search."""
+    """Where the class of a head is (`module:Class`; whoever builds it imports it), and which of the settings that only
+    some heads have it reads."""
 
     path: str
-    smoothing: str = ""
-    beam: bool = False
+    own: tuple[str, ...] = ()
 
 
 HEADS = {
-    "softmax": HeadEntry("daguan.models.heads:SoftmaxHead", "label_smoothing"),
-    "crf": HeadEntry("daguan.models.heads:CrfHead", "label_smoothing"),
-    "span": HeadEntry("daguan.models.span_heads:SpanHead", "label_smoothing"),
-    "biaffine": HeadEntry("daguan.models.span_heads:BiaffineHead", "boundary_smoothing"),
-    "global_pointer": HeadEntry("daguan.models.span_heads:GlobalPointerHead"),
-    "pointer": HeadEntry("daguan.models.pointer_head:PointerHead", "label_smoothing", beam=True),
+    "softmax": HeadEntry("daguan.models.heads:SoftmaxHead", ("label_smoothing",)),
+    "crf": HeadEntry("daguan.models.heads:CrfHead", ("label_smoothing",)),
+    "span": HeadEntry("daguan.models.span_heads:SpanHead", ("label_smoothing",)),
+    "biaffine": HeadEntry(
+        "daguan.models.span_heads:BiaffineHead", ("pointer_size", "boundary_smoothing", "boundary_distance")
+    ),
+    "global_pointer": HeadEntry("daguan.models.span_heads:GlobalPointerHead", ("pointer_size",)),
+    "pointer": HeadEntry("daguan.models.pointer_head:PointerHead", ("pointer_size", "beam", "label_smoothing")),
+    "seq2seq": HeadEntry("daguan.models.seq2seq:Seq2SeqHead", ("decoder_layers", "beam")),
 }
-SMOOTHINGS = ("label_smoothing", "boundary_smoothing")
 AVERAGES = ("losses", "logits")
-BEAM = 4
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine, global_pointer or pointer;
+    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine, global_pointer, pointer or seq2seq;
     `lstm_` before it puts a BiLSTM below it, and several joined by + share the encoder (losses added, marginals
     averaged). lstm_hidden: width of the BiLSTM each way; lstm_layers: how many. pointer_size: width of the vectors that
-    biaffine and global_pointer compare, and of pointer's decoder; beam: sets of entities pointer keeps in prediction.
+    biaffine and global_pointer compare, and of pointer's decoder. decoder_layers: of seq2seq's decoder, which starts
+    from that of an encoder pretrained by mass. beam: answers that pointer and seq2seq keep in prediction.
     encoder_dropout: inside the encoder; dropout: before the last layer, and before the BiLSTM; token_dropout: tokens
     read as [MASK] (all three in tagging only). ngram_buckets: rows of a hashed table of n-gram features that adds to
     the scores, 0 for none; ngram_dropout: features left out in training.
@@ -57,7 +58,8 @@ class ModelSettings:
     lstm_hidden: int = 128
     lstm_layers: int = 1
     pointer_size: int = 64
-    beam: int = BEAM
+    decoder_layers: int = 2
+    beam: int = 4
     encoder_dropout: float = 0.1
     dropout: float = 0.3
     token_dropout: float = 0.1
@@ -74,23 +76,26 @@ class ModelSettings:
         require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
         known = f"{' or '.join(HEADS)}, with {LSTM} before it or not, or several joined by {TOGETHER}"
         require("head", set(self.scorers) <= set(HEADS), known, self.head)
-        for name in ("lstm_layers", "lstm_hidden", "beam", "dropout_samples", "boundary_distance"):
+        for name in ("lstm_layers", "lstm_hidden", "decoder_layers", "beam", "dropout_samples", "boundary_distance"):
             require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         require("pointer_size", self.pointer_size % 2 == 0 < self.pointer_size, "an even number", self.pointer_size)
         require("ngram_buckets", self.ngram_buckets >= 0, "at least 0", self.ngram_buckets)
         for name in ("encoder_dropout", "dropout", "token_dropout", "ngram_dropout"):
             require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
-        for name in SMOOTHINGS:
-            self._require_smoothing(name, getattr(self, name))
+        for name in ("label_smoothing", "boundary_smoothing"):
+            require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
         require("dropout_average", self.dropout_average in AVERAGES, " or ".join(AVERAGES), self.dropout_average)
         require("r_drop", self.r_drop >= 0, "at least 0", self.r_drop)
-        searches = any(HEADS[scorer].beam for scorer in self.scorers)
-        require("beam", searches or self.beam == BEAM, f"{BEAM} with head {self.head}, which has none", self.beam)
+        self._require_read()
 
-    def _require_smoothing(self, name: str, share: float) -> None:
-        require(name, 0 <= share < 1, "0 to 1", share)
-        some = any(HEADS[scorer].smoothing == name for scorer in self.scorers)
-        require(name, some or not share, f"0 with head {self.head}, which has none", share)
+    def _require_read(self) -> None:
+        """No setting of some heads is given that none of these reads."""
+        of_some = {name for entry in HEADS.values() for name in entry.own}
+        read = {name for scorer in self.scorers for name in HEADS[scorer].own}
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            fits = setting.name in read or setting.name not in of_some or value == setting.default
+            require(setting.name, fits, f"{setting.default} with head {self.head}, which does not read it", value)
 
     @property
     def heads(self) -> tuple[str, ...]:

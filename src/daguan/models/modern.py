@@ -106,10 +106,17 @@ class Attention(nn.Module):
         bias = self.bias(features.shape[1])
         if blocked is not None:
             bias = bias.masked_fill(blocked, FORBIDDEN)
+        return self.mix(*self.ask(features, turns), bias)
+
+    def ask(self, features: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B,heads,T,D)."""
         query, key, value = self.read(features).unflatten(2, (3, self.heads, -1)).unbind(2)  # (B,T,heads,D)
         query, key = rotate(self.query_norm(query), turns), rotate(self.key_norm(key), turns)
-        mixed = attend(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2), bias)
-        output: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+
+    def mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+        """(B,T,H)."""
+        output: Tensor = self.output(attend(query, key, value, bias).transpose(1, 2).flatten(2))
         return output
 
 
@@ -159,17 +166,21 @@ class ModernPreTrainedModel(PreTrainedModel):
     base_model_prefix = "modern"
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Outputs of sublayers start at zero, matrices that read at a standard deviation of 1/2√H."""
-        if isinstance(module, Norm):
-            init.ones_(module.weight)
-        elif isinstance(module, DistanceBias):
-            init.copy_(module.weight, module.initial())
-        elif isinstance(module, nn.Embedding):
+        if isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=self.config.initializer_range)
-        elif isinstance(module, OutputLinear):
-            init.zeros_(module.weight)
-        elif isinstance(module, nn.Linear):
-            init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
+        initialise(module)
+
+
+def initialise(module: nn.Module) -> None:
+    """Outputs of sublayers start at zero, matrices that read at a standard deviation of 1/2√H."""
+    if isinstance(module, Norm):
+        init.ones_(module.weight)
+    elif isinstance(module, DistanceBias):
+        init.copy_(module.weight, module.initial())
+    elif isinstance(module, OutputLinear):
+        init.zeros_(module.weight)
+    elif isinstance(module, nn.Linear):
+        init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
 
 
 class ModernModel(ModernPreTrainedModel):
@@ -187,30 +198,38 @@ class ModernModel(ModernPreTrainedModel):
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
         """input_ids (B,T), attention_mask (B,T) 0 or false at padding → last_hidden_state (B,T,H)."""
         blocked = None if attention_mask is None else ~attention_mask.bool()[:, None, None, :]
-        hidden = self.embedding_dropout(self.embedding_norm(self.embeddings(input_ids)))
-        turns = self._turns(input_ids.shape[1]).to(hidden.dtype)
+        hidden = self.embed(input_ids)
+        places = torch.arange(input_ids.shape[1], device=hidden.device)
+        turns = turns_of(places, self.config).to(hidden.dtype)
         for layer in self.layers:
             hidden = layer(hidden, turns, blocked)
         return BaseModelOutput(last_hidden_state=self.final_norm(hidden))
 
-    def _turns(self, length: int) -> Tensor:
-        """(2,T,1,D/2): cosines and sines of position times frequency."""
-        half = self.config.hidden_size // self.config.num_attention_heads // 2
-        device = self.embeddings.weight.device
-        frequencies: Tensor = self.config.rope_theta ** (-torch.arange(half, device=device) / half)
-        angles: Tensor = torch.arange(length, device=device).unsqueeze(1) * frequencies
-        return torch.stack([angles.cos(), angles.sin()]).unsqueeze(2)
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """(B,T) → (B,T,H): what the first layer reads."""
+        embedded: Tensor = self.embedding_dropout(self.embedding_norm(self.embeddings(input_ids)))
+        return embedded
 
     def get_input_embeddings(self) -> nn.Module:
         return self.embeddings
 
 
+def turns_of(places: Tensor, config: ModernConfig) -> Tensor:
+    """places (…) → (2,…,1,D/2): cosines and sines of position times frequency."""
+    half = config.hidden_size // config.num_attention_heads // 2
+    frequencies: Tensor = config.rope_theta ** (-torch.arange(half, device=places.device) / half)
+    angles: Tensor = places.unsqueeze(-1) * frequencies
+    return torch.stack([angles.cos(), angles.sin()]).unsqueeze(-2)
+
+
 class ModernForMaskedLM(ModernPreTrainedModel):
     """The encoder and a head tied to its embeddings."""
 
+    encoder_class: type[ModernModel] = ModernModel
+
     def __init__(self, config: ModernConfig) -> None:
         super().__init__(config)
-        self.modern = ModernModel(config)
+        self.modern = self.encoder_class(config)
         self.transform = nn.Linear(config.hidden_size, config.hidden_size, bias=False)
         self.transform_norm = Norm(config.hidden_size)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
@@ -232,18 +251,27 @@ AutoModelForMaskedLM.register(ModernConfig, ModernForMaskedLM)
 
 
 def new_modern(settings: EncoderSettings, vocabulary_size: int) -> ModernForMaskedLM:
-    """A model that has read nothing; its gated layers have as many parameters as a plain one of the asked width."""
-    config = ModernConfig(
-        vocab_size=vocabulary_size,
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
-        num_attention_heads=settings.heads,
-        intermediate_size=-(-2 * settings.feed_forward // 48) * 16,  # two thirds, rounded up to a multiple of 16
-        max_position_embeddings=settings.max_length,
-        initializer_range=settings.initial_std,
-        pad_token_id=PAD,
-    )
-    return ModernForMaskedLM(config)
+    """A model that has read nothing."""
+    return ModernForMaskedLM(ModernConfig(**modern_fields(settings, vocabulary_size)))
+
+
+def modern_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, Any]:
+    """The configuration of a size."""
+    return {
+        "vocab_size": vocabulary_size,
+        "hidden_size": settings.hidden,
+        "num_hidden_layers": settings.layers,
+        "num_attention_heads": settings.heads,
+        "intermediate_size": gated_width(settings.feed_forward),
+        "max_position_embeddings": settings.max_length,
+        "initializer_range": settings.initial_std,
+        "pad_token_id": PAD,
+    }
+
+
+def gated_width(plain: int) -> int:
+    """Of a gated layer with as many parameters as a plain one: two thirds, rounded up to a multiple of 16."""
+    return -(-2 * plain // 48) * 16
 
 
 def set_modern_dropout(model: ModernModel, p: float) -> None:

@@ -29,7 +29,7 @@ class PointerHead(Head):
         self.decoder = SpanDecoder(width, settings.pointer_size, len(scheme.labels))
         self.extra_width = self.decoder.extra_width
 
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None) -> Tensor:
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
         """(B,T,C): what the decoder reads of each token; it is only run once there is a mask."""
         return self.decoder.read(features, extra).float()
 

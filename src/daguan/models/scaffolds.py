@@ -112,6 +112,28 @@ class AllTokens(nn.Module):
         self.lm.save(folder)
 
 
+class FragmentLm(nn.Module):
+    """A masked language model whose encoder has got its decoder: what it writes goes through the same head."""
+
+    def __init__(self, lm: MaskedLm) -> None:
+        super().__init__()
+        self.lm = lm
+        lm.model = lm.architecture.with_decoder(lm.model)
+
+    def forward(self, inputs: Tensor, fed: Tensor, positions: Tensor) -> Tensor:
+        """inputs (B,T), fed (B,M) the tokens before positions (B,M) → logits (B·M,V) there."""
+        logits: Tensor = self.lm.model(inputs, fed, positions - 1).logits
+        return logits.flatten(0, 1)
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        return [*self.lm.encoders, self.lm.model.decoder]
+
+    def save(self, folder: Path) -> None:
+        """The decoder too: `seq2seq` starts from it."""
+        self.lm.save(folder)
+
+
 def share_embeddings(model: nn.Module, other: nn.Module) -> None:
     """Give `model` the token embeddings of `other`, wherever it uses its own."""
     own, shared = (m.get_input_embeddings().weight for m in (model, other))  # type: ignore[operator]

@@ -47,7 +47,7 @@ class SpanHead(SpanScoringHead):
         self.norm = nn.LayerNorm(width)
         self.stop = nn.Linear(width, self.classes)
 
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None) -> Tensor:
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
         """(B,T,2,1+X): logits of starts and of stops."""
         own = [0.0, 0.0] if extra is None else extra.chunk(2, dim=2)
         starts = self.start(features).float() + own[0]
@@ -89,7 +89,7 @@ class BiaffineHead(SpanScoringHead):
         self.pair = nn.Linear(settings.pointer_size + 1, (1 + self.types) * (settings.pointer_size + 1), bias=False)
         nn.init.normal_(self.pair.weight, std=1 / settings.pointer_size)
 
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None) -> Tensor:
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
         """(B,T,T,1+X)."""
         first, last = (nn.functional.pad(gelu(end(features)), (0, 1), value=1.0) for end in (self.first, self.last))
         read = self.pair(first).unflatten(2, (1 + self.types, -1))  # (B,T,1+X,D)
@@ -123,7 +123,7 @@ class GlobalPointerHead(SpanScoringHead):
         self.ends = nn.Linear(width, 2 * settings.pointer_size)
         self.kinds = nn.Linear(2 * settings.pointer_size, 2 * self.types)
 
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None) -> Tensor:
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
         """(B,T,T,X)."""
         ends = self.ends(features)
         of_kinds = self.kinds(ends).float()

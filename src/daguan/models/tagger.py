@@ -56,8 +56,13 @@ class HeadStack(nn.Module):
         extra = None if self.ngrams is None else self.ngrams(batch.token_ids)
         tags = batch.tag_ids if self.training else None
         count = self.samples if self.training else 1
-        sampled = [self.head.scores(self.dropout(features), extra, tags) for _ in range(count)]
+        sampled = [self.head.scores(self.dropout(features), extra, tags, mask) for _ in range(count)]
         return [mean_of(sampled)] if self.average == "logits" else sampled
+
+    def start_from(self, folder: Path) -> None:
+        """A head takes what it can from the encoder's checkpoint, unless a BiLSTM is between them."""
+        if self.lstm is None:
+            self.head.start_from(folder)
 
     def loss(self, scores: list[Tensor], batch: Batch) -> Tensor:
         assert batch.tag_ids is not None
@@ -171,6 +176,11 @@ class Tagger(nn.Module):
 
     def _loss_of(self, scores: list[list[Tensor]], batch: Batch) -> Tensor:
         return torch.stack([stack.loss(of, batch) for stack, of in zip(self.stacks, scores, strict=True)]).sum()
+
+    def start_from(self, folder: Path) -> None:
+        """Let the heads take what the encoder's checkpoint holds for them. Raises CheckpointError."""
+        for stack in self.stacks:
+            stack.start_from(folder)
 
     def save(self, folder: Path) -> None:
         """encoder/ in Hugging Face layout, and all the rest in head.safetensors beside it."""

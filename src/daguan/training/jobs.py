@@ -169,6 +169,8 @@ def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
         vocabulary = Vocabulary.load(Path(job.prepared))
         encoder = new_encoder(model.encoder, size, len(vocabulary), model.encoder_dropout)
     tagger = Tagger(encoder, scheme, model)
+    if job.pretrained:
+        tagger.start_from(Path(job.pretrained))
     return TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size))
 
 

@@ -1,7 +1,8 @@
 """The masked language model as a pretraining objective: the first of `objectives.py`, which the others add to.
 
 All objectives hold out the same blocks. What they measure there as `mlm` or `generator` is a masked language model's
-loss under the same masks, so that it compares across runs.
+loss under the same masks, so that it compares across runs; `mass` is that of a decoder under the same fragments, which
+compares among runs of that objective.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from daguan.batches.packing import Blocks
 from daguan.core.seeds import stream
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
-from daguan.models.scaffolds import AllTokens, ReplacedTokens, SentenceLm
+from daguan.models.scaffolds import AllTokens, FragmentLm, ReplacedTokens, SentenceLm
 from daguan.training.devices import EngineSettings
 
 EVALUATION_ROWS = 16
 EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
 
-Trained = MaskedLm | SentenceLm | ReplacedTokens | AllTokens
+Trained = MaskedLm | SentenceLm | ReplacedTokens | AllTokens | FragmentLm
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Plan:
     masking: MaskingSettings
     generator_layers: float
     replaced_weight: float
+    fragment: float
     rows: int
     updates: int
     seed: int
@@ -126,6 +128,7 @@ class MlmObjective:
     """`mlm`: the chosen places of whole blocks (RoBERTa, arXiv 1907.11692 §4.2, full sentences)."""
 
     model: Trained
+    measured = "mlm"
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -162,7 +165,7 @@ class MlmObjective:
 
     def measure(self, model: nn.Module, part: Masked) -> dict[str, Sums]:
         """Sums by what was guessed."""
-        return {"mlm": sums_of_guesses(*self.guess_tokens(model, part))}
+        return {self.measured: sums_of_guesses(*self.guess_tokens(model, part))}
 
 
 def sums_of_guesses(logits: Tensor, labels: Tensor) -> Sums:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from daguan.training.fragments import FragmentObjective
 from daguan.training.generated import AllTokensObjective, ReplacedObjective
 from daguan.training.masked_lm import MlmObjective, Plan
 from daguan.training.sentence_pairs import PairObjective
@@ -15,4 +16,5 @@ OBJECTIVES: dict[str, Callable[[Plan], MlmObjective]] = {
     "mlm+nsp": partial(PairObjective, task="nsp"),
     "rtd": ReplacedObjective,
     "all_tokens": AllTokensObjective,
+    "mass": FragmentObjective,
 }

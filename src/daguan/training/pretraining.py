@@ -36,7 +36,9 @@ from daguan.training.threads import Replicas
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
 GENERATED = ("rtd", "all_tokens")  # objectives with a generator
-OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",)}  # who has a use for it
+DECODED = ("mass",)  # objectives of an encoder with a decoder
+# who has a use for it
+OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",), "fragment": DECODED}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class PretrainSettings:
 
     generator_layers, of rtd and all_tokens: the generator's depth as a share of the encoder's (ELECTRA, arXiv
     2003.10555 §3.2, finds a quarter to a half best). replaced_weight, of rtd: of the encoder's loss beside the
-    generator's (§3.1; 50 in its appendix A)."""
+    generator's (§3.1; 50 in its appendix A). fragment, of mass: share of a block that the decoder writes (Song et al.
+    2019, arXiv 1905.02450 §4.4, find a half best)."""
 
     tokens: int = 4_000_000
     objective: str = "mlm"
@@ -65,6 +68,7 @@ class PretrainSettings:
     checkpoint_seconds: float = 30.0
     generator_layers: float = 0.25
     replaced_weight: float = 50.0
+    fragment: float = 0.5
     masking: MaskingSettings = field(default_factory=MaskingSettings)
 
     def __post_init__(self) -> None:
@@ -79,6 +83,7 @@ class PretrainSettings:
         require("weight_decay", self.weight_decay >= 0, "at least 0", self.weight_decay)
         require("generator_layers", 0 < self.generator_layers <= 1, "over 0, at most 1", self.generator_layers)
         require("replaced_weight", self.replaced_weight > 0, "over 0", self.replaced_weight)
+        require("fragment", 0 < self.fragment <= 1, "over 0, at most 1", self.fragment)
         for name, objectives in OF_OBJECTIVES.items():
             default = getattr(self, name) == getattr(type(self), name)
             expected = f"{getattr(type(self), name)} with objective {self.objective}, which has no use for it"
@@ -115,7 +120,7 @@ class Pretrainer:
         self.updates = max(1, round(settings.tokens / self.tokens_per_update))
         plan = Plan(
             architecture, encoder, blocks, vocabulary_size, settings.masking, settings.generator_layers,
-            settings.replaced_weight, self.rows, self.updates, seed, engine,
+            settings.replaced_weight, settings.fragment, self.rows, self.updates, seed, engine,
         )  # fmt: skip
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
         self.objective = OBJECTIVES[settings.objective](plan)
