@@ -20,6 +20,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "span": ("model.head=span",),
         "biaffine": ("model.head=biaffine",),
         "global_pointer": ("model.head=global_pointer",),
+        "pointer": ("model.head=pointer",),
         "crf and biaffine": ("model.head=crf+biaffine",),
     },
     "Encoders": {

@@ -83,12 +83,14 @@ class SpanDecoder(nn.Module):
     def starts(self, reading: Reading, row: Tensor, state: Tensor, since: Tensor) -> Tensor:
         """log P(start) (N,1+T) at the places from since (N,) on, state (N,D). Without types there is none."""
         allowed = pad(_from(reading, row, since) & (self.types > 0), (1, 0), value=True)
-        return _pointed(self.start, state, reading.start_keys[row], allowed, reading.own_starts[row])
+        keys = reading.start_keys.index_select(0, row)
+        return _pointed(self.start, state, keys, allowed, reading.own_starts[row])
 
     def stops(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor) -> Tensor:
         """log P(stop) (N,T) of spans that start at first (N,); the stop is the last token."""
         told = torch.cat([state, reading.features[row, first]], dim=1)
-        return _pointed(self.stop, told, reading.stop_keys[row], _from(reading, row, first), reading.own_stops[row])
+        keys = reading.stop_keys.index_select(0, row)
+        return _pointed(self.stop, told, keys, _from(reading, row, first), reading.own_stops[row])
 
     def types_of(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """log P(type) (N,X) of spans from first to last (N,)."""
