@@ -246,7 +246,7 @@ def assert_tagging_continues(make: Callable[[], TaggerTrainer], folder: Path, cu
     for _ in range(cut):
         next(generator)
     second = make()
-    rest = list(second.fit(tmp_path / "cut"))
+    rest = list(second.fit(folder / "cut"))
     assert [*updates[:cut], *rest] == updates
     assert_same_bits(weights(whole.model), weights(second.model))
     assert second.best == whole.best
