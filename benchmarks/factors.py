@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "biaffine": ("model.head=biaffine",),
         "global_pointer": ("model.head=global_pointer",),
         "seq2seq": ("model.head=seq2seq",),
+        "pointer": ("model.head=pointer",),
         "crf and biaffine": ("model.head=crf+biaffine",),
     },
     "Encoders": {

@@ -48,7 +48,7 @@ def test_smoothed_softmax_is_torchs_convention():
     )
 
 
-@pytest.mark.parametrize("head", ["softmax", "crf", "span", "biaffine"])
+@pytest.mark.parametrize("head", ["softmax", "crf", "span", "biaffine", "pointer"])
 def test_no_smoothing_is_the_plain_loss_and_some_is_another(head):
     name = "boundary_smoothing" if head == "biaffine" else "label_smoothing"
     losses = []
@@ -98,6 +98,16 @@ def test_a_stop_is_told_its_start():
     starts = torch.tensor([[1, 0, 0, 0, 1, 0], [1, 1, 0, 0, 0, 0]], dtype=torch.bool)
     differs = (told[:, :, 1] != other[:, :, 1]).any(2)
     assert torch.equal(differs, starts)
+
+
+def test_pointer_marginals_are_the_beam_s_sets_by_their_probabilities():
+    """Of one set, its tags; of more and more, what they tend to: of two tokens and two types there are 11."""
+    scores, mask = new("pointer").scores(features()[:, :2], None, None), MASK[:, :2]
+    one, some, enough, all_of_them = (new("pointer", beam=width).marginals(scores, mask) for width in (1, 5, 11, 999))
+    assert ((one == 0) | (one == 1)).all()
+    assert torch.allclose(enough, all_of_them, atol=1e-6)
+    apart = [number((some_marginals - enough).abs().sum()) for some_marginals in (one, some)]
+    assert apart[0] > apart[1] > 0
 
 
 def test_smoothed_boundaries_keep_the_mass_of_every_span():
@@ -200,6 +210,7 @@ def test_heads_together_add_their_losses_and_average_their_marginals():
         ({"head": "biaffine", "pointer_size": 7}, "pointer_size: expected"),
         ({"head": "crf", "pointer_size": 32}, "pointer_size: expected 64 with head crf"),
         ({"head": "crf", "beam": 2}, "beam: expected 4 with head crf"),
+        ({"head": "pointer", "beam": 0}, "beam: expected at least 1"),
         ({"dropout_samples": 0}, "dropout_samples: expected"),
         ({"dropout_average": "marginals"}, "dropout_average: expected"),
         ({"r_drop": -1.0}, "r_drop: expected"),

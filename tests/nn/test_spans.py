@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from daguan.core.types import Span
-from daguan.nn.spans import gold_spans, span_marginals, spans_within, tag_marginals
+from daguan.nn.spans import gold_spans, span_marginals, spans_within, spelled, tag_marginals
 from daguan.text.tags import TagScheme
 
 TWO = TagScheme(("a", "b"))
@@ -76,6 +76,12 @@ def test_weights_of_any_size_give_probabilities(scale: float) -> None:
     assert found.max() <= 1 + 1e-9
     covered = tag_marginals(found, torch.ones(3, 40, dtype=torch.bool))
     assert torch.allclose(covered.sum(2), torch.ones(3, 40), atol=1e-5)
+
+
+def test_a_span_spelled_is_as_the_scheme_encodes_it() -> None:
+    spans = [Span(i, j, label) for i in range(4) for j in range(i + 1, 5) for label in TWO.labels]
+    first, last, kind = torch.tensor([as_index(span) for span in spans]).unbind(1)
+    assert spelled(first, last, kind, 5).tolist() == [TWO.encode(5, [span]).tolist() for span in spans]
 
 
 def test_a_span_alone_has_the_chance_its_log_odds_say() -> None:

@@ -193,12 +193,16 @@ def restored(inputs: np.ndarray, positions: np.ndarray, labels: np.ndarray) -> n
 
 
 def tagger_trainer(
-    contest: Path, engine: EngineSettings = ENGINE, architecture: str = "bert", **tricks: Any
+    contest: Path,
+    engine: EngineSettings = ENGINE,
+    architecture: str = "bert",
+    head: str = "lstm_crf",
+    **tricks: Any,
 ) -> TaggerTrainer:
     sentences = read_labelled(contest / "train.txt")
     scheme = TagScheme(labels_of(sentences))
     vocabulary = Vocabulary([*SPECIALS, *sorted({token for s in sentences for token in s.tokens})])
-    model = build(ModelSettings, {"lstm_hidden": 16})
+    model = build(ModelSettings, {"lstm_hidden": 16, "head": head})
     torch.manual_seed(3)
     tagger = Tagger(new_encoder(architecture, BERT, len(vocabulary), model.encoder_dropout), scheme, model)
     trained = TrainedTagger(tagger, scheme, vocabulary, model, BERT.window, 10)
@@ -228,14 +232,24 @@ CUTS = [
 @pytest.mark.parametrize(("architecture", "tricks", "cut"), CUTS)
 def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, architecture: str, tricks: str, cut: int) -> None:
     """Of 10 updates in 2 epochs; the cuts lie in mid-cycle of Lookahead, amid the average, after thawing."""
-    whole = tagger_trainer(contest, architecture=architecture, **TRICKS[tricks])
-    updates = list(whole.fit(tmp_path / "whole"))
-    first = tagger_trainer(contest, architecture=architecture, **TRICKS[tricks])
-    generator = first.fit(tmp_path / "cut")
+    assert_tagging_continues(
+        lambda: tagger_trainer(contest, architecture=architecture, **TRICKS[tricks]), tmp_path, cut
+    )
+
+
+def test_a_pointer_network_continues_to_the_bit(tmp_path: Path, contest: Path) -> None:
+    assert_tagging_continues(lambda: tagger_trainer(contest, head="pointer"), tmp_path, 6)
+
+
+def assert_tagging_continues(make: Callable[[], TaggerTrainer], folder: Path, cut: int) -> None:
+    whole = make()
+    updates = list(whole.fit(folder / "whole"))
+    first = make()
+    generator = first.fit(folder / "cut")
     for _ in range(cut):
         next(generator)
-    second = tagger_trainer(contest, architecture=architecture, **TRICKS[tricks])
-    rest = list(second.fit(tmp_path / "cut"))
+    second = make()
+    rest = list(second.fit(folder / "cut"))
     assert [*updates[:cut], *rest] == updates
     assert_same_bits(weights(whole.model), weights(second.model))
     assert second.best == whole.best

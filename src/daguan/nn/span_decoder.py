@@ -3,8 +3,8 @@ none; where it stops; its type.
 
 Vinyals et al. 2015 (arXiv 1506.03134) point; the decoder that emits a start, a stop and a type at each step is that of
 Nayak & Ng 2020 (arXiv 1911.09886 §3.2), but pointing to the right of the last span alone, so that spans never overlap
-and every set of them has one order. B sentences of up to T tokens, D units, X types, N readers, each of one sentence:
-all steps of sequences that are known, or the hypotheses of a beam.
+and every set of them has one order. B sentences of up to T tokens, features H wide, D units, X types, N readers, each
+of one sentence: all steps of sequences that are known, or the hypotheses of a beam.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ FEW_STARTS = -3.0  # where starts begin to learn: a twentieth of the tokens
 
 
 class Reading(NamedTuple):
-    """What the decoder has read of the tokens. mask (B,T); keys of starts (B,1+T,D) and of stops (B,T,D); what a start
-    and a stop tell of their span (B,T,D); the places' own scores of starts (B,1+T) and of stops (B,T), in reading
-    order; what either end says of the types (B,T,X); the first state (B,D)."""
+    """What the decoder has read of the tokens. mask (B,T); features (B,T,H); keys of starts (B,1+T,D) and of stops
+    (B,T,D); the places' own scores of starts (B,1+T) and of stops (B,T), in reading order; what either end says of the
+    types (B,T,X); the first state (B,D)."""
 
     mask: Tensor
+    features: Tensor
     start_keys: Tensor
     stop_keys: Tensor
-    begins: Tensor
-    ends: Tensor
     own_starts: Tensor
     own_stops: Tensor
     types_of_start: Tensor
@@ -47,61 +46,60 @@ class SpanDecoder(nn.Module):
 
     def __init__(self, width: int, size: int, types: int) -> None:
         super().__init__()
-        self.size, self.types, self.extra_width = size, types, 2 + 2 * types
+        self.width, self.size, self.types, self.extra_width = width, size, types, 2 + 2 * types
         self.start = PointerAttention(size, width, size)
-        self.stop = PointerAttention(2 * size, width, size)
-        self.tell = nn.Linear(width, 3 * size)
+        self.stop = PointerAttention(size + width, width, size)
         self.own = nn.Linear(width, self.extra_width)
         nn.init.zeros_(self.own.bias)
         nn.init.constant_(self.own.bias[:1], FEW_STARTS)
         self.no_more = nn.Parameter(torch.zeros(size))
-        self.begin = nn.Parameter(torch.zeros(size))
-        self.gru = nn.GRU(size, size, batch_first=True)
-        self.kind = nn.Linear(2 * size, types)
+        self.gist = nn.Linear(width, size)
+        self.gru = nn.GRU(2 * width + size, size, batch_first=True)
+        self.begin = nn.Parameter(torch.zeros(2 * width + size))
+        self.whole = nn.Linear(2 * width + size, size)
+        self.kind = nn.Linear(size, types)
         self.kinds = nn.Embedding(types, size)
 
     def read(self, features: Tensor, extra: Tensor | None) -> Tensor:
-        """features (B,T,width), extra (B,T,2+2X) → (B,T,5D+2+2X), all that is read of each token by itself."""
+        """features (B,T,H), extra (B,T,2+2X) → (B,T,H+2D+2+2X), all that is read of each token by itself."""
         own = self.own(features) if extra is None else self.own(features) + extra
-        return torch.cat([self.start.of_keys(features), self.stop.of_keys(features), self.tell(features), own], dim=2)
+        return torch.cat([features, self.start.of_keys(features), self.stop.of_keys(features), own], dim=2)
 
     def open(self, read: Tensor, mask: Tensor) -> Reading:
-        """read (B,T,5D+2+2X), mask (B,T)."""
-        start_keys, stop_keys, begins, ends, gist, own = torch.split(read, [self.size] * 5 + [self.extra_width], 2)
-        starts, stops, of_start, of_stop = torch.split(own, [1, 1, self.types, self.types], 2)
-        inside = mask.unsqueeze(2)
-        state = torch.tanh((gist * inside).sum(1) / inside.sum(1))
+        """read (B,T,H+2D+2+2X), mask (B,T)."""
+        widths = [self.width, self.size, self.size, 1, 1, self.types, self.types]
+        features, start_keys, stop_keys, starts, stops, of_start, of_stop = torch.split(read, widths, 2)
         start_keys = torch.cat([self.no_more.expand(len(read), 1, -1), start_keys], dim=1)
         own_starts, own_stops = (in_reading_order(own.squeeze(2), mask) for own in (starts, stops))
-        return Reading(
-            mask, start_keys, stop_keys, begins, ends, own_starts, own_stops[:, 1:], of_start, of_stop, state
-        )
+        inside = mask.unsqueeze(2)
+        state = torch.tanh(self.gist((features * inside).sum(1) / inside.sum(1)))
+        return Reading(mask, features, start_keys, stop_keys, own_starts, own_stops[:, 1:], of_start, of_stop, state)
 
     def follow(self, spans: Tensor, state: Tensor) -> Tensor:
-        """The spans emitted (B,N,D) and the state before them (B,D) → the states after each (B,N,D)."""
+        """The spans emitted (B,N,2H+D) and the state before them (B,D) → the states after each (B,N,D)."""
         states: Tensor = self.gru(spans, state.unsqueeze(0))[0]
         return states
 
     def starts(self, reading: Reading, row: Tensor, state: Tensor, since: Tensor) -> Tensor:
         """log P(start) (N,1+T) at the places from since (N,) on, state (N,D). Without types there is none."""
         allowed = pad(_from(reading, row, since) & (self.types > 0), (1, 0), value=True)
-        return _pointed(self.start, state, reading.start_keys[row], allowed, reading.own_starts[row])
+        keys = reading.start_keys.index_select(0, row)
+        return _pointed(self.start, state, keys, allowed, reading.own_starts[row])
 
     def stops(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor) -> Tensor:
         """log P(stop) (N,T) of spans that start at first (N,); the stop is the last token."""
-        told = torch.cat([state, reading.begins[row, first]], dim=1)
-        allowed = _from(reading, row, first)
-        return _pointed(self.stop, told, reading.stop_keys[row], allowed, reading.own_stops[row])
+        told = torch.cat([state, reading.features[row, first]], dim=1)
+        keys = reading.stop_keys.index_select(0, row)
+        return _pointed(self.stop, told, keys, _from(reading, row, first), reading.own_stops[row])
 
     def types_of(self, reading: Reading, row: Tensor, state: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """log P(type) (N,X) of spans from first to last (N,)."""
-        told = self.kind(torch.cat([state, _both_ends(reading, row, first, last)], dim=1))
+        told = self.kind(torch.tanh(self.whole(_ends(reading, row, first, last, state))))
         return log_softmax(told + reading.types_of_start[row, first] + reading.types_of_stop[row, last], dim=1)
 
     def spans(self, reading: Reading, row: Tensor, first: Tensor, last: Tensor, kind: Tensor) -> Tensor:
-        """What the decoder is told of spans (N,) once they are emitted (N,D)."""
-        told: Tensor = _both_ends(reading, row, first, last) + self.kinds(kind)
-        return told
+        """What the decoder is told of spans (N,) that are emitted (N,2H+D): the features of both ends, the type."""
+        return _ends(reading, row, first, last, self.kinds(kind))
 
     def choices(self, reading: Reading, spans: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Of starts, stops and types: the distributions (N,C), as logarithms, from which these spans (N,4), in the
@@ -110,8 +108,8 @@ class SpanDecoder(nn.Module):
         rows = torch.arange(len(reading.mask), device=row.device)
         number = torch.bincount(row, minlength=len(rows))
         step = torch.arange(len(row), device=row.device) - (number.cumsum(0) - number)[row]
-        told = reading.state.new_zeros(len(rows), int(number.max()), self.size)
-        told = told.index_put((row, step), self.spans(reading, row, first, last, kind))
+        told = self.spans(reading, row, first, last, kind)
+        told = told.new_zeros(len(rows), int(number.max()), told.shape[1]).index_put((row, step), told)
         states = self.follow(torch.cat([self.begin.expand(len(rows), 1, -1), told], dim=1), reading.state)
         state = states[row, step]
         since = torch.zeros_like(states[..., 0], dtype=torch.long).index_put((row, step + 1), last + 1)
@@ -147,8 +145,9 @@ def _from(reading: Reading, row: Tensor, since: Tensor) -> Tensor:
     return mask[row] & (torch.arange(mask.shape[1], device=mask.device) >= since.unsqueeze(1))
 
 
-def _both_ends(reading: Reading, row: Tensor, first: Tensor, last: Tensor) -> Tensor:
-    return torch.tanh(reading.begins[row, first] + reading.ends[row, last])
+def _ends(reading: Reading, row: Tensor, first: Tensor, last: Tensor, beside: Tensor) -> Tensor:
+    """(N,2H+D): the features of both ends, and what comes beside them (N,D)."""
+    return torch.cat([reading.features[row, first], reading.features[row, last], beside], dim=1)
 
 
 def choice_loss(logs: Tensor, chosen: Tensor, smoothing: float) -> Tensor:
