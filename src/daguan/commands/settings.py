@@ -14,7 +14,7 @@ from daguan.answers.blending import BlendSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings, learns
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.vector_settings import NO_VECTORS, VectorSettings
@@ -102,6 +102,9 @@ class Settings:
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
+        fits = not self.pretrain.tokens or not pretrained or learns(encoder, self.pretrain.objective)
+        expected = f"{ENCODERS[encoder].objective or 'one of another encoder'} with model.encoder={encoder}"
+        require("pretrain.objective", fits, expected, self.pretrain.objective)
         fits = not size.checkpoint or self.pretrain.objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
 

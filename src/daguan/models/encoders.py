@@ -147,16 +147,17 @@ def _read(folder: Path, headless: bool) -> tuple[Any, set[str]]:
 
 
 def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
-    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM
 
     architectures()  # importing ours registers them
     config = AutoConfig.from_pretrained(folder)
-    pooled = _architecture_of(config).pooled
+    kind = _architecture_of(config)
     loading = {"output_loading_info": True, "dtype": torch.float32}
-    if any("MaskedLM" in name for name in config.architectures or ()) or not headless:
-        model, info = AutoModelForMaskedLM.from_pretrained(folder, **loading)
+    if any(kind.head in name for name in config.architectures or ()) or not headless:
+        of_head = {"MaskedLM": AutoModelForMaskedLM, "CausalLM": AutoModelForCausalLM}[kind.head]
+        model, info = of_head.from_pretrained(folder, **loading)
     else:
-        without = {"add_pooling_layer": False} if pooled else {}
+        without = {"add_pooling_layer": False} if kind.pooled else {}
         model, info = AutoModel.from_pretrained(folder, **loading, **without)
     return model, info["missing_keys"]
 

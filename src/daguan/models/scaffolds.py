@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn.functional import cross_entropy, gelu, logsigmoid
 
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
+from daguan.nn.transformer_xl import Memory
 from daguan.text.vocabulary import SPECIALS
 
 
@@ -107,6 +109,42 @@ class AllTokens(nn.Module):
     @property
     def encoders(self) -> list[nn.Module]:
         return [*self.lm.encoders, *self.generator.lm.encoders]
+
+    def save(self, folder: Path) -> None:
+        self.lm.save(folder)
+
+
+class BidirectionalLm(nn.Module):
+    """A language model of each direction (ELMo, arXiv 1802.05365 §3.1) that reads on where it has stopped
+    (Transformer-XL, arXiv 1901.02860 §3.2)."""
+
+    def __init__(self, lm: MaskedLm) -> None:
+        super().__init__()
+        self.lm = lm
+
+    def forward(self, inputs: Tensor, memories: Sequence[Memory] | None) -> tuple[list[Tensor], list[Memory]]:
+        """inputs (B,2,S), of each direction in its order, and what each remembers of B rows; none, they are read for
+        themselves → logits (B,S,V) of what follows, and what each remembers then."""
+        logits, after = [], []
+        for side, direction in enumerate(self.lm.model.base_model.directions):
+            hidden = self.lm.model.base_model.embed(inputs[:, side])
+            if memories is None:
+                hidden = direction(hidden)
+            else:
+                hidden, remembered = direction.follow(hidden, memories[side])
+                after.append(remembered)
+            logits.append(self.lm.model.predict(hidden))
+        return logits, after
+
+    def empty_memories(self, rows: int) -> list[Memory]:
+        """Of each direction, for so many rows."""
+        config, device = self.lm.model.config, self.lm.model.device
+        size = config.num_hidden_layers, rows, config.memory, config.width
+        return [Memory.empty(*size, device) for _ in self.lm.model.base_model.directions]
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        return self.lm.encoders
 
     def save(self, folder: Path) -> None:
         self.lm.save(folder)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from daguan.batches.masking import Masked, MaskingSettings
+from daguan.batches.masking import MaskingSettings, Rows
 from daguan.batches.packing import Blocks
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream_seed
@@ -42,7 +42,7 @@ OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",)}  # 
 @dataclass(frozen=True)
 class PretrainSettings:
     """tokens: ids to read in all, repeats counted; 0 skips pretraining. objective: what is learnt, from the table in
-    training/objectives.py. batch_size: blocks a batch; accumulation: batches an update, which is then that of one batch
+    training/objectives.py; `causal` is for encoder transformer_xl. batch_size: blocks a batch; accumulation: batches an update, which is then that of one batch
     of as many blocks. optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`.
     learning_rate: AdamW's or RAdam's; muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019,
     arXiv 1711.05101), on weights of linear, embedding and recurrent layers. warmup: share of the updates. clip: of the
@@ -163,7 +163,7 @@ class Pretrainer:
             optimiser.zero_grad(set_to_none=True)
         return loss
 
-    def _train_on(self, model: nn.Module, part: Masked) -> float:
+    def _train_on(self, model: nn.Module, part: Rows) -> float:
         """Gradients of the part's share of the update's mean loss; returns that share."""
         loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
@@ -181,6 +181,7 @@ class Pretrainer:
         tensors = with_prefix("model", dict(self.model.named_parameters()))
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
+        tensors |= with_prefix("objective", self.objective.state())
         values = {"done": self.done, "loss": self.loss, "curve": self.curve, "seconds": self.watch.seconds}
         save_state(folder / CHECKPOINT, tensors, values)
 
@@ -190,6 +191,8 @@ class Pretrainer:
         with torch.no_grad():
             for name, weight in under_prefix("model", tensors).items():
                 self.model.get_parameter(name).copy_(weight)
+            for name, carried in self.objective.state().items():
+                carried.copy_(tensors[f"objective/{name}"])
         for index, optimiser in enumerate(self.optimisers):
             load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
         self.done, self.loss = values["done"], values["loss"]
