@@ -122,25 +122,31 @@ class BidirectionalLm(nn.Module):
         super().__init__()
         self.lm = lm
 
-    def forward(self, inputs: Tensor, memories: Sequence[Memory] | None) -> tuple[list[Tensor], list[Memory]]:
-        """inputs (B,2,S), of each direction in its order, and what each remembers of B rows; none, they are read for
-        themselves → logits (B,S,V) of what follows, and what each remembers then."""
-        logits, after = [], []
-        for side, direction in enumerate(self.lm.model.base_model.directions):
-            hidden = self.lm.model.base_model.embed(inputs[:, side])
-            if memories is None:
-                hidden = direction(hidden)
-            else:
-                hidden, remembered = direction.follow(hidden, memories[side])
-                after.append(remembered)
-            logits.append(self.lm.model.predict(hidden))
-        return logits, after
+    def forward(self, inputs: Tensor, labels: Tensor, memories: Sequence[Memory]) -> tuple[Tensor, list[Memory]]:
+        """inputs, and labels that follow them, (B,2,S), of each direction in its order, and what each remembers of B
+        rows → the summed loss (2,) of each, and what it remembers then."""
+        losses, after = [], []
+        for side, direction in enumerate(self.base.directions):
+            hidden, remembered = direction.follow(self.base.embed(inputs[:, side]), memories[side])
+            losses.append(self.lm.model.loss(hidden, labels[:, side]))
+            after.append(remembered)
+        return torch.stack(losses), after
+
+    def guess(self, inputs: Tensor) -> list[Tensor]:
+        """inputs (B,2,S), read without memory → of each direction, logits (B·S,V) of what follows."""
+        read = (direction(self.base.embed(inputs[:, side])) for side, direction in enumerate(self.base.directions))
+        return [self.lm.model.predict(hidden).flatten(0, 1) for hidden in read]
 
     def empty_memories(self, rows: int) -> list[Memory]:
         """Of each direction, for so many rows."""
-        config, device = self.lm.model.config, self.lm.model.device
+        config, device = self.base.config, self.base.device
         size = config.num_hidden_layers, rows, config.memory, config.width
-        return [Memory.empty(*size, device) for _ in self.lm.model.base_model.directions]
+        return [Memory.empty(*size, device) for _ in self.base.directions]
+
+    @property
+    def base(self) -> Any:
+        """The encoder."""
+        return self.lm.model.base_model
 
     @property
     def encoders(self) -> list[nn.Module]:

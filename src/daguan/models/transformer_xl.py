@@ -31,6 +31,7 @@ from daguan.nn.transformer_xl import (
     sinusoids,
     unseen,
 )
+from daguan.nn.vocabulary_loss import vocabulary_loss
 from daguan.text.vocabulary import PAD
 
 PEAK = 10.0  # a head's score, at first, of the neighbour that it reads
@@ -207,8 +208,16 @@ class TransformerXlForCausalLM(TransformerXlPreTrainedModel):
 
     def predict(self, hidden: Tensor) -> Tensor:
         """States of one direction (…,H/2) → logits (…,V)."""
-        transformed = self.transform_norm(gelu(self.transform(hidden)))
-        return linear(transformed, self.transformer_xl.embeddings.weight, self.bias)
+        return linear(self._transformed(hidden), self.transformer_xl.embeddings.weight, self.bias)
+
+    def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """The summed loss () of states of one direction (B,S,H/2) for what follows them, labels (B,S); in training."""
+        states = self._transformed(hidden).flatten(0, 1)
+        return vocabulary_loss(states, self.transformer_xl.embeddings.weight, self.bias, labels.flatten())
+
+    def _transformed(self, hidden: Tensor) -> Tensor:
+        transformed: Tensor = self.transform_norm(gelu(self.transform(hidden)))
+        return transformed
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> CausalLMOutput:
         """input_ids (B,T) → logits (B,T,V) of each next token, by the forward direction."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from daguan.batches.streams import Segments, Streams, alone
 from daguan.models.encoders import MaskedLm
 from daguan.models.scaffolds import BidirectionalLm
-from daguan.nn.transformer_xl import Memory
 from daguan.training.masked_lm import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
 
 DIRECTIONS = ("forward", "backward")
@@ -39,23 +37,14 @@ class CausalObjective(Objective):
 
     def loss(self, model: nn.Module, part: Segments) -> Tensor:
         """As for all; what the part's rows remember goes on by a segment."""
-        rows, fresh = self.plan.tensors(part.rows, part.fresh)
+        inputs, labels, fresh, rows = self.plan.tensors(part.inputs, part.labels, part.fresh, part.rows)
         before = [memory.of(rows).forgotten(fresh[:, side]) for side, memory in enumerate(self.memories)]
-        guesses, after = self._guess(model, part, before)
+        with self.plan.autocast():
+            losses, after = model(inputs, labels, before)
         for memory, remembered in zip(self.memories, after, strict=True):
             memory.put(rows, remembered)
-        losses = [cross_entropy(logits, labels, reduction="sum") for logits, labels in guesses]
-        return torch.stack(losses).sum() / (self.plan.rows * part.labels[0].size)
-
-    def _guess(
-        self, model: nn.Module, part: Segments, before: Sequence[Memory] | None
-    ) -> tuple[list[tuple[Tensor, Tensor]], list[Memory]]:
-        """Of each direction the logits (B·S,V) and labels (B·S); and what is remembered then."""
-        inputs, labels = self.plan.tensors(part.inputs, part.labels)
-        with self.plan.autocast():
-            logits, after = model(inputs, before)
-        pairs = zip(logits, labels.unbind(1), strict=True)
-        return [(one.flatten(0, 1).float(), wanted.flatten()) for one, wanted in pairs], after
+        total: Tensor = losses.sum()
+        return total / (self.plan.rows * labels[0].numel())
 
     def evaluations(self) -> Iterator[tuple[Measure, Sequence[Segments]]]:
         lows = range(0, len(self.held_out), EVALUATION_ROWS)
@@ -63,8 +52,11 @@ class CausalObjective(Objective):
 
     def measure(self, model: nn.Module, part: Segments) -> dict[str, Sums]:
         """Sums of each direction, and of both."""
-        guesses, _ = self._guess(model, part, None)
-        sums = {name: sums_of_guesses(*guess) for name, guess in zip(DIRECTIONS, guesses, strict=True)}
+        inputs, labels = self.plan.tensors(part.inputs, part.labels)
+        with self.plan.autocast():
+            guesses = cast(BidirectionalLm, model).guess(inputs)
+        pairs = zip(DIRECTIONS, guesses, labels.unbind(1), strict=True)
+        sums = {name: sums_of_guesses(logits.float(), wanted) for name, logits, wanted in pairs}
         return {"causal": sums["forward"] + sums["backward"], **sums}
 
     def state(self) -> dict[str, Tensor]:
