@@ -12,7 +12,6 @@ from daguan.nn.transformer_xl import (
     RelativeAttention,
     attend,
     falling_distances,
-    neighbour_rows,
     rel_shift,
     sinusoids,
     unseen,
@@ -128,9 +127,3 @@ def test_rows_of_a_memory_are_taken_and_put_back() -> None:
     whole.put(rows, whole.of(rows).after([torch.ones(2, 2, WIDTH)]))
     assert whole.kept.tolist() == [0, 2, 0, 2]
     assert whole.states.sum((0, 2, 3)).tolist() == [0, 2 * WIDTH, 0, 2 * WIDTH]
-
-
-def test_heads_stand_out_at_their_neighbours() -> None:
-    scores = neighbour_rows(4, 64, 64) @ sinusoids(torch.arange(64.0), 64).mT
-    assert scores.argmax(1)[1:].tolist() == [2, 3, 4]
-    assert torch.allclose(scores[torch.arange(4), torch.arange(1, 5)], torch.ones(4), atol=1e-4)

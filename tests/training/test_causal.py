@@ -60,9 +60,7 @@ def bits(trained: Pretrainer) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("memory", [0, 20])
 @pytest.mark.parametrize("cut", [1, 3])
-def test_a_run_cut_short_goes_on_with_what_it_remembered(
-    blocks: Blocks, tmp_path: Path, cut: int, memory: int
-) -> None:
+def test_a_run_cut_short_goes_on_with_what_it_remembered(blocks: Blocks, tmp_path: Path, cut: int, memory: int) -> None:
     size = replace(SIZE, memory=memory)
     whole = trainer(blocks, size=size)
     losses = [update.loss for update in whole.fit(tmp_path / "whole")]

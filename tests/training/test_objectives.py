@@ -33,7 +33,7 @@ V = len(SPECIALS) + 40
 EACH = pytest.mark.parametrize("objective", OBJECTIVES)
 LEARNT = [(objective, name) for objective, name in product(OBJECTIVES, PRETRAINED) if learns(name, objective)]
 BOTH = pytest.mark.parametrize(("objective", "architecture"), LEARNT)
-FIRST = {objective: name for objective, name in reversed(LEARNT)}  # an encoder for each
+FIRST = dict(reversed(LEARNT))  # an encoder for each
 CYCLED = [*zip(OBJECTIVES, cycle(("modern", "bert")), strict=False)]
 CYCLED = [(objective, name if learns(name, objective) else FIRST[objective]) for objective, name in CYCLED]
 MEASURED = {

@@ -19,7 +19,7 @@ from daguan.text.vocabulary import CLS, SEP
 
 @dataclass(frozen=True)
 class Segments(Rows):
-    """inputs (B,2,S) to read, labels (B,2,S) that follow, by direction: forwards, and backwards, where the text comes in
+    """inputs (B,2,S) to read, labels (B,2,S) that follow, by direction: forwards, and backwards, where text comes in
     reverse. fresh (B,2): the segment does not follow on the row's last one. rows (B,): which streams these are."""
 
     inputs: Ids
@@ -29,8 +29,8 @@ class Segments(Rows):
 
 
 class Streams:
-    """B streams over the training blocks (N,), which are sorted: each has a stretch of them, as long as the others' or a
-    block longer, and reads it again and again, forwards from its first block on and backwards from its last."""
+    """B streams over the training blocks (N,), which are sorted: each has a stretch of them, as long as the others' or
+    a block longer, and reads it again and again, forwards from its first block on and backwards from its last."""
 
     def __init__(self, blocks: Blocks, train: Ids, count: int) -> None:
         self.blocks, self.train = blocks, train
@@ -43,7 +43,8 @@ class Streams:
         done = update % self.length
         onward = self._side(self.first + done, done > 0, -1)
         back = self._side(self.first + self.length - 1 - done, done > 0, 1)
-        return Segments(*(np.stack(pair, axis=1) for pair in zip(onward, back, strict=True)), self.rows)
+        inputs, labels, fresh = (np.stack(pair, axis=1) for pair in zip(onward, back, strict=True))
+        return Segments(inputs, labels, fresh, self.rows)
 
     def _side(self, places: Ids, later: NDArray[np.bool_], step: int) -> tuple[Ids, Ids, NDArray[np.bool_]]:
         """Inputs, labels (B,S) and fresh (B,) of the blocks at these places of `train`, whose streams come from the

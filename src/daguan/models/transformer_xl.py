@@ -27,16 +27,11 @@ from daguan.nn.transformer_xl import (
     Memory,
     RelativeAttention,
     falling_distances,
-    neighbour_rows,
     sinusoids,
     unseen,
 )
 from daguan.nn.vocabulary_loss import vocabulary_loss
 from daguan.text.vocabulary import PAD
-
-PEAK = 10.0  # a head's score, at first, of the neighbour that it reads
-REACH = 128  # distances over which a head is told from which neighbour to read
-LOUDNESS = 4.0  # how much of the peak is the bias v's and not W's: then queries hardly move it at first
 
 
 class TransformerXlConfig(PreTrainedConfig):
@@ -137,20 +132,8 @@ class TransformerXlPreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.Linear):
             init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
         elif isinstance(module, RelativeAttention):
-            self._init_attention(module)
-
-    def _init_attention(self, module: RelativeAttention) -> None:
-        """Its heads read the neighbours at distances 1, 2, 3, … at first: the first row of a head in W, times the first
-        element of its v, gives the scores by distance (ours; modern.py has the reason)."""
-        init.zeros_(module.output.weight)
-        size = self.config.width // module.heads
-        rows = PEAK / LOUDNESS * neighbour_rows(module.heads, self.config.width, REACH)
-        position, bias = module.position.weight.detach().clone(), torch.zeros_like(module.position_bias)
-        position[::size] = rows.to(position)
-        bias[..., 0] = LOUDNESS * size**0.5
-        init.copy_(module.position.weight, position)
-        init.copy_(module.position_bias, bias)
-        init.zeros_(module.content_bias)
+            for tensor in (module.output.weight, module.content_bias, module.position_bias):
+                init.zeros_(tensor)
 
 
 class TransformerXlModel(TransformerXlPreTrainedModel):

@@ -17,7 +17,6 @@ from daguan.nn.muon import StackedLinear
 
 FORBIDDEN = -1e4  # exp of it is 0, and half precision holds it
 LONGEST_PERIOD = 10_000  # of the sinusoids, in radians' terms: frequencies fall from 1 to its inverse
-RIDGE = 0.01  # keeps rows small whose scores the sinusoids could only make from differences of large numbers
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class RelativeAttention(nn.Module):
 
     def _by_heads(self, features: Tensor) -> Tensor:
         """(B,T,H) → (heads,B,T,D)."""
-        return features.unflatten(2, (self.heads, -1)).permute(2, 0, 1, 3)
+        return features.view(*features.shape[:2], self.heads, -1).permute(2, 0, 1, 3)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, added: Tensor, blocked: Tensor) -> Tensor:
@@ -129,20 +128,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, added: Tensor, blocked: Te
     scale = query.shape[3] ** -0.5
     if query.device.type != "cpu":
         bias = (scale * added).masked_fill(blocked, FORBIDDEN)
-        return scaled_dot_product_attention(query, key, value.to(query.dtype), bias.to(query.dtype))
+        fused: Tensor = scaled_dot_product_attention(query, key, value.to(query.dtype), bias.to(query.dtype))
+        return fused
     products = torch.baddbmm(added.flatten(0, 1), query.flatten(0, 1), key.flatten(0, 1).mT, beta=scale, alpha=scale)
     scores = products.view_as(added).masked_fill(blocked, FORBIDDEN)
     mixed: Tensor = scores.softmax(3) @ value
     return mixed
-
-
-@torch.no_grad()
-def neighbour_rows(heads: int, width: int, reach: int) -> Tensor:
-    """(heads,width) that head h's scores by distance would be products with, to stand out at distance h+1: the
-    sinusoids' least squares, by ridge regression over distances up to `reach`, for 1 there and 0 elsewhere; scaled so
-    that the product there is 1."""
-    table = sinusoids(torch.arange(reach, dtype=torch.float64), width)
-    wanted = table[1 : heads + 1].mT  # of tableᵀ times a one-hot column a head
-    rows = torch.linalg.solve(table.mT @ table + RIDGE * torch.eye(width, dtype=torch.float64), wanted).mT
-    peaks = (rows * table[1 : heads + 1]).sum(1, keepdim=True)
-    return (rows / peaks).float()

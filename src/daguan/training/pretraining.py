@@ -42,7 +42,7 @@ OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",)}  # 
 @dataclass(frozen=True)
 class PretrainSettings:
     """tokens: ids to read in all, repeats counted; 0 skips pretraining. objective: what is learnt, from the table in
-    training/objectives.py; `causal` is for encoder transformer_xl. batch_size: blocks a batch; accumulation: batches an update, which is then that of one batch
+    training/objectives.py. batch_size: blocks a batch; accumulation: batches an update, which is then that of one batch
     of as many blocks. optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`.
     learning_rate: AdamW's or RAdam's; muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019,
     arXiv 1711.05101), on weights of linear, embedding and recurrent layers. warmup: share of the updates. clip: of the
@@ -50,7 +50,7 @@ class PretrainSettings:
 
     generator_layers, of rtd and all_tokens: the generator's depth as a share of the encoder's (ELECTRA, arXiv
     2003.10555 §3.2, finds a quarter to a half best). replaced_weight, of rtd: of the encoder's loss beside the
-    generator's (§3.1; 50 in its appendix A)."""
+    generator's (§3.1; 50 in its appendix A). causal is what encoder transformer_xl learns, and it alone."""
 
     tokens: int = 4_000_000
     objective: str = "mlm"
