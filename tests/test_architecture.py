@@ -22,7 +22,8 @@ LAYERS = {
 }
 MAY_BESIDE = {("contests", "text")}  # of one layer, yet one stands on the other
 ENCODER_FILES = tuple(
-    f"models/{name}.py" for name in ("bert", "roberta", "albert", "electra", "modern", "mass", "shallow", "lstm", "cnn")
+    f"models/{name}.py"
+    for name in ("bert", "roberta", "albert", "electra", "modern", "mass", "transformer_xl", "shallow", "lstm", "cnn")
 )
 DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),

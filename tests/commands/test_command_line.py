@@ -45,8 +45,13 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
             "pretrain.objective: expected mlm, alone or with + with encoder.checkpoint, got 'rtd'",
         ),
         (
-            ["prepare", "pretrain.objective=mass"],
-            "pretrain.objective: expected one of an encoder without a decoder, or model.encoder=mass, got 'mass'",
+            ["prepare", "pretrain.objective=mass", "model.encoder=modern"],
+            "pretrain.objective: expected one of another encoder with model.encoder=modern, got 'mass'",
+        ),
+        (["prepare", "pretrain.generator_layers=0.5"], "pretrain.generator_layers: expected 0.25 with objective mlm"),
+        (
+            ["prepare", "pretrain.replaced_weight=10", "pretrain.objective=all_tokens"],
+            "pretrain.replaced_weight: expected 50.0 with objective all_tokens, which has no use for it, got 10",
         ),
         (["prepare", "encoder.decoder_layers=1"], "encoder.decoder_layers: expected its default with model.encoder="),
         (["prepare", "pretrain.fragment=0.3"], "pretrain.fragment: expected 0.5 with objective mlm"),

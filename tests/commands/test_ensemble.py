@@ -154,8 +154,9 @@ def test_a_job_holds_its_members_settings(contest: Path, tmp_path: Path) -> None
 
 
 def test_a_member_may_have_any_encoder(contest: Path, tmp_path: Path) -> None:
-    for encoder in ENCODERS:
-        stages = stages_of(contest, tmp_path, f"ensemble.new.model.encoder={encoder}", "members=new")
+    for encoder, entry in ENCODERS.items():
+        words = [f"ensemble.new.model.encoder={encoder}", f"ensemble.new.pretrain.objective={entry.objective or 'mlm'}"]
+        stages = stages_of(contest, tmp_path, *words, "members=new")
         assert stages.settings.member("new").model.encoder == encoder
 
 

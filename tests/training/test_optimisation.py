@@ -181,7 +181,8 @@ def test_the_adversary_of_embeddings_moves_the_word_table_alone(architecture: st
     adversary = build_adversary(model, TrainSettings(adversary="fgm", fgm_epsilon=0.3))
     assert adversary is not None
     (table,) = adversary.parameters
-    assert table.shape == (30, DEEP.hidden)
+    assert table is model.encoder.model.get_input_embeddings().weight
+    assert len(table) == 30
     assert (adversary.epsilon, adversary.relative, adversary.adds) == (0.3, False, True)
 
 

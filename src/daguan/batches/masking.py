@@ -34,7 +34,7 @@ class MaskingSettings:
     ngram_lengths: how long n-grams are before the last is cut short: `inverse`, p(n) ∝ 1/n (ALBERT, arXiv 1909.11942
     §3.1); `geometric`, p(n) ∝ 0.8ⁿ (SpanBERT, arXiv 1907.10529 §3.1, whose max_ngram is 10); `uniform` (GPT-BERT, 1 to
     3). keep, random: shares of the chosen places left as they are, or made another token, each place by itself (ALBERT;
-    SpanBERT draws once a span); rtd and all_tokens mask all. mass reads these two alone."""
+    SpanBERT draws once a span); rtd and all_tokens mask all. mass reads these two alone, causal none of all this."""
 
     rate: float = 0.2
     final_rate: float = 0.0
@@ -64,18 +64,23 @@ class MaskingSettings:
 
 
 @dataclass(frozen=True)
-class Masked:
+class Rows:
+    """Arrays of B rows each: what an update reads."""
+
+    def split(self, count: int) -> list[Self]:
+        """At most `count` parts of as many rows as can be."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        parts = (np.array_split(value, min(count, len(value))) for value in values)
+        return [type(self)(*part) for part in zip(*parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class Masked(Rows):
     """inputs (B,T) to read, positions (B,M) sorted within a row, labels (B,M) the original ids there."""
 
     inputs: Ids
     positions: Ids
     labels: Ids
-
-    def split(self, count: int) -> list[Self]:
-        """At most `count` parts of as many rows as can be."""
-        values = (getattr(self, field.name) for field in fields(self))
-        parts = (np.array_split(value, min(count, len(self.inputs))) for value in values)
-        return [type(self)(*part) for part in zip(*parts, strict=True)]
 
 
 def places_per_row(length: int, rate: float) -> int:

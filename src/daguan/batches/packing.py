@@ -161,6 +161,11 @@ class Blocks:
         block[:, 1:] = self.rows[indices]
         return block
 
+    def ids(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(N,) block numbers → (N,T−1) ids of the stream, without [CLS]."""
+        ids: NDArray[np.int64] = self.rows[indices].astype(np.int64)
+        return ids
+
     def split(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Block numbers (train, held out): a tenth is held out, but at least one and at most HELD_OUT_BLOCKS."""
         order = stream(seed, "held-out-blocks").permutation(len(self))

@@ -16,7 +16,7 @@ from daguan.commands.stages import Stages, once
 from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, Stopwatch
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings, objective_of
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import prepare_process
 from daguan.training.pretraining import CHECKPOINT, Pretrainer
@@ -75,7 +75,7 @@ def pretrain(run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSett
     write_json(run.path / "curve.json", trainer.curve)
     run.finish(
         trainer.watch.seconds,
-        objective=settings.pretrain.objective,
+        objective=objective_of(settings.model.encoder, settings.pretrain.objective),
         held_out={name: asdict(one) for name, one in held_out.items()},
         tokens_per_second=round(rate),
         tokens=trainer.updates * trainer.tokens_per_update,

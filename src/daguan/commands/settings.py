@@ -14,7 +14,7 @@ from daguan.answers.blending import BlendSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, EncoderSettings, learns, objective_of
 from daguan.models.model_settings import ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.vector_settings import NO_VECTORS, VectorSettings
@@ -24,7 +24,7 @@ from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
-from daguan.training.pretraining import DECODED, GENERATED, PretrainSettings
+from daguan.training.pretraining import GENERATED, PretrainSettings
 from daguan.training.train_settings import TrainSettings
 
 ROOT = Path(__file__).parents[3]
@@ -102,12 +102,19 @@ class Settings:
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
-        fits = self.pretrain.objective not in DECODED or ENCODERS[encoder].decoder
-        decoders = " or ".join(f"model.encoder={name}" for name, entry in ENCODERS.items() if entry.decoder)
-        expected = f"one of an encoder without a decoder, or {decoders}"
-        require("pretrain.objective", fits, expected, self.pretrain.objective)
-        fits = not size.checkpoint or self.pretrain.objective not in GENERATED  # sizes may differ from the generator's
-        require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
+        self._require_learnt(objective_of(encoder, self.pretrain.objective))
+
+    def _require_learnt(self, objective: str) -> None:
+        """The encoder can learn by that objective, and no setting is given that it does not read."""
+        encoder, learning = self.model.encoder, self.pretrain
+        fits = not learning.tokens or not ENCODERS[encoder].pretrained or learns(encoder, objective)
+        expected = f"{ENCODERS[encoder].objective or 'one of another encoder'} with model.encoder={encoder}"
+        require("pretrain.objective", fits, expected, objective)
+        fits = not self.encoder.checkpoint or objective not in GENERATED  # sizes may differ from the generator's
+        require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", objective)
+        for name in learning.unread(objective):
+            expected = f"{getattr(type(learning), name)} with objective {objective}, which has no use for it"
+            require(f"pretrain.{name}", False, expected, getattr(learning, name))
 
     def _check(self, member: str) -> None:
         """A member of the ensemble, whether it takes part or not."""

@@ -29,11 +29,11 @@ def _no_decoder(model: Any) -> Any:
 
 @dataclass(frozen=True)
 class Architecture:
-    """model_type: Hugging Face's name for it. new: its model that has read nothing, with a masked-LM head where it is
-    pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is to
-    be chosen for a device. with_decoder: that model with its decoder, where pretraining gives it one. pooled: Hugging
-    Face would add a layer for [CLS] that nobody reads. offset: the first position is that of the padding token and so
-    many more; None, it is 0."""
+    """model_type: Hugging Face's name for it. new: its model that has read nothing, with a language-model head where it
+    is pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is
+    to be chosen for a device. with_decoder: that model with its decoder, where pretraining gives it one. head: Hugging
+    Face's class of models with that head is AutoModelFor… this. pooled: it would add a layer for [CLS] that nobody
+    reads. offset: the first position is that of the padding token and so many more; None, it is 0."""
 
     model_type: str
     new: Callable[[EncoderSettings, int], Any]
@@ -41,6 +41,7 @@ class Architecture:
     project: Callable[[Any, Tensor], Tensor] = _no_head
     settle: Callable[[Any, torch.device], None] = _as_it_is
     with_decoder: Callable[[Any], Any] = _no_decoder
+    head: str = "MaskedLM"
     pooled: bool = False
     offset: int | None = None
 

@@ -14,13 +14,13 @@ WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under shari
 @dataclass(frozen=True)
 class EncoderEntry:
     """path: where its `Architecture` is (`module:NAME`; whoever builds it imports it). own: settings that not every
-    encoder reads. pretrained: learns as a masked language model; the others start from token vectors or nothing.
-    decoder: has one that can be pretrained with it."""
+    encoder reads. pretrained: learns from text; the others start from token vectors or nothing. objective: the only one
+    it learns by, where it has one of its own; without, any that is nobody's own."""
 
     path: str
     own: tuple[str, ...] = ()
     pretrained: bool = True
-    decoder: bool = False
+    objective: str = ""
 
 
 _PUBLIC = ("checkpoint", "counts")
@@ -32,17 +32,34 @@ ENCODERS = {
     "albert": EncoderEntry("daguan.models.albert:ALBERT", ("embedding_size", "groups", *_PUBLIC)),
     "electra": EncoderEntry("daguan.models.electra:ELECTRA", ("embedding_size", *_PUBLIC)),
     "modern": EncoderEntry("daguan.models.modern:MODERN", _PUBLIC),
-    "mass": EncoderEntry("daguan.models.mass:MASS", ("decoder_layers", *_PUBLIC), decoder=True),
+    "mass": EncoderEntry("daguan.models.mass:MASS", ("decoder_layers", *_PUBLIC), objective="mass"),
+    "transformer_xl": EncoderEntry(
+        "daguan.models.transformer_xl:TRANSFORMER_XL",
+        ("memory", "same_length", "clamp", *_PUBLIC),
+        objective="causal",
+    ),
     "lstm": EncoderEntry("daguan.models.lstm:LSTM", _SHALLOW, pretrained=False),
     "cnn": EncoderEntry("daguan.models.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
 }
 PRETRAINED = tuple(name for name, entry in ENCODERS.items() if entry.pretrained)
 
 
+def objective_of(encoder: str, asked: str) -> str:
+    """What the encoder of that name is pretrained by: the objective asked for, or else its own, or else `mlm`."""
+    return asked or ENCODERS[encoder].objective or "mlm"
+
+
+def learns(encoder: str, objective: str) -> bool:
+    """Can the encoder of that name be pretrained by that objective?"""
+    own = ENCODERS[encoder].objective
+    return objective == own if own else all(objective != entry.objective for entry in ENCODERS.values())
+
+
 @dataclass(frozen=True)
 class EncoderSettings:
     """layers, hidden, heads, feed_forward: the size, in BERT's terms (a gated feed-forward takes a width with as many
-    parameters; lstm and cnn have no heads and no feed-forward). max_length: positions, [CLS] and [SEP] included; also
+    parameters; lstm and cnn have no heads and no feed-forward; each direction of transformer_xl has half of the widths
+    and all of the heads). max_length: positions, [CLS] and [SEP] included; also
     the length of a pretraining block. initialisation, of bert and roberta: `ngram` (see `initialise_ngram`) or
     `normal`. initial_std: the standard deviation of initial weights.
 
@@ -50,8 +67,11 @@ class EncoderSettings:
     many sets of weights are shared by the layers in equal parts (Lan et al. 2020, arXiv 1909.11942 §3.1); 1 shares one.
     ngram_buckets, of lstm and cnn: rows of a hashed table of embeddings of the bigrams and trigrams around a token, 0
     for none; ngram_size: its width; ngram_dropout: n-grams left out in training, without which they overfit. kernel,
-    of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top.
-    decoder_layers, of mass: of the decoder that pretrain.objective=mass puts on the encoder.
+    of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top. decoder_layers, of mass: of
+    the decoder that its pretraining puts on the encoder. memory, of transformer_xl:
+    places before a segment that it reads in pretraining (Dai et al. 2019, arXiv 1901.02860 §3.2); same_length: whether
+    each place reads as many as that, not the earlier ones of its segment too; clamp: distances over it read as it, 0
+    for none.
 
     checkpoint, of those that are pretrained: a folder in Hugging Face layout of the same type to start from; it decides
     the sizes. counts: a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th
@@ -73,6 +93,9 @@ class EncoderSettings:
     kernel: int = 3
     lstm_layers: int = 0
     decoder_layers: int = 2
+    memory: int = 128
+    same_length: bool = False
+    clamp: int = 0
     checkpoint: str = ""
     counts: str = ""
 
@@ -95,11 +118,12 @@ class EncoderSettings:
     def _require_of_some(self) -> None:
         """What only some encoders read."""
         require("groups", 1 <= self.groups <= self.layers, "1 to encoder.layers", self.groups)
-        for name in ("embedding_size", "ngram_buckets", "lstm_layers"):
+        for name in ("embedding_size", "ngram_buckets", "lstm_layers", "memory", "clamp"):
             require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
         require("decoder_layers", self.decoder_layers >= 1, "at least 1", self.decoder_layers)
         require("ngram_dropout", 0 <= self.ngram_dropout < 1, "0 to 1", self.ngram_dropout)
         require("kernel", self.kernel % 2 == 1 <= self.kernel, "an odd number", self.kernel)
+        require("same_length", self.memory > 0 or not self.same_length, "false with memory 0", self.same_length)
         require("counts", not self.counts or bool(self.checkpoint), "none without encoder.checkpoint", self.counts)
 
     @property

@@ -147,18 +147,20 @@ def _read(folder: Path, headless: bool) -> tuple[Any, set[str]]:
 
 
 def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
-    from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
     architectures()  # importing ours registers them
     config = AutoConfig.from_pretrained(folder)
-    pooled = _architecture_of(config).pooled
+    kind = _architecture_of(config)
     loading = {"output_loading_info": True, "dtype": torch.float32}
-    if any("ConditionalGeneration" in name for name in config.architectures or ()) and not headless:
-        model, info = AutoModelForSeq2SeqLM.from_pretrained(folder, **loading)
-    elif any("MaskedLM" in name for name in config.architectures or ()) or not headless:
-        model, info = AutoModelForMaskedLM.from_pretrained(folder, **loading)
+    heads = {"MaskedLM": AutoModelForMaskedLM, "CausalLM": AutoModelForCausalLM}
+    if not headless:  # with its decoder, if it has one
+        heads["ConditionalGeneration"] = AutoModelForSeq2SeqLM
+    there = [head for head in heads if any(head in name for name in config.architectures or ())]
+    if there or not headless:
+        model, info = heads[there[0] if there else kind.head].from_pretrained(folder, **loading)
     else:
-        without = {"add_pooling_layer": False} if pooled else {}
+        without = {"add_pooling_layer": False} if kind.pooled else {}
         model, info = AutoModel.from_pretrained(folder, **loading, **without)
     return model, info["missing_keys"]
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn.functional import cross_entropy, gelu, logsigmoid
 
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
+from daguan.nn.transformer_xl import Memory
 from daguan.text.vocabulary import SPECIALS
 
 
@@ -131,6 +133,48 @@ class FragmentLm(nn.Module):
 
     def save(self, folder: Path) -> None:
         """The decoder too: `seq2seq` starts from it."""
+        self.lm.save(folder)
+
+
+class BidirectionalLm(nn.Module):
+    """A language model of each direction (ELMo, arXiv 1802.05365 §3.1) that reads on where it has stopped
+    (Transformer-XL, arXiv 1901.02860 §3.2)."""
+
+    def __init__(self, lm: MaskedLm) -> None:
+        super().__init__()
+        self.lm = lm
+
+    def forward(self, inputs: Tensor, labels: Tensor, memories: Sequence[Memory]) -> tuple[Tensor, list[Memory]]:
+        """inputs, and labels that follow them, (B,2,S), of each direction in its order, and what each remembers of B
+        rows → the summed loss (2,) of each, and what it remembers then."""
+        losses, after = [], []
+        for side, direction in enumerate(self.base.directions):
+            hidden, remembered = direction.follow(self.base.embed(inputs[:, side]), memories[side])
+            losses.append(self.lm.model.loss(hidden, labels[:, side]))
+            after.append(remembered)
+        return torch.stack(losses), after
+
+    def guess(self, inputs: Tensor) -> list[Tensor]:
+        """inputs (B,2,S), read without memory → of each direction, logits (B·S,V) of what follows."""
+        read = (direction(self.base.embed(inputs[:, side])) for side, direction in enumerate(self.base.directions))
+        return [self.lm.model.predict(hidden).flatten(0, 1) for hidden in read]
+
+    def empty_memories(self, rows: int) -> list[Memory]:
+        """Of each direction, for so many rows."""
+        config, device = self.base.config, self.base.device
+        size = config.num_hidden_layers, rows, config.memory, config.width
+        return [Memory.empty(*size, device) for _ in self.base.directions]
+
+    @property
+    def base(self) -> Any:
+        """The encoder."""
+        return self.lm.model.base_model
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        return self.lm.encoders
+
+    def save(self, folder: Path) -> None:
         self.lm.save(folder)
 
 

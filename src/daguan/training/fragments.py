@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 from daguan.batches.fragments import Fragments, cut_fragments
 from daguan.batches.masking import Ids, Masked
-from daguan.core.errors import ConfigError
 from daguan.core.seeds import stream
-from daguan.models.encoder_settings import ENCODERS
 from daguan.models.encoders import MaskedLm
 from daguan.models.scaffolds import FragmentLm
 from daguan.training.masked_lm import EVALUATION_MASKING, Measure, MlmObjective, Plan
@@ -25,10 +23,6 @@ class FragmentObjective(MlmObjective):
     measured = "mass"
 
     def __init__(self, plan: Plan) -> None:
-        if not ENCODERS[plan.architecture].decoder:
-            raise ConfigError(
-                f"pretrain.objective: expected an encoder with a decoder for mass, got {plan.architecture}"
-            )
         super().__init__(plan)
         assert isinstance(self.model, MaskedLm)
         self.model = FragmentLm(self.model).to(plan.device)

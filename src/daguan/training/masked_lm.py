@@ -1,4 +1,4 @@
-"""The masked language model as a pretraining objective: the first of `objectives.py`, which the others add to.
+"""What a pretraining objective is, and the masked language model as one: the first of `objectives.py`.
 
 All objectives hold out the same blocks. What they measure there as `mlm` or `generator` is a masked language model's
 loss under the same masks, so that it compares across runs; `mass` is that of a decoder under the same fragments, which
@@ -7,6 +7,7 @@ compares among runs of that objective.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,18 +19,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from daguan.batches.masking import Ids, Masked, MaskingSettings, mask
+from daguan.batches.masking import Ids, Masked, MaskingSettings, Rows, mask
 from daguan.batches.packing import Blocks
 from daguan.core.seeds import stream
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
-from daguan.models.scaffolds import AllTokens, FragmentLm, ReplacedTokens, SentenceLm
+from daguan.models.scaffolds import AllTokens, BidirectionalLm, FragmentLm, ReplacedTokens, SentenceLm
 from daguan.training.devices import EngineSettings
 
 EVALUATION_ROWS = 16
 EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
 
-Trained = MaskedLm | SentenceLm | ReplacedTokens | AllTokens | FragmentLm
+Trained = MaskedLm | SentenceLm | ReplacedTokens | AllTokens | FragmentLm | BidirectionalLm
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,8 @@ class Order:
         return self._order
 
 
-class MlmObjective:
-    """`mlm`: the chosen places of whole blocks (RoBERTa, arXiv 1907.11692 §4.2, full sentences)."""
+class Objective(ABC):
+    """What the loop of pretraining asks of what is learnt. train, held_out: numbers of blocks, or of pairs."""
 
     model: Trained
     measured = "mlm"
@@ -134,14 +135,35 @@ class MlmObjective:
         self.plan = plan
         self.model = plan.new_lm()
         self.train, self.held_out = plan.blocks.split(plan.seed)
+
+    @abstractmethod
+    def batch(self, update: int) -> Rows:
+        """What an update reads, to be split into parts."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, part: Any) -> Tensor:
+        """The part's share (), under a replica of the model, of the update's mean loss."""
+
+    @abstractmethod
+    def evaluations(self) -> Iterator[tuple[Measure, Sequence[Rows]]]:
+        """What is to be measured, and on which parts of the held-out text."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What it carries from update to update beside the model, by name: part of a checkpoint."""
+        return {}
+
+
+class MlmObjective(Objective):
+    """`mlm`: the chosen places of whole blocks (RoBERTa, arXiv 1907.11692 §4.2, full sentences)."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
         self.order = Order(self.train, plan.rows, plan.seed)
 
     def batch(self, update: int) -> Masked:
-        """What an update reads, to be split into parts."""
         return self.plan.mask(self.plan.blocks.take(self.order.of(update)), update)
 
     def loss(self, model: nn.Module, part: Masked) -> Tensor:
-        """The part's share (), under a replica of the model, of the update's mean loss."""
         return self.loss_of_tokens(*self.guess_tokens(model, part))
 
     def loss_of_tokens(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -156,7 +178,6 @@ class MlmObjective:
         return logits.float(), labels
 
     def evaluations(self) -> Iterator[tuple[Measure, Sequence[Masked]]]:
-        """What is to be measured, and on which parts of the held-out text."""
         yield self.measure, [self.plan.mask_held_out(ids, low) for low, ids in self.held_out_rows()]
 
     def held_out_rows(self) -> Iterator[tuple[int, Ids]]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from daguan.training.causal import CausalObjective
 from daguan.training.fragments import FragmentObjective
 from daguan.training.generated import AllTokensObjective, ReplacedObjective
-from daguan.training.masked_lm import MlmObjective, Plan
+from daguan.training.masked_lm import MlmObjective, Objective, Plan
 from daguan.training.sentence_pairs import PairObjective
 
-OBJECTIVES: dict[str, Callable[[Plan], MlmObjective]] = {
+OBJECTIVES: dict[str, Callable[[Plan], Objective]] = {
     "mlm": MlmObjective,
     "mlm+sop": partial(PairObjective, task="sop"),
     "mlm+nsp": partial(PairObjective, task="nsp"),
     "rtd": ReplacedObjective,
     "all_tokens": AllTokensObjective,
     "mass": FragmentObjective,
+    "causal": CausalObjective,
 }

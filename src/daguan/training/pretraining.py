@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from daguan.batches.masking import Masked, MaskingSettings
+from daguan.batches.masking import MaskingSettings, Rows
 from daguan.batches.packing import Blocks
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream_seed
 from daguan.core.settings import require
-from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.encoder_settings import EncoderSettings, objective_of
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import (
     OPTIMISERS,
@@ -36,19 +36,18 @@ from daguan.training.threads import Replicas
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
 GENERATED = ("rtd", "all_tokens")  # objectives with a generator
-DECODED = ("mass",)  # objectives of an encoder with a decoder
-# who has a use for it
-OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",), "fragment": DECODED}
+OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",), "fragment": ("mass",)}  # who reads it
 
 
 @dataclass(frozen=True)
 class PretrainSettings:
     """tokens: ids to read in all, repeats counted; 0 skips pretraining. objective: what is learnt, from the table in
-    training/objectives.py. batch_size: blocks a batch; accumulation: batches an update, which is then that of one batch
-    of as many blocks. optimiser: `muon` (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`.
-    learning_rate: AdamW's or RAdam's; muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019,
-    arXiv 1711.05101), on weights of linear, embedding and recurrent layers. warmup: share of the updates. clip: of the
-    gradient's norm. checkpoint_seconds: between saves.
+    training/objectives.py; empty: the encoder's own (mass, or transformer_xl's causal), else mlm. batch_size: blocks a
+    batch; accumulation: batches an update, which is then that of one batch of as many blocks. optimiser: `muon`
+    (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`. learning_rate: AdamW's or RAdam's;
+    muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101), on weights of
+    linear, embedding and recurrent layers. warmup: share of the updates. clip: of the gradient's norm.
+    checkpoint_seconds: between saves.
 
     generator_layers, of rtd and all_tokens: the generator's depth as a share of the encoder's (ELECTRA, arXiv
     2003.10555 §3.2, finds a quarter to a half best). replaced_weight, of rtd: of the encoder's loss beside the
@@ -56,7 +55,7 @@ class PretrainSettings:
     2019, arXiv 1905.02450 §4.4, find a half best)."""
 
     tokens: int = 4_000_000
-    objective: str = "mlm"
+    objective: str = ""
     batch_size: int = 32
     accumulation: int = 1
     optimiser: str = "muon"
@@ -73,7 +72,7 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         require("tokens", self.tokens >= 0, "at least 0", self.tokens)
-        require("objective", self.objective in OBJECTIVES, " or ".join(OBJECTIVES), self.objective)
+        require("objective", self.objective in ("", *OBJECTIVES), " or ".join(OBJECTIVES), self.objective)
         require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
         require("accumulation", self.accumulation >= 1, "at least 1", self.accumulation)
         require("optimiser", self.optimiser in OPTIMISERS, " or ".join(OPTIMISERS), self.optimiser)
@@ -84,10 +83,12 @@ class PretrainSettings:
         require("generator_layers", 0 < self.generator_layers <= 1, "over 0, at most 1", self.generator_layers)
         require("replaced_weight", self.replaced_weight > 0, "over 0", self.replaced_weight)
         require("fragment", 0 < self.fragment <= 1, "over 0, at most 1", self.fragment)
+
+    def unread(self, objective: str) -> Iterator[str]:
+        """The settings given that the objective of that name does not read."""
         for name, objectives in OF_OBJECTIVES.items():
-            default = getattr(self, name) == getattr(type(self), name)
-            expected = f"{getattr(type(self), name)} with objective {self.objective}, which has no use for it"
-            require(name, default or self.objective in objectives, expected, getattr(self, name))
+            if getattr(self, name) != getattr(type(self), name) and objective not in objectives:
+                yield name
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Pretrainer:
             settings.replaced_weight, settings.fragment, self.rows, self.updates, seed, engine,
         )  # fmt: skip
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
-        self.objective = OBJECTIVES[settings.objective](plan)
+        self.objective = OBJECTIVES[objective_of(architecture, settings.objective)](plan)
         self.model: Trained = self.objective.model.train()
         self.replicas = Replicas(self.model, settings.batch_size)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
@@ -168,7 +169,7 @@ class Pretrainer:
             optimiser.zero_grad(set_to_none=True)
         return loss
 
-    def _train_on(self, model: nn.Module, part: Masked) -> float:
+    def _train_on(self, model: nn.Module, part: Rows) -> float:
         """Gradients of the part's share of the update's mean loss; returns that share."""
         loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
@@ -186,6 +187,7 @@ class Pretrainer:
         tensors = with_prefix("model", dict(self.model.named_parameters()))
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
+        tensors |= with_prefix("objective", self.objective.state())
         values = {"done": self.done, "loss": self.loss, "curve": self.curve, "seconds": self.watch.seconds}
         save_state(folder / CHECKPOINT, tensors, values)
 
@@ -195,6 +197,8 @@ class Pretrainer:
         with torch.no_grad():
             for name, weight in under_prefix("model", tensors).items():
                 self.model.get_parameter(name).copy_(weight)
+            for name, carried in self.objective.state().items():
+                carried.copy_(tensors[f"objective/{name}"])
         for index, optimiser in enumerate(self.optimisers):
             load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
         self.done, self.loss = values["done"], values["loss"]
