@@ -9,8 +9,8 @@ from daguan.core.types import Span
 
 
 def best_disjoint(values: Mapping[Span, float]) -> tuple[Span, ...]:
-    """Of spans with their values the disjoint ones with the highest sum, sorted: weighted interval scheduling. A span of
-    value 0 or less is never taken; of equal sums, the one without the span that comes later."""
+    """Of spans with their values the disjoint ones with the highest sum, sorted: weighted interval scheduling. A span
+    of value 0 or less is never taken; of equal sums, the one without the span that comes later."""
     spans = sorted((span for span in values if values[span] > 0), key=lambda span: (span.stop, span.start, span.label))
     stops = [span.stop for span in spans]
     sums, before = [0.0], []  # of the best among the first so many; how many end before each starts

@@ -29,7 +29,10 @@ class OutOfFold:
 
 
 class Combination(Protocol):
-    """A fitted way to make one answer of several. It survives JSON."""
+    """A fitted way to make one answer of several, for spans with these labels. It survives JSON."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
 
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
         """Of each sentence, whose gold is not read."""

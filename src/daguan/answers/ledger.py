@@ -1,8 +1,8 @@
 """The ledger: every trained run of a work folder, and which of them may be blended together.
 
-A run's folder is named after the hash of its data, folds, settings and code; its folds hold the marginals for held-out
-and test lines (`text/marginals.py`). Runs that share `lines`, the hash of the labelled and test lines and the folds, may
-be blended, whatever else differs.
+A run's folder is named after the hash of its data, folds, settings and code; its folds hold the marginals for
+held-out and test lines (`text/marginals.py`). Runs that share `lines`, the hash of the labelled and test lines and the
+folds, may be blended, whatever else differs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Entry:
 
 
 def read_ledger(work: Path) -> list[Entry]:
-    """All finished trained runs, by what they may be blended with, best first. Raises CheckpointError: a damaged one."""
+    """All finished trained runs, by what they may be blended with, best first. Raises CheckpointError: damaged."""
     manifests = {path.parent.name: read_json(path) for path in sorted(work.glob(f"*/{MANIFEST}"))}
     entries = [Entry.of(run, manifest) for run, manifest in manifests.items() if "lines" in manifest]
     return sorted(entries, key=lambda entry: (entry.lines, -entry.f1, entry.run))

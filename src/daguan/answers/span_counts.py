@@ -1,8 +1,8 @@
 """How many spans a blend of members gets right, counted fast enough for a search over blends.
 
-N lines, M members, K tags. Where all members have the same tag first, so has any mean of them with weights of 0 or more:
-only the other tokens, a few in a hundred, are looked at again for each blend. The tags that come first at each token are
-the constrained decode where they make a legal sequence, as the decode is then free; only the other lines are decoded.
+N lines, M members, K tags. Where all members have the same tag first, so has any mean of them, by any weights: only
+the other tokens, a few in a hundred, are looked at again for each blend. The tags that come first at each token are the
+constrained decode where they make a legal sequence, as nothing then constrains it; only the other lines are decoded.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Layout(NamedTuple):
         starts, stops, line_of_span = np.array(spans, np.int64).reshape(-1, 3).T
         return cls(offsets, np.concatenate([np.zeros(0, np.int64), *gold]), starts, stops, line_of_span)
 
-    def count(self, tags: Ints, opens: NDArray[np.bool_]) -> Ints:
+    def counts(self, tags: Ints, opens: NDArray[np.bool_]) -> Ints:
         """(N,2): hits, and predicted and gold together. tags (tokens,), legal in each line; opens (K,): does a span
         start there? A gold span is hit where all its tags are."""
         wrong = np.concatenate([[0], np.cumsum(tags != self.gold)])
@@ -68,11 +68,11 @@ class SpanCounter:
         illegal = _illegal(tags, whole.offsets, scheme)
         is_open = illegal | _any(open_tokens, whole.offsets)
         self._lines = np.flatnonzero(is_open)
-        self._fixed = whole.count(tags, self._opens) * ~is_open[:, None]
-        self._layout = _Layout.of([gold[line] for line in self._lines], scheme)
+        self._fixed = whole.counts(tags, self._opens) * ~is_open[:, None]
+        self._layout = _Layout.of([gold[line] for line in self._lines.tolist()], scheme)
         kept = np.repeat(is_open, np.diff(whole.offsets))
         self._tags, self._open = tags[kept], np.flatnonzero(open_tokens[kept])
-        self._answers = [_rows([member[line] for line in self._lines], len(scheme)) for member in answers]
+        self._answers = [_rows([member[line] for line in self._lines.tolist()], len(scheme)) for member in answers]
         self._at_open = np.stack([member[self._open].astype(np.float32) for member in self._answers])  # (M,open,K)
         self._known: dict[tuple[Weights, Weights], NDArray[np.uint16]] = {}
 
@@ -90,7 +90,7 @@ class SpanCounter:
     def _counts_of_open(self, weights: Weights, bias: Weights) -> NDArray[np.uint16]:
         key = (weights, bias)
         if key not in self._known:
-            self._known[key] = self._layout.count(self._decode(weights, bias), self._opens).astype(np.uint16)
+            self._known[key] = self._layout.counts(self._decode(weights, bias), self._opens).astype(np.uint16)
         return self._known[key]
 
     def _decode(self, weights: Weights, bias: Weights) -> Ints:

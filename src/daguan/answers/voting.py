@@ -57,7 +57,9 @@ class VoteLearner:
         for needed in range(1, self._members + 1):
             elected = [elect(of_line, needed) for of_line in votes]
             pairs = zip(elected, gold, strict=True)
-            self._counts[needed - 1] = [(len(theirs.intersection(ours)), len(ours) + len(theirs)) for ours, theirs in pairs]
+            self._counts[needed - 1] = [
+                (len(theirs.intersection(ours)), len(ours) + len(theirs)) for ours, theirs in pairs
+            ]
 
     def fit(self, kept: Kept) -> Vote:
         f1 = [2 * hits / total if total else 0.0 for hits, total in self._counts[:, kept].sum(1).tolist()]

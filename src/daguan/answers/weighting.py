@@ -70,8 +70,8 @@ class MeanLearner:
 
 class WeightLearner:
     """Weights by ensemble selection (Caruana et al. 2004, "Ensemble selection from libraries of models"): the mean of
-    what is chosen for BAGS bootstrap samples of the lines. Where the plain mean or a member alone is better on the lines
-    themselves, it is taken. With `thresholds`, biases are fitted to the plain mean first, and stay."""
+    what is chosen for BAGS bootstrap samples of the lines. Where the plain mean or a member alone is better on the
+    lines themselves, it is taken. With `thresholds`, biases are fitted to the plain mean first, and stay."""
 
     def __init__(self, evidence: OutOfFold, weights: bool = True, thresholds: bool = False) -> None:
         self._plain = plain_mean(evidence.scheme.labels, len(evidence.answers))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from daguan.answers.blending import label, load_member
+from daguan.answers.blending import load_member
 from daguan.answers.ledger import Entry, read_ledger
 from daguan.commands.settings import load
 from daguan.commands.stages import Stages
@@ -19,6 +19,7 @@ from daguan.reports.score_table import print_table
 from daguan.text.format import read_labelled
 from daguan.text.scores import span_score
 from daguan.text.tags import TagScheme
+from daguan.training.prediction import annotate, decode_lines
 
 HEADER = ("run", "family", "encoder", "head", "seed", "folds", "F1", "test F1", "seconds")
 
@@ -48,7 +49,8 @@ def _test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def _test_f1(run: Path, folds: int, gold: Sequence[Sentence], scheme: TagScheme) -> float:
-    return span_score(label(gold, load_member(run, folds).test, scheme), gold).f1
+    found = decode_lines(load_member(run, folds).test, scheme)
+    return span_score(annotate(gold, found), gold).f1
 
 
 def _row(entry: Entry, tests: dict[str, float]) -> tuple[Any, ...]:

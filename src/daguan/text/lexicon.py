@@ -1,4 +1,4 @@
-"""What the gold of some lines says of strings of tokens: how often each is an entity of each type, how often neither."""
+"""What the gold of some lines says of strings of tokens: how often each is an entity of each type, how often none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ String = tuple[str, ...]
 @dataclass(frozen=True)
 class Lexicon:
     """Strings that are an entity somewhere in G groups of lines, by number; counts (strings+1, G, labels+1): in each
-    group, as an entity of each type, and last as any stretch of tokens. The row after the last is of unknown strings."""
+    group, as an entity of each type, and last as any stretch of tokens. The last row is that of unknown strings."""
 
     numbers: dict[String, int]
     counts: NDArray[np.int64]
@@ -43,10 +43,11 @@ class Lexicon:
         return self.numbers.get(string, len(self.numbers))
 
     def among(self, groups: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(strings+1, labels+1): counts in those groups (G,). A string that is no entity there is unknown: its row is 0,
-        as whether it is in the table at all would tell of the other groups."""
+        """(strings+1, labels+1): counts in those groups (G,). A string that is no entity there is unknown, its
+        row 0, as whether it is in the table at all would tell of the other groups."""
         counts: NDArray[np.int64] = self.counts[:, groups].sum(1)
-        return counts * (counts[:, :-1].sum(1, keepdims=True) > 0)
+        counts[counts[:, :-1].sum(1) == 0] = 0
+        return counts
 
     def only(self, groups: NDArray[np.bool_]) -> Lexicon:
         """As if there were no other groups; one group is left."""

@@ -1,8 +1,8 @@
 """What a tagger believes: P(tag) at every token of some lines. Kept for every fold, so that all can be blended later.
 
 The file is safetensors: `lines` (N,) line numbers from 0, `offsets` (N+1,) where each line's tokens begin, `probs`
-(tokens, K) half precision. Lines and tags are those of the contest; the manifest beside it says which. It is mapped into
-memory, so that dozens of members cost what is read of them (the layout is at huggingface.co/docs/safetensors).
+(tokens, K) half precision. Lines and tags are those of the contest; the manifest beside it says which. It is mapped
+into memory, so that dozens of members cost what is read of them (the layout: huggingface.co/docs/safetensors).
 """
 
 from __future__ import annotations
@@ -68,11 +68,12 @@ def _mapped(path: Path) -> dict[str, Any]:
     start = HEADER + int.from_bytes(content[:HEADER].tobytes(), "little")
     about = json.loads(content[HEADER:start].tobytes())
     about.pop("__metadata__", None)
-    return {
-        name: content[start + low : start + high].view(DTYPES[tensor["dtype"]]).reshape(tensor["shape"]).view(np.ndarray)
-        for name, tensor in about.items()
-        for low, high in [tensor["data_offsets"]]
-    }
+    arrays = {}
+    for name, tensor in about.items():
+        low, high = tensor["data_offsets"]
+        flat = content[start + low : start + high].view(DTYPES[tensor["dtype"]])
+        arrays[name] = flat.reshape(tensor["shape"]).view(np.ndarray)
+    return arrays
 
 
 def mean(answers: Sequence[Sequence[Probs]], weights: Sequence[float] | None = None) -> list[Probs]:
