@@ -1,4 +1,4 @@
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ VALUES = st.dictionaries(SPANS, st.integers(-3, 8).map(float), max_size=7)
 
 def disjoint(spans):
     ordered = sorted(spans)
-    return all(one.stop <= other.start for one, other in zip(ordered, ordered[1:], strict=False))
+    return all(one.stop <= other.start for one, other in pairwise(ordered))
 
 
 @given(VALUES)

@@ -72,6 +72,7 @@ def test_the_score_that_chooses_models_is_the_span_reading(pairs):
 
 
 @FEW
+@settings(max_examples=12)
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_the_order_of_lines_changes_no_micro_score(pairs, random):
     mixed = random.sample(pairs, len(pairs))
@@ -179,6 +180,7 @@ def line_score(hits, more_predicted, more_gold):
     return Score(hits, hits + more_predicted, hits + more_gold)
 
 
+@settings(max_examples=12)
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_paired_gain_is_that_of_drawing_every_sample(lines, random):
     """Of n lines there are nⁿ samples, equally likely: their share without a gain is the p-value."""
