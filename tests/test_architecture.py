@@ -28,7 +28,7 @@ ENCODER_FILES = tuple(
 DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),
-    "sklearn": ("text/folds.py",),
+    "sklearn": ("text/folds.py", "answers/stacking.py"),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),

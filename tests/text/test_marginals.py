@@ -36,40 +36,57 @@ def test_save_and_load_are_inverses(tmp_path_factory, lengths, seed):
         assert np.array_equal(before, after)
 
 
+def test_a_file_is_mapped_and_not_read(tmp_path):
+    path = tmp_path / "test.safetensors"
+    Marginals.of(range(2), answers([3, 2], 0)).save(path)
+    loaded = Marginals.load(path)
+    for array in (loaded.lines, loaded.offsets, loaded.probs, loaded.answers()[1]):
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+        while array.base is not None and not isinstance(array, np.memmap):
+            array = array.base
+        assert isinstance(array, np.memmap)
+
+
+def halves(lengths, seed, tags=5):
+    return [answer.astype(np.float16) for answer in answers(lengths, seed, tags)]
+
+
 @given(LENGTHS, st.integers(1, 5))
-def test_the_mean_is_numpys_in_single_precision(lengths, members):
-    given_answers = [answers(lengths, member) for member in range(members)]
-    found = mean([Marginals.of(range(len(lengths)), member).by_line() for member in given_answers])
-    assert list(found) == list(range(len(lengths)))
-    for line, probs in found.items():
-        halves = [member[line].astype(np.float16).astype(np.float64) for member in given_answers]
-        assert probs.dtype == np.float32
-        assert np.allclose(probs, np.mean(halves, axis=0), rtol=1e-6)
+def test_the_mean_is_numpys_to_half_precision(lengths, members):
+    given_answers = [halves(lengths, member) for member in range(members)]
+    for line, probs in enumerate(mean(given_answers)):
+        exact = np.mean([member[line].astype(np.float64) for member in given_answers], axis=0)
+        assert probs.dtype == np.float16
+        assert np.allclose(probs, exact, rtol=1e-3)
 
 
-def test_the_mean_does_not_depend_on_the_order_of_lines_within_a_member():
-    one, two = answers([2, 3], 0)
-    forwards = Marginals.of([0, 1], [one, two]).by_line()
-    backwards = Marginals.of([1, 0], [two, one]).by_line()
-    found = mean([backwards, forwards])
-    assert list(found) == [0, 1]
-    assert np.array_equal(found[0], one.astype(np.float16))
-    assert np.array_equal(found[1], two.astype(np.float16))
+@given(LENGTHS, st.lists(st.integers(0, 3), min_size=2, max_size=4).filter(any))
+def test_weights_count_a_member_so_many_times(lengths, weights):
+    given_answers = [halves(lengths, member) for member in range(len(weights))]
+    repeated = [member for member, times in zip(given_answers, weights, strict=True) for _ in range(times)]
+    for ours, theirs in zip(mean(given_answers, weights), mean(repeated), strict=True):
+        assert np.allclose(ours, theirs, rtol=2e-3)
+
+
+def test_all_the_weight_on_a_member_gives_its_answers():
+    given_answers = [halves([2, 3], 0), halves([2, 3], 1)]
+    for ours, theirs in zip(mean(given_answers, (0.0, 0.25)), given_answers[1], strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Marginals.of([0], answers([2], 1)),  # a line fewer
-        Marginals.of([0, 1, 2], answers([2, 3, 1], 1)),  # a line more
-        Marginals.of([0, 2], answers([2, 3], 1)),  # another line
-        Marginals.of([0, 1], answers([2, 4], 1)),  # another length
-        Marginals.of([0, 1], answers([2, 3], 1, tags=9)),  # other tags
+        halves([2], 1),  # a line fewer
+        halves([2, 3, 1], 1),  # a line more
+        halves([2, 4], 1),  # another length
+        halves([2, 3], 1, tags=9),  # other tags
     ],
 )
 def test_members_that_do_not_match_are_refused(other):
     with pytest.raises(CheckpointError, match="same lines and tags"):
-        mean([Marginals.of([0, 1], answers([2, 3], 0)).by_line(), other.by_line()])
+        mean([halves([2, 3], 0), other])
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 20, None])

@@ -1,5 +1,7 @@
 import json
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from daguan.core.errors import DataError
 from daguan.core.types import Score, Sentence, Span
 from daguan.text.format import format_labelled, parse_labelled
-from daguan.text.scores import bootstrap_interval, both_readings, check_comparable, report, span_score
+from daguan.text.scores import bootstrap_interval, both_readings, check_comparable, paired_gain, report, span_score
 
 SIZES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from("oab")), max_size=12)
 LINE_COUNTS = st.lists(st.builds(lambda h, w, m: Score(h, h + w, h + m), *[st.integers(0, 4)] * 3), min_size=1)
@@ -70,6 +72,7 @@ def test_the_score_that_chooses_models_is_the_span_reading(pairs):
 
 
 @FEW
+@settings(max_examples=12)
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_the_order_of_lines_changes_no_micro_score(pairs, random):
     mixed = random.sample(pairs, len(pairs))
@@ -168,3 +171,49 @@ def test_lines_of_other_tokens_or_number_are_not_compared():
         with pytest.raises(DataError) as error:
             check_comparable(few, many, ("pred", "gold"))
         assert str(error.value) == f"pred: expected {len(many)} lines as in gold, got {len(few)}"
+
+
+PAIRS = st.lists(st.tuples(*(st.integers(0, 2),) * 3), min_size=1, max_size=3)
+
+
+def line_score(hits, more_predicted, more_gold):
+    return Score(hits, hits + more_predicted, hits + more_gold)
+
+
+@settings(max_examples=12)
+@given(PAIRS, st.randoms(use_true_random=False))
+def test_paired_gain_is_that_of_drawing_every_sample(lines, random):
+    """Of n lines there are nⁿ samples, equally likely: their share without a gain is the p-value."""
+    ours = [line_score(*line) for line in lines]
+    theirs = [line_score(random.randint(0, one.hits), random.randint(0, 2), 0) for one in ours]
+
+    def gain(sample):
+        return sum((ours[i] for i in sample), Score()).f1 - sum((theirs[i] for i in sample), Score()).f1
+
+    gains = [gain(sample) for sample in product(range(len(lines)), repeat=len(lines))]
+    found = paired_gain(ours, theirs)
+    assert found.f1 == pytest.approx(gain(range(len(lines))))
+    exact = np.mean([one <= 1e-12 for one in gains])
+    assert found.p_value == pytest.approx(exact, abs=0.03)
+    assert min(gains) - 1e-9 <= found.interval[0] <= found.interval[1] <= max(gains) + 1e-9
+
+
+def test_against_itself_there_is_no_gain_and_twice_is_the_same():
+    rng = np.random.default_rng(3)
+    ours, theirs = ([line_score(*line) for line in rng.integers(0, 4, (50, 3)).tolist()] for _ in range(2))
+    assert paired_gain(ours, ours).to_json() == {"f1": 0.0, "interval": [0.0, 0.0], "p": 1.0}
+    assert paired_gain(ours, theirs) == paired_gain(ours, theirs)
+    one, other = paired_gain(ours, theirs), paired_gain(theirs, ours)
+    assert one.f1 == -other.f1
+    assert one.interval == pytest.approx([-other.interval[1], -other.interval[0]])
+    assert one.p_value + other.p_value >= 1
+
+
+def test_pairs_tell_more_than_two_intervals():
+    """A line more each tenth line, on lines that differ much: surely better, though the intervals overlap."""
+    rng = np.random.default_rng(4)
+    theirs = [line_score(*line) for line in rng.integers(0, 9, (200, 3)).tolist()]
+    ours = [Score(line.hits + (i % 10 == 0), line.predicted + 1, line.gold + 1) for i, line in enumerate(theirs)]
+    theirs = [Score(line.hits, line.predicted + 1, line.gold + 1) for line in theirs]
+    assert bootstrap_interval(ours)[0] < bootstrap_interval(theirs)[1]
+    assert paired_gain(ours, theirs).p_value < 0.001

@@ -1,66 +1,168 @@
-"""Blending: means of marginals over folds and members, one constrained decode, canonical text. Nothing is retrained."""
+"""Blending: one answer of several members', in a way learnt from lines they had not seen. Nothing is retrained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from daguan.answers.evidence import Answers, Combination, Learner, OutOfFold
+from daguan.answers.stacking import Stack, StackLearner
+from daguan.answers.voting import Vote, VoteLearner
+from daguan.answers.weighting import MeanLearner, WeightedMean, WeightLearner
 from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, write_json
 from daguan.core.settings import require
-from daguan.core.types import Sentence
+from daguan.core.types import Sentence, Span
 from daguan.text.marginals import Marginals, Probs, mean
-from daguan.text.tags import TagScheme
+from daguan.text.scores import paired_gain, span_scores
 from daguan.training.jobs import HELD_OUT, MODEL, TEST
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
+
+FILE = "combination.json"
+MODELS = "models.json"
+MEAN, BLEND = "mean", "blend"  # rows beside the members'
+
+
+class Method(NamedTuple):
+    """What learns it, and what it is read back as."""
+
+    learner: Callable[[OutOfFold], Learner]
+    read: Callable[[dict[str, Any]], Combination]
+
+
+METHODS = {
+    "mean": Method(MeanLearner, WeightedMean.from_json),
+    "weights": Method(WeightLearner, WeightedMean.from_json),
+    "thresholds": Method(partial(WeightLearner, weights=False, thresholds=True), WeightedMean.from_json),
+    "weights+thresholds": Method(partial(WeightLearner, thresholds=True), WeightedMean.from_json),
+    "vote": Method(VoteLearner, Vote.from_json),
+    "stack": Method(StackLearner, Stack.from_json),
+}
 
 
 @dataclass(frozen=True)
 class BlendSettings:
-    """runs: folders of trained members in the work folder, e.g. tagger-1a2b3c; empty takes this configuration's."""
+    """runs: folders of trained members in the work folder, as `runs` lists them, e.g. tagger-1a2b3c; empty takes this
+    configuration's. method: how they become one. `mean` of marginals; `weights` of that mean, by ensemble selection on
+    held-out lines (Caruana et al. 2004); `thresholds`: the plain mean with a bias for each type, set so that span F1 is
+    best; `weights+thresholds`; `vote` of the members' spans; `stack`: a logistic regression on what members say of a
+    span and on a lexicon of the training lines (Wolpert 1992; for the lexicon, rank 5, github shifop/datagrand_bert).
+    """
 
     runs: tuple[str, ...] = ()
+    method: str = "mean"
 
     def __post_init__(self) -> None:
         require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)
+        require("method", self.method in METHODS, " or ".join(METHODS), self.method)
 
 
 @dataclass(frozen=True)
 class Member:
-    """A trained family: for each line P(tag) by the models that had not seen it, and for test lines the folds' mean."""
+    """A trained family: P(tag) of each training line by the models that had not seen it, and of each test line the
+    folds' mean; in the order of lines."""
 
     name: str
-    held_out: Mapping[int, Probs]
-    test: Mapping[int, Probs]
+    held_out: Sequence[Probs]
+    test: Sequence[Probs]
 
 
 def load_member(run: Path, folds: int) -> Member:
-    """Read what the folds of one run left. Raises CheckpointError: a fold is missing, or two answer one line."""
-    parts = [Marginals.load(run / f"fold{fold}" / HELD_OUT).by_line() for fold in range(folds)]
-    held_out = {line: probs for part in parts for line, probs in part.items()}
-    if len(held_out) != sum(map(len, parts)):
-        raise CheckpointError(f"{run}: expected each line held out once, got some twice")
-    tests = [Marginals.load(run / f"fold{fold}" / TEST).by_line() for fold in range(folds)]
-    return Member(run.name, held_out, _half(mean(tests)))
+    """Read what the folds of one run left. Raises CheckpointError: a fold or line is missing, or a line twice there."""
+    held_out = _in_order([Marginals.load(run / f"fold{fold}" / HELD_OUT) for fold in range(folds)], run)
+    tests = [_in_order([Marginals.load(run / f"fold{fold}" / TEST)], run) for fold in range(folds)]
+    return Member(run.name, held_out, mean(tests))
 
 
-def blend(members: Sequence[Member]) -> Member:
-    """The plain mean of the members."""
-    held_out = mean([member.held_out for member in members])
-    return Member("blend", _half(held_out), _half(mean([member.test for member in members])))
+def _in_order(parts: Sequence[Marginals], run: Path) -> list[Probs]:
+    answers = {line: probs for part in parts for line, probs in part.by_line().items()}
+    lines = sum(len(part.lines) for part in parts)
+    if sorted(answers) != list(range(lines)):
+        raise CheckpointError(f"{run}: expected an answer for each of {lines} lines, got {len(answers)} or other lines")
+    return [answers[line] for line in range(lines)]
 
 
-def _half(answers: Mapping[int, object]) -> dict[int, Probs]:
-    return {line: probs.astype("float16") for line, probs in answers.items()}  # type: ignore[attr-defined]
+class Labelled(NamedTuple):
+    """By a member or a blend: the training lines by models that had not seen them, the test lines, and how."""
+
+    name: str
+    out_of_fold: list[Sentence]
+    test: list[Sentence]
+    combination: Combination
 
 
-def label(sentences: Sequence[Sentence], answers: Mapping[int, Probs], scheme: TagScheme) -> list[Sentence]:
-    """The sentences annotated by a constrained decode. Raises CheckpointError: not an answer for every line."""
-    if sorted(answers) != list(range(len(sentences))):
-        raise CheckpointError(f"blend: expected answers for {len(sentences)} lines, got {len(answers)}")
-    return annotate(sentences, decode_lines([answers[line] for line in range(len(sentences))], scheme))
+def label_all(members: Sequence[Member], evidence: OutOfFold, test: Sequence[Sentence], method: str) -> list[Labelled]:
+    """By each member alone, by their plain mean, and last by the blend; rows that would be the same once only.
+
+    Raises:
+        CheckpointError: the members do not answer these lines.
+    """
+    rows = [(member.name, [member], MEAN) for member in members]
+    if len(members) > 1 and method != MEAN:
+        rows.append((MEAN, [*members], MEAN))
+    if len(members) > 1 or method != MEAN:
+        rows.append((BLEND, [*members], method))
+    return [_label(name, some, evidence, test, how) for name, some, how in rows]
 
 
-def model_folders(runs: Sequence[Path], folds: int) -> list[Path]:
-    """The trained models behind a blend, for `predict`."""
-    return [run / f"fold{fold}" / MODEL for run in runs for fold in range(folds)]
+def _label(
+    name: str, members: Sequence[Member], evidence: OutOfFold, test: Sequence[Sentence], method: str
+) -> Labelled:
+    answers, of_test = [member.held_out for member in members], [member.test for member in members]
+    check_lines(evidence.gold, answers)
+    check_lines(test, of_test)
+    of_members = replace(evidence, answers=answers)
+    learner = METHODS[method].learner(of_members)
+    combination = learner.fit(np.ones(len(evidence.gold), bool))
+    nested = annotate(evidence.gold, nested_spans(learner, of_members))
+    return Labelled(name, nested, annotate(test, combination.spans(test, of_test)), combination)
+
+
+def nested_spans(learner: Learner, evidence: OutOfFold) -> list[tuple[Span, ...]]:
+    """Of each line, by a combination that was learnt from the lines of other folds: what is scored was not fitted."""
+    spans: list[tuple[Span, ...]] = [()] * len(evidence.gold)
+    for fold in range(int(evidence.fold_of_line.max()) + 1):
+        lines = np.flatnonzero(evidence.fold_of_line == fold).tolist()
+        combination = learner.fit(evidence.fold_of_line != fold)
+        answers = [[member[line] for line in lines] for member in evidence.answers]
+        found = combination.spans([evidence.gold[line] for line in lines], answers)
+        for line, of_line in zip(lines, found, strict=True):
+            spans[line] = of_line
+    return spans
+
+
+def check_lines(sentences: Sequence[Sentence], answers: Answers) -> None:
+    """Raises CheckpointError: a member has not one answer for each token of each line."""
+    expected = [len(sentence.tokens) for sentence in sentences]
+    for member in answers:
+        if [len(probs) for probs in member] != expected:
+            raise CheckpointError(f"blend: expected answers for {len(expected)} lines of these lengths, got others")
+
+
+def gains(labelled: Sequence[Labelled], gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
+    """How much the last row's out-of-fold span F1 is above each other row's; none where there is one row."""
+    *others, blend = [span_scores(row.out_of_fold, gold) for row in labelled]
+    return {row.name: paired_gain(blend, of_row).to_json() for row, of_row in zip(labelled[:-1], others, strict=True)}
+
+
+def save_blend(folder: Path, method: str, combination: Combination, runs: Sequence[Path], folds: int) -> None:
+    """What `predict` needs: the fitted combination, and of each member the folders of its models."""
+    models = [[os.path.relpath(run / f"fold{fold}" / MODEL, folder) for fold in range(folds)] for run in runs]
+    write_json(folder / FILE, {"method": method, **combination.to_json()})
+    write_json(folder / MODELS, models)
+
+
+def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
+    """Of each member the folders of its models, and the fitted combination. Raises CheckpointError: damaged."""
+    models = [[(folder / name).resolve() for name in of_member] for of_member in read_json(folder / MODELS)]
+    values = read_json(folder / FILE)
+    try:
+        return models, METHODS[values["method"]].read(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder / FILE}: expected a fitted blend, got: {error!r}") from None

@@ -1,49 +1,45 @@
-"""blend [CONFIG] [key=value …]: the mean of all members' marginals, decoded once."""
+"""blend [CONFIG] [key=value …]: one answer of all members', by blend.method, scored on lines it was not fitted to."""
 
 from __future__ import annotations
 
-import os
-
 from daguan.answers import blending
+from daguan.answers.evidence import OutOfFold
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
-from daguan.core.files import write_json
+from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
-from daguan.core.types import Sentence, labels_of
-from daguan.reports.score_table import print_scores
+from daguan.core.types import labels_of
+from daguan.reports.score_table import no_better, print_gains, print_scores
+from daguan.text.folds import read_folds
 from daguan.text.format import format_labelled, read_labelled, read_unlabelled, write_lines
 from daguan.text.scores import both_readings
 from daguan.text.tags import TagScheme
-
-MODELS = "models.json"
 
 
 def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
-    for run in stages.members:
-        run.manifest()
+    families = {run.path.name: run.manifest()["depends_on"]["family"] for run in stages.members}
     once(stages.blend, lambda run: blend(run, stages, settings))
-    print_scores("out of fold", stages.blend.manifest()["out_of_fold"])
+    found = stages.blend.manifest()
+    print_scores("out of fold", found["out_of_fold"])
+    print_gains(found["gains"])
+    for line in no_better(found["out_of_fold"], found["final"], families):
+        say(f"blend: {line}")
 
 
 def blend(run: Run, stages: Stages, settings: Settings) -> None:
-    """Write each member's and the blend's labelled test lines, their out-of-fold scores, and the list of models."""
+    """Write each member's and the blend's labelled test lines, their out-of-fold scores, and what `predict` needs."""
     watch = Stopwatch()
     train, test = read_labelled(stages.contest / "train.txt"), read_unlabelled(stages.contest / "test.txt")
-    scheme = TagScheme(labels_of(train))
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
-    if len(members) > 1:
-        members.append(blending.blend(members))
-    out_of_fold = {}
-    for member in members:
-        labelled = blending.label(train, member.held_out, scheme)
-        out_of_fold[member.name] = both_readings(labelled, train)
-        _write(run, member.name, blending.label(test, member.test, scheme))
-    models = blending.model_folders([member.path for member in stages.members], settings.folds.count)
-    write_json(run.path / MODELS, [os.path.relpath(model, run.path) for model in models])
-    run.finish(watch.seconds, out_of_fold=out_of_fold, final=members[-1].name)
-
-
-def _write(run: Run, name: str, sentences: list[Sentence]) -> None:
-    write_lines(run.path / f"{name}.txt", map(format_labelled, sentences))
+    folds, scheme = read_folds(stages.prepare.path), TagScheme(labels_of(train))
+    evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed)
+    labelled = blending.label_all(members, evidence, test, settings.blend.method)
+    for row in labelled:
+        write_lines(run.path / f"{row.name}.txt", map(format_labelled, row.test))
+    runs, final = [member.path for member in stages.members], labelled[-1]
+    blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count)
+    out_of_fold = {row.name: both_readings(row.out_of_fold, train) for row in labelled}
+    gains = blending.gains(labelled, train)
+    run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.blend.method)

@@ -105,7 +105,8 @@ class Stages:
 
     @cached_property
     def blend(self) -> Run:
-        return run_of(self.work, "blend", {"members": [run.path.name for run in self.members]})
+        told = {"method": self.settings.blend.method, "seed": self.settings.seed}
+        return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **told})
 
     def _before(self, settings: Settings) -> dict[str, Any]:
         """What all that is trained with these settings depends on."""

@@ -50,6 +50,8 @@ def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[s
         "folds": {name: [fold["f1"] for fold in member["folds"]] for name, member in members.items()},
         "test": test,
         "final": blend["final"],
+        "method": blend["method"],
+        "gains": blend["gains"],
         "seconds": {run.path.name: run.manifest()["seconds"] for run in runs},
         **environment(),
     }

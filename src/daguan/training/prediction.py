@@ -123,19 +123,34 @@ def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[np.float3
     return [stitch(*lines[line]) for line in sorted(lines)]
 
 
-def decode_lines(answers: Iterable[NDArray[np.floating]], scheme: TagScheme) -> list[tuple[Span, ...]]:
-    """The legal tag sequence with the highest product of marginals for each (T,K) array, as spans."""
-    whole = list(answers)
-    spans: list[tuple[Span, ...]] = [()] * len(whole)
-    for indices in sorted_batches([len(answer) for answer in whole], DECODE_TOKENS, 1):
-        lengths = torch.tensor([len(whole[i]) for i in indices])
-        scores = torch.zeros(len(indices), int(lengths.max()), len(scheme))
+def decode_lines(
+    answers: Iterable[NDArray[np.floating]], scheme: TagScheme, bias: NDArray[np.float32] | None = None
+) -> list[tuple[Span, ...]]:
+    """The legal tag sequence with the highest product of marginals for each (T,K) array, as spans; `bias` (K,) is added
+    to their logarithms."""
+    return [scheme.decode(tags) for tags in decode_tags(list(answers), scheme, bias)]
+
+
+def decode_tags(
+    answers: Sequence[NDArray[np.floating]], scheme: TagScheme, bias: NDArray[np.float32] | None = None
+) -> list[NDArray[np.int64]]:
+    """As `decode_lines`, as (T,) tags."""
+    tags: list[Any] = [None] * len(answers)
+    for indices in sorted_batches([len(answer) for answer in answers], DECODE_TOKENS, 1):
+        lengths = torch.tensor([len(answers[i]) for i in indices])
+        mask = length_mask(lengths, int(lengths.max()))
+        scores = torch.zeros(*mask.shape, len(scheme))
+        scores[mask] = torch.from_numpy(log_probs(np.concatenate([answers[i] for i in indices]), bias))
+        decoded = constrained_decode(scores, scheme, mask).numpy()
         for row, i in enumerate(indices):
-            scores[row, : len(whole[i])] = torch.from_numpy(np.log(np.maximum(whole[i].astype(np.float32), SMALLEST)))
-        tags = constrained_decode(scores, scheme, length_mask(lengths, scores.shape[1])).numpy()
-        for row, i in enumerate(indices):
-            spans[i] = scheme.decode(tags[row, : len(whole[i])])
-    return spans
+            tags[i] = decoded[row, : len(answers[i])]
+    return tags
+
+
+def log_probs(probs: NDArray[np.floating], bias: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+    """What the decode adds up: log marginals (…,K), none below that of the smallest, and a bias (K,)."""
+    logs: NDArray[np.float32] = np.log(np.maximum(probs.astype(np.float32), SMALLEST))
+    return logs if bias is None else logs + bias
 
 
 def annotate(sentences: Iterable[Sentence], spans: Iterable[tuple[Span, ...]]) -> list[Sentence]:

@@ -1,0 +1,47 @@
+"""What a blend learns from, and what it is once learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.core.types import Sentence, Span
+from daguan.text.marginals import Probs
+from daguan.text.tags import TagScheme
+
+Answers = Sequence[Sequence[Probs]]  # of each of M members one (T,K) array a line
+Kept = NDArray[np.bool_]  # (N,): the lines to learn from, whole folds of them
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """N lines with gold, the fold that held each out (N,), and the members' answers by the models of that fold."""
+
+    gold: Sequence[Sentence]
+    fold_of_line: NDArray[np.int64]
+    answers: Answers
+    scheme: TagScheme
+    seed: int
+
+
+class Combination(Protocol):
+    """A fitted way to make one answer of several, for spans with these labels. It survives JSON."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
+        """Of each sentence, whose gold is not read."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+class Learner(Protocol):
+    """Made of all the evidence, so that what does not depend on gold is computed once; `fit` reads the gold of the kept
+    lines alone."""
+
+    def fit(self, kept: Kept) -> Combination: ...

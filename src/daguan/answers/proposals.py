@@ -1,0 +1,138 @@
+"""Spans that members propose, and what can be said of each: the features that a stack judges by.
+
+M members, C spans, K tags.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.answers.candidates import best_disjoint
+from daguan.answers.evidence import Answers
+from daguan.core.types import Sentence, Span
+from daguan.text.lexicon import Lexicon
+from daguan.text.marginals import mean
+from daguan.text.tags import TagScheme
+from daguan.training.prediction import decode_lines, log_probs
+
+BIASES = (0.0, 0.75, 1.5, 3.0)  # nats on all types: the mean's own spans, and those it nearly finds
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Of some lines C spans, line by line and sorted: their lines (C,), and what the members say of each (C,F)."""
+
+    spans: Sequence[Span]
+    lines: NDArray[np.int64]
+    features: Floats
+
+    @classmethod
+    def of(cls, answers: Answers, scheme: TagScheme) -> Proposals:
+        """What a member decodes, or their mean with some bias. Features: for each member and the mean the log-odds of
+        the least certain token; the mean's mean log marginal; the share of members that decode the span; the log-odds
+        of its best rival; its length (log) and type."""
+        of_mean = mean(answers)
+        by_member = [decode_lines(member, scheme) for member in answers]
+        spans, lines = _union([*by_member, *_biased(of_mean, scheme)])
+        places = _Places.of(spans, lines, [len(probs) for probs in of_mean], scheme)
+        odds = [_odds(places.least(member)) for member in (*answers, of_mean)]
+        where = list(zip(lines.tolist(), spans, strict=True))
+        votes = np.array([sum(span in found[line] for found in by_member) for line, span in where], np.float64)
+        rivals = _best_rivals(spans, lines, odds[-1])
+        lengths = np.log([span.stop - span.start for span in spans])
+        types = [np.array([span.label == label for span in spans], np.float64) for label in scheme.labels]
+        columns = [*odds, places.average(of_mean), votes / len(answers), rivals, lengths, *types]
+        return cls(spans, lines, np.stack(columns, 1))
+
+    def choose(self, values: Floats, lines: int) -> list[tuple[Span, ...]]:
+        """Of each of so many lines the disjoint spans with the highest sum of values (C,)."""
+        of_line: list[dict[Span, float]] = [{} for _ in range(lines)]
+        for line, span, value in zip(self.lines.tolist(), self.spans, values.tolist(), strict=True):
+            of_line[line][span] = value
+        return [best_disjoint(found) for found in of_line]
+
+    def look_up(
+        self, sentences: Sequence[Sentence], lexicon: Lexicon, labels: Sequence[str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(C,) the number of each span's string in the lexicon, and (C,) its type."""
+        pairs = zip(self.lines.tolist(), self.spans, strict=True)
+        numbers = [lexicon.number(sentences[line].tokens[span.start : span.stop]) for line, span in pairs]
+        return np.array(numbers, np.int64), np.array([labels.index(span.label) for span in self.spans], np.int64)
+
+
+def _biased(of_mean: Sequence[NDArray[np.floating]], scheme: TagScheme) -> Iterator[list[tuple[Span, ...]]]:
+    for bias in BIASES:
+        yield decode_lines(of_mean, scheme, np.array([0, *[bias] * (len(scheme) - 1)], np.float32))
+
+
+def _union(decodes: Sequence[list[tuple[Span, ...]]]) -> tuple[list[Span], NDArray[np.int64]]:
+    """The distinct spans of each line, and (C,) their lines."""
+    by_line = [sorted({span for spans in of_line for span in spans}) for of_line in zip(*decodes, strict=True)]
+    lines = np.repeat(np.arange(len(by_line)), [len(of_line) for of_line in by_line])
+    return [span for of_line in by_line for span in of_line], lines
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the tokens of C spans are among all tokens, the tags the spans ask of them, and where each span begins (C,)
+    among those."""
+
+    tokens: NDArray[np.int64]
+    tags: NDArray[np.int64]
+    begins: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, spans: Sequence[Span], lines: NDArray[np.int64], lengths: Sequence[int], scheme: TagScheme) -> _Places:
+        starts = np.cumsum([0, *lengths])[lines] + np.array([span.start for span in spans], np.int64)
+        sizes = np.array([span.stop - span.start for span in spans], np.int64)
+        begins = np.cumsum(sizes) - sizes
+        tags = [scheme.encode(span.stop - span.start, [Span(0, span.stop - span.start, span.label)]) for span in spans]
+        tokens = np.repeat(starts - begins, sizes) + np.arange(sizes.sum())
+        return cls(tokens, np.concatenate([np.zeros(0, np.int64), *tags]), begins)
+
+    def least(self, member: Sequence[NDArray[np.floating]]) -> Floats:
+        """(C,): the log marginal of the span's tag at the least certain token, a bound on that of the span."""
+        return np.minimum.reduceat(self._logs(member), self.begins) if len(self.begins) else np.zeros(0)
+
+    def average(self, member: Sequence[NDArray[np.floating]]) -> Floats:
+        """(C,): over the span's tokens."""
+        logs, sizes = self._logs(member), np.diff(np.append(self.begins, len(self.tokens)))
+        return np.add.reduceat(logs, self.begins) / sizes if len(self.begins) else np.zeros(0)
+
+    def _logs(self, member: Sequence[NDArray[np.floating]]) -> Floats:
+        logs: Floats = log_probs(np.concatenate(list(member))[self.tokens, self.tags]).astype(np.float64)
+        return logs
+
+
+def _odds(logs: Floats) -> Floats:
+    """The log-odds of log probabilities, as far as half precision tells them from certain."""
+    odds: Floats = logs - np.log1p(-np.minimum(np.exp(logs), 1 - 1e-4))
+    return odds
+
+
+def _best_rivals(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -> Floats:
+    """(C,): the best odds among the spans of the line that overlap; the worst there are where none does."""
+    bounds = np.searchsorted(lines, np.arange(int(lines[-1]) + 2)) if len(lines) else np.zeros(1, np.int64)
+    rivals = np.full(len(spans), odds.min(initial=0.0))
+    for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        for one in range(low, high):
+            for other in range(low, high):
+                if one != other and spans[one].start < spans[other].stop and spans[other].start < spans[one].stop:
+                    rivals[one] = max(rivals[one], odds[other])
+    return rivals
+
+
+def lexicon_features(counts: NDArray[np.int64], types: NDArray[np.int64]) -> Floats:
+    """(C,6) of the counts (C,labels+1) of each span's string, and its type (C,): is it known, how often is it this
+    type, another, none of them, and the shares of this and another type."""
+    own = np.take_along_axis(counts, types[:, None], 1)[:, 0]
+    others, anywhere = counts[:, :-1].sum(1) - own, counts[:, -1]
+    times = np.log1p(np.stack([own, others, np.maximum(anywhere - own - others, 0)], 1))
+    known = (own + others > 0)[:, None]
+    shares = np.stack([own, others], 1) / np.maximum(anywhere, 1)[:, None]
+    return np.concatenate([known, times, shares], 1)

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+import numpy as np
+from noisy_members import SCHEME, evidence, with_other_gold
+
+from daguan.answers.proposals import Proposals, lexicon_features
+from daguan.answers.stacking import Stack, StackLearner
+from daguan.core.types import Sentence
+from daguan.text.scores import span_score
+from daguan.training.prediction import annotate, decode_lines
+
+
+def test_the_features_of_a_line_know_no_gold_of_its_fold():
+    """Nor, for a fold that is left out, does anything know that fold's."""
+    given_evidence = evidence((2.0, 2.5))
+    learner, folds = StackLearner(given_evidence), given_evidence.fold_of_line
+    other = StackLearner(with_other_gold(given_evidence, fold=1))
+    everything = np.ones(len(folds), bool)
+    own = folds[learner._proposals.lines] == 1
+    assert np.array_equal(learner.features(everything)[own], other.features(everything)[own])
+    assert not np.array_equal(learner.features(everything)[~own], other.features(everything)[~own])
+    assert np.array_equal(learner.features(folds != 1), other.features(folds != 1))
+
+
+def test_each_proposal_is_there_once_and_every_decode_is_proposed():
+    given_evidence = evidence((2.0, 3.0))
+    proposals = Proposals.of(given_evidence.answers, SCHEME)
+    keys = list(zip(proposals.lines.tolist(), proposals.spans, strict=True))
+    assert len(set(keys)) == len(keys) == len(proposals.features)
+    for member in given_evidence.answers:
+        decoded = {(line, span) for line, spans in enumerate(decode_lines(member, SCHEME)) for span in spans}
+        assert decoded <= set(keys)
+
+
+def test_what_a_line_gets_does_not_depend_on_the_lines_beside_it():
+    """Else a file would be labelled otherwise in chunks."""
+    given_evidence = evidence((2.0, 2.5))
+    stack = StackLearner(given_evidence).fit(np.ones(60, bool))
+    whole = stack.spans(given_evidence.gold, given_evidence.answers)
+    for low, high in ((0, 1), (1, 60)):
+        part = [member[low:high] for member in given_evidence.answers]
+        assert stack.spans(given_evidence.gold[low:high], part) == whole[low:high]
+
+
+def test_a_lexicon_tells_what_members_cannot():
+    """Both entities of a pair have one string, and the members are blind to one that is never an entity."""
+    plain = evidence((3.0, 3.0), lines=150)
+    f1 = {}
+    for name, gold in (("known", plain.gold), ("new", [_renamed(line) for line in plain.gold])):
+        given_evidence = replace(plain, gold=gold)
+        stack = StackLearner(given_evidence).fit(plain.fold_of_line != 0)
+        lines = np.flatnonzero(plain.fold_of_line == 0).tolist()
+        sentences = [gold[line] for line in lines]
+        found = stack.spans(sentences, [[member[line] for line in lines] for member in plain.answers])
+        f1[name] = span_score(annotate(sentences, found), sentences).f1
+    assert f1["known"] > f1["new"] + 0.02
+
+
+def _renamed(line: Sentence) -> Sentence:
+    """No string stands in two lines."""
+    return Sentence(tuple(f"{token}{id(line)}" for token in line.tokens), line.spans)
+
+
+def test_lexicon_features_of_known_counts():
+    counts = np.array([[3, 1, 6], [0, 0, 0]])  # 3 as the first type, 1 as the second, 6 in all
+    found = lexicon_features(counts, np.array([0, 1]))
+    assert np.allclose(found[0], [1, np.log(4), np.log(2), np.log(3), 0.5, 1 / 6])
+    assert not found[1].any()
+
+
+def test_members_that_are_always_right_or_find_nothing_leave_nothing_to_learn():
+    sure = evidence((0.01,), lines=12)
+    stack = StackLearner(sure).fit(np.ones(12, bool))
+    assert stack.spans(sure.gold, sure.answers) == [line.gold for line in sure.gold]
+    outside = np.eye(len(SCHEME), dtype=np.float16)[0]
+    blind = replace(sure, answers=[[np.tile(outside, (len(line.tokens), 1)) for line in sure.gold]])
+    assert StackLearner(blind).fit(np.ones(12, bool)).spans(blind.gold, blind.answers) == [()] * 12
+
+
+def test_json_gives_back_the_same_answers():
+    given_evidence = evidence((2.0, 2.5))
+    stack = StackLearner(given_evidence).fit(np.ones(60, bool))
+    again = Stack.from_json(stack.to_json())
+    assert again.spans(given_evidence.gold, given_evidence.answers) == stack.spans(
+        given_evidence.gold, given_evidence.answers
+    )
+    assert again.to_json() == stack.to_json()
