@@ -15,12 +15,14 @@ COMMANDS = {
     "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",
     "blend": "[CONFIG.yaml] [key=value …]   mean of the members' marginals, decoded once",
     "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
+    "plan": "[CONFIG.yaml] [key=value …]   what to send today; or record NAME SCORE: what the leaderboard said",
+    "rehearse": "[CONFIG.yaml] [key=value …]   play the contest on hidden training lines: what would `plan` have won?",
     "score": "PRED GOLD [--json]            both metrics; or [CONFIG.yaml] [key=value …]: the final table",
     "check": "SUBMISSION TEST [labels=a,b]  may this file be sent? exit 0 or 2, naming FILE:LINE",
     "settings": "[CONFIG.yaml] [key=value …]   print all settings with what each means, as a configuration file",
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
 }
-COMPUTING = ("pretrain", "train", "baseline", "blend", "predict")
+COMPUTING = ("pretrain", "train", "baseline", "blend", "predict", "rehearse")
 
 
 def main(words: list[str]) -> int:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
+from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
+from daguan.answers.rehearsal import RehearseSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
@@ -30,7 +32,8 @@ from daguan.training.train_settings import TrainSettings
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
 STAGES = ("prepare", "pretrain", "blend")  # names of their folders
-SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", "engine")
+BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
+SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Settings:
     train: TrainSettings = field(default_factory=TrainSettings)
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
     blend: BlendSettings = field(default_factory=BlendSettings)
+    plan: PlanSettings = field(default_factory=PlanSettings)
+    rehearse: RehearseSettings = field(default_factory=RehearseSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:
