@@ -17,9 +17,11 @@ from daguan.training.prediction import annotate, decode_lines
 
 @dataclass(frozen=True)
 class BlendSettings:
-    """runs: folders of trained members in the work folder, e.g. tagger-1a2b3c; empty takes this configuration's."""
+    """runs: folders of trained members in the work folder, e.g. tagger-1a2b3c; empty takes this configuration's.
+    lookup: answer test lines that stand in train with train's commonest labels (out of fold there are none such)."""
 
     runs: tuple[str, ...] = ()
+    lookup: bool = False
 
     def __post_init__(self) -> None:
         require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from daguan.answers import blending
+from daguan.answers.lookup import looked_up
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
 from daguan.core.files import write_json
@@ -39,7 +40,8 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     for member in members:
         labelled = blending.label(train, member.held_out, scheme)
         out_of_fold[member.name] = both_readings(labelled, train)
-        _write(run, member.name, blending.label(test, member.test, scheme))
+        answer = blending.label(test, member.test, scheme)
+        _write(run, member.name, looked_up(answer, train) if settings.blend.lookup else answer)
     models = blending.model_folders([member.path for member in stages.members], settings.folds.count)
     write_json(run.path / MODELS, [os.path.relpath(model, run.path) for model in models])
     run.finish(watch.seconds, out_of_fold=out_of_fold, final=members[-1].name)

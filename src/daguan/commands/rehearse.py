@@ -34,7 +34,8 @@ STAGES = (prepare, pretrain, train, blend)
 
 def main(words: list[str]) -> None:
     settings = load(words)
-    require("blend.runs", not settings.blend.runs, "none in a rehearsal: they saw hidden lines", settings.blend.runs)
+    for name, runs in (("blend.runs", settings.blend.runs), ("conflicts.run", settings.conflicts.run)):
+        require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
     stages = Stages(settings)
     prepare.build_contest(settings, stages)
     made = make_contest(stages, settings)

@@ -22,6 +22,7 @@ from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.vector_settings import NO_VECTORS, VectorSettings
 from daguan.reports.settings_text import settings_text
 from daguan.text.augmentation import AugmentationSettings
+from daguan.text.conflicts import ConflictSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
@@ -65,6 +66,7 @@ class Settings:
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     vectors: VectorSettings = field(default_factory=VectorSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    conflicts: ConflictSettings = field(default_factory=ConflictSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
