@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -160,7 +161,7 @@ def test_one_more_never_lowers_the_maximum_and_none_is_above_it(data: st.DataObj
     mean, covariance = gaussians(data.draw, 4)
     found = [expected_maximum(mean[:size], covariance[:size, :size]) for size in (1, 2, 3, 4)]
     slack = 5 * np.sqrt(np.diag(covariance).max()) / math.sqrt(2000)
-    for size, (fewer, more) in enumerate(zip(found[:-1], found[1:], strict=True), start=2):
+    for size, (fewer, more) in enumerate(pairwise(found), start=2):
         assert more >= fewer - slack
         assert more >= mean[:size].max() - 1e-7
 
@@ -172,7 +173,7 @@ def test_the_more_alike_two_are_the_lower_their_maximum(one: float, other: float
     for shared in (-0.5, 0.0, 0.5, 0.9, 1.0):
         both = shared * first * second
         found.append(expected_maximum(mean, np.array([[first**2, both], [both, second**2]])))
-    assert all(left >= right - 1e-12 for left, right in zip(found[:-1], found[1:], strict=True))
+    assert all(left >= right - 1e-12 for left, right in pairwise(found))
 
 
 # what to send
