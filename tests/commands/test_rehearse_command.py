@@ -19,8 +19,8 @@ from daguan.commands.stages import Stages
 from daguan.core.files import sha256_of_file
 from daguan.text.format import format_unlabelled, read_labelled
 
-MEMBERS = ["members=ngram_crf,other", "ensemble.other={family: ngram_crf, ngram_crf: {iterations: 8}}"]
-SMALL = [*TINY, *MEMBERS, "ngram_crf.iterations=16", "rehearse.days=2", "plan.submissions=1", "rehearse.deals=3"]
+MEMBERS = ["members=ngram_crf,other", "ensemble.other={family: ngram_crf, ngram_crf: {c1: 2}}"]
+SMALL = [*TINY, *MEMBERS, "ngram_crf.c1=1", "rehearse.days=2", "plan.submissions=1", "rehearse.deals=3"]
 
 
 def words(contest: Path, root: Path) -> list[str]:
