@@ -42,13 +42,14 @@ def agreement(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
 
     It is positive semidefinite: |A ∩ B| and 1 / (|A| + |B|) are, and so is their product (Schur).
     """
-    sizes = np.array([len(candidate.spans) for candidate in candidates])
-    hits = np.diag(sizes)
-    for i, one in enumerate(candidates):
-        for j in range(i):
-            hits[i, j] = hits[j, i] = len(one.spans & candidates[j].spans)
+    numbers: dict[tuple[int, int, int, str], int] = {}
+    columns = [[numbers.setdefault(span, len(numbers)) for span in candidate.spans] for candidate in candidates]
+    holds = np.zeros((len(candidates), len(numbers)), dtype=np.float32)
+    for row, found in zip(holds, columns, strict=True):
+        row[found] = 1
+    hits, sizes = holds @ holds.T, holds.sum(1)
     totals = sizes[:, None] + sizes
-    return np.where(totals > 0, 2 * hits / np.maximum(totals, 1), 1.0)
+    return np.where(totals > 0, 2 * hits.astype(np.float64) / np.maximum(totals, 1), 1.0)
 
 
 def read_candidates(folder: Path, test_sha256: str) -> list[Candidate]:
