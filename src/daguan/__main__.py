@@ -10,18 +10,21 @@ from daguan.core.processes import settle_environment
 
 COMMANDS = {
     "prepare": "[CONFIG.yaml] [key=value …]   build the built-in contest, report on the data, fix folds and ids",
+    "conflicts": "[CONFIG.yaml] [key=value …]   equal train lines with different labels, test lines found in train",
     "pretrain": "[CONFIG.yaml] [key=value …]   pretrain a masked language model on all the text",
     "train": "[CONFIG.yaml] [key=value …]   train every member through the folds, on all cores",
     "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",
     "blend": "[CONFIG.yaml] [key=value …]   mean of the members' marginals, decoded once",
     "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
     "runs": "[CONFIG.yaml] [key=value …]   the trained runs, by what may be blended together",
+    "plan": "[CONFIG.yaml] [key=value …]   what to send today; or record NAME SCORE: what the leaderboard said",
+    "rehearse": "[CONFIG.yaml] [key=value …]   play the contest on hidden training lines: what would `plan` have won?",
     "score": "PRED GOLD [--json]            both metrics; or [CONFIG.yaml] [key=value …]: the final table",
     "check": "SUBMISSION TEST [labels=a,b]  may this file be sent? exit 0 or 2, naming FILE:LINE",
     "settings": "[CONFIG.yaml] [key=value …]   print all settings with what each means, as a configuration file",
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
 }
-COMPUTING = ("pretrain", "train", "baseline", "runs", "blend", "predict")
+COMPUTING = ("pretrain", "train", "baseline", "runs", "blend", "predict", "rehearse")
 
 
 def main(words: list[str]) -> int:

@@ -21,7 +21,8 @@ from daguan.models.encoders import MaskedLm
 from daguan.models.scaffolds import FragmentLm
 from daguan.text.augmentation import WAYS
 from daguan.text.folds import write_folds
-from daguan.text.format import format_labelled, format_unlabelled, write_lines
+from daguan.text.format import format_labelled, format_unlabelled, read_labelled, write_lines
+from daguan.text.marginals import Marginals
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import SPECIALS, Vocabulary
 from daguan.training import jobs
@@ -115,3 +116,31 @@ def test_a_head_that_writes_starts_from_the_pretrained_decoder(tmp_path: Path) -
     assert all(weight.equal(theirs[name]) for name, weight in started.head.decoder.state_dict().items())
     own = behind_lstm.head.decoder.state_dict()
     assert not any(weight.equal(theirs[name]) for name, weight in own.items())
+
+
+@pytest.mark.parametrize(("way", "left"), [("keep", 2), ("drop", 0), ("relabel", 2)])
+def test_conflicting_lines_are_settled_for_training_and_held_out_as_given(tmp_path: Path, way: str, left: int) -> None:
+    job = job_of(tmp_path, "x", f"conflicts.training={way}")
+    given = read_labelled(tmp_path / "train.txt")
+    given[5] = Sentence(given[2].tokens, ())  # both are held out by fold 2
+    write_lines(tmp_path / "train.txt", map(format_labelled, given))
+    trained = [line for line in FoldData.read(job).train if line.tokens == given[2].tokens]
+    assert len(trained) == left
+    assert len(set(trained)) == {"keep": 2, "drop": 0, "relabel": 1}[way]
+    held_out = [line for line in FoldData.read(replace(job, fold=2)).held_out if line.tokens == given[2].tokens]
+    assert held_out == [given[2], given[5]]
+
+
+def test_a_runs_marginals_choose_the_labels(tmp_path: Path) -> None:
+    run = "judge-1"
+    words = ("conflicts.training=relabel", f"conflicts.run={run}", f"data.work={tmp_path}")
+    job = job_of(tmp_path, "x", *words)
+    given = read_labelled(tmp_path / "train.txt")
+    given[5] = Sentence(given[2].tokens, ())
+    write_lines(tmp_path / "train.txt", map(format_labelled, given))
+    for fold in range(3):
+        lines = np.flatnonzero(fold == FOLDS)
+        outside = [np.eye(1, 17).repeat(len(given[line].tokens), 0) for line in lines]
+        Marginals.of(lines, outside).save(tmp_path / run / f"fold{fold}" / HELD_OUT)
+    trained = [line for line in FoldData.read(job).train if line.tokens == given[2].tokens]
+    assert trained == [given[5], given[5]]

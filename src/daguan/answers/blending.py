@@ -53,10 +53,12 @@ class BlendSettings:
     held-out lines (Caruana et al. 2004); `thresholds`: the plain mean with a bias for each type, set so that span F1 is
     best; `weights+thresholds`; `vote` of the members' spans; `stack`: a logistic regression on what members say of a
     span and on a lexicon of the training lines (Wolpert 1992; for the lexicon, rank 5, github shifop/datagrand_bert).
+    lookup: answer test lines that stand in train with train's commonest labels (out of fold there are none such).
     """
 
     runs: tuple[str, ...] = ()
     method: str = "mean"
+    lookup: bool = False
 
     def __post_init__(self) -> None:
         require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)

@@ -1,27 +1,73 @@
-"""Spans that compete for a line: which of them to take, so that none overlap."""
+"""What could be sent: labelled test lines with the score out of fold of what made them. Needs no gold labels."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from daguan.core.types import Span
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.answers.board import BOARD
+from daguan.core.errors import DataError
+from daguan.core.files import read_json, sha256_of_file
+from daguan.core.types import Sentence
+from daguan.text.format import read_labelled
+
+Z = 1.959964  # standard deviations from the middle of a 95 % interval to its ends
 
 
-def best_disjoint(values: Mapping[Span, float]) -> tuple[Span, ...]:
-    """Of spans with their values the disjoint ones with the highest sum, sorted: weighted interval scheduling. A span
-    of value 0 or less is never taken; of equal sums, the one without the span that comes later."""
-    spans = sorted((span for span in values if values[span] > 0), key=lambda span: (span.stop, span.start, span.label))
-    stops = [span.stop for span in spans]
-    sums, before = [0.0], []  # of the best among the first so many; how many end before each starts
-    for number, span in enumerate(spans):
-        before.append(bisect_right(stops, span.start, 0, number))
-        sums.append(max(sums[-1], sums[before[-1]] + values[span]))
-    taken, number = [], len(spans)
-    while number:
-        if sums[number] > sums[number - 1]:
-            taken.append(spans[number - 1])
-            number = before[number - 1]
-        else:
-            number -= 1
-    return tuple(reversed(taken))
+@dataclass(frozen=True)
+class Candidate:
+    """A submission, sent or not. `out_of_fold` is its span F1 there, `sd` that score's standard deviation when lines
+    are drawn anew, both fractions; `spans` are (line, start, stop, label) of its answer to the test lines."""
+
+    name: str
+    out_of_fold: float
+    sd: float
+    spans: frozenset[tuple[int, int, int, str]]
+
+    @classmethod
+    def of(cls, name: str, scores: dict[str, Any], answer: Sequence[Sentence]) -> Candidate:
+        """`scores` are those out of fold, as `both_readings` gives them."""
+        low, high = scores["span"]["interval"]
+        spans = ((line, s.start, s.stop, s.label) for line, sentence in enumerate(answer) for s in sentence.gold)
+        return cls(name, scores["span"]["f1"], (high - low) / (2 * Z), frozenset(spans))
+
+
+def agreement(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    """(n,n) span F1 of each answer against each other, 1 where neither has a span.
+
+    It is positive semidefinite: |A ∩ B| and 1 / (|A| + |B|) are, and so is their product (Schur).
+    """
+    numbers: dict[tuple[int, int, int, str], int] = {}
+    columns = [[numbers.setdefault(span, len(numbers)) for span in candidate.spans] for candidate in candidates]
+    holds = np.zeros((len(candidates), len(numbers)), dtype=np.float32)
+    for row, found in zip(holds, columns, strict=True):
+        row[found] = 1
+    hits, sizes = holds @ holds.T, holds.sum(1)
+    totals = sizes[:, None] + sizes
+    return np.where(totals > 0, 2 * hits.astype(np.float64) / np.maximum(totals, 1), 1.0)
+
+
+def read_candidates(folder: Path, test_sha256: str) -> list[Candidate]:
+    """The submissions in the folder to the test file with that hash, by name.
+
+    Raises:
+        DataError: a submission is not there, or is not the file that `submit` checked and wrote.
+    """
+    manifests = [(path, read_json(path)) for path in sorted(folder.glob("*.json")) if path.name != BOARD]
+    return [
+        _read(path.with_suffix(".txt"), manifest)
+        for path, manifest in manifests
+        if manifest.get("data_sha256", {}).get("test.txt") == test_sha256
+    ]
+
+
+def _read(path: Path, manifest: dict[str, Any]) -> Candidate:
+    answer = read_labelled(path)
+    if sha256_of_file(path) != manifest["submission_sha256"]:
+        raise DataError(f"{path}: expected the file that `submit` checked, got one changed since; submit it again")
+    return Candidate.of(path.stem, manifest["out_of_fold"][manifest["final"]], answer)

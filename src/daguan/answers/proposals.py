@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.answers.candidates import best_disjoint
+from daguan.answers.disjoint import best_disjoint
 from daguan.answers.evidence import Answers
 from daguan.core.types import Sentence, Span
 from daguan.text.lexicon import Lexicon

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from daguan.answers.candidates import best_disjoint
+from daguan.answers.disjoint import best_disjoint
 from daguan.answers.evidence import Answers, Kept, OutOfFold
 from daguan.core.types import Sentence, Span
 from daguan.text.tags import TagScheme

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daguan.answers import blending
 from daguan.answers.evidence import OutOfFold
+from daguan.answers.lookup import looked_up
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
 from daguan.core.progress import say
@@ -37,7 +38,8 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed)
     labelled = blending.label_all(members, evidence, test, settings.blend.method)
     for row in labelled:
-        write_lines(run.path / f"{row.name}.txt", map(format_labelled, row.test))
+        answer = looked_up(row.test, train) if settings.blend.lookup else row.test
+        write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
     runs, final = [member.path for member in stages.members], labelled[-1]
     blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count)
     out_of_fold = {row.name: both_readings(row.out_of_fold, train) for row in labelled}

@@ -30,10 +30,15 @@ Item = TypeVar("Item")
 def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
+    build_contest(settings, stages)
+    once(stages.prepare, lambda run: prepare(run, stages.contest, settings, stages.data_sha256))
+
+
+def build_contest(settings: Settings, stages: Stages) -> None:
+    """The built-in contest, unless it is there or another is named."""
     if not settings.data.dir and not people_daily.is_built(settings.contest, stages.contest):
         say(f"building the contest {settings.contest.folder} in {stages.contest}")
         people_daily.build(settings.contest, stages.contest)
-    once(stages.prepare, lambda run: prepare(run, stages.contest, settings, stages.data_sha256))
 
 
 def prepare(run: Run, contest: Path, settings: Settings, data_sha256: dict[str, str]) -> None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
+from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
+from daguan.answers.rehearsal import RehearseSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
@@ -20,6 +22,7 @@ from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.vector_settings import NO_VECTORS, VectorSettings
 from daguan.reports.settings_text import settings_text
 from daguan.text.augmentation import AugmentationSettings
+from daguan.text.conflicts import ConflictSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
@@ -30,7 +33,8 @@ from daguan.training.train_settings import TrainSettings
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
 STAGES = ("prepare", "pretrain", "blend")  # names of their folders
-SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", "engine")
+BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
+SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine")
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,14 @@ class Settings:
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     vectors: VectorSettings = field(default_factory=VectorSettings)
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    conflicts: ConflictSettings = field(default_factory=ConflictSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
     blend: BlendSettings = field(default_factory=BlendSettings)
+    plan: PlanSettings = field(default_factory=PlanSettings)
+    rehearse: RehearseSettings = field(default_factory=RehearseSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     def __post_init__(self) -> None:

@@ -21,8 +21,8 @@ from daguan.training.jobs import FoldJob
 
 FILES = ("train.txt", "test.txt", "corpus.txt")
 NEEDED_BY_FAMILY = {
-    "tagger": ("encoder", "augmentation", "model", "train"),
-    "ngram_crf": ("augmentation", "ngram_crf"),
+    "tagger": ("encoder", "conflicts", "augmentation", "model", "train"),
+    "ngram_crf": ("conflicts", "augmentation", "ngram_crf"),
 }
 UNTOLD = ("checkpoint_seconds", "checkpoint", "counts")  # change no result, or by the content of what they name
 READ = (".json", ".safetensors", ".bin", ".txt")  # what of a checkpoint's folder is read
@@ -78,6 +78,8 @@ class Stages:
         """The run of a member over all folds."""
         settings = self.settings.member(member)
         before = self._before(settings)
+        if settings.conflicts.run:
+            self._named("conflicts.run", settings.conflicts.run)
         if settings.family == "tagger":
             pretrain = self.pretrain(member)
             before |= {"pretrain": pretrain.key if pretrain else ""}
@@ -88,14 +90,16 @@ class Stages:
         """The trained runs to blend: those named, else this configuration's. Raises CheckpointError."""
         if not self.settings.blend.runs:
             return [self.train(member) for member in sorted(self.settings.members)]
-        runs = []
-        for name in self.settings.blend.runs:
-            stage, _, key = name.rpartition("-")
-            run = Run(self.work / name, stage, key, {})
-            if run.manifest().get("lines") != self.lines:
-                raise CheckpointError(f"blend.runs: {name}: expected a run on these data and folds, got one on others")
-            runs.append(run)
+        runs = [self._named("blend.runs", name) for name in self.settings.blend.runs]
         return sorted(runs, key=lambda run: run.path.name)
+
+    def _named(self, setting: str, name: str) -> Run:
+        """A trained run that a setting names. Raises CheckpointError: it is not there, or on other lines."""
+        stage, _, key = name.rpartition("-")
+        run = Run(self.work / name, stage, key, {})
+        if run.manifest().get("lines") != self.lines:
+            raise CheckpointError(f"{setting}: {name}: expected a run on these data and folds, got one on others")
+        return run
 
     @cached_property
     def lines(self) -> str:
@@ -105,7 +109,9 @@ class Stages:
 
     @cached_property
     def blend(self) -> Run:
-        told = {"method": self.settings.blend.method, "seed": self.settings.seed}
+        told = {name: getattr(self.settings.blend, name) for name in ("method", "lookup")} | {
+            "seed": self.settings.seed
+        }
         return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **told})
 
     def _before(self, settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from daguan.core.types import Sentence, Span
+from daguan.core.types import Sentence
+from daguan.text.conflicts import conflicts
 from daguan.text.folds import FoldSettings
 
 
@@ -23,7 +24,7 @@ def data_report(train: Sequence[Sentence], test: Sequence[Sentence], corpus: dic
         "corpus": corpus,
         "entities": _entities(train),
         "duplicate_train_lines": sum(texts.values()) - len(texts),
-        "texts_with_conflicting_labels": len(_conflicts(train)),
+        "texts_with_conflicting_labels": len(conflicts(train)),
         "test_lines_found_in_train": sum(sentence.tokens in texts for sentence in test),
     }
 
@@ -53,13 +54,6 @@ def _entities(train: Sequence[Sentence]) -> dict[str, Any]:
     by_label = {label: {"count": len(found), "length": _spread(found)} for label, found in sorted(lengths.items())}
     without = sum(not sentence.gold for sentence in train)
     return {"count": sum(map(len, lengths.values())), "by_label": by_label, "lines_without": without}
-
-
-def _conflicts(train: Sequence[Sentence]) -> list[tuple[str, ...]]:
-    annotations: dict[tuple[str, ...], set[tuple[Span, ...]]] = defaultdict(set)
-    for sentence in train:
-        annotations[sentence.tokens].add(sentence.gold)
-    return [tokens for tokens, found in annotations.items() if len(found) > 1]
 
 
 def format_report(report: dict[str, Any], folds: FoldSettings) -> str:

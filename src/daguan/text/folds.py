@@ -50,19 +50,23 @@ def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings) -> NDArr
     """
     from sklearn.model_selection import StratifiedKFold
 
-    units: dict[tuple[str, ...], int] = {}
-    unit_of_line = np.array([units.setdefault(sentence.tokens, len(units)) for sentence in sentences])
-    require(
-        "folds.count", settings.count <= len(units), f"at most the {len(units)} distinct training lines", settings.count
-    )
+    unit_of_line = text_of_line(sentences)
     first_line = np.unique(unit_of_line, return_index=True)[1]
+    units = len(first_line)
+    require("folds.count", settings.count <= units, f"at most the {units} distinct training lines", settings.count)
     strata = _merge_rare([_types(sentences[line]) for line in first_line], settings.count)
     splitter = StratifiedKFold(settings.count, shuffle=True, random_state=stream_seed(settings.seed, "folds") % 2**32)
-    fold_of_unit = np.empty(len(units), dtype=np.int64)
+    fold_of_unit = np.empty(units, dtype=np.int64)
     for fold, (_, held_out) in enumerate(splitter.split(strata, strata)):
         fold_of_unit[held_out] = fold
     folds: NDArray[np.int64] = fold_of_unit[unit_of_line]
     return folds
+
+
+def text_of_line(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
+    """(N,) distinct texts numbered from 0 in order of appearance: equal for equal tokens."""
+    numbers: dict[tuple[str, ...], int] = {}
+    return np.array([numbers.setdefault(sentence.tokens, len(numbers)) for sentence in sentences], dtype=np.int64)
 
 
 def _types(sentence: Sentence) -> str:

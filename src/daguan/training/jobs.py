@@ -26,6 +26,7 @@ from daguan.models.encoders import load_encoder, new_encoder
 from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.text.augmentation import AugmentationSettings, augmented
+from daguan.text.conflicts import ConflictSettings, settled
 from daguan.text.folds import Fold, fold_from_file
 from daguan.text.format import read_labelled, read_unlabelled
 from daguan.text.marginals import Marginals
@@ -88,13 +89,24 @@ class FoldData:
         sentences = read_labelled(contest / "train.txt")
         fold = fold_from_file(Path(job.prepared), job.fold)
         augmentation = build(AugmentationSettings, job.settings["augmentation"])
+        scheme = TagScheme(labels_of(sentences))
+        lines = _settled(job, sentences, scheme)
+        training = [line for i in fold.train if (line := lines[i]) is not None]
         return cls(
             fold,
-            augmented([sentences[i] for i in fold.train], augmentation, stream_seed(job.seed, "fold", job.fold)),
+            augmented(training, augmentation, stream_seed(job.seed, "fold", job.fold)),
             [sentences[i] for i in fold.held_out],
             read_unlabelled(contest / "test.txt"),
-            TagScheme(labels_of(sentences)),
+            scheme,
         )
+
+
+def _settled(job: FoldJob, sentences: Sequence[Sentence], scheme: TagScheme) -> list[Sentence | None]:
+    """What to train on in place of each training line."""
+    settings = build(ConflictSettings, job.settings["conflicts"])
+    parts = Path(job.settings["data"]["work"], settings.run).glob(f"fold*/{HELD_OUT}") if settings.run else ()
+    held_out = {line: probs for part in parts for line, probs in Marginals.load(part).by_line().items()}
+    return settled(sentences, settings, held_out, scheme)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ from itertools import combinations, pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daguan.answers.candidates import best_disjoint
+from daguan.answers.disjoint import best_disjoint
 from daguan.core.types import Sentence, Span
 
 SPANS = st.builds(lambda start, size, label: Span(start, start + size, label), st.integers(0, 6), st.integers(1, 4),

@@ -1,0 +1,48 @@
+"""submissions/BOARD.json: what the leaderboard said of what was sent, as `plan record` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.files import read_json, write_json
+
+BOARD = "BOARD.json"
+
+
+def parse_score(text: str) -> float:
+    """A score as a fraction. Raises ConfigError: it is none, with the fraction that a percentage stands for."""
+    try:
+        score = float(text)
+    except ValueError:
+        raise ConfigError(f"score: expected a fraction from 0 to 1, got {text!r}") from None
+    if not 0 <= score <= 1:
+        hint = f"; {text} % is {score / 100:.6g}" if 1 < score <= 100 else ""
+        raise ConfigError(f"score: expected a fraction from 0 to 1, got {text}{hint}")
+    return score
+
+
+def read_scores(folder: Path) -> dict[str, float]:
+    """The recorded scores by submission. Raises CheckpointError: the file is damaged."""
+    path = folder / BOARD
+    entries = _entries(path)
+    try:
+        return {name: parse_score(str(entry["score"])) for name, entry in entries.items()}
+    except (TypeError, KeyError, ConfigError):
+        raise CheckpointError(f'{path}: expected entries as "NAME": {{"score": 0.9359}}, got others') from None
+
+
+def record(folder: Path, name: str, score: float, date: str) -> float | None:
+    """Write the score of a submission; returns what had been recorded before, if anything."""
+    before = read_scores(folder).get(name)
+    entries = {**_entries(folder / BOARD), name: {"score": score, "recorded": date}}
+    write_json(folder / BOARD, dict(sorted(entries.items())))
+    return before
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    entries = read_json(path) if path.is_file() else {}
+    if not isinstance(entries, dict):
+        raise CheckpointError(f"{path}: expected submissions with their scores, got {type(entries).__name__}")
+    return entries
