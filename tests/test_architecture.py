@@ -33,7 +33,8 @@ DOORS = {
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),
 }
-TORCH_FREE = ("core", "text", "contests", "reports", "answers/gate.py", "answers/leaderboard.py")
+PLANNING = tuple(f"answers/{name}.py" for name in ("board", "candidates", "belief", "planning", "rehearsal", "lookup"))
+TORCH_FREE = ("core", "text", "contests", "reports", "answers/gate.py", "answers/leaderboard.py", *PLANNING)
 
 
 def module_name(path):
