@@ -26,6 +26,7 @@ from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.pretraining import Pretrainer, PretrainSettings
 
 RESULT = "learning.json"
+LOSSES = ("mlm", "generator", "causal")  # of what is measured, the first there is
 BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
 POINTS = 24  # how many times a run is evaluated
 TRIAL_UPDATES = 6  # to find out how many fit into the minutes
@@ -98,7 +99,7 @@ class Learning:
 
 def train(job: Learning) -> None:
     """Pretrain for the job's CPU minutes; evaluation is not counted. The loss is the masked language model's, or the
-    generator's with objectives that have no other."""
+    generator's or the language models' with objectives that have no other."""
     prepare_process(1)
     updates = _updates_in(job)
     trainer = _trainer(job, updates)
@@ -111,7 +112,7 @@ def train(job: Learning) -> None:
             update = next(fit)
         spent += time.process_time() - start
         measured = trainer.evaluate()
-        loss = measured["mlm" if "mlm" in measured else "generator"].loss
+        loss = next(measured[name].loss for name in LOSSES if name in measured)
         curve.append({"minutes": round(spent / 60, 2), "tokens": update.tokens, "loss": round(loss, 4)})
         print(f"{job.contender}, {job.minutes:g} minutes, seed {job.seed}: {curve[-1]}", flush=True)
     trainer.model.save(job.folder)

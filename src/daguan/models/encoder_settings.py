@@ -85,7 +85,7 @@ class EncoderSettings:
     ngram_dropout: float = 0.5
     kernel: int = 3
     lstm_layers: int = 0
-    memory: int = 128
+    memory: int = 64
     same_length: bool = False
     clamp: int = 0
     checkpoint: str = ""
