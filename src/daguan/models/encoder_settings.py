@@ -93,7 +93,7 @@ class EncoderSettings:
     kernel: int = 3
     lstm_layers: int = 0
     decoder_layers: int = 2
-    memory: int = 128
+    memory: int = 64
     same_length: bool = False
     clamp: int = 0
     checkpoint: str = ""

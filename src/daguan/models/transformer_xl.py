@@ -45,7 +45,7 @@ class TransformerXlConfig(PreTrainedConfig):
     num_attention_heads: int = 4
     intermediate_size: int = 352
     max_position_embeddings: int = 128
-    memory: int = 128
+    memory: int = 64
     same_length: bool = False
     clamp: int = 0
     initializer_range: float = 0.02

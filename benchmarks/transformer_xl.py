@@ -1,0 +1,156 @@
+"""Transformer-XL (Dai et al. 2019, arXiv 1901.02860): `memory`: what memory is worth, as perplexity on held-out text by
+its length (their relative effective context); `speed`: how much faster evaluation with memory is than reading every
+context anew (their table 9).
+
+    python -m benchmarks.transformer_xl [--json] [--quick] [memory | speed]
+
+`memory` pretrains the preset for CPU minutes on the text without a stretch of it, and reads the stretch on in segments
+of 16. `speed` takes the preset with random weights: with memory, segments of 128 after so many remembered tokens;
+without, one window as long as those for each token. Both use the forward direction alone, on one thread, in float32.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from benchmarks import data
+from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, machine, options
+from benchmarks.learning import OURS, Learning
+from daguan.batches.packing import TokenLines, token_file, write_token_file
+from daguan.commands.settings import load
+from daguan.models.encoders import architectures, read_masked_lm
+from daguan.nn.transformer_xl import Memory
+from daguan.text.vocabulary import CLS, SEP, Vocabulary
+from daguan.training.devices import prepare_process
+
+PARTS = ("memory", "speed")
+PRESET = str(ROOT / "configs" / "transformer_xl.yaml")
+NAME = "transformer_xl"
+WORDS = ("model.encoder=transformer_xl", "pretrain.objective=causal", "encoder.memory=64")
+MINUTES, MINUTES_QUICK = 5.0, 0.05
+LENGTHS, LENGTHS_QUICK = (0, 16, 32, 64, 128, 256, 512), (0, 16)
+STREAMS, STRETCH, STRETCH_QUICK = 8, 40_000, 2_000  # ids held out, read as so many streams side by side
+SEGMENT = 16
+WORTH = 0.01  # of the perplexity: what a longer memory has to take off to be effective
+CONTEXTS, CONTEXTS_QUICK = (128, 800, 1_800, 3_800), (128,)
+SEGMENT_OF_SPEED = 128
+ROUNDS = 3
+PAPER = 1_874  # times, at 3,800
+
+
+def main(words: list[str]) -> None:
+    parts = [word for word in words if word in PARTS] or list(PARTS)
+    asked = options([word for word in words if word not in PARTS], __doc__)
+    prepare_process(1)
+    report = Report(NAME, machine(1))
+    for part in parts:
+        {"memory": measure_memory, "speed": measure_speed}[part](report, asked.quick)
+    report.show(asked.json)
+
+
+def measure_memory(report: Report, quick: bool) -> None:
+    """A row a length of memory; distances longer than those of pretraining are read as the longest of those."""
+    text, held_out = text_without_a_stretch(data.prepared(quick), STRETCH_QUICK if quick else STRETCH)
+    run = Learning(OURS, asdict(text), MINUTES_QUICK if quick else MINUTES, 1, WORDS)
+    end = run.run()["curve"][-1]
+    note = "{minutes} CPU minutes of pretraining, {tokens:,} tokens, held-out loss {loss} nats without memory"
+    report.note(note.format(**end))
+    lengths = LENGTHS_QUICK if quick else LENGTHS
+    found = [perplexity(run.folder, held_out, length, lengths[-1]) for length in lengths]
+    effective = 0
+    for number, (length, value) in enumerate(zip(lengths, found, strict=True)):
+        gain = 1 - value / found[number - 1] if number else 0.0
+        effective = length if gain >= WORTH else effective
+        report.add({"memory, tokens": length, "perplexity": round(value, 2), "less than the row before": f"{gain:.1%}"})
+    report.note(f"effective context: {effective} tokens, the longest memory worth {WORTH:.0%} over the next shorter")
+
+
+def text_without_a_stretch(text: data.Text, length: int) -> tuple[data.Text, Tensor]:
+    """The text but for `length` ids from a quarter of it on, and those ids."""
+    folder = data.WORK / NAME / f"{Path(text.run).name}-{length}"
+    ids = TokenLines(text.tokens, text.vocabulary).ids.astype(np.uint32)
+    low = len(ids) // 4
+    text.vocabulary.save(folder)
+    write_token_file(token_file(folder, len(text.vocabulary)), [ids[:low], ids[low + length :]])
+    return data.Text(text.contest, str(folder)), torch.from_numpy(ids[low : low + length].astype(np.int64))
+
+
+@torch.no_grad()
+def perplexity(folder: Path, ids: Tensor, length: int, longest: int) -> float:
+    """Of the next tokens, forwards, with a memory of that length; those whose memory of the longest length would not be
+    full yet are read and not counted."""
+    lm = read_masked_lm(folder, NAME).eval()
+    config, base = lm.config, lm.base_model
+    config.clamp = load([PRESET]).encoder.max_length + config.memory  # about the longest distance it has seen
+    streams = ids[: len(ids) // STREAMS * STREAMS].view(STREAMS, -1)
+    memory = Memory.empty(config.num_hidden_layers, STREAMS, length, config.width, streams.device)
+    read = streams.masked_fill(streams == SEP, CLS)  # as in pretraining
+    loss, count = 0.0, 0
+    for low in range(0, streams.shape[1] - SEGMENT, SEGMENT):
+        hidden, memory = base.onward.follow(base.embed(read[:, low : low + SEGMENT]), memory)
+        if low >= longest:
+            wanted = streams[:, low + 1 : low + SEGMENT + 1].flatten()
+            loss += cross_entropy(lm.predict(hidden).flatten(0, 1), wanted, reduction="sum").item()
+            count += len(wanted)
+    return math.exp(loss / count)
+
+
+def measure_speed(report: Report, quick: bool) -> None:
+    """A row a context length; ours is evaluation with memory."""
+    text = data.prepared(quick)
+    ids = TokenLines(text.tokens, text.vocabulary).ids[:8_000].astype(np.int64)
+    sides = Sides(text.vocabulary, torch.from_numpy(ids))
+    for length in CONTEXTS_QUICK if quick else CONTEXTS:
+        rates = alternate(
+            ROUNDS, {"ours": lambda n=length: sides.with_memory(n), "peer": lambda n=length: sides.anew(n)}
+        )
+        found = Comparison.of_rates(rates["ours"], rates["peer"])
+        aims: Sequence[Aim] = ()
+        if length == CONTEXTS[-1]:
+            aims = [Aim.at_least(f"at {length:,}, as in the paper", PAPER, found.ratio, " x")]
+        report.add({"context, tokens": length} | found.row("tokens/s"), *aims)
+    report.note(f"peer: a window of the context's length for each token; {ROUNDS} rounds of one window")
+
+
+class Sides:
+    """A model of the preset's size that has learnt nothing, and some real text."""
+
+    def __init__(self, vocabulary: Vocabulary, ids: Tensor) -> None:
+        self.lm = architectures()[NAME].new(load([PRESET]).encoder, len(vocabulary)).eval()
+        self.ids = ids.unsqueeze(0)
+
+    @torch.no_grad()
+    def with_memory(self, length: int) -> float:
+        """Tokens predicted a second, by segments whose memory is full."""
+        base, size = self.lm.base_model, SEGMENT_OF_SPEED
+        memory = Memory.empty(len(base.onward.layers), 1, length, self.lm.config.width, self.ids.device)
+        memory = Memory(memory.states, memory.kept + length)
+        start = time.perf_counter()
+        for low in range(0, 4 * size, size):
+            hidden, memory = base.onward.follow(base.embed(self.ids[:, low : low + size]), memory)
+            self.lm.predict(hidden)
+        return 4 * size / (time.perf_counter() - start)
+
+    @torch.no_grad()
+    def anew(self, length: int) -> float:
+        """Tokens predicted a second, each from a window of that length of its own."""
+        base, count = self.lm.base_model, max(1, 1_000 // length)
+        start = time.perf_counter()
+        for low in range(count):
+            hidden = base.onward(base.embed(self.ids[:, low : low + length]))
+            self.lm.predict(hidden[:, -1])
+        return count / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
