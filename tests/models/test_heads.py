@@ -171,7 +171,8 @@ def test_r_drop_without_noise_is_the_plain_loss_and_with_noise_more_than_the_mea
         torch.manual_seed(4)
         losses.append(number(model.loss(batch)))
     assert losses[1] > losses[0]
-    assert number(tagger(head, r_drop=5.0).eval().loss(batch)) == pytest.approx(plain, rel=1e-4) or head == "span"
+    told = head in ("span", "seq2seq")  # of gold tags, in training
+    assert number(tagger(head, r_drop=5.0).eval().loss(batch)) == pytest.approx(plain, rel=1e-4) or told
 
 
 def test_heads_together_add_their_losses_and_average_their_marginals():

@@ -101,6 +101,7 @@ def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
         "albert": 1 + 2 * 6,
         "electra": 1 + 3 * 6,
         "modern": 3 * 4,
+        "mass": 3 * 4,
     }  # albert: of each group once
     assert len(by_muon) == (matrices[architecture] if optimiser == "muon" else 0)
 
