@@ -20,6 +20,7 @@ from daguan.models.encoders import MaskedLm, load_encoder
 from daguan.models.mass import MassForConditionalGeneration
 from daguan.models.scaffolds import FragmentLm
 from daguan.nn.beams import Beams
+from daguan.nn.muon import hidden_matrices
 from daguan.text.vocabulary import CLS, MASK, SPECIALS
 
 SIZE = EncoderSettings(layers=2, hidden=32, heads=2, feed_forward=64, max_length=16)
@@ -121,6 +122,10 @@ def test_a_token_of_the_fragment_that_is_kept_is_seen_by_all_steps(model: Fragme
     first, last = part.positions[0][0], part.positions[0][-1]
     hidden = [place for place in range(first, last + 1) if place not in kept]
     assert not any(seen[place, : place - first + 1].any() for place in hidden)
+
+
+def test_muon_moves_the_matrices_of_both(model: FragmentLm) -> None:
+    assert len(hidden_matrices(*model.encoders)) == 2 * 4 + 2 * 7
 
 
 @torch.no_grad()

@@ -102,6 +102,7 @@ def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
         "electra": 1 + 3 * 6,
         "modern": 3 * 4,
         "transformer_xl": 2 * 3 * 6,
+        "mass": 3 * 4,
     }  # albert: of each group once
     assert len(by_muon) == (matrices[architecture] if optimiser == "muon" else 0)
 
