@@ -1,0 +1,29 @@
+"""Additive attention whose scores are the answer: which of the inputs is pointed at."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+FORBIDDEN = -1e30  # its probability is 0, yet it is finite: where all is forbidden, derivatives are not nan
+
+
+class PointerAttention(nn.Module):
+    """u = vᵀ tanh(W1 e + W2 d) for keys e and queries d, not blended into anything (Vinyals et al. 2015,
+    arXiv 1506.03134, §2.3). Batches of B, S queries, T keys, `hidden` units."""
+
+    def __init__(self, query_size: int, key_size: int, hidden: int) -> None:
+        super().__init__()
+        self.of_keys = nn.Linear(key_size, hidden, bias=False)
+        self.of_queries = nn.Linear(query_size, hidden, bias=False)
+        self.scores = nn.Linear(hidden, 1, bias=False)
+
+    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+        """queries (B,S,Q), keys (B,T,H), mask (B,T) or (B,S,T), true where one may point → scores (B,S,T)."""
+        return self.point(queries, self.of_keys(keys), mask)
+
+    def point(self, queries: Tensor, projected: Tensor, mask: Tensor) -> Tensor:
+        """As `forward`, with the keys' part W1 e (B,T,hidden) at hand: in decoding it stays the same."""
+        units = self.of_queries(queries).unsqueeze(2) + projected.unsqueeze(1)
+        scores: Tensor = self.scores(torch.tanh_(units)).squeeze(3)
+        return scores.masked_fill(~(mask if mask.dim() == 3 else mask.unsqueeze(1)), FORBIDDEN)
