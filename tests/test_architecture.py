@@ -11,6 +11,7 @@ LAYERS = {
     "core": 0,
     "text": 1,
     "contests": 1,
+    "geometry": 1,
     "batches": 2,
     "nn": 3,
     "models": 4,
@@ -32,7 +33,7 @@ DOORS = {
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),
 }
-TORCH_FREE = ("core", "text", "contests", "reports", "answers/gate.py", "answers/leaderboard.py")
+TORCH_FREE = ("core", "text", "contests", "geometry", "reports", "answers/gate.py", "answers/leaderboard.py")
 
 
 def module_name(path):

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.geometry.polygons import Bools, Floats, Points, Sequences, cross, lengths_of
+from daguan.geometry.polygons import Bools, Floats, Points, Sequences, lengths_of
 
 MOST_NUMBERS = 1 << 22  # in one array
 ROUNDING = 1e-14

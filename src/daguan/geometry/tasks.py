@@ -18,18 +18,19 @@ from daguan.geometry.salesman import MOST_POINTS, measure_tours, shortest_tours
 class Task:
     """solve: points (B,N,2) → the right sequences; longest: points of the longest answer to so many; measure: points,
     answers, right sequences → the paper's figures. most_points: that `solve` can do. is_tour: an answer names each
-    point once."""
+    point once. polygon: corners of each polygon an answer consists of; 0 where it is a single one."""
 
     solve: Callable[[Points], Sequences]
     longest: Callable[[int], int]
     measure: Callable[[Points, Sequences, Sequences], dict[str, float]]
     most_points: int
     is_tour: bool = False
+    polygon: int = 0
 
 
 TASKS = {
     "convex-hull": Task(convex_hulls, lambda size: size, measure_hulls, 500),
-    "delaunay": Task(triangulations, lambda size: 3 * most_triangles(size), measure_triangulations, 50),
+    "delaunay": Task(triangulations, lambda size: 3 * most_triangles(size), measure_triangulations, 50, polygon=3),
     "tsp": Task(shortest_tours, lambda size: size, measure_tours, MOST_POINTS, is_tour=True),
 }
 FEWEST_POINTS = 3

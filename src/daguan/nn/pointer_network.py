@@ -76,8 +76,7 @@ class PointerNetwork(nn.Module):
 
 
 def pointing_loss(logs: Tensor, choices: Tensor) -> Tensor:
-    """Summed negative log-likelihood, nats, of the choices up to and with the first END. logs (B,S,N+1), choices (B,S).
-    """
+    """Summed negative log-likelihood, nats, of the choices (B,S) up to and with the first END. logs (B,S,N+1)."""
     chosen = logs.gather(2, choices.unsqueeze(2)).squeeze(2)
     return -chosen[counted(choices)].sum()
 

@@ -28,7 +28,7 @@ def beam_search(
     chosen = points.new_zeros((len(points), width, 0), dtype=torch.long)
     scores = points.new_full((len(points), width), FORBIDDEN)
     scores[:, 0] = 0
-    for step in range(longest + 1):
+    for _ in range(longest + 1):
         logs, state = network.decode(memory, _last(chosen), state)
         logs = logs.view(*scores.shape, slots).masked_fill(~_permitted(chosen, mask, longest, allowed), FORBIDDEN)
         logs = torch.where(_ended(chosen).unsqueeze(2), _only_end(logs), logs)
@@ -38,7 +38,7 @@ def beam_search(
         state = _reordered(state, beams)
         if _ended(chosen)[:, 0].all():  # the others can only lose by going on
             break
-    return torch.nn.functional.pad(chosen[:, 0], (0, longest - step), value=END), scores[:, 0]
+    return torch.nn.functional.pad(chosen[:, 0], (0, longest + 1 - chosen.shape[2]), value=END), scores[:, 0]
 
 
 def tours(chosen: Tensor, mask: Tensor) -> Tensor:

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from daguan.core.files import write_json
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import require
@@ -21,9 +23,13 @@ from daguan.nn.optimisers import Group, Options, load_state_tensors, new_adamw, 
 from daguan.nn.pointer_network import PointerNetwork, counted, pointing_loss
 from daguan.nn.pointer_search import beam_search, tours
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
+from daguan.training.devices import EngineSettings
 from daguan.training.threads import Replicas, map_on_threads
 
 CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "model.safetensors"
+MODEL_TYPE = "daguan-pointer-network"
+HELD_OUT_SEED = 1506
 HELD_OUT_ROWS = 1_000  # instances searched at a time
 SMOOTHING = 0.98  # of the loss that is shown
 
@@ -35,8 +41,8 @@ class PointingSettings:
     same bits. seed: of every named random stream. hidden: units of both LSTMs and of the attention. batch_size:
     instances an update. learning_rate: the peak, reached after the share `warmup` of the budget, from where it falls
     linearly to 0. clip: the gradient's largest norm. threads: cores used, each takes its part of a batch; 0 takes
-    all. beam: width of the search in evaluation; held_out: instances evaluated. checkpoint_seconds: between two
-    checkpoints."""
+    all. device: as in `engine`. beam: width of the search in evaluation; held_out: instances evaluated.
+    checkpoint_seconds: between two checkpoints."""
 
     n: int = 5
     fewest: int = 0
@@ -49,6 +55,7 @@ class PointingSettings:
     warmup: float = 0.02
     clip: float = 2.0
     threads: int = 0
+    device: str = "auto"
     beam: int = 4
     held_out: int = 10_000
     checkpoint_seconds: float = 30.0
@@ -66,6 +73,10 @@ class PointingSettings:
         for name in ("updates", "threads", "checkpoint_seconds"):
             require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
 
+    @property
+    def engine(self) -> EngineSettings:
+        return EngineSettings(self.device, "float32", threads=self.threads)
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
@@ -80,9 +91,9 @@ class PointerTrainer:
     """Trains one network. Instances of an update follow from seed and number alone."""
 
     def __init__(self, task: str, settings: PointingSettings) -> None:
-        self.task, self.settings, self.name = TASKS[task], settings, task
+        self.task, self.settings, self.device = TASKS[task], settings, settings.engine.find_device()
         torch.manual_seed(stream_seed(settings.seed, "pointer-weights"))
-        self.network = PointerNetwork(settings.hidden)
+        self.network = PointerNetwork(settings.hidden).to(self.device)
         self.replicas = Replicas(self.network, settings.batch_size)
         self.names: dict[Tensor, str] = {weight: name for name, weight in self.network.named_parameters()}
         group = Group(list(self.network.parameters()), settings.learning_rate, 0.0, 0.0)
@@ -140,15 +151,12 @@ class PointerTrainer:
 
         Returns that share.
         """
-        inputs, choices = torch.from_numpy(points), choices_of(self.task.solve(points))
-        logs = network(inputs, torch.ones(points.shape[:2], dtype=torch.bool), choices)
+        inputs, mask = inputs_of(points, self.device)
+        choices = choices_of(self.task.solve(points)).to(self.device)
+        logs = network(inputs, mask, choices)
         loss = pointing_loss(logs, choices) / (counted(choices).sum() * (self.settings.batch_size / len(points)))
         torch.autograd.backward(loss)
         return loss.item()
-
-    def held_out(self) -> NDArray[np.float32]:
-        """The same instances for every run of a seed and size; training draws from other streams."""
-        return draw_points(stream(self.settings.seed, "held-out"), self.settings.held_out, self.settings.n)
 
     def save_checkpoint(self, folder: Path) -> None:
         tensors = with_prefix("model", dict(self.network.named_parameters()))
@@ -180,15 +188,40 @@ def choices_of(sequences: Sequences) -> Tensor:
     return nn.functional.pad(torch.from_numpy(sequences[:, :longest]) + 1, (0, 1))
 
 
+def inputs_of(points: NDArray[np.float32], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The points (B,N,2) and their mask (B,N), all true."""
+    return torch.from_numpy(points).to(device), torch.ones(points.shape[:2], dtype=torch.bool, device=device)
+
+
 def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], beam: int) -> Sequences:
     """What the network answers by beam search: (B,S) of point indices, −1 after the end. Tours are searched among
     tours alone, as in the paper."""
     longest, allowed = task.longest(points.shape[1]), tours if task.is_tour else None
+    device = network.start.device
 
     def search(part: NDArray[np.float32]) -> Sequences:
-        mask = torch.ones(part.shape[:2], dtype=torch.bool)
-        choices, _ = beam_search(network, torch.from_numpy(part), mask, beam, longest, allowed)
-        return np.asarray(choices[:, :longest].numpy() - 1)
+        choices, _ = beam_search(network, *inputs_of(part, device), beam, longest, allowed)
+        return np.asarray(choices[:, :longest].cpu().numpy() - 1)
 
     parts = [points[low : low + HELD_OUT_ROWS] for low in range(0, len(points), HELD_OUT_ROWS)]
-    return np.concatenate(map_on_threads(search, parts, torch.device("cpu")))
+    return np.concatenate(map_on_threads(search, parts, device))
+
+
+def held_out(settings: PointingSettings) -> NDArray[np.float32]:
+    """The same instances for every run, whatever its seed."""
+    return draw_points(stream(HELD_OUT_SEED, "held-out", settings.n), settings.held_out, settings.n)
+
+
+def save_network(folder: Path, network: PointerNetwork, about: dict[str, Any]) -> None:
+    """Write the weights, and what they are in words."""
+    values = {"model_type": MODEL_TYPE, "hidden_size": network.attention.of_keys.in_features, **about}
+    write_json(folder / "config.json", values)
+    save_state(folder / WEIGHTS, dict(network.named_parameters()), values)
+
+
+def load_network(folder: Path, device: torch.device) -> PointerNetwork:
+    """The inverse of `save_network`. Raises CheckpointError: no such network, or damaged."""
+    tensors, values = load_state(folder / WEIGHTS)
+    network = PointerNetwork(values["hidden_size"])
+    network.load_state_dict(tensors)
+    return network.to(device)
