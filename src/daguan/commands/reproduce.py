@@ -2,7 +2,7 @@
 
 It is trained on instances made on the fly for `minutes` of wall clock, then measured on instances held out. Vinyals et
 al. 2015, arXiv 1506.03134. The same command continues a run cut short, and measures one that is done. Settings:
-n=5 points, minutes=10, seed=1, hidden=128, batch_size=256, learning_rate=4e-3, threads=0 (all), beam=4, held_out=10000,
+n=5 points, minutes=10, seed=1, hidden=128, batch_size=256, learning_rate=6e-3, threads=0 (all), beam=4, held_out=10000,
 fewest=0, updates=0 (in place of minutes), warmup, clip, device, checkpoint_seconds, work (where runs are kept).
 """
 

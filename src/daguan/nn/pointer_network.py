@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from daguan.nn.pointer_attention import PointerAttention
 
 END = 0
+INPUT_BOUND, ATTENTION_BOUND = 1.0, 0.6
 State = tuple[Tensor, Tensor]  # an LSTM's, (1,B,hidden) each
 
 
@@ -29,7 +30,11 @@ class Memory(NamedTuple):
 
 class PointerNetwork(nn.Module):
     """A one-layer LSTM reads the points, another one of its own weights starts from its last state and points; what it
-    pointed at is, as coordinates, its next input (§2.3). The start symbol is a learnt input, END a learnt key."""
+    pointed at is, as coordinates, its next input (§2.3). The start symbol is a learnt input, END a learnt key.
+
+    Weights of the coordinates and the attention start larger than torch has them (and than the paper's ±0.08): points
+    are told apart from the start, where the loss otherwise rests for hundreds of updates before the order is learnt.
+    """
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -38,6 +43,10 @@ class PointerNetwork(nn.Module):
         self.attention = PointerAttention(hidden, hidden, hidden)
         self.start = nn.Parameter(torch.empty(2).uniform_(-1, 1))
         self.end = nn.Parameter(torch.empty(hidden).uniform_(-1, 1))
+        for lstm in (self.encoder, self.decoder):
+            nn.init.uniform_(lstm.weight_ih_l0, -INPUT_BOUND, INPUT_BOUND)
+        for weight in self.attention.parameters():
+            nn.init.uniform_(weight, -ATTENTION_BOUND, ATTENTION_BOUND)
 
     def forward(self, points: Tensor, mask: Tensor, choices: Tensor) -> Tensor:
         """Log-probabilities (B,S,N+1) of each choice, given those before it (teacher forcing).

@@ -51,7 +51,7 @@ class PointingSettings:
     seed: int = 1
     hidden: int = 128
     batch_size: int = 256
-    learning_rate: float = 4e-3
+    learning_rate: float = 6e-3
     warmup: float = 0.02
     clip: float = 2.0
     threads: int = 0
