@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daguan.geometry import polygons
 from daguan.geometry.polygons import are_simple, canonical, perimeters, same_cycles, signed_areas
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0.5, 0.5]])
@@ -27,7 +29,9 @@ def test_areas_and_perimeters() -> None:
     assert np.allclose(perimeters(POINTS, ROWS)[:4], [4, 4, 2 + 2 * 2**0.5, 1 + 2**0.5])
 
 
-def test_what_is_a_simple_polygon() -> None:
+@pytest.mark.parametrize("most", [1 << 22, 40])
+def test_what_is_a_simple_polygon(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polygons, "MOST_NUMBERS", most)
     simple = dict(zip(SEQUENCES, are_simple(POINTS, ROWS), strict=True))
     assert {name for name, is_simple in simple.items() if is_simple} == {"counter-clockwise", "clockwise", "triangle"}
 

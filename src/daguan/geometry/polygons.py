@@ -12,6 +12,7 @@ Points = NDArray[np.floating]
 Sequences = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+MOST_NUMBERS = 1 << 22  # in one array
 
 
 def lengths_of(sequences: Sequences) -> NDArray[np.int64]:
@@ -44,6 +45,12 @@ def perimeters(points: Points, sequences: Sequences) -> Floats:
 
 def are_simple(points: Points, sequences: Sequences) -> Bools:
     """(B,): at least three corners, none twice, and no two edges that cross."""
+    rows = max(1, MOST_NUMBERS // sequences.shape[1] ** 2)
+    parts = [slice(low, low + rows) for low in range(0, len(points), rows)]
+    return np.concatenate([_are_simple(points[part], sequences[part]) for part in parts])
+
+
+def _are_simple(points: Points, sequences: Sequences) -> Bools:
     size = sequences.shape[1]
     pairs = np.triu(np.ones((size, size), dtype=bool), 1)
     there = sequences >= 0

@@ -44,7 +44,7 @@ class PointerNetwork(nn.Module):
         self.start = nn.Parameter(torch.empty(2).uniform_(-1, 1))
         self.end = nn.Parameter(torch.empty(hidden).uniform_(-1, 1))
         for lstm in (self.encoder, self.decoder):
-            nn.init.uniform_(lstm.weight_ih_l0, -INPUT_BOUND, INPUT_BOUND)
+            nn.init.uniform_(lstm.get_parameter("weight_ih_l0"), -INPUT_BOUND, INPUT_BOUND)
         for weight in self.attention.parameters():
             nn.init.uniform_(weight, -ATTENTION_BOUND, ATTENTION_BOUND)
 
@@ -54,7 +54,7 @@ class PointerNetwork(nn.Module):
         points (B,N,2), mask (B,N) left-aligned, choices (B,S).
         """
         memory, state = self.read(points, mask)
-        before = torch.nn.functional.pad(choices[:, :-1], (1, 0), value=END)
+        before = nn.functional.pad(choices[:, :-1], (1, 0), value=END)
         logs, _ = self.decode(memory, before, state)
         return logs
 
@@ -92,4 +92,4 @@ def pointing_loss(logs: Tensor, choices: Tensor) -> Tensor:
 
 def counted(choices: Tensor) -> Tensor:
     """(B,S): the steps up to and with the first END."""
-    return torch.nn.functional.pad(choices[:, :-1] != END, (1, 0), value=True)
+    return nn.functional.pad(choices[:, :-1] != END, (1, 0), value=True)

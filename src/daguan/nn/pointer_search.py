@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from daguan.nn.pointer_attention import FORBIDDEN
 from daguan.nn.pointer_network import END, Memory, PointerNetwork, State
@@ -38,7 +39,7 @@ def beam_search(
         state = _reordered(state, beams)
         if _ended(chosen)[:, 0].all():  # the others can only lose by going on
             break
-    return torch.nn.functional.pad(chosen[:, 0], (0, longest + 1 - chosen.shape[2]), value=END), scores[:, 0]
+    return pad(chosen[:, 0], (0, longest + 1 - chosen.shape[2]), value=END), scores[:, 0]
 
 
 def tours(chosen: Tensor, mask: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "model.safetensors"
 MODEL_TYPE = "daguan-pointer-network"
 HELD_OUT_SEED = 1506
-HELD_OUT_ROWS = 1_000  # instances searched at a time
+SEARCHED_POINTS = 1 << 14  # at a time
 SMOOTHING = 0.98  # of the loss that is shown
 
 
@@ -203,7 +203,8 @@ def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], be
         choices, _ = beam_search(network, *inputs_of(part, device), beam, longest, allowed)
         return np.asarray(choices[:, :longest].cpu().numpy() - 1)
 
-    parts = [points[low : low + HELD_OUT_ROWS] for low in range(0, len(points), HELD_OUT_ROWS)]
+    rows = max(1, SEARCHED_POINTS // points.shape[1])
+    parts = [points[low : low + rows] for low in range(0, len(points), rows)]
     return np.concatenate(map_on_threads(search, parts, device))
 
 
