@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from daguan.geometry.polygons import Points, Sequences
 
 PANEL, MARGIN, COLUMNS = 180, 15, 4  # pixels, pixels, panels a row
@@ -40,5 +38,5 @@ def _polygons(points: Points, sequence: Sequences, polygon: int, style: str) -> 
 
 def _place(point: Points) -> tuple[float, float]:
     """Pixels within a panel; y goes up."""
-    x, y = np.round(MARGIN + (PANEL - 2 * MARGIN) * point.astype(float), 1)
-    return float(x), float(PANEL - y)
+    x, y = MARGIN + (PANEL - 2 * MARGIN) * point.astype(float)
+    return round(float(x), 1), round(float(PANEL - y), 1)

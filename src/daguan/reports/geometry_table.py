@@ -43,6 +43,6 @@ def print_measured(task: str, size: int, measured: dict[str, float]) -> None:
 
 def cell(measured: dict[str, float], name: str) -> str:
     """Lengths as they are, shares in percent; as in the paper no area where too many outputs are no simple polygons."""
-    if name == "area" and 1 - measured["simple"] > FAIL_SHARE:
+    if name == "area" and measured["simple"] < 1 - FAIL_SHARE:
         return FAIL
     return f"{measured[name]:.3f}" if name == "length" else f"{100 * measured[name]:.2f}"
