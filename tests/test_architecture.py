@@ -11,6 +11,7 @@ LAYERS = {
     "core": 0,
     "text": 1,
     "contests": 1,
+    "geometry": 1,
     "batches": 2,
     "nn": 3,
     "models": 4,
@@ -34,7 +35,9 @@ DOORS = {
     "tqdm": ("core/progress.py",),
 }
 PLANNING = tuple(f"answers/{name}.py" for name in ("board", "candidates", "belief", "planning", "rehearsal", "lookup"))
-TORCH_FREE = ("core", "text", "contests", "reports", "answers/gate.py", "answers/leaderboard.py", *PLANNING)
+TORCH_FREE = (
+    "core", "text", "contests", "geometry", "reports", "answers/gate.py", "answers/leaderboard.py", *PLANNING
+)  # fmt: skip
 
 
 def module_name(path):

@@ -23,8 +23,9 @@ COMMANDS = {
     "check": "SUBMISSION TEST [labels=a,b]  may this file be sent? exit 0 or 2, naming FILE:LINE",
     "settings": "[CONFIG.yaml] [key=value …]   print all settings with what each means, as a configuration file",
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
+    "reproduce": "TASK [key=value …] [--json]   convex-hull, delaunay or tsp by a pointer network, beside the paper",
 }
-COMPUTING = ("pretrain", "train", "baseline", "runs", "blend", "predict", "rehearse")
+COMPUTING = ("pretrain", "train", "baseline", "runs", "blend", "predict", "rehearse", "reproduce")
 
 
 def main(words: list[str]) -> int:

@@ -1,0 +1,95 @@
+"""The pointer network of Vinyals et al. 2015 (arXiv 1506.03134): answers are sequences of the input's own places.
+
+B instances of N points, S steps. A choice is 0 for END and i + 1 for point i, whatever the padding. After END all
+choices are 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from daguan.nn.pointer_attention import PointerAttention
+
+END = 0
+INPUT_BOUND, ATTENTION_BOUND = 1.0, 0.6
+State = tuple[Tensor, Tensor]  # an LSTM's, (1,B,hidden) each
+
+
+class Memory(NamedTuple):
+    """What the decoder sees of the input: coordinates (B,N+1,2) of each choice, where the start symbol stands at END's
+    place; the attention's part of each choice (B,N+1,H); which choices there are (B,N+1)."""
+
+    coordinates: Tensor
+    projected: Tensor
+    mask: Tensor
+
+
+class PointerNetwork(nn.Module):
+    """A one-layer LSTM reads the points, another one of its own weights starts from its last state and points; what it
+    pointed at is, as coordinates, its next input (§2.3). The start symbol is a learnt input, END a learnt key.
+
+    Weights of the coordinates and the attention start larger than torch has them (and than the paper's ±0.08): points
+    are told apart from the start, where the loss otherwise rests for hundreds of updates before the order is learnt.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.encoder = nn.LSTM(2, hidden, batch_first=True)
+        self.decoder = nn.LSTM(2, hidden, batch_first=True)
+        self.attention = PointerAttention(hidden, hidden, hidden)
+        self.start = nn.Parameter(torch.empty(2).uniform_(-1, 1))
+        self.end = nn.Parameter(torch.empty(hidden).uniform_(-1, 1))
+        for lstm in (self.encoder, self.decoder):
+            nn.init.uniform_(lstm.get_parameter("weight_ih_l0"), -INPUT_BOUND, INPUT_BOUND)
+        for weight in self.attention.parameters():
+            nn.init.uniform_(weight, -ATTENTION_BOUND, ATTENTION_BOUND)
+
+    def forward(self, points: Tensor, mask: Tensor, choices: Tensor) -> Tensor:
+        """Log-probabilities (B,S,N+1) of each choice, given those before it (teacher forcing).
+
+        points (B,N,2), mask (B,N) left-aligned, choices (B,S).
+        """
+        memory, state = self.read(points, mask)
+        before = nn.functional.pad(choices[:, :-1], (1, 0), value=END)
+        logs, _ = self.decode(memory, before, state)
+        return logs
+
+    def read(self, points: Tensor, mask: Tensor) -> tuple[Memory, State]:
+        """The decoder's memory and first state."""
+        read, state = self._encode(points, mask)
+        keys = torch.cat([self.end.expand(len(points), 1, -1), read], dim=1)
+        coordinates = torch.cat([self.start.expand(len(points), 1, 2), points], dim=1)
+        there = nn.functional.pad(mask, (1, 0), value=True)
+        return Memory(coordinates, self.attention.of_keys(keys), there), state
+
+    def decode(self, memory: Memory, before: Tensor, state: State) -> tuple[Tensor, State]:
+        """Log-probabilities (B,S,N+1) after each of the choices `before` (B,S), END for the start; and the state."""
+        inputs = memory.coordinates.gather(1, before.unsqueeze(2).expand(-1, -1, 2))
+        queries, state = self.decoder(inputs, state)
+        return self.attention.point(queries, memory.projected, memory.mask).log_softmax(2), state
+
+    def _encode(self, points: Tensor, mask: Tensor) -> tuple[Tensor, State]:
+        """(B,N,H) and the state after each instance's last point. Without padding nothing is packed, which is faster
+        by a tenth."""
+        if mask.all():
+            read, state = self.encoder(points)
+            return read, state
+        lengths = mask.sum(1).cpu()
+        packed = pack_padded_sequence(points, lengths, batch_first=True, enforce_sorted=False)
+        read, state = self.encoder(packed)
+        return pad_packed_sequence(read, batch_first=True, total_length=points.shape[1])[0], state
+
+
+def pointing_loss(logs: Tensor, choices: Tensor) -> Tensor:
+    """Summed negative log-likelihood, nats, of the choices (B,S) up to and with the first END. logs (B,S,N+1)."""
+    chosen = logs.gather(2, choices.unsqueeze(2)).squeeze(2)
+    return -chosen[counted(choices)].sum()
+
+
+def counted(choices: Tensor) -> Tensor:
+    """(B,S): the steps up to and with the first END."""
+    return nn.functional.pad(choices[:, :-1] != END, (1, 0), value=True)
