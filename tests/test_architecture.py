@@ -17,6 +17,7 @@ LAYERS = {
     "training": 5,
     "answers": 6,
     "engines": 6,
+    "tuning": 6,
     "reports": 7,
     "commands": 8,
 }
@@ -27,12 +28,13 @@ ENCODER_FILES = tuple(
 DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),
+    "optuna": ("tuning/optuna_study.py",),
     "sklearn": ("text/folds.py",),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),
 }
-TORCH_FREE = ("core", "text", "contests", "reports", "answers/gate.py", "answers/leaderboard.py")
+TORCH_FREE = ("core", "text", "contests", "tuning", "reports", "answers/gate.py", "answers/leaderboard.py")
 
 
 def module_name(path):

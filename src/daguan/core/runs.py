@@ -22,7 +22,7 @@ from daguan.core.errors import CheckpointError
 from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_json, write_json
 
 MANIFEST = "manifest.json"
-RESULT_FREE = ("commands", "engines", "reports", "__main__.py")  # layers that change no result
+RESULT_FREE = ("commands", "engines", "reports", "tuning", "__main__.py")  # layers that change no result
 PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors", "gensim")
 
 
