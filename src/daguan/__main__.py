@@ -12,6 +12,7 @@ COMMANDS = {
     "prepare": "[CONFIG.yaml] [key=value …]   build the built-in contest, report on the data, fix folds and ids",
     "pretrain": "[CONFIG.yaml] [key=value …]   pretrain a masked language model on all the text",
     "train": "[CONFIG.yaml] [key=value …]   train every member through the folds, on all cores",
+    "tune": "[CONFIG.yaml] [key=value …]      search a space of settings by trials, several at a time",
     "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",
     "blend": "[CONFIG.yaml] [key=value …]   mean of the members' marginals, decoded once",
     "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
@@ -20,7 +21,7 @@ COMMANDS = {
     "settings": "[CONFIG.yaml] [key=value …]   print all settings with what each means, as a configuration file",
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
 }
-COMPUTING = ("pretrain", "train", "baseline", "blend", "predict")
+COMPUTING = ("pretrain", "train", "tune", "baseline", "blend", "predict")
 
 
 def main(words: list[str]) -> int:

@@ -14,7 +14,7 @@ QUIET_SECONDS = 10.0  # between two lines where no terminal redraws the bar
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Work done out of a total, in `unit`s, a few figures worth showing (loss, F1), and F1 of each evaluation so far."""
+    """Work done out of a total, in `unit`s, figures worth showing (loss, F1), and F1 of each evaluation so far."""
 
     done: int
     total: int

@@ -69,7 +69,7 @@ def type_of(kind: type, path: str, place: str) -> Any:
     """The type of the setting `section.key`, or the dataclass of a section. Raises ConfigError: there is none."""
     hint: Any = kind
     for key in path.split("."):
-        known = _fields(hint) if dataclasses.is_dataclass(hint) else {}
+        known: dict[str, Any] = _fields(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else {}
         if key not in known:
             raise ConfigError(f"{place}: {path}: no such setting{_suggestion(key, known) if known else ''}")
         hint = known[key]

@@ -18,7 +18,7 @@ from daguan.core.errors import DaguanError, StoppedError
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress, say
-from daguan.training.jobs import RESULT, FoldJob, result_of
+from daguan.training.jobs import FoldJob, result_of
 
 LOG = "worker.log"
 Watch = Callable[[Progress], bool]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,21 +65,19 @@ class Store:
         directions = [DIRECTIONS[objective] for objective in objectives]
         try:
             self._storage = _opened(storage, folder)
-            optuna.create_study(
-                storage=self._storage, study_name=name, directions=directions, load_if_exists=True
-            )
+            optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
             self._study = self._storage.get_study_id_from_name(name)
         except (SQLAlchemyError, StorageInternalError, ImportError) as error:
             said = " ".join(str(error).split())
             raise ConfigError(f"tune.storage: expected a database that answers, got: {said}") from None
 
     def records(self) -> list[Record]:
-        return [_record(frozen) for frozen in self._storage.get_all_trials(self._study, deepcopy=False)]
+        return [_record(frozen) for frozen in self._storage.get_all_trials(self._study)]
 
     def begin(self, trial: Trial, space: Space, place: str, now: float) -> Record:
         """Record a new trial, at once with all that is known of it."""
-        attributes = {"index": trial.index, "place": place, "beat": now, "state": trial.state, "reason": trial.reason}
-        frozen = _frozen(trial, space, [], attributes)
+        about = {"index": trial.index, "state": trial.state, "reason": trial.reason, "outcome": None}
+        frozen = _frozen(trial, space, [], about | {"place": place, "beat": now})
         number = self._storage.create_new_trial(self._study, template_trial=frozen)
         return _record(self._storage.get_trial(number))
 
@@ -91,16 +90,14 @@ class Store:
             self._end(record, TrialState.FAIL, None)
 
     def report(self, record: Record, step: int, f1: float) -> None:
-        try:
+        """An evaluation; of a trial that another has given up, nothing is recorded."""
+        with suppress(UpdateFinishedTrialError):
             self._storage.set_trial_intermediate_value(record.id, step, f1)
-        except UpdateFinishedTrialError:
-            pass
 
     def finish(self, record: Record, state: str, outcome: Outcome | None = None, reason: str = "") -> bool:
         """Record how it ended; False if somebody else has done so."""
-        scores = {F1: outcome.f1, SECONDS: outcome.seconds} if outcome else {}
-        values = [scores[objective] for objective in self.objectives] if outcome else None
-        told = self._update(record, {"state": state, "reason": reason, **scores})
+        values = [getattr(outcome, objective) for objective in self.objectives] if outcome else None
+        told = self._update(record, {"state": state, "reason": reason, "outcome": asdict(outcome) if outcome else None})
         return told and self._end(record, STATES[state], values)
 
     def _update(self, record: Record, attributes: Mapping[str, Any]) -> bool:
@@ -145,7 +142,6 @@ def _opened(storage: str, folder: Path) -> BaseStorage:
 
 def _record(frozen: FrozenTrial) -> Record:
     about = frozen.user_attrs
-    outcome = Outcome(about[F1], about[SECONDS]) if F1 in about else None
     parameters = {path: _plain(frozen.distributions[path], value) for path, value in frozen.params.items()}
     ended = frozen.state.is_finished()
     trial = Trial(
@@ -153,7 +149,7 @@ def _record(frozen: FrozenTrial) -> Record:
         about["state"] if ended else RUNNING,
         parameters,
         dict(sorted(frozen.intermediate_values.items())),
-        outcome if ended else None,
+        Outcome(**about["outcome"]) if ended and about["outcome"] else None,
         about["reason"],
     )
     return Record(frozen._trial_id, frozen.number, about["place"], about["beat"], "void" in about, trial)
@@ -243,8 +239,8 @@ def _study(space: Space, known: Sequence[Trial], objectives: Sequence[str], **ho
     study = optuna.create_study(directions=[DIRECTIONS[objective] for objective in objectives], **how)
     for trial in known:
         if trial.outcome:
-            scores = {F1: trial.outcome.f1, SECONDS: trial.outcome.seconds}
-            study.add_trial(_frozen(_within(trial, space), space, [scores[objective] for objective in objectives]))
+            values = [getattr(trial.outcome, objective) for objective in objectives]
+            study.add_trial(_frozen(_within(trial, space), space, values))
         elif trial.state == PRUNED and len(objectives) == 1 and trial.steps:
             study.add_trial(_frozen(_within(trial, space), space, [trial.steps[max(trial.steps)]]))
     return study

@@ -156,11 +156,13 @@ class Study:
     def watch(self, record: Record) -> Watch:
         """What an evaluation of the trial, (step, F1), is told to: it is recorded; the answer is whether to go on."""
         known = self._known(self.trials(), record.trial.index)
+        last = 100 * self.settings.folds  # there is nothing left to save
         steps: dict[int, float] = {}
 
         def seen(step: int, f1: float) -> bool:
             steps[step] = f1
             self.store.report(record, step, f1)
-            return self.settings.pruner == "none" or not prunes(known, steps, self.settings.startup)
+            asked = self.settings.pruner != "none" and step < last
+            return not asked or not prunes(known, steps, self.settings.startup)
 
         return seen
