@@ -28,12 +28,16 @@ Item = TypeVar("Item")
 
 
 def main(words: list[str]) -> None:
-    settings = load(words)
+    make(load(words))
+
+
+def make(settings: Settings, wait: bool = False) -> None:
+    """Raises CheckpointError: another process is at it, and we are not to wait."""
     stages = Stages(settings)
     if not settings.data.dir and not people_daily.is_built(settings.contest, stages.contest):
         say(f"building the contest {settings.contest.folder} in {stages.contest}")
         people_daily.build(settings.contest, stages.contest)
-    once(stages.prepare, lambda run: prepare(run, stages.contest, settings, stages.data_sha256))
+    once(stages.prepare, lambda run: prepare(run, stages.contest, settings, stages.data_sha256), wait)
 
 
 def prepare(run: Run, contest: Path, settings: Settings, data_sha256: dict[str, str]) -> None:

@@ -167,11 +167,12 @@ def told(settings: Settings, *sections: str) -> dict[str, Any]:
     return {name: {k: v for k, v in everything[name].items() if k not in UNTOLD} for name in sections}
 
 
-def once(run: Run, do: Callable[[Run], None]) -> None:
-    """Do a stage unless it is done; only one process at a time."""
+def once(run: Run, do: Callable[[Run], None], wait: bool = False) -> None:
+    """Do a stage unless it is done; only one process at a time. Raises CheckpointError: another one is at it, and we
+    are not to wait."""
     if run.finished:
         say(f"{run.stage}: done before ({run.path.name}), skipped")
         return
-    with run.locked():
+    with run.locked(wait):
         if not run.finished:  # another process may have finished it just before
             do(run)

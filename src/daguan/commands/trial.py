@@ -5,7 +5,7 @@ What trials share, down to a fold, is therefore made once, and a trial's folds a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class TrialRunner:
         seconds = self._before(stages, folder)
         score = Score()
         for job in stages.fold_jobs(settings.tune.member, self.threads)[: settings.tune.folds]:
-            result = self._fold(job, trial.index, settings, watch)
+            result = self._fold(job, trial.index, watch)
             if result is None:
                 return None
             score += Score(**result["held_out"])
@@ -68,35 +68,37 @@ class TrialRunner:
     def _make(self, run: Run, folder: Path) -> None:
         if run.finished:
             return
-        with folder_lock(run.path, wait=True):  # what a killed study began may still be at it
+        with run.locked(wait=True):  # what a killed study began may still be at it
             pass
         if not run.finished:
             threads = self.settings.engine.plan(1)[1]
             self.processes.run_command([run.stage, str(folder / CONFIGURATION)], folder / f"{run.stage}.log", threads)
 
-    def _fold(self, job: FoldJob, index: int, settings: Settings, watch: Watch) -> dict[str, Any] | None:
+    def _fold(self, job: FoldJob, index: int, watch: Watch) -> dict[str, Any] | None:
         """Train it, or take its result, and let `watch` see each evaluation once, whatever was done before."""
-        shown = _Evaluations(job.fold, settings.train.evaluations, watch)
+        shown = _Evaluations(job, watch)
         if not job.finished:
-            bar = Bar(f"trial {index} fold {job.fold}", position=index % settings.tune.at_once)
+            bar = Bar(f"trial {index} fold {job.fold}", position=index % self.settings.tune.at_once)
             if not self.processes.run(job, bar, shown.of_progress):
                 return None
         result = result_of(job)
-        return result if shown.of(result.get("f1s") or [result["f1"]]) else None
+        return result if shown.of(result.get("f1s", [result["f1"]])) else None
 
 
 class _Evaluations:
-    """Passes on each evaluation of a fold, with its step: 100 times the fold, and the share trained in per cent."""
+    """Passes on each evaluation of a fold, with its step: 100 times the fold, and the share trained in per cent. The
+    n-gram CRF has one, at its end."""
 
-    def __init__(self, fold: int, count: int, watch: Watch) -> None:
-        self.fold, self.count, self.watch = fold, count, watch
+    def __init__(self, job: FoldJob, watch: Watch) -> None:
+        self.fold, self.watch = job.fold, watch
+        self.count = job.settings["train"]["evaluations"] if job.family == "tagger" else 1
         self.seen = 0
         self.go_on = True
 
     def of_progress(self, progress: Progress) -> bool:
         return self.of(progress.f1s)
 
-    def of(self, f1s: Any) -> bool:
+    def of(self, f1s: Sequence[float]) -> bool:
         for f1 in f1s[self.seen :]:
             self.seen += 1
             self.go_on = self.go_on and self.watch(100 * self.fold + round(100 * self.seen / self.count), f1)

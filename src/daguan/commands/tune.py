@@ -35,7 +35,7 @@ SEARCHED = ("vocabulary", "encoder", "vectors", "pretrain", "augmentation", "mod
 def main(words: list[str]) -> None:
     settings = load(words)
     space = space_of(settings)
-    prepare.main(words)
+    prepare.make(settings, wait=True)
     run = run_of_study(settings)
     say(f"tune: {settings.tune.trials} trials in {run.path}")
     study = Study.open(run.path, space, settings.tune, settings.seed)

@@ -40,6 +40,7 @@ STATES = {
     REPEATED: TrialState.FAIL,
 }
 DIRECTIONS = {F1: StudyDirection.MAXIMIZE, SECONDS: StudyDirection.MINIMIZE}
+FEWEST = 5  # trials that say anything of importances
 DIGITS = 4  # of numbers drawn, that a preset can be read
 
 
@@ -226,9 +227,9 @@ def prunes(known: Sequence[Trial], steps: Mapping[int, float], startup: int) -> 
 
 def importances(space: Space, trials: Sequence[Trial]) -> dict[str, float]:
     """Share of each setting in how F1 varies over the finished trials (PED-ANOVA, Watanabe et al. 2023, arXiv
-    2304.10255), most first; empty where F1 does not vary."""
+    2304.10255), most first; empty for fewer than five, or where F1 does not vary."""
     scored = [trial for trial in trials if trial.outcome]
-    if len({trial.outcome.f1 for trial in scored if trial.outcome}) < 2:
+    if len(scored) < FEWEST or len({trial.outcome.f1 for trial in scored if trial.outcome}) < 2:
         return {}
     found = optuna.importance.get_param_importances(_study(space, scored, (F1,)))
     return {path: found[path] for path in sorted(found, key=lambda path: (-found[path], path))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from daguan.core.settings import require
@@ -31,7 +32,8 @@ class Axis:
             require("choices", not any(ranged), "choices or low and high, not both", self.choices)
             return
         require("high", self.low < self.high, f"more than low, {self.low:g}", self.high)
-        require("step", 0 <= self.step <= self.high - self.low, "0 to high - low", self.step)
+        low, high, step = (Decimal(str(value)) for value in (self.low, self.high, self.step))
+        require("step", not step or (high - low) % step == 0 < step, "a part of high - low", self.step)
         require("log", not (self.log and self.step), "false with a step", self.log)
         require("low", not self.log or self.low > 0, "over 0 with log", self.low)
 
@@ -45,8 +47,8 @@ class TuneSettings:
     objective: f1 (strict span F1 over the held-out lines of those folds), or f1+seconds, which seeks the best F1 for
     each number of seconds (those of pretraining and of training the folds; draws then follow what the clock said).
     startup: trials that are drawn evenly, before the rest are by TPE (Bergstra et al. 2011), and that nothing prunes.
-    pruner: none, or median: a trial ends when none of its evaluations so far is above the median, over the trials it
-    knows, at the same share of the same fold.
+    pruner: none, or median: a trial ends when the best of its evaluations is below the median of those that other
+    trials had at the same share of the same fold.
 
     at_once: trials under way at a time, over all workers and machines: a trial is drawn and pruned by those that many
     and more before it, for which it waits, so that the study is the same by however many workers and however often
