@@ -1,6 +1,6 @@
-"""A study whose trials cost nothing, in a process of its own: `fake_study.py FOLDER AT_ONCE WORKERS [STORAGE]`.
+"""A study whose trials cost nothing, in a process of its own: `fake_study.py FOLDER TRIALS WORKERS [STORAGE]`.
 
-Each trial run is a line of FOLDER/ran.txt, or of the storage's folder.
+Each trial run is a line of FOLDER/ran.txt.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from daguan.core.errors import ConfigError
+from daguan.core.runs import folder_lock
 from daguan.reports.study_report import write_study
 from daguan.tuning import search
 from daguan.tuning.optuna_study import importances
@@ -56,15 +57,16 @@ class Fake:
 
 
 def settings_of(at_once: int, storage: str = "", trials: int = TRIALS) -> TuneSettings:
-    return TuneSettings(space=AXES, trials=trials, at_once=at_once, storage=storage, startup=8)
+    return TuneSettings(space=AXES, trials=trials, at_once=at_once, storage=storage, startup=6)
 
 
-def main(folder: Path, at_once: int, workers: int, storage: str) -> None:
+def main(folder: Path, trials: int, workers: int, storage: str) -> None:
     search.POLL_SECONDS = 0.05
-    study = Study.open(folder, SPACE, settings_of(at_once, storage), seed=7)
+    study = Study.open(folder, SPACE, settings_of(2, storage, trials), seed=7)
     search.search(study, Fake(folder / "ran.txt", pause=0.005), workers)
-    trials = study.trials()
-    write_study(folder, trials, importances(SPACE, trials))
+    with folder_lock(folder, wait=True):
+        done = study.trials()
+        write_study(folder, done, importances(SPACE, done))
 
 
 if __name__ == "__main__":

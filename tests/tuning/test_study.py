@@ -16,7 +16,6 @@ from fake_study import AXES, SPACE, TRIALS, Fake, outcome_of, settings_of
 
 from daguan.core.errors import ConfigError, StoppedError
 from daguan.core.runs import folder_lock
-from daguan.tuning import search as loop
 from daguan.tuning import study as studies
 from daguan.tuning.search import search
 from daguan.tuning.space import Space
@@ -24,11 +23,12 @@ from daguan.tuning.study import Study, Watch
 from daguan.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, Outcome, Trial
 from daguan.tuning.tune_settings import Axis
 
+FEW = 10
 REPORTS = ("trials.json", "study.md", "history.svg", "importances.svg")
 
 
-def start(folder: Path, at_once: int, workers: int, storage: str = "") -> subprocess.Popen[bytes]:
-    words = [str(Path(__file__).with_name("fake_study.py")), str(folder), str(at_once), str(workers), storage]
+def start(folder: Path, workers: int, storage: str = "", trials: int = TRIALS) -> subprocess.Popen[bytes]:
+    words = [str(Path(__file__).with_name("fake_study.py")), str(folder), str(trials), str(workers), storage]
     folder.mkdir(parents=True, exist_ok=True)
     return subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
 
@@ -56,7 +56,7 @@ def kill_after(process: subprocess.Popen[bytes], folder: Path, runs: int) -> Non
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    assert start(folder, 2, 1).wait() == 0
+    assert start(folder, 1).wait() == 0
     return folder
 
 
@@ -67,19 +67,18 @@ def study(tmp_path: Path) -> Study:
 
 def test_killed_twice_and_resumed_it_has_the_same_tables(whole: Path, tmp_path: Path) -> None:
     for runs in (9, 20):
-        kill_after(start(tmp_path, 2, 2), tmp_path, runs)
-    assert start(tmp_path, 2, 1).wait() == 0
+        kill_after(start(tmp_path, 2), tmp_path, runs)
+    assert start(tmp_path, 1).wait() == 0
     assert reports(tmp_path) == reports(whole)
     assert set(ran(tmp_path)) == set(ran(whole))  # a trial that was cut short is run again as it was
     assert len(ran(tmp_path)) <= TRIALS + 4
 
 
 def test_two_processes_run_each_trial_once(whole: Path, tmp_path: Path) -> None:
-    both = [start(tmp_path, 2, 1), start(tmp_path, 2, 1)]
+    both = [start(tmp_path, 1), start(tmp_path, 1)]
     assert [process.wait() for process in both] == [0, 0]
     assert Counter(ran(tmp_path)) == Counter(ran(whole))
     assert len({line.split()[0] for line in (tmp_path / "ran.txt").read_text("utf-8").splitlines()}) == 2
-    assert reports(tmp_path)[1:] == reports(whole)[1:] or start(tmp_path, 2, 1).wait() == 0
     assert reports(tmp_path) == reports(whole)
 
 
@@ -87,21 +86,22 @@ def test_two_machines_on_a_database_run_each_trial_once(whole: Path, tmp_path: P
     """Folders of their own, so they share nothing but the storage."""
     storage = f"sqlite:///{tmp_path / 'study.db'}"
     folders = [tmp_path / "one" / "study", tmp_path / "two" / "study"]
-    both = [start(folders[0], 2, 1, storage)]
-    kill_after(both[0], folders[0], 3)  # its running trial is its own to take up again
-    both = [start(folder, 2, 1, storage) for folder in folders]
+    kill_after(start(folders[0], 1, storage, FEW), folders[0], 3)  # its running trial is its own to take up again
+    both = [start(folder, 1, storage, FEW) for folder in folders]
     assert [process.wait() for process in both] == [0, 0]
     counts = Counter(ran(*folders))
-    assert set(counts) == set(ran(whole))
-    assert counts.total() <= TRIALS + 1
-    assert start(folders[0], 2, 1, storage).wait() == 0
-    assert reports(folders[0]) == reports(whole)
+    assert set(counts) == {line for line in ran(whole) if int(line.split()[0]) < FEW}
+    assert counts.total() <= FEW + 1
+    first = Study.open(whole, SPACE, settings_of(2), seed=7).trials()[:FEW]
+    assert Study.open(folders[0], SPACE, settings_of(2, storage), seed=7).trials() == first
 
 
-def test_pruned_and_failed_trials_are_recorded_and_the_study_goes_on(study: Study, tmp_path: Path) -> None:
-    study = replace(study, settings=settings_of(1))
-    search(study, Fake(tmp_path / "ran.txt"), 1)
-    trials = study.trials()
+@pytest.fixture(scope="module")
+def trials(whole: Path) -> list[Trial]:
+    return Study.open(whole, SPACE, settings_of(2), seed=7).trials()
+
+
+def test_pruned_and_failed_trials_are_recorded_and_the_study_goes_on(trials: list[Trial]) -> None:
     assert [trial.index for trial in trials] == list(range(TRIALS))
     states = Counter(trial.state for trial in trials)
     assert states[FAILED] == 3
@@ -117,14 +117,11 @@ def test_pruned_and_failed_trials_are_recorded_and_the_study_goes_on(study: Stud
             assert list(trial.steps) == [25, 50, 75, 100]
 
 
-def test_a_trial_is_pruned_below_the_median_of_those_it_knows(study: Study, tmp_path: Path) -> None:
-    study = replace(study, settings=settings_of(3))
-    search(study, Fake(tmp_path / "ran.txt"), 1)
-    trials = study.trials()
+def test_a_trial_is_pruned_below_the_median_of_those_it_knows(trials: list[Trial]) -> None:
     for trial in trials:
-        known = [other for other in trials if other.index <= trial.index - 3 and other.state == COMPLETE]
+        known = [other for other in trials if other.index <= trial.index - 2 and other.state == COMPLETE]
         for step in (25, 50, 75):
-            if step in trial.steps and len(known) >= study.settings.startup:
+            if step in trial.steps and len(known) >= settings_of(2).startup:
                 there = sorted(other.steps[step] for other in known)
                 median = (there[len(there) // 2] + there[(len(there) - 1) // 2]) / 2
                 assert (trial.state == PRUNED and step == max(trial.steps)) == (trial.steps[step] < median)
@@ -132,15 +129,14 @@ def test_a_trial_is_pruned_below_the_median_of_those_it_knows(study: Study, tmp_
 
 def test_what_is_drawn_depends_on_seed_and_number_alone(tmp_path: Path) -> None:
     def drawn(name: str, seed: int) -> list[object]:
-        study = Study.open(tmp_path / name, SPACE, settings_of(1, trials=12), seed)
+        study = Study.open(tmp_path / name, SPACE, settings_of(1, trials=8), seed)
         search(study, Fake(tmp_path / "ran.txt"), 1)
         return [trial.parameters for trial in study.trials()]
 
     assert drawn("one", 7) == drawn("two", 7) != drawn("three", 8)
 
 
-def test_parameters_lie_in_the_space_and_conditions_hold(whole: Path) -> None:
-    trials = Study.open(whole, SPACE, settings_of(2), seed=7).trials()
+def test_parameters_lie_in_the_space_and_conditions_hold(trials: list[Trial]) -> None:
     for trial in trials:
         drawn = trial.parameters
         assert 1e-4 <= drawn["rate"] <= 1e-1
@@ -249,8 +245,7 @@ def test_a_storage_that_is_none_is_refused(tmp_path: Path) -> None:
             Study.open(tmp_path / "study", SPACE, settings_of(1, storage), seed=7)
 
 
-def test_a_worker_waits_for_a_trial_held_elsewhere(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its folder is held: whoever holds it is at work, so it is not begun a second time."""
-    monkeypatch.setattr(loop, "POLL_SECONDS", 0.001)
+def test_a_trial_whose_folder_is_held_is_not_begun(study: Study) -> None:
+    """Whoever holds it is at work on it, though another machine has given it up."""
     with folder_lock(study.folder_of(0), wait=False), study.claimed() as record:
         assert record is None

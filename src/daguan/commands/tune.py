@@ -16,7 +16,7 @@ from daguan.commands.stages import Stages, told
 from daguan.commands.trial import TrialRunner, varied
 from daguan.core.files import write_text
 from daguan.core.progress import say
-from daguan.core.runs import Run, run_of
+from daguan.core.runs import Run, folder_lock, run_of
 from daguan.core.settings import require, to_dict
 from daguan.reports.settings_text import settings_text
 from daguan.reports.study_report import print_study, write_study
@@ -41,7 +41,8 @@ def main(words: list[str]) -> None:
     study = Study.open(run.path, space, settings.tune, settings.seed)
     runner = TrialRunner(settings, study.folder_of)
     search(study, runner, workers_of(settings), runner.stop)
-    report(study, settings)
+    with folder_lock(study.folder, wait=True):  # of several processes the last one writes what is whole
+        report(study, settings)
 
 
 def space_of(settings: Settings) -> Space:
