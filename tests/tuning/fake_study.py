@@ -14,7 +14,6 @@ from daguan.core.errors import ConfigError
 from daguan.core.runs import folder_lock
 from daguan.reports.study_report import write_study
 from daguan.tuning import search
-from daguan.tuning.optuna_study import importances
 from daguan.tuning.space import Space
 from daguan.tuning.study import Study, Watch
 from daguan.tuning.trials import Outcome, Trial
@@ -65,8 +64,7 @@ def main(folder: Path, trials: int, workers: int, storage: str) -> None:
     study = Study.open(folder, SPACE, settings_of(2, storage, trials), seed=7)
     search.search(study, Fake(folder / "ran.txt", pause=0.005), workers)
     with folder_lock(folder, wait=True):
-        done = study.trials()
-        write_study(folder, done, importances(SPACE, done))
+        write_study(folder, study.trials(), {})
 
 
 if __name__ == "__main__":

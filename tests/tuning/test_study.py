@@ -17,6 +17,7 @@ from fake_study import AXES, SPACE, TRIALS, Fake, outcome_of, settings_of
 from daguan.core.errors import ConfigError, StoppedError
 from daguan.core.runs import folder_lock
 from daguan.tuning import study as studies
+from daguan.tuning.optuna_study import importances
 from daguan.tuning.search import search
 from daguan.tuning.space import Space
 from daguan.tuning.study import Study, Watch
@@ -146,6 +147,19 @@ def test_parameters_lie_in_the_space_and_conditions_hold(trials: list[Trial]) ->
         assert ("smoothing" in drawn) == (drawn["head"] in ("crf", "span"))
         assert drawn.get("smoothing", 0) in (0, 0.1, 0.2, pytest.approx(0.3), 0.4)
     assert len({str(trial.parameters) for trial in trials}) == TRIALS
+
+
+def test_importances_are_shares_and_the_setting_that_decides_comes_first() -> None:
+    def trial(index: int) -> Trial:
+        drawn = {"rate": 1e-3 * (1 + index % 7), "layers": 1 + index % 9}
+        return Trial(index, COMPLETE, drawn, outcome=Outcome(1 - abs(drawn["layers"] - 3) / 10, 1.0))
+
+    trials = [trial(index) for index in range(60)]
+    found = importances(SPACE, trials)
+    assert list(found) == ["layers", "rate"]
+    assert sum(found.values()) == pytest.approx(1)
+    assert importances(SPACE, trials) == found
+    assert importances(SPACE, trials[:3]) == {}
 
 
 def test_more_trials_continue_a_study(study: Study, tmp_path: Path) -> None:

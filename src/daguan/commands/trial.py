@@ -76,7 +76,7 @@ class TrialRunner:
 
     def _fold(self, job: FoldJob, index: int, watch: Watch) -> dict[str, Any] | None:
         """Train it, or take its result, and let `watch` see each evaluation once, whatever was done before."""
-        shown = _Evaluations(job, watch)
+        shown = Evaluations(job, watch)
         if not job.finished:
             bar = Bar(f"trial {index} fold {job.fold}", position=index % self.settings.tune.at_once)
             if not self.processes.run(job, bar, shown.of_progress):
@@ -85,7 +85,7 @@ class TrialRunner:
         return result if shown.of(result.get("f1s", [result["f1"]])) else None
 
 
-class _Evaluations:
+class Evaluations:
     """Passes on each evaluation of a fold, with its step: 100 times the fold, and the share trained in per cent. The
     n-gram CRF has one, at its end."""
 
