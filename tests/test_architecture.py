@@ -18,6 +18,7 @@ LAYERS = {
     "training": 5,
     "answers": 6,
     "engines": 6,
+    "tuning": 6,
     "reports": 7,
     "commands": 8,
 }
@@ -29,6 +30,7 @@ ENCODER_FILES = tuple(
 DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),
+    "optuna": ("tuning/optuna_study.py",),
     "sklearn": ("text/folds.py", "answers/stacking.py"),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),
@@ -36,7 +38,7 @@ DOORS = {
 }
 PLANNING = tuple(f"answers/{name}.py" for name in ("board", "candidates", "belief", "planning", "rehearsal", "lookup"))
 TORCH_FREE = (
-    "core", "text", "contests", "geometry", "reports", "answers/gate.py", "answers/leaderboard.py", *PLANNING
+    "core", "text", "contests", "geometry", "tuning", "reports", "answers/gate.py", "answers/leaderboard.py", *PLANNING
 )  # fmt: skip
 
 

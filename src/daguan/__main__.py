@@ -13,6 +13,7 @@ COMMANDS = {
     "conflicts": "[CONFIG.yaml] [key=value …]   equal train lines with different labels, test lines found in train",
     "pretrain": "[CONFIG.yaml] [key=value …]   pretrain a masked language model on all the text",
     "train": "[CONFIG.yaml] [key=value …]   train every member through the folds, on all cores",
+    "tune": "[CONFIG.yaml] [key=value …]      search a space of settings by trials, several at a time",
     "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",
     "blend": "[CONFIG.yaml] [key=value …]   mean of the members' marginals, decoded once",
     "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
@@ -25,7 +26,7 @@ COMMANDS = {
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
     "reproduce": "TASK [key=value …] [--json]   convex-hull, delaunay or tsp by a pointer network, beside the paper",
 }
-COMPUTING = ("pretrain", "train", "baseline", "runs", "blend", "predict", "rehearse", "reproduce")
+COMPUTING = ("pretrain", "train", "tune", "baseline", "runs", "blend", "predict", "rehearse", "reproduce")
 
 
 def main(words: list[str]) -> int:

@@ -28,10 +28,14 @@ Item = TypeVar("Item")
 
 
 def main(words: list[str]) -> None:
-    settings = load(words)
+    make(load(words))
+
+
+def make(settings: Settings, wait: bool = False) -> None:
+    """Raises CheckpointError: another process is at it, and we are not to wait."""
     stages = Stages(settings)
     build_contest(settings, stages)
-    once(stages.prepare, lambda run: prepare(run, stages.contest, settings, stages.data_sha256))
+    once(stages.prepare, lambda run: prepare(run, stages.contest, settings, stages.data_sha256), wait)
 
 
 def build_contest(settings: Settings, stages: Stages) -> None:

@@ -6,9 +6,11 @@ Each section is defined beside what it sets.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
@@ -29,12 +31,13 @@ from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
 from daguan.training.pretraining import GENERATED, PretrainSettings
 from daguan.training.train_settings import TrainSettings
+from daguan.tuning.tune_settings import TuneSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
 STAGES = ("prepare", "pretrain", "blend")  # names of their folders
 BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
-SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine")
+SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine", "tune")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Settings:
     plan: PlanSettings = field(default_factory=PlanSettings)
     rehearse: RehearseSettings = field(default_factory=RehearseSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
+    tune: TuneSettings = field(default_factory=TuneSettings)
 
     def __post_init__(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
@@ -82,7 +86,7 @@ class Settings:
         distinct = len(set(self.members)) == len(self.members) > 0
         require("members", distinct, "one or more", self.members)
         for member in self.members:
-            require("members", member in self._known, " or ".join(self._known), member)
+            require("members", member in self.known, " or ".join(self.known), member)
         self._require_read()
         for member in self.ensemble:
             self._check(member)
@@ -91,7 +95,8 @@ class Settings:
             require("members", differ, "members that differ in a setting", f"{one} and {other}, alike")
 
     @property
-    def _known(self) -> list[str]:
+    def known(self) -> list[str]:
+        """What may be a member."""
         return list(dict.fromkeys([*FAMILIES, *self.ensemble]))
 
     def _require_read(self) -> None:
@@ -137,6 +142,10 @@ class Settings:
         base = replace(self, members=(family,), ensemble={}, family=family)
         made = vary(base, self.ensemble.get(name, {}), f"ensemble.{name}")
         return replace(made, members=(made.family,))
+
+    def with_changes(self, member: str, changes: Mapping[str, Any], place: str) -> Settings:
+        """With that member changed: in its place in the ensemble if it has one. Raises ConfigError."""
+        return vary(self, {"ensemble": {member: changes}} if member in self.ensemble else changes, place)
 
 
 def load(words: list[str]) -> Settings:

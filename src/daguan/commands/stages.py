@@ -50,8 +50,8 @@ class Stages:
 
     @cached_property
     def prepare(self) -> Run:
-        told = _told(self.settings, "vocabulary", "folds")
-        return run_of(self.work, "prepare", {"data": self.data_sha256, **told})
+        before = {"data": self.data_sha256, **told(self.settings, "vocabulary", "folds")}
+        return run_of(self.work, "prepare", before)
 
     def pretrain(self, member: str) -> Run | None:
         """Of what the member starts from: a pretrained encoder, or one over token vectors; None if from neither.
@@ -62,7 +62,7 @@ class Stages:
         start = {name: self._sha256(path) for name, path in _start_files(settings).items()}
         before = {"architecture": settings.model.encoder, "start": start, **self._before(settings)}
         learnt = "pretrain" if ENCODERS[settings.model.encoder].pretrained else "vectors"
-        return run_of(self.work, "pretrain", before | _told(settings, "encoder", learnt))
+        return run_of(self.work, "pretrain", before | told(settings, "encoder", learnt))
 
     @cached_property
     def _hashed(self) -> dict[Path, str]:
@@ -83,7 +83,7 @@ class Stages:
         if settings.family == "tagger":
             pretrain = self.pretrain(member)
             before |= {"pretrain": pretrain.key if pretrain else ""}
-        return run_of(self.work, member, before | _told(settings, *NEEDED_BY_FAMILY[settings.family]))
+        return run_of(self.work, member, before | told(settings, *NEEDED_BY_FAMILY[settings.family]))
 
     @cached_property
     def members(self) -> list[Run]:
@@ -168,17 +168,18 @@ def _start_files(settings: Settings) -> dict[str, Path]:
     return files
 
 
-def _told(settings: Settings, *sections: str) -> dict[str, Any]:
+def told(settings: Settings, *sections: str) -> dict[str, Any]:
     """What those sections say that may change a result."""
     everything = json.loads(json.dumps(to_dict(settings)))
     return {name: {k: v for k, v in everything[name].items() if k not in UNTOLD} for name in sections}
 
 
-def once(run: Run, do: Callable[[Run], None]) -> None:
-    """Do a stage unless it is done; only one process at a time."""
+def once(run: Run, do: Callable[[Run], None], wait: bool = False) -> None:
+    """Do a stage unless it is done; only one process at a time. Raises CheckpointError: another one is at it, and we
+    are not to wait."""
     if run.finished:
         say(f"{run.stage}: done before ({run.path.name}), skipped")
         return
-    with run.locked():
+    with run.locked(wait):
         if not run.finished:  # another process may have finished it just before
             do(run)

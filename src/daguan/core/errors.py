@@ -21,3 +21,11 @@ class CheckpointError(DaguanError):
 
 class WriteError(DaguanError):
     """A file cannot be written: a full disk, no permission."""
+
+
+class DivergenceError(DaguanError):
+    """Training went astray: its loss is infinite or no number."""
+
+
+class StoppedError(DaguanError):
+    """Work was stopped before it was done, not by a fault of its own; the same command continues."""

@@ -14,19 +14,21 @@ QUIET_SECONDS = 10.0  # between two lines where no terminal redraws the bar
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Work done out of a total, in `unit`s, and a few figures worth showing (loss, F1)."""
+    """Work done out of a total, in `unit`s, figures worth showing (loss, F1), and F1 of each evaluation so far."""
 
     done: int
     total: int
     unit: str
     figures: str = ""
+    f1s: tuple[float, ...] = ()
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
     def from_line(cls, line: str) -> Progress:
-        return cls(**json.loads(line))
+        values = json.loads(line)
+        return cls(**values | {"f1s": tuple(values["f1s"])})
 
 
 class Bar:

@@ -22,7 +22,7 @@ from daguan.core.errors import CheckpointError
 from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_json, write_json
 
 MANIFEST = "manifest.json"
-RESULT_FREE = ("commands", "engines", "reports", "__main__.py")  # layers that change no result
+RESULT_FREE = ("commands", "engines", "reports", "tuning", "__main__.py")  # layers that change no result
 PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors", "gensim")
 
 
@@ -59,9 +59,10 @@ class Run:
             raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
         return dict(read_json(self.path / MANIFEST))
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Only one process at a time makes a run. Raises CheckpointError: another one is at it."""
-        return folder_lock(self.path, wait=False)
+    def locked(self, wait: bool = False) -> AbstractContextManager[None]:
+        """Only one process at a time makes a run. Raises CheckpointError: another one is at it, and we are not to
+        wait."""
+        return folder_lock(self.path, wait)
 
     def finish(self, seconds: float, **facts: Any) -> None:
         """Write the manifest: from now on the stage counts as done."""

@@ -52,6 +52,30 @@ def vary(settings: T, changes: Mapping[str, Any], place: str) -> T:
     return build(type(settings), values, place)
 
 
+def changes(kind: type[T], values: Mapping[str, Any], place: str) -> Changes[T]:
+    """Some settings of a kind, cast and with known names; whether they go together is not asked. Raises ConfigError."""
+    return _changes(kind, values, "", _Places({}, place))
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """`section.key` and its value as sections hold it."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def type_of(kind: type, path: str, place: str) -> Any:
+    """The type of the setting `section.key`, or the dataclass of a section. Raises ConfigError: there is none."""
+    hint: Any = kind
+    for key in path.split("."):
+        known: dict[str, Any] = _fields(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else {}
+        if key not in known:
+            raise ConfigError(f"{place}: {path}: no such setting{_suggestion(key, known) if known else ''}")
+        hint = known[key]
+    return hint
+
+
 @dataclasses.dataclass(frozen=True)
 class _Places:
     """Where each setting was given, for messages."""
@@ -94,10 +118,10 @@ def _known(kind: type, values: Mapping[str, Any], prefix: str, places: _Places) 
 
 
 @cache
-def _fields(kind: type) -> dict[str, Any]:
+def _fields(kind: Any) -> dict[str, Any]:
     """Names and types."""
     hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(typing.cast(Any, kind))}
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -150,10 +174,7 @@ def _read_override(word: str) -> dict[str, Any]:
     value: Any = _Text(text)
     if text.startswith("{") and isinstance(value.parsed, dict):
         value = value.parsed
-    for key in reversed(name.split(".")):
-        value = {key: value}
-    assert isinstance(value, dict)
-    return value
+    return nested(name, value)
 
 
 def _merge(
@@ -184,6 +205,8 @@ def _suggestion(key: str, known: Iterable[str]) -> str:
 def _cast(hint: Any, value: Any, name: str, places: _Places) -> Any:
     if isinstance(value, _Text):
         value = value.text if hint is str else value.parsed
+    if hint is Any:
+        return value
     if dataclasses.is_dataclass(hint):
         return _build(typing.cast(type, hint), _section(value, name, places), f"{name}.", places)
     origin, of = typing.get_origin(hint), typing.get_args(hint)

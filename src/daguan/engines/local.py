@@ -1,25 +1,27 @@
-"""Jobs in local worker processes, the cores divided among them."""
+"""Jobs and commands in local processes, the cores divided among them."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any
+from typing import IO, Any
 
 import daguan
-from daguan.core.errors import DaguanError
+from daguan.core.errors import DaguanError, StoppedError
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress, say
-from daguan.training.jobs import RESULT, FoldJob, result_of
+from daguan.training.jobs import FoldJob, result_of
 
 LOG = "worker.log"
+Watch = Callable[[Progress], bool]
 
 
 class WorkerError(DaguanError):
@@ -36,60 +38,89 @@ def run_jobs(jobs: Sequence[FoldJob], workers: int) -> None:
     for job in jobs:
         if job.finished:
             say(f"{job.name}: done before, skipped")
-    pool = _Pool(workers)
-    pool.run(waiting)
+    _run(waiting, workers)
 
 
-class _Pool:
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self.positions: SimpleQueue[int] = SimpleQueue()
-        for position in range(workers):
-            self.positions.put(position)
-        self.lock = Lock()  # around starting a process and stopping all
-        self.stopping = False
-        self.processes: list[subprocess.Popen[str]] = []
+def _run(jobs: Sequence[FoldJob], workers: int) -> None:
+    processes = Processes()
+    positions: SimpleQueue[int] = SimpleQueue()
+    for position in range(workers):
+        positions.put(position)
 
-    def run(self, jobs: Sequence[FoldJob]) -> None:
-        with ThreadPoolExecutor(self.workers) as executor:
-            futures = [executor.submit(self._run_one, job) for job in jobs]
-            try:
-                for future in as_completed(futures):
-                    future.result()
-            finally:  # after an error or an interrupt; when all went well there is nothing to stop
-                self._stop()
+    def run(job: FoldJob) -> None:
+        position = positions.get()
+        processes.run(job, Bar(job.name, position))
+        positions.put(position)
+        say(f"{job.name}: {_summary(result_of(job))}")
 
-    def _stop(self) -> None:
-        with self.lock:
-            self.stopping = True
-            for process in self.processes:
+    with ThreadPoolExecutor(workers) as executor:
+        futures = [executor.submit(run, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:  # after an error or an interrupt; when all went well there is nothing to stop
+            processes.stop()
+
+
+class Processes:
+    """Processes started by any thread, and ended all at once."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()  # around starting a process and stopping all
+        self._started: list[subprocess.Popen[str]] = []
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End all, and start no more."""
+        with self._lock:
+            self._stopping = True
+            for process in self._started:
                 process.terminate()
 
-    def _run_one(self, job: FoldJob) -> None:
+    def run(self, job: FoldJob, bar: Bar, watch: Watch = lambda progress: True) -> bool:
+        """Do the job. `watch` sees every report and says whether to go on; where it does not, the worker is ended and
+        keeps its checkpoint. Returns whether the job was done. Raises WorkerError or StoppedError."""
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "job.json", job.to_json())
-        position = self.positions.get()
-        bar = Bar(job.name, position)
-        with (folder / LOG).open("w") as log:
-            with self.lock:
-                if self.stopping:
-                    return
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "daguan.engines.worker", str(folder / "job.json")],
-                    env=_environment(job.threads), stdout=subprocess.PIPE, stderr=log, text=True,
-                )  # fmt: skip
-                self.processes.append(process)
-            with process:  # closes the pipe and waits
-                assert process.stdout is not None
-                for line in process.stdout:
-                    bar.show(Progress.from_line(line))
-            code = process.returncode
+        words = ["daguan.engines.worker", str(folder / "job.json")]
+        go_on = True
+        with (folder / LOG).open("w") as log, self._start(words, log, job.threads, pipe=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                progress = Progress.from_line(line)
+                bar.show(progress)
+                if go_on and not watch(progress):
+                    go_on = False
+                    process.terminate()
         bar.close()
-        self.positions.put(position)
-        if code != 0 or not (folder / RESULT).is_file():
-            raise WorkerError(f"{job.name}: {_last_words(folder / LOG, code)}")
-        say(f"{job.name}: {_summary(result_of(job))}")
+        if go_on:
+            self._check(job.name, process, folder / LOG, job.finished)
+        return go_on
+
+    def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
+        """`python -m daguan` with these words; all it says goes into the log. Raises WorkerError or StoppedError."""
+        with log.open("w") as file, self._start(["daguan", *words], file, threads) as process:
+            process.wait()
+        self._check(words[0], process, log, process.returncode == 0)
+
+    def _start(self, words: Sequence[str], log: IO[str], threads: int, pipe: bool = False) -> subprocess.Popen[str]:
+        with self._lock:
+            if self._stopping:
+                raise StoppedError("stopped before it was done; the same command continues")
+            process = subprocess.Popen(
+                [sys.executable, "-m", *words], env=_environment(threads),
+                stdout=subprocess.PIPE if pipe else log, stderr=log, text=True,
+            )  # fmt: skip
+            self._started.append(process)
+            return process
+
+    def _check(self, name: str, process: subprocess.Popen[str], log: Path, done: bool) -> None:
+        code = process.returncode
+        if code and (self._stopping or code == -signal.SIGINT):
+            raise StoppedError(f"{name}: stopped before it was done; the same command continues")
+        if code or not done:
+            raise WorkerError(f"{name}: {_last_words(log, code)}")
 
 
 def _summary(result: dict[str, Any]) -> str:
@@ -108,4 +139,5 @@ def _environment(threads: int) -> dict[str, str]:
 
 def _last_words(log: Path, code: int) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"{lines[-1] if lines else 'nothing said'} (the worker ended with code {code}; all it said: {log})"
+    killed = "killed, as happens when memory runs out; " if code == -signal.SIGKILL else ""
+    return f"{killed}{lines[-1] if lines else 'nothing said'} (the worker ended with code {code}; all it said: {log})"

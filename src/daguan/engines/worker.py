@@ -18,16 +18,18 @@ REPORT_SECONDS = 0.5
 
 
 class _Reporter:
-    """Sends at most two reports a second, and the last one."""
+    """Sends at most two reports a second, and those that bring an evaluation, and the last one."""
 
     def __init__(self) -> None:
         self._sent = 0.0
+        self._evaluations = 0
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now - self._sent >= REPORT_SECONDS or progress.done == progress.total:
+        news = progress.done == progress.total or len(progress.f1s) > self._evaluations
+        if now - self._sent >= REPORT_SECONDS or news:
             print(progress.to_line(), flush=True)
-            self._sent = now
+            self._sent, self._evaluations = now, len(progress.f1s)
 
 
 def main(path: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from daguan.core.errors import ConfigError
+from daguan.core.errors import ConfigError, DivergenceError
 from daguan.core.settings import require
 
 PRECISIONS = ("auto", "bf16", "float32")
@@ -101,3 +102,9 @@ def prepare_process(threads: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=False)
     # else every new tensor is filled before it is written: a seventh of a fine-tuning update
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def require_finite(loss: float, update: int) -> None:
+    """Raises DivergenceError: nothing good comes after a loss that is no number."""
+    if not math.isfinite(loss):
+        raise DivergenceError(f"update {update}: expected a finite loss, got {loss}; a lower rate may help")

@@ -154,13 +154,14 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
     seed = stream_seed(job.seed, "tagger", job.fold)
     trainer = TaggerTrainer(trained, settings, engine, data.train, data.held_out, seed)
     for update in trainer.fit(Path(job.folder)):
-        best = "" if update.best_f1 is None else f", F1 {100 * update.best_f1:.2f}"
+        best = f", F1 {100 * max(update.f1s):.2f}" if update.f1s else ""
         last = ", predicting" if update.tokens == update.total_tokens else ""
-        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}{last}"))
+        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}{last}", update.f1s))
     trained.save(Path(job.folder) / MODEL)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),
         "tokens_per_second": round(trainer.tokens / trainer.watch.seconds),
+        "f1s": trainer.f1s,
         "lost_entities": trainer.lost_entities,
         "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),
     }

@@ -28,7 +28,7 @@ from daguan.nn.optimisers import (
     state_tensors,
 )
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import EngineSettings
+from daguan.training.devices import EngineSettings, require_finite
 from daguan.training.masked_lm import HeldOut, Plan, Sums, Trained
 from daguan.training.objectives import OBJECTIVES
 from daguan.training.threads import Replicas
@@ -136,12 +136,17 @@ class Pretrainer:
         self.watch = Stopwatch()
 
     def fit(self, folder: Path) -> Iterator[Update]:
-        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update."""
+        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update.
+
+        Raises:
+            DivergenceError: the loss is no number any more.
+        """
         if (folder / CHECKPOINT).exists():
             self.load(folder)
         saved = time.monotonic()
         while self.done < self.updates:
             loss = self._update()
+            require_finite(loss, self.done)
             smooth = min(0.98, self.done / (self.done + 1))
             self.loss = smooth * self.loss + (1 - smooth) * loss
             self.done += 1

@@ -21,7 +21,7 @@ from daguan.nn.averaging import WeightAverage, copy_into, lent
 from daguan.nn.optimisers import SCHEDULES, load_state_tensors, state_tensors
 from daguan.text.scores import span_score
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import EngineSettings
+from daguan.training.devices import EngineSettings, require_finite
 from daguan.training.optimisation import build_adversary, build_optimisers, current_weights, freeze
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 from daguan.training.train_settings import TrainSettings
@@ -31,12 +31,12 @@ CHECKPOINT = "checkpoint.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """After an update: tokens trained on so far and in all, smoothed loss (nats a token), best F1 so far."""
+    """After an update: tokens trained on so far and in all, smoothed loss (nats a token), F1 of each evaluation."""
 
     tokens: int
     total_tokens: int
     loss: float
-    best_f1: float | None
+    f1s: tuple[float, ...]
 
 
 class TaggerTrainer:
@@ -77,19 +77,25 @@ class TaggerTrainer:
         }
         self.best_weights: dict[str, Tensor] = {}
         self.best: Score | None = None
+        self.f1s: list[float] = []  # of each evaluation
         self.done = self.tokens = 0
         self.worse = 0  # evaluations since the best one
         self.loss = 0.0
         self.watch = Stopwatch()
 
     def fit(self, folder: Path) -> Iterator[Update]:
-        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update."""
+        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update.
+
+        Raises:
+            DivergenceError: the loss is no number any more.
+        """
         if (folder / CHECKPOINT).exists():
             self.load_checkpoint(folder)
         saved = time.monotonic()
         while self.done < self.updates and not self.stopped:
             batch = self._batch(self.done)
             loss = self._update(batch)
+            require_finite(loss, self.done)
             smooth = min(0.98, self.done / (self.done + 1))
             self.loss = smooth * self.loss + (1 - smooth) * loss
             self.done += 1
@@ -99,7 +105,7 @@ class TaggerTrainer:
             if time.monotonic() - saved >= self.settings.checkpoint_seconds:
                 self.save_checkpoint(folder)
                 saved = time.monotonic()
-            yield Update(self.tokens, self._total_tokens, self.loss, self.best.f1 if self.best else None)
+            yield Update(self.tokens, self._total_tokens, self.loss, tuple(self.f1s))
         copy_into(self.model, self.best_weights)
 
     @property
@@ -169,6 +175,7 @@ class TaggerTrainer:
     def _keep_if_best(self) -> None:
         with lent(self.model, self.average.shadow):
             score = self.evaluate()
+        self.f1s.append(score.f1)
         self.worse += 1
         if self.best is None or score.f1 > self.best.f1:
             self.best, self.worse = score, 0
@@ -185,7 +192,7 @@ class TaggerTrainer:
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
         best = [self.best.hits, self.best.predicted, self.best.gold] if self.best else None
-        values = {"done": self.done, "tokens": self.tokens, "loss": self.loss, "worse": self.worse}
+        values = {"done": self.done, "tokens": self.tokens, "loss": self.loss, "worse": self.worse, "f1s": self.f1s}
         save_state(folder / CHECKPOINT, tensors, values | {"best": best, "seconds": self.watch.seconds})
 
     def load_checkpoint(self, folder: Path) -> None:
@@ -199,5 +206,6 @@ class TaggerTrainer:
             load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
         self.done = self.average.updates = values["done"]
         self.tokens, self.loss, self.worse = values["tokens"], values["loss"], values["worse"]
+        self.f1s = values["f1s"]
         self.best = Score(*values["best"]) if values["best"] else None
         self.watch = Stopwatch(values["seconds"])

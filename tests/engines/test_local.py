@@ -1,0 +1,82 @@
+"""Worker processes: watched, ended, resumed; what a killed one is taken for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY
+from daguan.commands import prepare
+from daguan.commands.settings import Settings
+from daguan.commands.stages import Stages
+from daguan.core.errors import StoppedError
+from daguan.core.progress import Bar, Progress
+from daguan.core.settings import load
+from daguan.engines import local
+from daguan.engines.local import Processes, WorkerError
+from daguan.training.jobs import FoldJob, result_of
+
+
+@pytest.fixture
+def job(contest: Path, tmp_path: Path) -> FoldJob:
+    words = [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", "pretrain.tokens=0", "train.epochs=2"]
+    settings = load(Settings, None, words)
+    prepare.make(settings)
+    return Stages(settings).fold_jobs("tagger", threads=1)[0]
+
+
+def test_a_watched_job_ends_when_told_and_shows_all_its_evaluations_when_resumed(job: FoldJob) -> None:
+    seen: list[Progress] = []
+
+    def until_an_evaluation(progress: Progress) -> bool:
+        seen.append(progress)
+        return not progress.f1s
+
+    processes = Processes()
+    assert not processes.run(job, Bar("cut"), until_an_evaluation)
+    assert not job.finished
+    (first,) = seen[-1].f1s
+    seen.clear()
+    assert processes.run(job, Bar("whole"), lambda progress: seen.append(progress) is None)
+    assert seen[-1].f1s[0] == first
+    assert list(seen[-1].f1s) == result_of(job)["f1s"]
+    assert len(seen[-1].f1s) == job.settings["train"]["evaluations"]
+    assert result_of(job)["f1"] == max(seen[-1].f1s)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("kill -9 $$", "killed, as happens when memory runs out; nothing said (the worker ended with code -9"),
+        ("echo no room >&2; exit 3", "tagger fold 0: no room (the worker ended with code 3"),
+        ("exit 0", "nothing said (the worker ended with code 0"),
+    ],
+)
+def test_what_a_worker_that_fails_is_told_of(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
+    with pytest.raises(WorkerError) as error:
+        Processes().run(job, Bar("job"))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_stopped_or_interrupted_is_no_failure(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, "kill -2 $$"))
+    processes = Processes()
+    with pytest.raises(StoppedError):
+        processes.run_command(["prepare"], tmp_path / "log", threads=1)
+    processes.stop()
+    with pytest.raises(StoppedError):
+        processes.run(job, Bar("job"))
+
+
+def executable(folder: Path, script: str) -> str:
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    path.chmod(0o755)
+    return str(path)
