@@ -18,9 +18,9 @@ from daguan.text.tags import TagScheme
 class PointerHead(Head):
     """The loss is exact: −log P of the entities in reading order, each step told the gold ones before it.
 
-    The marginals are those of the beam's `beam` sets of entities, weighted by their probabilities. These are scaled to
-    sum to 1: what the beam has left out, 1 − Σ P, is spread as that what it found. So they err where a sentence has
-    more doubts than `beam` sets can tell apart, towards being sure.
+    The marginals are those of the `beam` sets of entities that the beam ends with, weighted by their probabilities,
+    which are scaled to sum to 1: the mass the beam has left out is taken to lie as the mass it has found. Where a
+    sentence has more doubts than so many sets can tell apart, they are too sure.
     """
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
