@@ -79,6 +79,14 @@ def test_a_beam_that_holds_all_labellings_gives_exact_marginals(length: int) -> 
     assert torch.allclose(marginals[0], expected, atol=1e-5)
 
 
+def test_half_precision_inside_gives_whole_marginals() -> None:
+    head, (features, extra, mask) = head_of(), line(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        marginals = head.marginals(head.scores(features, extra, None, mask), mask)
+    assert marginals.dtype == torch.float32
+    assert torch.allclose(marginals.sum(2), torch.ones(1, 4), atol=1e-5)
+
+
 def test_a_narrow_beam_mixes_the_labellings_it_keeps() -> None:
     head, tags = head_of(beam=2), labellings(3)
     features, extra, mask = line(3)

@@ -68,8 +68,8 @@ class Seq2SeqHead(SoftmaxHead):
             of_token = None if extra is None else extra[:, step, None]
             scores = self._step(beams, features[:, step, None], of_token, ends[:, step, None], memories, caches)
             beams.grow(scores.log_softmax(2).where(mask[:, step, None, None], padding))
-        chosen = one_hot(beams.written, self.extra_width).float()
-        return torch.einsum("bwtk,bw->btk", chosen, beams.scores.softmax(1)).clamp(min=LEAST).log()
+        weighted = one_hot(beams.written, self.extra_width) * beams.scores.softmax(1)[:, :, None, None]
+        return weighted.sum(1).clamp(min=LEAST).log()
 
     def _step(
         self,
