@@ -145,3 +145,15 @@ def test_what_does_not_go_together_is_refused(values: dict[str, Any], message: s
         build(Settings, given | values)
     build(Settings, given)
     build(Settings, {"model": {"encoder": "transformer_xl"}, "pretrain": {"tokens": 0}})
+
+
+def test_half_precision_learns_the_same_but_for_rounding(blocks: Blocks, tmp_path: Path) -> None:
+    losses = []
+    for precision in ("float32", "bf16"):
+        settings = PretrainSettings(objective="causal", batch_size=ROWS, tokens=4 * ROWS * 16)
+        engine = EngineSettings(device="cpu", precision=precision)
+        trained = Pretrainer("transformer_xl", SIZE, settings, engine, blocks, V, seed=1)
+        losses.append([update.loss for update in trained.fit(tmp_path / precision)])
+        assert all(memory.states.dtype == torch.float32 for memory in objective_of(trained).memories)
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
