@@ -162,6 +162,22 @@ def test_importances_are_shares_and_the_setting_that_decides_comes_first() -> No
     assert importances(SPACE, trials[:3]) == {}
 
 
+def test_with_two_objectives_draws_follow_the_seconds_too(study: Study, tmp_path: Path) -> None:
+    settings = replace(settings_of(1, trials=14), objective="f1+seconds")
+    study = Study.open(tmp_path / "both", SPACE, settings, seed=7)
+    search(study, Fake(tmp_path / "ran.txt"), 1)
+    trials = study.trials()
+    assert [trial.outcome for trial in trials if trial.state == COMPLETE] == [
+        outcome_of(trial) for trial in trials if trial.state == COMPLETE
+    ]
+    assert any(trial.state == PRUNED for trial in trials)
+    alone = replace(study, store=Study.open(tmp_path / "f1", SPACE, settings_of(1), 7).store, folder=tmp_path / "f1")
+    search(replace(alone, settings=settings_of(1, trials=14)), Fake(tmp_path / "ran.txt"), 1)
+    known = settings.startup + 2  # one failed
+    assert [trial.parameters for trial in alone.trials()][:known] == [trial.parameters for trial in trials][:known]
+    assert [trial.parameters for trial in alone.trials()] != [trial.parameters for trial in trials]
+
+
 def test_more_trials_continue_a_study(study: Study, tmp_path: Path) -> None:
     search(study, Fake(tmp_path / "ran.txt"), 1)
     first = study.trials()

@@ -24,7 +24,7 @@ from daguan.tuning.study import Watch
 from daguan.tuning.trials import Outcome, Trial
 
 CONFIGURATION = "trial.yaml"
-QUEUE = "pretrain-queue"  # folder whose lock is held while a trial pretrains: one at a time takes all cores
+QUEUE = "queue"  # folder whose lock is held while a trial prepares or pretrains: one at a time takes all cores
 
 
 class TrialRunner:
@@ -61,18 +61,18 @@ class TrialRunner:
         self._make(stages.prepare, folder)
         if (pretrain := stages.pretrain(stages.settings.tune.member)) is None:
             return 0.0
-        with folder_lock(stages.work / QUEUE, wait=True):
-            self._make(pretrain, folder)
+        self._make(pretrain, folder)
         return float(pretrain.manifest()["seconds"])
 
     def _make(self, run: Run, folder: Path) -> None:
         if run.finished:
             return
-        with run.locked(wait=True):  # what a killed study began may still be at it
-            pass
-        if not run.finished:
-            threads = self.settings.engine.plan(1)[1]
-            self.processes.run_command([run.stage, str(folder / CONFIGURATION)], folder / f"{run.stage}.log", threads)
+        with folder_lock(run.path.parent / QUEUE, wait=True):
+            with run.locked(wait=True):  # what a killed study began may still be at it
+                pass
+            if not run.finished:
+                words, log = [run.stage, str(folder / CONFIGURATION)], folder / f"{run.stage}.log"
+                self.processes.run_command(words, log, self.settings.engine.plan(1)[1])
 
     def _fold(self, job: FoldJob, index: int, watch: Watch) -> dict[str, Any] | None:
         """Train it, or take its result, and let `watch` see each evaluation once, whatever was done before."""

@@ -21,6 +21,7 @@ from daguan.core.progress import Bar, Progress, say
 from daguan.training.jobs import FoldJob, result_of
 
 LOG = "worker.log"
+INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)  # a worker's exit code, a command's
 Watch = Callable[[Progress], bool]
 
 
@@ -117,7 +118,7 @@ class Processes:
 
     def _check(self, name: str, process: subprocess.Popen[str], log: Path, done: bool) -> None:
         code = process.returncode
-        if code and (self._stopping or code == -signal.SIGINT):
+        if code and (self._stopping or code in INTERRUPTED):
             raise StoppedError(f"{name}: stopped before it was done; the same command continues")
         if code or not done:
             raise WorkerError(f"{name}: {_last_words(log, code)}")

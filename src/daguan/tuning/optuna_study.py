@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,6 +40,7 @@ STATES = {
     REPEATED: TrialState.FAIL,
 }
 DIRECTIONS = {F1: StudyDirection.MAXIMIZE, SECONDS: StudyDirection.MINIMIZE}
+NO_ANSWER = (SQLAlchemyError, StorageInternalError, ImportError)
 FEWEST = 5  # trials that say anything of importances
 DIGITS = 4  # of numbers drawn, that a preset can be read
 
@@ -57,6 +58,16 @@ class Record:
     trial: Trial
 
 
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises ConfigError: the storage is not there, or no more."""
+    try:
+        yield
+    except NO_ANSWER as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"tune.storage: expected a database that answers, got: {said}") from None
+
+
 class Store:
     """The records of one study. Whatever is begun is whole: a killed process leaves no half of one."""
 
@@ -64,13 +75,10 @@ class Store:
         """Raises ConfigError: there is no such storage."""
         self.objectives = objectives
         directions = [DIRECTIONS[objective] for objective in objectives]
-        try:
+        with answering():
             self._storage = _opened(storage, folder)
             optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
             self._study = self._storage.get_study_id_from_name(name)
-        except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-            said = " ".join(str(error).split())
-            raise ConfigError(f"tune.storage: expected a database that answers, got: {said}") from None
 
     def records(self) -> list[Record]:
         return [_record(frozen) for frozen in self._storage.get_all_trials(self._study)]
@@ -79,11 +87,13 @@ class Store:
         """Record a new trial, at once with all that is known of it."""
         about = {"index": trial.index, "state": trial.state, "reason": trial.reason, "outcome": None}
         frozen = _frozen(trial, space, [], about | {"place": place, "beat": now})
-        number = self._storage.create_new_trial(self._study, template_trial=frozen)
-        return _record(self._storage.get_trial(number))
+        made = self._storage.create_new_trial(self._study, template_trial=frozen)
+        return _record(self._storage.get_trial(made))
 
     def beat(self, record: Record, now: float) -> None:
-        self._update(record, {"beat": now})
+        """A sign of life. One that is lost does no harm: there will be another."""
+        with suppress(*NO_ANSWER):
+            self._update(record, {"beat": now})
 
     def void(self, record: Record) -> None:
         """Let it count no more. What is done already stays."""

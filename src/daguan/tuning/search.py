@@ -9,7 +9,7 @@ from threading import Event
 
 from daguan.core.errors import DaguanError, StoppedError, WriteError
 from daguan.core.progress import say
-from daguan.tuning.optuna_study import Record
+from daguan.tuning.optuna_study import Record, answering
 from daguan.tuning.study import Study, Watch
 from daguan.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, Outcome, Trial
 
@@ -25,7 +25,8 @@ def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lamb
     on. `halt` ends what is running when the search is interrupted.
 
     Raises:
-        StoppedError, WriteError: the trial is left to the next process that works on the study.
+        StoppedError, WriteError, or ConfigError for a storage that answers no more: the trial is left to the next
+        process that works on the study.
     """
     over = Event()
     minutes = study.settings.timeout
@@ -34,7 +35,8 @@ def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lamb
         futures = [executor.submit(_work, study, run, over, deadline) for _ in range(workers)]
         try:
             for future in as_completed(futures):
-                future.result()
+                with answering():
+                    future.result()
         finally:  # after an error or an interrupt; when all went well there is nothing to stop
             over.set()
             halt()

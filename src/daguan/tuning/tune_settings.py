@@ -40,9 +40,10 @@ class Axis:
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """space: what is searched, `section.key: {low: 1e-4, high: 1e-2, log: true}` or `section.key: {choices: [a, b]}`,
-    each an Axis. trials: how many; more of them continue the study. member: which of the configuration is varied.
-    folds: how many of the folds a trial trains, one after another.
+    """space: what is searched, `section.key: {low: 1e-4, high: 1e-2, log: true}`, `{low: 0, high: 0.5, step: 0.1}` or
+    `{choices: [a, b]}`, with `when: {model.head: crf}` only where another choice is so. trials: how many; more of them
+    continue the study. member: which of the configuration is varied. folds: how many of the folds a trial trains, one
+    after another.
 
     objective: f1 (strict span F1 over the held-out lines of those folds), or f1+seconds, which seeks the best F1 for
     each number of seconds (those of pretraining and of training the folds; draws then follow what the clock said).
