@@ -111,6 +111,7 @@ def test_the_contest_and_the_game_repeat(contest: Path, root: Path, tmp_path: Pa
         ("rehearse.share=0.001", "rehearse.share: expected one that divides"),
         ("rehearse.share=1", "rehearse.share: expected over 0, under 1"),
         ("blend.runs=tagger-1", "blend.runs: expected none in a rehearsal"),
+        ("rehearse.configs=nowhere.yaml", "nowhere.yaml: expected a configuration file"),
         ("plan.public_share=0", "plan.public_share: expected over 0, under 1"),
     ],
 )

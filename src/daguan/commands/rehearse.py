@@ -34,12 +34,15 @@ STAGES = (prepare, pretrain, train, blend)
 
 def main(words: list[str]) -> None:
     settings = load(words)
-    for name, runs in (("blend.runs", settings.blend.runs), ("conflicts.run", settings.conflicts.run)):
-        require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
+    calls = _calls(words, settings)
+    for call in calls:  # before hours of training
+        _check(load(call))
     stages = Stages(settings)
     prepare.build_contest(settings, stages)
     made = make_contest(stages, settings)
-    trained = [_train(call) for call in _calls(words, settings, made)]
+    there = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
+    places = [f"data.{name}={made.path / folder}" for name, folder in there.items()]
+    trained = [_train([*call, *places]) for call in calls]
     told = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.blend.path.name for stages in trained]
     played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **told})
@@ -70,13 +73,17 @@ def _make_contest(run: Run, contest: Path, settings: Settings) -> None:
     run.finish(watch.seconds, kept=len(kept), hidden=hidden.tolist())
 
 
-def _calls(words: list[str], settings: Settings, made: Run) -> list[list[str]]:
-    """The words of each configuration's stages, on the made contest."""
+def _calls(words: list[str], settings: Settings) -> list[list[str]]:
+    """The words of each configuration."""
     named = bool(words) and "=" not in words[0]
     own, changes = (words[0], words[1:]) if named else (str(DEFAULT), words)
-    folders = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
-    there = [f"data.{name}={made.path / folder}" for name, folder in folders.items()]
-    return [[config, *changes, *there] for config in (own, *settings.rehearse.configs)]
+    return [[config, *changes] for config in (own, *settings.rehearse.configs)]
+
+
+def _check(settings: Settings) -> None:
+    """Raises ConfigError: something that saw the hidden lines would take part."""
+    for name, runs in (("blend.runs", settings.blend.runs), ("conflicts.run", settings.conflicts.run)):
+        require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
 
 
 def _train(words: list[str]) -> Stages:
