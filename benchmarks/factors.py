@@ -1,18 +1,13 @@
 """What the ablations change, by groups: a name, and the words of the command line that differ from the base."""
 
 BASE = ("members=tagger", "train.evaluations=1")
-_BERT = (
-    "model.encoder=bert",
-    "pretrain.batch_size=32",
-    "pretrain.learning_rate=1e-3",
-    "train.encoder_learning_rate=5e-4",
-)
-_MASS = ("model.encoder=mass", "pretrain.objective=mass")
-_LSTM = (
+BERT_RECIPE = ("pretrain.batch_size=32", "pretrain.learning_rate=1e-3", "train.encoder_learning_rate=5e-4")
+MASS = ("model.encoder=mass", "pretrain.objective=mass")
+LSTM = (
     "model.encoder=lstm", "encoder.layers=2", "encoder.ngram_buckets=200000", "train.encoder_learning_rate=3e-3",
     "train.epochs=8",
 )  # fmt: skip
-_CNN = ("model.encoder=cnn", *_LSTM[2:], "encoder.layers=4", "encoder.lstm_layers=1")
+CNN = ("model.encoder=cnn", *LSTM[2:], "encoder.layers=4", "encoder.lstm_layers=1")
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "Heads": {
@@ -26,14 +21,14 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "crf and biaffine": ("model.head=crf+biaffine",),
     },
     "Encoders": {
-        "bert, n-gram start": _BERT,
-        "roberta, n-gram start": ("model.encoder=roberta", *_BERT[1:]),
-        "albert": ("model.encoder=albert", *_BERT[1:]),
-        "electra": ("model.encoder=electra", *_BERT[1:]),
-        "lstm": _LSTM,
-        "lstm, word2vec": (*_LSTM, "vectors.kind=word2vec"),
-        "cnn": _CNN,
-        "cnn, word2vec": (*_CNN, "vectors.kind=word2vec"),
+        "bert, n-gram start": ("model.encoder=bert", *BERT_RECIPE),
+        "roberta, n-gram start": ("model.encoder=roberta", *BERT_RECIPE),
+        "albert": ("model.encoder=albert", *BERT_RECIPE),
+        "electra": ("model.encoder=electra", *BERT_RECIPE),
+        "lstm": LSTM,
+        "lstm, word2vec": (*LSTM, "vectors.kind=word2vec"),
+        "cnn": CNN,
+        "cnn, word2vec": (*CNN, "vectors.kind=word2vec"),
     },
     "Pretraining objectives": {
         "single tokens": ("pretrain.masking.ngram_share=0",),
@@ -44,8 +39,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "next sentence": ("pretrain.objective=mlm+nsp",),
         "replaced tokens": ("pretrain.objective=rtd",),
         "all tokens": ("pretrain.objective=all_tokens",),
-        "fragments (mass)": _MASS,
-        "fragments (mass), seq2seq": (*_MASS, "model.head=seq2seq"),
+        "fragments (mass)": MASS,
+        "fragments (mass), seq2seq": (*MASS, "model.head=seq2seq"),
     },
     "Recipe": {
         "6 epochs": ("train.epochs=6",),
