@@ -153,7 +153,7 @@ def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
     config = AutoConfig.from_pretrained(folder)
     pooled = _architecture_of(config).pooled
     loading = {"output_loading_info": True, "dtype": torch.float32}
-    if any("ConditionalGeneration" in name for name in config.architectures or ()) and not headless:
+    if any("ConditionalGeneration" in name for name in config.architectures or ()):
         model, info = AutoModelForSeq2SeqLM.from_pretrained(folder, **loading)
     elif any("MaskedLM" in name for name in config.architectures or ()) or not headless:
         model, info = AutoModelForMaskedLM.from_pretrained(folder, **loading)
