@@ -153,9 +153,11 @@ def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
     config = AutoConfig.from_pretrained(folder)
     kind = _architecture_of(config)
     loading = {"output_loading_info": True, "dtype": torch.float32}
-    heads = {"MaskedLM": AutoModelForMaskedLM, "CausalLM": AutoModelForCausalLM}
-    if not headless:  # with its decoder, if it has one
-        heads["ConditionalGeneration"] = AutoModelForSeq2SeqLM
+    heads = {
+        "MaskedLM": AutoModelForMaskedLM,
+        "CausalLM": AutoModelForCausalLM,
+        "ConditionalGeneration": AutoModelForSeq2SeqLM,
+    }
     there = [head for head in heads if any(head in name for name in config.architectures or ())]
     if there or not headless:
         model, info = heads[there[0] if there else kind.head].from_pretrained(folder, **loading)
