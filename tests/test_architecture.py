@@ -28,6 +28,7 @@ DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),
     "sklearn": ("text/folds.py",),
+    "scipy": ("answers/planning.py",),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),
