@@ -2,7 +2,7 @@
 
 BASE = ("members=tagger", "train.evaluations=1")
 BERT_RECIPE = ("pretrain.batch_size=32", "pretrain.learning_rate=1e-3", "train.encoder_learning_rate=5e-4")
-MASS = ("model.encoder=mass", "pretrain.objective=mass")
+MASS = ("model.encoder=mass",)
 LSTM = (
     "model.encoder=lstm", "encoder.layers=2", "encoder.ngram_buckets=200000", "train.encoder_learning_rate=3e-3",
     "train.epochs=8",

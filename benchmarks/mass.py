@@ -50,9 +50,7 @@ class Point:
     @property
     def objective(self) -> list[str]:
         """The settings in which its pretraining differs from the default preset's."""
-        if not self.percent:
-            return ["model.encoder=mass"]
-        return ["model.encoder=mass", "pretrain.objective=mass", f"pretrain.fragment={self.percent / 100}"]
+        return ["model.encoder=mass", f"pretrain.fragment={self.percent / 100}"] if self.percent else []
 
     @property
     def words(self) -> list[str]:

@@ -31,6 +31,7 @@ DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),
     "optuna": ("tuning/optuna_study.py",),
+    "scipy": ("answers/planning.py",),
     "sklearn": ("text/folds.py", "answers/stacking.py"),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),

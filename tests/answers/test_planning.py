@@ -153,14 +153,14 @@ def test_draws_agree_with_clarks_formula(data: st.DataObject) -> None:
     again = [0, 1, 0]
     exact, drawn = expected_maximum(mean, covariance), expected_maximum(mean[again], covariance[np.ix_(again, again)])
     spread = math.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0))
-    assert drawn == pytest.approx(exact, abs=1e-7 + 4 * spread / math.sqrt(2000))
+    assert drawn == pytest.approx(exact, abs=1e-7 + 4 * spread / math.sqrt(1000))
 
 
 @given(st.data())
 def test_one_more_never_lowers_the_maximum_and_none_is_above_it(data: st.DataObject) -> None:
     mean, covariance = gaussians(data.draw, 4)
     found = [expected_maximum(mean[:size], covariance[:size, :size]) for size in (1, 2, 3, 4)]
-    slack = 5 * np.sqrt(np.diag(covariance).max()) / math.sqrt(2000)
+    slack = 5 * np.sqrt(np.diag(covariance).max()) / math.sqrt(1000)
     for size, (fewer, more) in enumerate(pairwise(found), start=2):
         assert more >= fewer - slack
         assert more >= mean[:size].max() - 1e-7
@@ -196,7 +196,7 @@ def test_of_two_as_good_the_more_different_is_sent() -> None:
 
 
 def test_the_value_of_sending_is_that_of_contests_played_out() -> None:
-    """Scores drawn of what is believed, the belief conditioned on each, the best by then taken."""
+    """Scores drawn of what is believed, the belief conditioned on each, the better of the pair by then taken."""
     made = [
         candidate("a", 0.9, range(100)),
         candidate("b", 0.896, range(30, 130)),
@@ -206,10 +206,23 @@ def test_the_value_of_sending_is_that_of_contests_played_out() -> None:
     rng = np.random.default_rng(3)
     sending = [1, 2]
     draws = rng.multivariate_normal(belief.mean[sending], belief.covariance[np.ix_(sending, sending)], 4000)
-    best = [belief.given(sending, scores).mean[3:].max() for scores in draws]
+    best = []
+    for scores in draws:
+        then = belief.given(sending, scores)
+        pair = [3 + i for i in final_pair(then, [0, 1, 2])]
+        best.append(expected_maximum(then.mean[pair], then.covariance[np.ix_(pair, pair)]))
     assert value_of_sending(belief, [0], sending) == pytest.approx(
         np.mean(best), abs=5 * np.std(best) / math.sqrt(4000)
     )
+
+
+@given(candidates(least=3))
+def test_sending_more_is_never_worth_less(made: list[Candidate]) -> None:
+    belief = prior(made, agreement(made), LINES, SETTINGS)
+    values = [value_of_sending(belief, [], list(range(count))) for count in range(1, len(made) + 1)]
+    slack = 5 * math.sqrt(np.diag(belief.covariance).max() / 1000)
+    assert all(more >= fewer - slack for fewer, more in pairwise(values))
+    assert values[0] == pytest.approx(belief.mean[0])
 
 
 @given(contests(), st.integers(1, 8))

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy.special import ndtr
 
 from daguan.answers.belief import Array, Belief, Lines, PlanSettings, prior
 from daguan.answers.candidates import Candidate, Z, agreement
 from daguan.core.seeds import stream
 
-DRAWS = 2000
+DRAWS = 1000
+TINY = 1e-12  # in place of no spread at all
 FEWEST = 3  # pairs of scores, for a correlation to say anything
 
 
@@ -77,20 +79,26 @@ class Planner:
             interval=(mean - Z * sd, mean + Z * sd),
             private=float(belief.mean[belief.size + index]),
             nearest=None if nearest is None else (self.names[nearest], float(self.alike[index, nearest])),
-            improvement=below((mean - max(known.values())) / sd) if open_ else None,
+            improvement=float(ndtr((mean - max(known.values())) / sd)) if open_ else None,
         )
 
 
 def value_of_sending(belief: Belief, sent: Sequence[int], sending: Sequence[int]) -> float:
-    """The private score to expect of the best choice once the scores of `sending` are known.
+    """The private score to expect of the better of two, chosen as `final_pair` does once the scores of `sending` are
+    known.
 
-    Only what was sent can be chosen, and it is chosen by its expected private score then. Before the scores are known
-    that expectation is Gaussian itself, with the mean of now: the value is the expected maximum of these expectations,
-    so a candidate counts for what it promises and for what its score would tell of others.
+    Only what was sent can be chosen. What will be expected of it by then is Gaussian itself, about the mean of now, and
+    what will stay unknown does not depend on the scores: so a candidate counts for what it promises, for what its score
+    would tell of others, and as a second choice.
     """
     private = [belief.size + i for i in (*sent, *sending)]
-    moved = (belief.gain(sending) @ belief.covariance[sending])[np.ix_(private, private)]
-    return expected_maximum(belief.mean[private], moved)
+    square = np.ix_(private, private)
+    told = (belief.gain(sending) @ belief.covariance[sending])[square]
+    expected = _drawn(belief.mean[private], told)
+    best = expected.argmax(1)
+    first = np.take_along_axis(expected, best[:, None], 1)
+    both = greater(first, expected, _spread(belief.covariance[square] - told)[best])
+    return float(both.max(1).mean())
 
 
 def to_send(belief: Belief, sent: Sequence[int], alike: Array, count: int) -> list[int]:
@@ -120,30 +128,31 @@ def final_pair(belief: Belief, among: Sequence[int]) -> list[int]:
 
 
 def expected_maximum(mean: Array, covariance: Array) -> float:
-    """E max of a Gaussian vector, mean (n,), covariance (n,n): exact for one and two (Clark 1961, The Greatest of a
-    Finite Set of Random Variables), else the mean over seeded draws and their mirror images."""
-    if len(mean) == 1:
-        return float(mean[0])
+    """E max of a Gaussian vector, mean (n,), covariance (n,n): exact for one and two, else the mean over draws."""
     if len(mean) == 2:
-        spread = math.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0))
-        return _greater(float(mean[0]), float(mean[1]), spread)
+        return float(greater(mean[0], mean[1], _spread(covariance)[0, 1]))
+    return float(_drawn(mean, covariance).max(1).mean())
+
+
+def greater(one: Array, other: Array, spread: Array) -> Array:
+    """E max of two Gaussians by their means and the standard deviation of their difference (Clark 1961, The Greatest of
+    a Finite Set of Random Variables); shapes as they broadcast."""
+    ratio = (one - other) / np.maximum(spread, TINY)
+    density = np.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi)
+    return np.asarray(one * ndtr(ratio) + other * ndtr(-ratio) + spread * density)
+
+
+def _spread(covariance: Array) -> Array:
+    """(n,n) the standard deviation of each difference."""
+    variance = np.diag(covariance)
+    return np.asarray(np.sqrt((variance[:, None] + variance - 2 * covariance).clip(0)))
+
+
+def _drawn(mean: Array, covariance: Array) -> Array:
+    """(2 DRAWS,n) of that Gaussian: the same every time, each with its mirror image, so that their mean is exact."""
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(values.clip(0))
-    deviations = _draws(len(mean)) @ root.T
-    return float(np.mean([(mean + deviations).max(1), (mean - deviations).max(1)]))
-
-
-def _greater(one: float, other: float, spread: float) -> float:
-    if spread == 0:
-        return max(one, other)
-    ratio = (one - other) / spread
-    density = math.exp(-(ratio**2) / 2) / math.sqrt(2 * math.pi)
-    return one * below(ratio) + other * below(-ratio) + spread * density
-
-
-def below(ratio: float) -> float:
-    """The standard normal distribution function."""
-    return math.erfc(-ratio / math.sqrt(2)) / 2
+    deviations = _draws(len(mean)) @ (vectors * np.sqrt(values.clip(0))).T
+    return np.concatenate([mean + deviations, mean - deviations])
 
 
 @cache
