@@ -103,7 +103,8 @@ class Settings:
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
         fits = not self.pretrain.tokens or not pretrained or learns(encoder, self.pretrain.objective)
-        expected = f"{ENCODERS[encoder].objective or 'one of another encoder'} with model.encoder={encoder}"
+        own = ENCODERS[encoder].objective
+        expected = f"{own}, all that model.encoder={encoder} learns" if own else f"one that {encoder} can learn"
         require("pretrain.objective", fits, expected, self.pretrain.objective)
         fits = not size.checkpoint or self.pretrain.objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.pretrain.objective)
