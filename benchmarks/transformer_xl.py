@@ -6,7 +6,8 @@ context anew (their table 9).
 
 `memory` pretrains the preset for CPU minutes on the text without a stretch of it, and reads the stretch on in segments
 of 16. `speed` takes the preset with random weights: with memory, segments of 128 after so many remembered tokens;
-without, one window as long as those for each token. Both use the forward direction alone, on one thread, in float32.
+without, one window as long as those for each token. Both use the forward direction alone, on one thread, in float32;
+seconds are the CPU's.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from benchmarks import data
-from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, machine, options
+from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, machine, options, our_environment
 from benchmarks.learning import OURS, Learning
+from benchmarks.sides import Side
 from daguan.batches.packing import TokenLines, token_file, write_token_file
 from daguan.commands.settings import load
 from daguan.models.encoders import architectures, read_masked_lm
 from daguan.nn.transformer_xl import Memory
-from daguan.text.vocabulary import CLS, SEP, Vocabulary
+from daguan.text.vocabulary import CLS, SEP
 from daguan.training.devices import prepare_process
 
 PARTS = ("memory", "speed")
@@ -42,10 +45,11 @@ LENGTHS, LENGTHS_QUICK = (0, 16, 32, 64, 128, 256, 512), (0, 16)
 STREAMS, STRETCH, STRETCH_QUICK = 8, 40_000, 2_000  # ids held out, read as so many streams side by side
 SEGMENT = 16
 WORTH = 0.01  # of the perplexity: what a longer memory has to take off to be effective
-CONTEXTS, CONTEXTS_QUICK = (128, 800, 1_800, 3_800), (128,)
-SEGMENT_OF_SPEED = 128
+LONGEST = 3_800
+CONTEXTS, CONTEXTS_QUICK = (128, 800, 1_800, LONGEST), (128,)
+SEGMENT_OF_SPEED, SEGMENTS = 128, 8
 ROUNDS = 3
-PAPER = 1_874  # times, at 3,800
+PAPER = 1_874  # times, at LONGEST
 
 
 def main(words: list[str]) -> None:
@@ -107,49 +111,47 @@ def perplexity(folder: Path, ids: Tensor, length: int, longest: int) -> float:
 
 def measure_speed(report: Report, quick: bool) -> None:
     """A row a context length; ours is evaluation with memory."""
-    text = data.prepared(quick)
-    ids = TokenLines(text.tokens, text.vocabulary).ids[:8_000].astype(np.int64)
-    sides = Sides(text.vocabulary, torch.from_numpy(ids))
-    for length in CONTEXTS_QUICK if quick else CONTEXTS:
-        rates = alternate(
-            ROUNDS, {"ours": lambda n=length: sides.with_memory(n), "peer": lambda n=length: sides.anew(n)}
-        )
-        found = Comparison.of_rates(rates["ours"], rates["peer"])
-        aims: Sequence[Aim] = ()
-        if length == CONTEXTS[-1]:
+    with Side("benchmarks.transformer_xl:Sides", our_environment(1), text=asdict(data.prepared(quick))) as side:
+        for length in CONTEXTS_QUICK if quick else CONTEXTS:
+            ways = {way: partial(side.call, way, length=length) for way in ("with_memory", "anew")}
+            rates = alternate(ROUNDS, ways)
+            found = Comparison.of_rates(rates["with_memory"], rates["anew"])
             aims = [Aim.at_least(f"at {length:,}, as in the paper", PAPER, found.ratio, " x")]
-        report.add({"context, tokens": length} | found.row("tokens/s"), *aims)
-    report.note(f"peer: a window of the context's length for each token; {ROUNDS} rounds of one window")
+            report.add({"context, tokens": length} | found.row("tokens/CPU s"), *(aims if length == LONGEST else ()))
+    report.note("peer: the same model over a window as long as the context for each token")
 
 
 class Sides:
     """A model of the preset's size that has learnt nothing, and some real text."""
 
-    def __init__(self, vocabulary: Vocabulary, ids: Tensor) -> None:
-        self.lm = architectures()[NAME].new(load([PRESET]).encoder, len(vocabulary)).eval()
-        self.ids = ids.unsqueeze(0)
+    def __init__(self, text: Mapping[str, str]) -> None:
+        prepare_process(1)
+        of_text = data.Text(**text)
+        self.lm = architectures()[NAME].new(load([PRESET]).encoder, len(of_text.vocabulary)).eval()
+        ids = TokenLines(of_text.tokens, of_text.vocabulary).ids[: 2 * LONGEST]
+        self.ids = torch.from_numpy(ids.astype(np.int64)).unsqueeze(0)
 
     @torch.no_grad()
     def with_memory(self, length: int) -> float:
-        """Tokens predicted a second, by segments whose memory is full."""
+        """Tokens predicted a CPU second, by segments whose memory is full."""
         base, size = self.lm.base_model, SEGMENT_OF_SPEED
         memory = Memory.empty(len(base.onward.layers), 1, length, self.lm.config.width, self.ids.device)
-        memory = Memory(memory.states, memory.kept + length)
-        start = time.perf_counter()
-        for low in range(0, 4 * size, size):
+        memory = replace(memory, kept=memory.kept + length)
+        start = time.process_time()
+        for low in range(0, SEGMENTS * size, size):
             hidden, memory = base.onward.follow(base.embed(self.ids[:, low : low + size]), memory)
             self.lm.predict(hidden)
-        return 4 * size / (time.perf_counter() - start)
+        return SEGMENTS * size / (time.process_time() - start)
 
     @torch.no_grad()
     def anew(self, length: int) -> float:
-        """Tokens predicted a second, each from a window of that length of its own."""
+        """Tokens predicted a CPU second, each from a window of that length of its own."""
         base, count = self.lm.base_model, max(1, 1_000 // length)
-        start = time.perf_counter()
+        start = time.process_time()
         for low in range(count):
             hidden = base.onward(base.embed(self.ids[:, low : low + length]))
             self.lm.predict(hidden[:, -1])
-        return count / (time.perf_counter() - start)
+        return count / (time.process_time() - start)
 
 
 if __name__ == "__main__":

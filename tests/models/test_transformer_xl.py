@@ -82,6 +82,14 @@ def test_a_memory_of_all_that_was_is_plain_causal_attention_and_a_shorter_one_is
 
 
 @torch.no_grad()
+def test_with_same_length_a_line_is_read_under_the_window_of_pretraining() -> None:
+    module = direction(same_length=True)
+    window = module.config.memory
+    expected = at_once(module, text(), mask_of_segments(LENGTH, LENGTH, window))
+    assert torch.allclose(module(text()), expected, atol=1e-12)
+
+
+@torch.no_grad()
 def test_the_clamp_reads_far_distances_as_one() -> None:
     plain, clamped = direction(), direction(clamp=4)
     assert plain(text())[:, :5].equal(clamped(text())[:, :5])

@@ -132,8 +132,8 @@ def test_a_checkpoint_is_read_with_the_memory_that_is_asked_for(blocks: Blocks, 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": {"encoder": "modern"}}, "pretrain.objective: expected one of another encoder with"),
-        ({"pretrain": {"objective": "mlm"}}, "pretrain.objective: expected causal with model.encoder=transformer_xl"),
+        ({"model": {"encoder": "modern"}}, "pretrain.objective: expected one that modern can learn"),
+        ({"pretrain": {"objective": "mlm"}}, "pretrain.objective: expected causal, all that model.enc"),
         ({"model": {"encoder": "modern"}, "encoder": {"memory": 9}, "pretrain": {}}, "encoder.memory: expected its"),
         ({"encoder": {"memory": -1}}, "encoder.memory: expected at least 0"),
         ({"encoder": {"memory": 0, "same_length": True}}, "encoder.same_length: expected false with memory 0"),

@@ -120,7 +120,8 @@ class Settings:
         """The encoder can learn by that objective, and no setting is given that it does not read."""
         encoder, learning = self.model.encoder, self.pretrain
         fits = not learning.tokens or not ENCODERS[encoder].pretrained or learns(encoder, objective)
-        expected = f"{ENCODERS[encoder].objective or 'one of another encoder'} with model.encoder={encoder}"
+        own = ENCODERS[encoder].objective
+        expected = f"{own}, all that model.encoder={encoder} learns" if own else f"one that {encoder} can learn"
         require("pretrain.objective", fits, expected, objective)
         fits = not self.encoder.checkpoint or objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", objective)

@@ -149,7 +149,8 @@ class Objective(ABC):
         """What is to be measured, and on which parts of the held-out text."""
 
     def state(self) -> dict[str, Tensor]:
-        """What it carries from update to update beside the model, by name: part of a checkpoint."""
+        """What it carries from update to update beside the model, by name: part of a checkpoint, which is read back
+        into these very tensors."""
         return {}
 
 
