@@ -56,7 +56,7 @@ class BlendSettings:
     """
 
     runs: tuple[str, ...] = ()
-    method: str = "mean"
+    method: str = "stack"
 
     def __post_init__(self) -> None:
         require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)
