@@ -8,6 +8,6 @@ set -euo pipefail
 "$python" -m daguan prepare  "$@"   # contest, data report, folds, vocabulary, token file
 "$python" -m daguan pretrain "$@"   # masked language model on all the text
 "$python" -m daguan train    "$@"   # every member through the folds, on all cores
-"$python" -m daguan blend    "$@"   # mean of the marginals, one constrained decode
+"$python" -m daguan blend    "$@"   # one answer of all members, scored out of fold
 "$python" -m daguan submit   "$@"   # through the gate into submissions/
 "$python" -m daguan score    "$@"   # the final table, the submission and its scores

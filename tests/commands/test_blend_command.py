@@ -80,9 +80,10 @@ def test_the_command_says_where_a_blend_is_no_better(
     contest: Path, trained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A member beside one much worse: the plain mean of two cannot be the best."""
-    assert main(["blend", *words(contest, trained)]) == 0
+    assert main(["blend", *words(contest, trained, "blend.method=mean")]) == 0
     printed = capsys.readouterr()
-    found = json.loads(next((trained / "work").glob("blend-*/manifest.json")).read_text("utf-8"))
+    manifests = [json.loads(path.read_text("utf-8")) for path in (trained / "work").glob("blend-*/manifest.json")]
+    (found,) = [manifest for manifest in manifests if manifest["method"] == "mean"]
     assert "the blend's gain over" in printed.out
     for name, scores in found["out_of_fold"].items():
         beaten = found["out_of_fold"]["blend"]["span"]["f1"] > scores["span"]["f1"]
@@ -97,11 +98,7 @@ def test_runs_lists_what_may_be_blended(contest: Path, trained: Path, capsys: py
     assert set(listed) == {"tagger", "ngram_crf", "other"}
     assert {entry["lines"] for entry in listed.values()} == {listed["tagger"]["lines"]}
     assert table[0].endswith("may be blended together, here")
-    assert (listed["tagger"]["encoder"], listed["tagger"]["head"], listed["other"]["encoder"]) == (
-        "bert",
-        "lstm_crf",
-        "",
-    )
+    assert [listed[name]["head"] for name in ("tagger", "other")] == ["lstm_crf", ""]
     assert all(0 <= entry["test_f1"] <= 1 and entry["folds"] == 2 for entry in listed.values())
     manifest = json.loads((trained / "work" / listed["tagger"]["run"] / "manifest.json").read_text("utf-8"))
     assert listed["tagger"]["f1"] == manifest["out_of_fold"]
@@ -114,13 +111,12 @@ def test_runs_of_other_folds_are_another_group_and_not_blended(
     (run,) = work.glob("other-*")
     arguments = words(contest, tmp_path, "folds.seed=7")
     assert main(["prepare", *arguments]) == 0
-    assert main(["train", *arguments, "members=ngram_crf"]) == 0
     assert main(["blend", *arguments, f"blend.runs=[{run.name}]"]) == 2
     assert f"{run.name}: expected a run on these data and folds, got one on others" in capsys.readouterr().err
     assert main(["runs", *arguments]) == 0
     printed = capsys.readouterr().out
-    assert printed.count("may be blended together") == 2
-    assert printed.count("together, here") == 1
+    assert printed.count("may be blended together") == 1
+    assert "together, here" not in printed
 
 
 def test_a_work_folder_without_runs(contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

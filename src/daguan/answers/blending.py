@@ -57,7 +57,7 @@ class BlendSettings:
     """
 
     runs: tuple[str, ...] = ()
-    method: str = "mean"
+    method: str = "stack"
     lookup: bool = False
 
     def __post_init__(self) -> None:

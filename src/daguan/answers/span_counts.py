@@ -73,7 +73,7 @@ class SpanCounter:
         kept = np.repeat(is_open, np.diff(whole.offsets))
         self._tags, self._open = tags[kept], np.flatnonzero(open_tokens[kept])
         self._answers = [_rows([member[line] for line in self._lines.tolist()], len(scheme)) for member in answers]
-        self._at_open = np.stack([member[self._open].astype(np.float32) for member in self._answers])  # (M,open,K)
+        self._at_open = np.stack([member[self._open] for member in self._answers])  # (M,open,K)
         self._known: dict[tuple[Weights, Weights], NDArray[np.uint16]] = {}
 
     def f1(self, times: NDArray[np.float64], weights: Weights, bias: Weights = ()) -> float:
@@ -101,16 +101,20 @@ class SpanCounter:
         tags = self._tags.copy()
         tags[self._open] = (mean if added is None else log_probs(mean, added)).argmax(1)
         offsets = self._layout.offsets
-        for_decode = np.flatnonzero(_illegal(tags, offsets, self._scheme))
-        spans = [slice(offsets[line], offsets[line + 1]) for line in for_decode]
-        whole = [sum(share[m] * self._answers[m][span].astype(np.float32) for m in used) for span in spans]
-        for span, found in zip(spans, decode_tags(whole, self._scheme, added), strict=True):
-            tags[span] = found
+        illegal, lengths = _illegal(tags, offsets, self._scheme), np.diff(offsets)
+        rows = np.flatnonzero(np.repeat(illegal, lengths))
+        if len(rows):
+            total = np.zeros((len(rows), len(self._scheme)), np.float32)
+            for member in used:  # as a table of them all would not fit into a cache
+                total += share[member] * self._answers[member].take(rows, 0)
+            whole = np.split(total, np.cumsum(lengths[illegal])[:-1])
+            tags[rows] = np.concatenate(decode_tags(whole, self._scheme, added))
         return tags
 
 
-def _rows(arrays: Sequence[Probs], size: int) -> Probs:
-    return np.concatenate([np.zeros((0, size), np.float16), *arrays])
+def _rows(arrays: Sequence[Probs], size: int) -> Floats:
+    """All arrays (T,size) one below the other, in single precision, which is several times as fast."""
+    return np.concatenate([np.zeros((0, size), np.float16), *arrays]).astype(np.float32)
 
 
 def _firsts(answers: Sequence[Sequence[Probs]], slack: float) -> tuple[Ints, NDArray[np.bool_]]:

@@ -23,7 +23,7 @@ from daguan.text.marginals import mean
 from daguan.text.tags import TagScheme
 from daguan.training.prediction import decode_lines
 
-BAGS = 20
+BAGS = 10
 BIASES = tuple(sorted(np.arange(-1.5, 2.1, 0.25).tolist(), key=abs))  # nats; of equally good ones the first is taken
 SLACK = 2 * max(map(abs, BIASES))  # what two of them can differ by, with either sign
 ROUNDS = 2  # over the types
