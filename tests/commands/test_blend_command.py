@@ -13,12 +13,7 @@ from daguan.__main__ import main
 from daguan.answers import gate
 from daguan.answers.blending import METHODS
 
-MEMBERS = (
-    "members=tagger,ngram_crf,other",
-    "pretrain.tokens=0",
-    "train.epochs=2",
-    "ensemble.other={family: ngram_crf, ngram_crf: {c1: 1.0}}",
-)
+MEMBERS = ("members=tagger,ngram_crf", "pretrain.tokens=0", "train.epochs=2")
 
 
 def words(contest: Path, root: Path, *more: str) -> list[str]:
@@ -95,10 +90,10 @@ def test_runs_lists_what_may_be_blended(contest: Path, trained: Path, capsys: py
     assert main(["runs", *words(contest, trained), "--json"]) == 0
     *table, last = capsys.readouterr().out.strip().splitlines()
     listed = {entry["run"].rpartition("-")[0]: entry for entry in json.loads(last)}
-    assert set(listed) == {"tagger", "ngram_crf", "other"}
+    assert set(listed) == {"tagger", "ngram_crf"}
     assert {entry["lines"] for entry in listed.values()} == {listed["tagger"]["lines"]}
     assert table[0].endswith("may be blended together, here")
-    assert [listed[name]["head"] for name in ("tagger", "other")] == ["lstm_crf", ""]
+    assert [listed[name]["head"] for name in ("tagger", "ngram_crf")] == ["lstm_crf", ""]
     assert all(0 <= entry["test_f1"] <= 1 and entry["folds"] == 2 for entry in listed.values())
     manifest = json.loads((trained / "work" / listed["tagger"]["run"] / "manifest.json").read_text("utf-8"))
     assert listed["tagger"]["f1"] == manifest["out_of_fold"]
@@ -108,7 +103,7 @@ def test_runs_of_other_folds_are_another_group_and_not_blended(
     contest: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = shutil.copytree(trained / "work", tmp_path / "work", ignore=shutil.ignore_patterns("blend-*"))
-    (run,) = work.glob("other-*")
+    (run,) = work.glob("ngram_crf-*")
     arguments = words(contest, tmp_path, "folds.seed=7")
     assert main(["prepare", *arguments]) == 0
     assert main(["blend", *arguments, f"blend.runs=[{run.name}]"]) == 2

@@ -172,7 +172,7 @@ def test_lines_of_other_tokens_or_number_are_not_compared():
         assert str(error.value) == f"pred: expected {len(many)} lines as in gold, got {len(few)}"
 
 
-COUNTS_OF_LINES = st.lists(st.tuples(*(st.integers(0, 2),) * 3), min_size=1, max_size=3)
+LINES_TO_DRAW = st.lists(st.tuples(*(st.integers(0, 2),) * 3), min_size=1, max_size=3)
 
 
 def line_score(hits, more_predicted, more_gold):
@@ -180,7 +180,7 @@ def line_score(hits, more_predicted, more_gold):
 
 
 @settings(max_examples=12)
-@given(COUNTS_OF_LINES, st.randoms(use_true_random=False))
+@given(LINES_TO_DRAW, st.randoms(use_true_random=False))
 def test_paired_gain_is_that_of_drawing_every_sample(lines, random):
     """Of n lines there are nⁿ samples, equally likely: their share without a gain is the p-value."""
     ours = [line_score(*line) for line in lines]
