@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 from noisy_members import SCHEME, evidence, with_other_gold
 
-from daguan.answers.proposals import Proposals, lexicon_features
-from daguan.answers.stacking import Stack, StackLearner
-from daguan.core.types import Sentence
+from daguan.answers.proposals import NO_RIVAL, Proposals, _best_rivals, lexicon_features
+from daguan.answers.stacking import Stack, StackLearner, _regress
+from daguan.core.types import Sentence, Span
 from daguan.text.scores import span_score
 from daguan.training.prediction import annotate, decode_lines
 
@@ -85,3 +85,21 @@ def test_json_gives_back_the_same_answers():
         given_evidence.gold, given_evidence.answers
     )
     assert again.to_json() == stack.to_json()
+
+
+def test_what_does_not_vary_but_by_rounding_has_no_weight():
+    """Else its weight is huge, and the next line that differs in it is ruled by it."""
+    rng = np.random.default_rng(0)
+    telling = rng.normal(size=200)
+    constant = -3.5 + 1e-13 * rng.normal(size=200)
+    coefficients, intercept = _regress(np.stack([telling, constant], 1), telling + rng.normal(size=200) > 0)
+    assert coefficients[1] == 0
+    assert coefficients[0] > 0.5
+    assert abs(intercept) < 1
+
+
+def test_a_span_without_rivals_is_the_same_whatever_other_lines_say():
+    spans, lines = [Span(0, 1, "a"), Span(0, 2, "a"), Span(3, 4, "b")], np.array([0, 0, 0])
+    for worst in (-1.0, -9.0):
+        rivals = _best_rivals([*spans, Span(0, 1, "a")], np.append(lines, 1), np.array([1.0, 2.0, 3.0, worst]))
+        assert rivals.tolist() == [2.0, 1.0, NO_RIVAL, NO_RIVAL]

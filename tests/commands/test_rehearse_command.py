@@ -67,7 +67,7 @@ def test_the_folder_that_stages_see_holds_no_hidden_label(contest: Path, root: P
 def test_every_candidate_could_be_sent(root: Path) -> None:
     blend = folder(root) / "work"
     answers = list(blend.glob("blend-*/*.txt"))
-    assert len(answers) == len(outcome(root)["candidates"]) == 3
+    assert len(answers) == len(outcome(root)["candidates"]) == 4  # two members, their mean, the blend
     for answer in answers:
         assert gate.check(answer, folder(root) / "contest" / "test.txt") > 0
     assert not (root / "out").exists()

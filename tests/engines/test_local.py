@@ -66,7 +66,7 @@ def test_what_a_worker_that_fails_is_told_of(
 def test_what_is_stopped_or_interrupted_is_no_failure(
     job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, "kill -2 $$"))
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, "exit 130"))
     processes = Processes()
     with pytest.raises(StoppedError):
         processes.run_command(["prepare"], tmp_path / "log", threads=1)

@@ -102,7 +102,8 @@ def test_a_stop_is_told_its_start():
 
 def test_pointer_marginals_are_the_beam_s_sets_by_their_probabilities():
     """Of one set, its tags; of more and more, what they tend to: of two tokens and two types there are 11."""
-    scores, mask = new("pointer").scores(features()[:, :2], None, None), MASK[:, :2]
+    mask = MASK[:, :2]
+    scores = new("pointer").scores(features()[:, :2], None, None, mask)
     one, some, enough, all_of_them = (new("pointer", beam=width).marginals(scores, mask) for width in (1, 5, 11, 999))
     assert ((one == 0) | (one == 1)).all()
     assert torch.allclose(enough, all_of_them, atol=1e-6)

@@ -17,9 +17,10 @@ from daguan.core.types import Sentence, Span
 from daguan.text.lexicon import Lexicon
 from daguan.text.marginals import mean
 from daguan.text.tags import TagScheme
-from daguan.training.prediction import decode_lines, log_probs
+from daguan.training.prediction import SMALLEST, decode_lines, log_probs
 
 BIASES = (0.0, 0.75, 1.5, 3.0)  # nats on all types: the mean's own spans, and those it nearly finds
+NO_RIVAL = float(np.log(SMALLEST))  # nothing has lower odds
 Floats = NDArray[np.float64]
 
 
@@ -116,9 +117,10 @@ def _odds(logs: Floats) -> Floats:
 
 
 def _best_rivals(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -> Floats:
-    """(C,): the best odds among the spans of the line that overlap; the worst there are where none does."""
+    """(C,): the best odds among the spans of the line that overlap; NO_RIVAL where none does, whatever other lines
+    say."""
     bounds = np.searchsorted(lines, np.arange(int(lines[-1]) + 2)) if len(lines) else np.zeros(1, np.int64)
-    rivals = np.full(len(spans), odds.min(initial=0.0))
+    rivals = np.full(len(spans), NO_RIVAL)
     for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         for one in range(low, high):
             for other in range(low, high):

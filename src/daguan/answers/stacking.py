@@ -21,6 +21,7 @@ from daguan.text.tags import TagScheme
 
 PENALTY = 1.0  # of the regression, on standardised features
 CERTAIN = 10.0  # nats
+CONSTANT = 1e-6
 THRESHOLDS = np.arange(0.2, 0.71, 0.02)  # of P(right)
 
 
@@ -101,7 +102,7 @@ def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]
     if right.all() or not right.any():
         return np.zeros(features.shape[1]), CERTAIN if right.any() else -CERTAIN
     centre, spread = features.mean(0), features.std(0)
-    spread[spread == 0] = 1.0
+    spread[spread <= CONSTANT * (1 + np.abs(centre))] = np.inf  # up to rounding; what never varies tells nothing
     model = LogisticRegression(C=PENALTY, max_iter=1000).fit((features - centre) / spread, right)
     coefficients = model.coef_[0] / spread
     return coefficients, float(model.intercept_[0] - coefficients @ centre)
