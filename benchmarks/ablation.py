@@ -41,7 +41,7 @@ from daguan.core.runs import code_version
 from daguan.models.encoder_settings import PRETRAINED
 from daguan.training.jobs import FoldJob, result_of
 
-SEEDS = (1, 2, 3)
+SEEDS = 3
 PAGE = ROOT / "docs" / "ablations.md"
 RECORDS = ROOT / "benchmarks" / "ablations.jsonl"
 COST = "cost.json"
@@ -112,14 +112,14 @@ def main(words: list[str]) -> None:
     factors = [word for word in words if word in FACTORS] or list(FACTORS)
     known = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
     names = [word for word in words if word in known] or known
-    (seeds,) = [int(word.removeprefix(COUNT)) for word in words if word.startswith(COUNT)] or [len(SEEDS)]
+    (count,) = [int(word.removeprefix(COUNT)) for word in words if word.startswith(COUNT)] or [SEEDS]
     others = [word for word in words if word not in (*FACTORS, *known) and not word.startswith(COUNT)]
     asked = options(others, __doc__)
     if asked.quick:
-        records = measure(list(trials_of(names, factors, SEEDS[:1])), quick=True)
+        records = measure(list(trials_of(names, factors, range(1, 2))), quick=True)
     else:
         records = recorded()
-        trials = missing(trials_of(names, factors, SEEDS[:seeds]), records)
+        trials = missing(trials_of(names, factors, range(1, count + 1)), records)
         records = with_records(records, measure(trials, quick=False))
         write_page(records)
     report = Report("ablation", machine(1, precision()))
@@ -225,7 +225,7 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
         rows.append(
             {
                 "factor": factor,
-                "seeds": len(of),
+                "seeds": len({r.seed for r in of}),
                 "span F1": mean_and_spread([r.f1 for r in of]),
                 "gain": "" if factor == BASE_NAME or not gains else mean_and_spread(gains, sign="+"),
                 "seconds": round(statistics.mean(r.seconds for r in of)),

@@ -101,5 +101,16 @@ def test_what_does_not_vary_but_by_rounding_has_no_weight():
 def test_a_span_without_rivals_is_the_same_whatever_other_lines_say():
     spans, lines = [Span(0, 1, "a"), Span(0, 2, "a"), Span(3, 4, "b")], np.array([0, 0, 0])
     for worst in (-1.0, -9.0):
-        rivals = _best_rivals([*spans, Span(0, 1, "a")], np.append(lines, 1), np.array([1.0, 2.0, 3.0, worst]))
+        odds = np.array([1.0, 2.0, 3.0, worst])
+        rivals, contested = _best_rivals([*spans, Span(0, 1, "a")], np.append(lines, 1), odds)
         assert rivals.tolist() == [2.0, 1.0, NO_RIVAL, NO_RIVAL]
+        assert contested.tolist() == [True, True, False, False]
+
+
+def test_features_of_some_lines_are_those_among_all():
+    given_evidence = evidence((2.0, 2.5))
+    whole = Proposals.of(given_evidence.answers, SCHEME)
+    part = Proposals.of([member[20:25] for member in given_evidence.answers], SCHEME)
+    here = (whole.lines >= 20) & (whole.lines < 25)
+    assert np.array_equal(part.features, whole.features[here])
+    assert part.spans == [span for span, is_here in zip(whole.spans, here, strict=True) if is_here]

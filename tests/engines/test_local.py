@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from daguan.core.errors import StoppedError
 from daguan.core.progress import Bar, Progress
 from daguan.core.settings import load
 from daguan.engines import local
-from daguan.engines.local import Processes, WorkerError
+from daguan.engines.local import Processes, WorkerError, run_jobs
 from daguan.training.jobs import FoldJob, result_of
 
 
@@ -73,6 +74,16 @@ def test_what_is_stopped_or_interrupted_is_no_failure(
     processes.stop()
     with pytest.raises(StoppedError):
         processes.run(job, Bar("job"))
+
+
+@pytest.mark.parametrize(("script", "error"), [("exit 3", WorkerError), ("exit 130", StoppedError)])
+def test_jobs_that_wait_for_one_that_fails_do_not_wait_for_ever(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
+    jobs = [replace(job, folder=str(tmp_path / str(number))) for number in range(5)]
+    with pytest.raises(error):
+        run_jobs(jobs, 2)
 
 
 def executable(folder: Path, script: str) -> str:

@@ -13,7 +13,7 @@ def drawn() -> tuple[PointerAttention, torch.Tensor, torch.Tensor, torch.Tensor]
 
 def test_scores_are_those_of_the_formula() -> None:
     attention, queries, keys, mask = drawn()
-    scores = attention(queries, keys, mask)
+    scores = attention.point(queries, attention.of_keys(keys), mask)
     assert scores.shape == (2, 3, 4)
     w1, w2, v = attention.of_keys.weight, attention.of_queries.weight, attention.scores.weight[0]
     for row, step, place in mask.unsqueeze(1).expand(2, 3, 4).nonzero().tolist():
@@ -23,18 +23,18 @@ def test_scores_are_those_of_the_formula() -> None:
 
 def test_what_is_masked_has_no_probability_and_no_influence() -> None:
     attention, queries, keys, mask = drawn()
-    probabilities = attention(queries, keys, mask).softmax(2)
+    probabilities = attention.point(queries, attention.of_keys(keys), mask).softmax(2)
     assert (probabilities[~mask.unsqueeze(1).expand_as(probabilities)] == 0).all()
     noisy = torch.where(mask.unsqueeze(2), keys, torch.full_like(keys, 9.0))
-    assert attention(queries, noisy, mask).softmax(2).equal(probabilities)
+    assert attention.point(queries, attention.of_keys(noisy), mask).softmax(2).equal(probabilities)
 
 
 def test_a_mask_may_differ_by_query_and_forbid_everything() -> None:
     attention, queries, keys, mask = drawn()
     by_query = mask.unsqueeze(1).expand(2, 3, 4).clone()
     by_query[0, 1] = False
-    scores = attention(queries, keys, by_query)
+    scores = attention.point(queries, attention.of_keys(keys), by_query)
     assert scores[0, 1].eq(FORBIDDEN).all()
-    assert scores[0, 0].equal(attention(queries, keys, mask)[0, 0])
+    assert scores[0, 0].equal(attention.point(queries, attention.of_keys(keys), mask)[0, 0])
     scores.log_softmax(2)[:, :, 0].sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in attention.parameters())

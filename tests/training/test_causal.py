@@ -132,7 +132,7 @@ def test_a_checkpoint_is_read_with_the_memory_that_is_asked_for(blocks: Blocks, 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": {"encoder": "modern"}}, "pretrain.objective: expected one that modern can learn"),
+        ({"model": {"encoder": "modern"}}, "pretrain.objective: expected mlm or .* with model.encoder=modern"),
         ({"pretrain": {"objective": "mlm"}}, "pretrain.objective: expected causal, all that model.enc"),
         ({"model": {"encoder": "modern"}, "encoder": {"memory": 9}, "pretrain": {}}, "encoder.memory: expected its"),
         ({"encoder": {"memory": -1}}, "encoder.memory: expected at least 0"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from daguan.core.errors import CheckpointError
+from daguan.core.errors import CheckpointError, DivergenceError
 from daguan.core.seeds import stream
 from daguan.core.settings import build
 from daguan.geometry.tasks import TASKS, draw_points
@@ -101,7 +101,9 @@ def test_sizes_in_training_are_drawn_from_the_fewest_on() -> None:
 
 
 def test_two_threads_learn_what_one_does() -> None:
-    points = draw_points(stream(1, "points"), 7, 4)
+    points = draw_points(stream(1, "points"), 7, 8)
+    corners = (TASKS["convex-hull"].solve(points) >= 0).sum(1)
+    assert len(set(corners.tolist())) > 1  # parts differ in how many choices they have
     gradients = []
     for threads in (1, 2):
         prepare_process(threads)
@@ -153,3 +155,9 @@ def test_a_saved_network_is_the_same_and_a_damaged_one_is_refused(tmp_path: Path
     (tmp_path / CHECKPOINT).write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match=CHECKPOINT):
         next(trainer.fit(tmp_path))
+
+
+def test_a_loss_that_is_no_number_ends_it(tmp_path: Path) -> None:
+    trainer = PointerTrainer("convex-hull", tiny(learning_rate=1e30, updates=9))
+    with pytest.raises(DivergenceError, match="expected a finite loss"):
+        list(trainer.fit(tmp_path))

@@ -53,7 +53,8 @@ class BlendSettings:
     held-out lines (Caruana et al. 2004); `thresholds`: the plain mean with a bias for each type, set so that span F1 is
     best; `weights+thresholds`; `vote` of the members' spans; `stack`: a logistic regression on what members say of a
     span and on a lexicon of the training lines (Wolpert 1992; for the lexicon, rank 5, github shifop/datagrand_bert).
-    lookup: answer test lines that stand in train with train's commonest labels (out of fold there are none such).
+    lookup: answer test lines that stand in train with train's commonest labels, in the submission alone (out of fold
+    there are none such, and `predict` looks nothing up).
     """
 
     runs: tuple[str, ...] = ()
@@ -162,9 +163,9 @@ def save_blend(folder: Path, method: str, combination: Combination, runs: Sequen
 
 def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
     """Of each member the folders of its models, and the fitted combination. Raises CheckpointError: damaged."""
-    models = [[(folder / name).resolve() for name in of_member] for of_member in read_json(folder / MODELS)]
-    values = read_json(folder / FILE)
+    names, values = read_json(folder / MODELS), read_json(folder / FILE)
     try:
+        models = [[(folder / name).resolve() for name in of_member] for of_member in names]
         return models, METHODS[values["method"]].read(values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{folder / FILE}: expected a fitted blend, got: {error!r}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{folder}: expected a fitted blend, got: {error!r}") from None

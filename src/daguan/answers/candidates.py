@@ -58,12 +58,17 @@ def read_candidates(folder: Path, test_sha256: str) -> list[Candidate]:
     Raises:
         DataError: a submission is not there, or is not the file that `submit` checked and wrote.
     """
-    manifests = [(path, read_json(path)) for path in sorted(folder.glob("*.json")) if path.name != BOARD]
-    return [
-        _read(path.with_suffix(".txt"), manifest)
-        for path, manifest in manifests
-        if manifest.get("data_sha256", {}).get("test.txt") == test_sha256
-    ]
+    candidates = []
+    for path in sorted(folder.glob("*.json")):
+        if path.name == BOARD:
+            continue
+        manifest = read_json(path)
+        try:
+            if manifest["data_sha256"]["test.txt"] == test_sha256:
+                candidates.append(_read(path.with_suffix(".txt"), manifest))
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}: expected the manifest that `submit` wrote, got one without {error}") from None
+    return candidates
 
 
 def _read(path: Path, manifest: dict[str, Any]) -> Candidate:

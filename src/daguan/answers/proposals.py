@@ -26,11 +26,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Proposals:
-    """Of some lines C spans, line by line and sorted: their lines (C,), and what the members say of each (C,F)."""
+    """Of some lines C spans, line by line and sorted: their lines (C,), what the members say of each (C,F), and whether
+    another overlaps it (C,)."""
 
     spans: Sequence[Span]
     lines: NDArray[np.int64]
     features: Floats
+    contested: NDArray[np.bool_]
 
     @classmethod
     def of(cls, answers: Answers, scheme: TagScheme) -> Proposals:
@@ -39,23 +41,35 @@ class Proposals:
         of its best rival; its length (log) and type."""
         of_mean = mean(answers)
         by_member = [decode_lines(member, scheme) for member in answers]
+        found_by = [[set(found) for found in decoded] for decoded in by_member]
         spans, lines = _union([*by_member, *_biased(of_mean, scheme)])
         places = _Places.of(spans, lines, [len(probs) for probs in of_mean], scheme)
         odds = [_odds(places.least(member)) for member in (*answers, of_mean)]
         where = list(zip(lines.tolist(), spans, strict=True))
-        votes = np.array([sum(span in found[line] for found in by_member) for line, span in where], np.float64)
-        rivals = _best_rivals(spans, lines, odds[-1])
+        votes = np.array([sum(span in found[line] for found in found_by) for line, span in where], np.float64)
+        rivals, contested = _best_rivals(spans, lines, odds[-1])
         lengths = np.log([span.stop - span.start for span in spans])
         types = [np.array([span.label == label for span in spans], np.float64) for label in scheme.labels]
         columns = [*odds, places.average(of_mean), votes / len(answers), rivals, lengths, *types]
-        return cls(spans, lines, np.stack(columns, 1))
+        return cls(spans, lines, np.stack(columns, 1), contested)
+
+    def of_lines(self, here: NDArray[np.bool_], features: Floats) -> Proposals:
+        """Those of some lines, all of each: here (C,); with these features in place of what members say."""
+        spans = [span for span, is_here in zip(self.spans, here.tolist(), strict=True) if is_here]
+        return Proposals(spans, self.lines[here], features[here], self.contested[here])
 
     def choose(self, values: Floats, lines: int) -> list[tuple[Span, ...]]:
         """Of each of so many lines the disjoint spans with the highest sum of values (C,)."""
-        of_line: list[dict[Span, float]] = [{} for _ in range(lines)]
-        for line, span, value in zip(self.lines.tolist(), self.spans, values.tolist(), strict=True):
-            of_line[line][span] = value
-        return [best_disjoint(found) for found in of_line]
+        certain: list[list[Span]] = [[] for _ in range(lines)]
+        rivals: list[dict[Span, float]] = [{} for _ in range(lines)]
+        for place in np.flatnonzero(values > 0).tolist():
+            line, span = int(self.lines[place]), self.spans[place]
+            if self.contested[place]:
+                rivals[line][span] = float(values[place])
+            else:
+                certain[line].append(span)
+        pairs = zip(certain, rivals, strict=True)
+        return [tuple(sorted([*alone, *best_disjoint(some)])) if some else tuple(alone) for alone, some in pairs]
 
     def look_up(
         self, sentences: Sequence[Sentence], lexicon: Lexicon, labels: Sequence[str]
@@ -116,17 +130,17 @@ def _odds(logs: Floats) -> Floats:
     return odds
 
 
-def _best_rivals(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -> Floats:
-    """(C,): the best odds among the spans of the line that overlap; NO_RIVAL where none does, whatever other lines
-    say."""
-    bounds = np.searchsorted(lines, np.arange(int(lines[-1]) + 2)) if len(lines) else np.zeros(1, np.int64)
-    rivals = np.full(len(spans), NO_RIVAL)
-    for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        for one in range(low, high):
-            for other in range(low, high):
-                if one != other and spans[one].start < spans[other].stop and spans[other].start < spans[one].stop:
-                    rivals[one] = max(rivals[one], odds[other])
-    return rivals
+def _best_rivals(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """(C,): the best odds among the spans of the line that overlap, NO_RIVAL where none does, whatever other lines say;
+    and whether one does. Spans of a line are sorted by where they start."""
+    rivals, contested, of_line = np.full(len(spans), NO_RIVAL), np.zeros(len(spans), bool), lines.tolist()
+    for one, span in enumerate(spans):
+        other = one + 1
+        while other < len(spans) and of_line[other] == of_line[one] and spans[other].start < span.stop:
+            rivals[one], rivals[other] = max(rivals[one], odds[other]), max(rivals[other], odds[one])
+            contested[one] = contested[other] = True
+            other += 1
+    return rivals, contested
 
 
 def lexicon_features(counts: NDArray[np.int64], types: NDArray[np.int64]) -> Floats:

@@ -77,10 +77,9 @@ class StackLearner:
 
     def fit(self, kept: Kept) -> Stack:
         evidence, proposals = self._evidence, self._proposals
-        here, gold = kept[proposals.lines], [set(sentence.gold) for sentence in evidence.gold]
-        spans = [span for span, is_here in zip(proposals.spans, here, strict=True) if is_here]
-        ours = Proposals(spans, proposals.lines[here], self.features(kept)[here])
-        right = np.array([span in gold[line] for line, span in zip(ours.lines.tolist(), spans, strict=True)], bool)
+        gold = [set(sentence.gold) for sentence in evidence.gold]
+        ours = proposals.of_lines(kept[proposals.lines], self.features(kept))
+        right = np.array([span in gold[line] for line, span in zip(ours.lines.tolist(), ours.spans, strict=True)], bool)
         coefficients, intercept = _regress(ours.features, right)
         odds = (ours.features * coefficients).sum(1) + intercept
         threshold = _best_threshold(ours, odds, [gold[line] if is_kept else set() for line, is_kept in enumerate(kept)])

@@ -29,6 +29,7 @@ from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
+from daguan.training.objectives import OBJECTIVES
 from daguan.training.pretraining import GENERATED, PretrainSettings
 from daguan.training.train_settings import TrainSettings
 from daguan.tuning.tune_settings import TuneSettings
@@ -120,8 +121,7 @@ class Settings:
         """The encoder can learn by that objective, and no setting is given that it does not read."""
         encoder, learning = self.model.encoder, self.pretrain
         fits = not learning.tokens or not ENCODERS[encoder].pretrained or learns(encoder, objective)
-        own = ENCODERS[encoder].objective
-        expected = f"{own}, all that model.encoder={encoder} learns" if own else f"one that {encoder} can learn"
+        expected = f"{' or '.join(name for name in OBJECTIVES if learns(encoder, name))} with model.encoder={encoder}"
         require("pretrain.objective", fits, expected, objective)
         fits = not self.encoder.checkpoint or objective not in GENERATED  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", objective)
@@ -138,11 +138,12 @@ class Settings:
         self.member(member)
 
     def member(self, name: str) -> Settings:
-        """The settings that make that member, of the family it says."""
+        """The settings that make that member, of the family it says, with the objective that its encoder learns by."""
         family = name if name in FAMILIES else self.family
         base = replace(self, members=(family,), ensemble={}, family=family)
         made = vary(base, self.ensemble.get(name, {}), f"ensemble.{name}")
-        return replace(made, members=(made.family,))
+        objective = objective_of(made.model.encoder, made.pretrain.objective)
+        return replace(made, members=(made.family,), pretrain=replace(made.pretrain, objective=objective))
 
     def with_changes(self, member: str, changes: Mapping[str, Any], place: str) -> Settings:
         """With that member changed: in its place in the ensemble if it has one. Raises ConfigError."""

@@ -109,10 +109,9 @@ class Stages:
 
     @cached_property
     def blend(self) -> Run:
-        told = {name: getattr(self.settings.blend, name) for name in ("method", "lookup")} | {
-            "seed": self.settings.seed
-        }
-        return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **told})
+        asked = self.settings.blend
+        way = {"method": asked.method, "lookup": asked.lookup, "seed": self.settings.seed}
+        return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **way})
 
     def _before(self, settings: Settings) -> dict[str, Any]:
         """What all that is trained with these settings depends on."""

@@ -23,7 +23,10 @@ from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_js
 
 MANIFEST = "manifest.json"
 RESULT_FREE = ("commands", "engines", "reports", "tuning", "__main__.py")  # layers that change no result
-PACKAGES = ("torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "numpy", "safetensors", "gensim")
+PACKAGES = (
+    "torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "scipy", "optuna", "numpy",
+    "safetensors", "gensim",
+)  # fmt: skip
 
 
 @contextmanager

@@ -50,8 +50,10 @@ def _run(jobs: Sequence[FoldJob], workers: int) -> None:
 
     def run(job: FoldJob) -> None:
         position = positions.get()
-        processes.run(job, Bar(job.name, position))
-        positions.put(position)
+        try:
+            processes.run(job, Bar(job.name, position))
+        finally:  # else the jobs that wait would wait for ever
+            positions.put(position)
         say(f"{job.name}: {_summary(result_of(job))}")
 
     with ThreadPoolExecutor(workers) as executor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from daguan.core.errors import CheckpointError
 from daguan.models.architecture import Architecture
 from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import architectures, read_masked_lm
+from daguan.models.encoders import architectures, read_as_asked, read_masked_lm
 from daguan.text.counts import read_by_frequency
 from daguan.text.vocabulary import CLS, FILE, PAD, SEP, SPECIALS, Vocabulary
 
@@ -97,6 +97,7 @@ def adopt(architecture: str, settings: EncoderSettings, vocabulary: Vocabulary) 
         raise CheckpointError(
             f"{folder}: expected at least encoder.max_length={settings.max_length} positions, got {positions}"
         )
+    read_as_asked(model, kind, settings)
     return _over_rows(model, kind, _rows(folder, settings.counts, vocabulary, model.config.vocab_size))
 
 

@@ -33,7 +33,8 @@ class Architecture:
     is pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is
     to be chosen for a device. with_decoder: that model with its decoder, where pretraining gives it one. head: Hugging
     Face's class of models with that head is AutoModelFor… this. pooled: it would add a layer for [CLS] that nobody
-    reads. offset: the first position is that of the padding token and so many more; None, it is 0."""
+    reads. of_reading: settings that no weight depends on, and so no checkpoint decides. offset: the first position is
+    that of the padding token and so many more; None, it is 0."""
 
     model_type: str
     new: Callable[[EncoderSettings, int], Any]
@@ -43,6 +44,7 @@ class Architecture:
     with_decoder: Callable[[Any], Any] = _no_decoder
     head: str = "MaskedLM"
     pooled: bool = False
+    of_reading: tuple[str, ...] = ()
     offset: int | None = None
 
     def first_position(self, config: Any) -> int:

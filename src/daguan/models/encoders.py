@@ -45,6 +45,7 @@ class MaskedLm(nn.Module):
                 raise CheckpointError(
                     f"{settings.checkpoint}: expected {vocabulary_size} entries, got {self.model.config.vocab_size}"
                 )
+            read_as_asked(self.model, self.architecture, settings)
         else:
             self.model = self.architecture.new(settings, vocabulary_size)
 
@@ -130,6 +131,12 @@ def read_masked_lm(folder: Path, architecture: str) -> Any:
     if body := sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}.")):
         raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(body)}")
     return model
+
+
+def read_as_asked(model: Any, kind: Architecture, settings: EncoderSettings) -> None:
+    """A checkpoint decides the sizes, and the settings what no weight depends on."""
+    for name in kind.of_reading:
+        setattr(model.config, name, getattr(settings, name))
 
 
 def _read(folder: Path, headless: bool) -> tuple[Any, set[str]]:

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, gelu, logsigmoid
 
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
+from daguan.nn.scans import running_sums
 from daguan.nn.transformer_xl import Memory
 from daguan.text.vocabulary import SPECIALS
 
@@ -190,7 +191,7 @@ def share_embeddings(model: nn.Module, other: nn.Module) -> None:
 @torch.no_grad()
 def sample(logits: Tensor, draws: Tensor) -> Tensor:
     """The class (N,) whose part of the cumulated softmax of logits (N,C) a draw (N,) of [0,1) falls into."""
-    cumulated = logits.float().softmax(1).cumsum(1)
+    cumulated = running_sums(logits.float().softmax(1))
     places = torch.searchsorted(cumulated, draws.unsqueeze(1) * cumulated[:, -1:], right=True)
     return places.squeeze(1).clamp(max=logits.shape[1] - 1)  # a draw can be rounded up to 1
 

@@ -173,7 +173,7 @@ def reversed_places(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
     places = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
     if attention_mask is None:
         return places.flip(1)
-    mirrored: Tensor = attention_mask.sum(1, keepdim=True) - 1 - places
+    mirrored: Tensor = attention_mask.bool().sum(1, keepdim=True) - 1 - places
     return mirrored.where(mirrored >= 0, places)
 
 
@@ -238,5 +238,6 @@ def new_transformer_xl(settings: EncoderSettings, vocabulary_size: int) -> Trans
 
 
 TRANSFORMER_XL = Architecture(
-    TransformerXlConfig.model_type, new_transformer_xl, set_modern_dropout, predict_next, head="CausalLM"
-)
+    TransformerXlConfig.model_type, new_transformer_xl, set_modern_dropout, predict_next, head="CausalLM",
+    of_reading=("memory", "same_length", "clamp"),
+)  # fmt: skip

@@ -18,12 +18,9 @@ class PointerAttention(nn.Module):
         self.of_queries = nn.Linear(query_size, hidden, bias=False)
         self.scores = nn.Linear(hidden, 1, bias=False)
 
-    def forward(self, queries: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
-        """queries (B,S,Q), keys (B,T,H), mask (B,T) or (B,S,T), true where one may point → scores (B,S,T)."""
-        return self.point(queries, self.of_keys(keys), mask)
-
     def point(self, queries: Tensor, projected: Tensor, mask: Tensor) -> Tensor:
-        """As `forward`, with the keys' part W1 e (B,T,hidden) at hand: in decoding it stays the same."""
+        """queries (B,S,Q), the keys' part W1 e (B,T,hidden), which stays the same in decoding, mask (B,T) or (B,S,T),
+        true where one may point → scores (B,S,T)."""
         units = self.of_queries(queries).unsqueeze(2) + projected.unsqueeze(1)
         scores: Tensor = self.scores(torch.tanh_(units)).squeeze(3)
         return scores.masked_fill(~(mask if mask.dim() == 3 else mask.unsqueeze(1)), FORBIDDEN)

@@ -85,9 +85,10 @@ class PointerNetwork(nn.Module):
 
 
 def pointing_loss(logs: Tensor, choices: Tensor) -> Tensor:
-    """Summed negative log-likelihood, nats, of the choices (B,S) up to and with the first END. logs (B,S,N+1)."""
-    chosen = logs.gather(2, choices.unsqueeze(2)).squeeze(2)
-    return -chosen[counted(choices)].sum()
+    """The negative log-likelihood, nats a choice, of each row's choices (B,S) up to and with the first END → (B,). logs
+    (B,S,N+1)."""
+    chosen, steps = logs.gather(2, choices.unsqueeze(2)).squeeze(2), counted(choices)
+    return -chosen.where(steps, 0).sum(1) / steps.sum(1)
 
 
 def counted(choices: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, pad, softplus
 
 from daguan.nn.pointer_attention import FORBIDDEN, PointerAttention
+from daguan.nn.scans import running_sums
 
 NO_MORE = 0  # the choice of a start that says so; choice 1 + t is token t
 FEW_STARTS = -3.0  # where starts begin to learn: a twentieth of the tokens
@@ -57,8 +58,8 @@ class SpanDecoder(nn.Module):
         self.gru = nn.GRU(2 * width + size, size, batch_first=True)
         self.begin = nn.Parameter(torch.zeros(2 * width + size))
         self.whole = nn.Linear(2 * width + size, size)
-        self.kind = nn.Linear(size, types)
-        self.kinds = nn.Embedding(types, size)
+        self.kind = nn.Linear(size, max(1, types))  # without types nothing is emitted
+        self.kinds = nn.Embedding(max(1, types), size)
 
     def read(self, features: Tensor, extra: Tensor | None) -> Tensor:
         """features (B,T,H), extra (B,T,2+2X) → (B,T,H+2D+2+2X), all that is read of each token by itself."""
@@ -129,7 +130,7 @@ def in_reading_order(scores: Tensor, mask: Tensor) -> Tensor:
     that none before some place is taken, all after it are less by the same constant, which a softmax does not see: so
     this serves whatever the place to start from.
     """
-    passed = softplus(scores).masked_fill(~mask, 0).cumsum(1)
+    passed = running_sums(softplus(scores).masked_fill(~mask, 0))
     return torch.cat([-passed[:, -1:], scores - passed], dim=1)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from daguan.nn.scans import running_sums
 from daguan.text.tags import PREFIXES, B, E, I, S
 
 NEVER = float("-inf")
@@ -67,7 +68,7 @@ def tag_marginals(spans: Tensor, mask: Tensor) -> Tensor:
     """Marginals of spans (B,T,T,X) → of BIOES tags (B,T,1+4X), summing to 1 at tokens and 0 at padding; mask (B,T)."""
     single = spans.diagonal(dim1=1, dim2=2).mT  # (B,T,X)
     begins, ends = spans.sum(2), spans.sum(1)
-    covered = begins.cumsum(1) - ends.cumsum(1) + ends
+    covered = running_sums((begins - ends).mT).mT + ends
     of_prefix: dict[int, Tensor] = {
         B: begins - single,
         I: covered - begins - ends + single,

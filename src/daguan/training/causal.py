@@ -13,7 +13,6 @@ from daguan.models.scaffolds import BidirectionalLm
 from daguan.training.masked_lm import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
 
 DIRECTIONS = ("forward", "backward")
-OF_READING = ("memory", "same_length", "clamp")  # no sizes: a checkpoint that one starts from does not decide them
 
 
 class CausalObjective(Objective):
@@ -26,8 +25,6 @@ class CausalObjective(Objective):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         assert isinstance(self.model, MaskedLm)
-        for name in OF_READING:
-            setattr(self.model.model.config, name, getattr(plan.encoder, name))
         self.model = BidirectionalLm(self.model)
         self.streams = Streams(plan.blocks, self.train, plan.rows)
         self.memories = self.model.empty_memories(plan.rows)

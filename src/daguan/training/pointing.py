@@ -20,10 +20,10 @@ from daguan.core.settings import require
 from daguan.geometry.polygons import Sequences
 from daguan.geometry.tasks import FEWEST_POINTS, TASKS, Task, draw_points
 from daguan.nn.optimisers import Group, Options, load_state_tensors, new_adamw, state_tensors
-from daguan.nn.pointer_network import PointerNetwork, counted, pointing_loss
+from daguan.nn.pointer_network import PointerNetwork, pointing_loss
 from daguan.nn.pointer_search import beam_search, tours
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import EngineSettings
+from daguan.training.devices import EngineSettings, require_finite
 from daguan.training.threads import Replicas, map_on_threads
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -122,6 +122,7 @@ class PointerTrainer:
         saved = time.monotonic()
         while (share := self.share) < 1:
             loss = self._update(share)
+            require_finite(loss, self.done)
             smooth = min(SMOOTHING, self.done / (self.done + 1))
             self.loss = smooth * self.loss + (1 - smooth) * loss
             self.done += 1
@@ -147,14 +148,12 @@ class PointerTrainer:
         return draw_points(rng, self.settings.batch_size, size)
 
     def _train_on(self, network: nn.Module, points: NDArray[np.float32]) -> float:
-        """Gradients of the part's share of the batch's loss: each instance's mean over its choices, alike in weight.
-
-        Returns that share.
-        """
+        """Gradients of the part's share of the batch's loss: the mean over instances of the mean over their choices, so
+        that it does not matter how a batch is parted. Returns that share."""
         inputs, mask = inputs_of(points, self.device)
         choices = choices_of(self.task.solve(points)).to(self.device)
         logs = network(inputs, mask, choices)
-        loss = pointing_loss(logs, choices) / (counted(choices).sum() * (self.settings.batch_size / len(points)))
+        loss = pointing_loss(logs, choices).sum() / self.settings.batch_size
         torch.autograd.backward(loss)
         return loss.item()
 
