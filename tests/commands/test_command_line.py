@@ -46,7 +46,7 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
         ),
         (
             ["prepare", "pretrain.objective=mass", "model.encoder=modern"],
-            "pretrain.objective: expected mlm or mlm+sop or mlm+nsp or rtd or all_tokens with model.encoder=modern, got 'mass'",
+            "pretrain.objective: expected mlm or mlm+sop or mlm+nsp or rtd or all_tokens with model.encoder=modern",
         ),
         (["prepare", "pretrain.generator_layers=0.5"], "pretrain.generator_layers: expected 0.25 with objective mlm"),
         (

@@ -133,7 +133,7 @@ def test_a_checkpoint_is_read_with_the_memory_that_is_asked_for(blocks: Blocks, 
     ("values", "message"),
     [
         ({"model": {"encoder": "modern"}}, "pretrain.objective: expected mlm or .* with model.encoder=modern"),
-        ({"pretrain": {"objective": "mlm"}}, "pretrain.objective: expected causal, all that model.enc"),
+        ({"pretrain": {"objective": "mlm"}}, "pretrain.objective: expected causal with model.encoder=transformer_xl"),
         ({"model": {"encoder": "modern"}, "encoder": {"memory": 9}, "pretrain": {}}, "encoder.memory: expected its"),
         ({"encoder": {"memory": -1}}, "encoder.memory: expected at least 0"),
         ({"encoder": {"memory": 0, "same_length": True}}, "encoder.same_length: expected false with memory 0"),
