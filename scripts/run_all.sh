@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 "$python" -m daguan prepare  "$@"   # contest, data report, folds, vocabulary, token file
-"$python" -m daguan pretrain "$@"   # masked language model on all the text
+"$python" -m daguan pretrain "$@"   # an encoder from all the text
 "$python" -m daguan train    "$@"   # every member through the folds, on all cores
 "$python" -m daguan blend    "$@"   # one answer of all members, scored out of fold
 "$python" -m daguan submit   "$@"   # through the gate into submissions/

@@ -11,7 +11,7 @@ from daguan.core.processes import settle_environment
 COMMANDS = {
     "prepare": "[CONFIG.yaml] [key=value …]   build the built-in contest, report on the data, fix folds and ids",
     "conflicts": "[CONFIG.yaml] [key=value …]   equal train lines with different labels, test lines found in train",
-    "pretrain": "[CONFIG.yaml] [key=value …]   pretrain a masked language model on all the text",
+    "pretrain": "[CONFIG.yaml] [key=value …]   pretrain an encoder on all the text",
     "train": "[CONFIG.yaml] [key=value …]   train every member through the folds, on all cores",
     "tune": "[CONFIG.yaml] [key=value …]      search a space of settings by trials, several at a time",
     "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",

@@ -34,7 +34,8 @@ def settings_of(folder: Path, *words: str, text: str = YAML) -> Settings:
 
 def test_a_member_is_the_settings_with_its_own_changed(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    base = replace(settings, ensemble={}, members=("tagger",))
+    named = replace(settings.pretrain, objective="mlm")  # what the encoder learns by where nothing is asked for
+    base = replace(settings, ensemble={}, members=("tagger",), pretrain=named)
     assert settings.member("tagger") == base
     assert settings.member("big") == replace(
         base,
@@ -55,6 +56,11 @@ def test_the_command_line_changes_all_members_or_one(tmp_path: Path) -> None:
     assert settings.member("big").train.batch_size == 4
     assert settings.member("big").model.head == "biaffine"
     assert settings.member("new").model.head == "span"
+
+
+def test_an_objective_named_is_the_one_that_is_taken_without_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="members that differ"):
+        settings_of(tmp_path, "members=tagger,same", "ensemble.same.pretrain.objective=mlm")
 
 
 def test_another_family_is_said(tmp_path: Path) -> None:
