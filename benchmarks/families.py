@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import data
-from benchmarks.ablation import COST, MINUTES, MINUTES_QUICK, QUICK, run, words_of
+from benchmarks.ablation import COST, MINUTES, MINUTES_QUICK, OF_PRETRAINING, QUICK, run, words_of
 from benchmarks.efficiency import PEOPLE, DataSet
-from benchmarks.factors import BERT_RECIPE, CNN, LSTM
+from benchmarks.factors import BASE, BERT_RECIPE, CNN, LSTM
 from benchmarks.harness import Report, Row, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
@@ -58,7 +58,6 @@ MEMBERS: dict[str, tuple[str, ...]] = {
     "mass seq2seq": ("model.encoder=mass", "model.head=seq2seq"),
     "transformer_xl crf": ("model.encoder=transformer_xl",),
 }
-OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Family:
     @property
     def words(self) -> list[str]:
         size = QUICK if self.quick and self.name != "n-gram CRF" else ()
-        return [*words_of(PEOPLE, self.quick), "members=tagger", "train.evaluations=1", *size, *MEMBERS[self.name]]
+        return [*words_of(PEOPLE, self.quick), *BASE, *size, *MEMBERS[self.name]]
 
     @property
     def stages(self) -> Stages:

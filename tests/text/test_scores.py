@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from daguan.core.errors import DataError
 from daguan.core.types import Score, Sentence, Span
 from daguan.text.format import format_labelled, parse_labelled
-from daguan.text.scores import bootstrap_interval, both_readings, check_comparable, paired_gain, report, span_score
+from daguan.text.scores import (
+    bootstrap_interval,
+    both_readings,
+    check_comparable,
+    paired_gain,
+    paired_gains,
+    report,
+    span_score,
+)
 
 SIZES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from("oab")), max_size=12)
 LINE_COUNTS = st.lists(st.builds(lambda h, w, m: Score(h, h + w, h + m), *[st.integers(0, 4)] * 3), min_size=1)
@@ -206,6 +214,12 @@ def test_against_itself_there_is_no_gain_and_twice_is_the_same():
     assert one.f1 == -other.f1
     assert one.interval == pytest.approx([-other.interval[1], -other.interval[0]])
     assert one.p_value + other.p_value >= 1
+
+
+def test_gains_over_several_are_those_over_each():
+    rng = np.random.default_rng(5)
+    ours, *others = ([line_score(*line) for line in rng.integers(0, 4, (40, 3)).tolist()] for _ in range(4))
+    assert paired_gains(ours, others) == [paired_gain(ours, theirs) for theirs in others]
 
 
 def test_pairs_tell_more_than_two_intervals():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counting_text import counting_blocks
 
 from daguan.batches.packing import Blocks
 from daguan.commands.settings import Settings
@@ -16,7 +17,7 @@ from daguan.core.errors import ConfigError
 from daguan.core.settings import build
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
-from daguan.text.vocabulary import SEP, SPECIALS
+from daguan.text.vocabulary import SPECIALS
 from daguan.training.causal import CausalObjective
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.pretraining import Pretrainer, PretrainSettings
@@ -34,12 +35,8 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory: pytest.TempPathFactory) -> Blocks:
-    """Lines that count on from somewhere: 60 blocks or so."""
-    rng = np.random.default_rng(0)
-    lines = [(np.arange(length) + rng.integers(0, 40)) % 40 + len(SPECIALS) for length in rng.integers(5, 9, 120)]
-    path = tmp_path_factory.mktemp("text") / "tokens.u2"
-    np.concatenate([np.append(line, SEP) for line in lines]).astype("<u2").tofile(path)
-    return Blocks(path, SIZE.max_length)
+    """60 or so."""
+    return counting_blocks(tmp_path_factory.mktemp("text"), 120, SIZE.max_length)
 
 
 def trainer(blocks: Blocks, updates: int = 6, size: EncoderSettings = SIZE, **more: Any) -> Pretrainer:

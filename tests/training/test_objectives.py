@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counting_text import counting_blocks
 from safetensors.torch import load_file
 
 from daguan.batches.masking import places_per_row
@@ -19,7 +20,7 @@ from daguan.core.settings import build
 from daguan.models.encoder_settings import PRETRAINED, EncoderSettings, learns
 from daguan.models.encoders import load_encoder
 from daguan.models.scaffolds import ReplacedTokens
-from daguan.text.vocabulary import MASK, SEP, SPECIALS
+from daguan.text.vocabulary import MASK, SPECIALS
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.generated import Guesses, ReplacedObjective
 from daguan.training.masked_lm import EVALUATION_MASKING
@@ -54,12 +55,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def blocks(tmp_path_factory: pytest.TempPathFactory) -> Blocks:
-    """A tiny text: fifty lines that count on from somewhere, so that each token follows from its neighbours."""
-    rng = np.random.default_rng(0)
-    lines = [(np.arange(length) + rng.integers(0, 40)) % 40 + len(SPECIALS) for length in rng.integers(5, 9, 50)]
-    path = tmp_path_factory.mktemp("text") / "tokens.u2"
-    np.concatenate([np.append(line, SEP) for line in lines]).astype("<u2").tofile(path)
-    return Blocks(path, SIZE.max_length)
+    return counting_blocks(tmp_path_factory.mktemp("text"), 50, SIZE.max_length)
 
 
 def trainer(blocks: Blocks, objective: str, architecture: str = "", updates: int = 3, **more: Any) -> Pretrainer:

@@ -20,7 +20,7 @@ from daguan.core.files import read_json, write_json
 from daguan.core.settings import require
 from daguan.core.types import Sentence, Span
 from daguan.text.marginals import Marginals, Probs, mean
-from daguan.text.scores import paired_gain, span_scores
+from daguan.text.scores import paired_gains, span_scores
 from daguan.training.jobs import HELD_OUT, MODEL, TEST
 from daguan.training.prediction import annotate
 
@@ -151,7 +151,8 @@ def check_lines(sentences: Sequence[Sentence], answers: Answers) -> None:
 def gains(labelled: Sequence[Labelled], gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
     """How much the last row's out-of-fold span F1 is above each other row's; none where there is one row."""
     *others, blend = [span_scores(row.out_of_fold, gold) for row in labelled]
-    return {row.name: paired_gain(blend, of_row).to_json() for row, of_row in zip(labelled[:-1], others, strict=True)}
+    found = paired_gains(blend, others) if others else []
+    return {row.name: gain.to_json() for row, gain in zip(labelled[:-1], found, strict=True)}
 
 
 def save_blend(folder: Path, method: str, combination: Combination, runs: Sequence[Path], folds: int) -> None:

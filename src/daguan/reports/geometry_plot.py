@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from daguan.geometry.polygons import Points, Sequences
+from daguan.reports.svg import document
 
 PANEL, MARGIN, COLUMNS = 180, 15, 4  # pixels, pixels, panels a row
 RIGHT = 'fill="none" stroke="#bbb" stroke-width="5" stroke-linejoin="round"'
@@ -15,17 +16,14 @@ def drawing(points: Points, answers: Sequences, targets: Sequences, polygon: int
     """points (B,N,2), answers and targets (B,S). polygon: corners of each, 0 where an answer is a single one."""
     columns = min(COLUMNS, len(points))
     rows = -(-len(points) // columns)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{columns * PANEL}" height="{rows * PANEL}">',
-        '<rect width="100%" height="100%" fill="white"/>',
-    ]
+    lines = []
     for index, (here, answer, target) in enumerate(zip(points, answers, targets, strict=True)):
         x, y = index % columns * PANEL, index // columns * PANEL
         lines.append(f'<g transform="translate({x},{y})">')
         lines += [*_polygons(here, target, polygon, RIGHT), *_polygons(here, answer, polygon, ANSWERED)]
         lines += [f'<circle cx="{px}" cy="{py}" r="3"/>' for px, py in map(_place, here)]
         lines.append("</g>")
-    return "\n".join([*lines, "</svg>", ""])
+    return document(columns * PANEL, rows * PANEL, lines)
 
 
 def _polygons(points: Points, sequence: Sequences, polygon: int, style: str) -> Iterator[str]:

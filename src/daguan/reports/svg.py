@@ -1,4 +1,4 @@
-"""Two small plots as SVG text: points over a number, with the best so far, and named bars."""
+"""SVG text: a document, and two small plots, points over a number with the best so far, and named bars."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INK, FAINT, COLOUR = "#333", "#ccc", "#3366aa"
 def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
     """Points, and a line of the highest so far."""
     if not points:
-        return _document(WIDTH, HEIGHT, [_label(WIDTH / 2, HEIGHT / 2, "nothing yet", "middle")])
+        return document(WIDTH, HEIGHT, [_label(WIDTH / 2, HEIGHT / 2, "nothing yet", "middle")])
     xs, ys = zip(*points, strict=True)
     x_scale = _Scale(min(xs), max(xs), MARGIN, WIDTH - MARGIN / 2)
     y_scale = _Scale(min(ys), max(ys), HEIGHT - MARGIN, MARGIN / 2)
@@ -29,7 +29,7 @@ def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
         marks.append(_label(MARGIN - 8, y_scale(y) + 4, f"{y:.4g}", "end"))
     marks.append(_label(WIDTH / 2, HEIGHT - 12, across, "middle"))
     marks.append(_label(8, 18, up, "start"))
-    return _document(WIDTH, HEIGHT, marks)
+    return document(WIDTH, HEIGHT, marks)
 
 
 def bars(values: Sequence[tuple[str, float]], title: str) -> str:
@@ -42,7 +42,7 @@ def bars(values: Sequence[tuple[str, float]], title: str) -> str:
         marks.append(f'<rect x="{NAMES}" y="{y}" width="{length:.1f}" height="{BAR - 8}" fill="{COLOUR}"/>')
         marks.append(_label(NAMES - 8, y + BAR - 12, name, "end"))
         marks.append(_label(NAMES + length + 6, y + BAR - 12, f"{value:.3f}", "start"))
-    return _document(WIDTH, 40 + BAR * len(values), marks)
+    return document(WIDTH, 40 + BAR * len(values), marks)
 
 
 class _Scale:
@@ -62,7 +62,7 @@ def _label(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}">{escape(text)}</text>'
 
 
-def _document(width: int, height: int, marks: Sequence[str]) -> str:
+def document(width: int, height: int, marks: Sequence[str]) -> str:
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
     body = "\n".join(marks)
     return f'{opening}font-size="12">\n<rect width="100%" height="100%" fill="white"/>\n{body}\n</svg>\n'

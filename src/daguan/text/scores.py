@@ -110,13 +110,23 @@ def paired_gain(ours: Sequence[Score], theirs: Sequence[Score], resamples: int =
     """The gain of `ours` over `theirs`, line against line, by a paired bootstrap (Koehn 2004, "Statistical significance
     tests for machine translation evaluation", §3): the p-value, of one side, is the share of resamples without a gain,
     this sample counted among them (Davison & Hinkley 1997, §4.2.1)."""
-    counts = np.concatenate([_counts(ours), _counts(theirs)], axis=1)
-    sums = _resampled(counts, resamples)
-    gains = _f1(sums[:, :2]) - _f1(sums[:, 2:])
-    low, high = np.quantile(gains, (0.025, 0.975))
-    found = float(_f1(counts[:, :2].sum(0)) - _f1(counts[:, 2:].sum(0)))
-    p_value = (1 + int((gains <= 0).sum())) / (1 + resamples)
-    return Gain(found, (float(low), float(high)), p_value)
+    return paired_gains(ours, [theirs], resamples)[0]
+
+
+def paired_gains(
+    ours: Sequence[Score], others: Sequence[Sequence[Score]], resamples: int = PAIRED_RESAMPLES
+) -> list[Gain]:
+    """Over each of several others, all on the same resamples, which are drawn once."""
+    counts = np.concatenate([_counts(lines) for lines in (ours, *others)], axis=1)
+    whole = _f1(counts.sum(0).reshape(-1, 2))
+    sampled = _f1(_resampled(counts, resamples).reshape(resamples, -1, 2))
+    gains = sampled[:, :1] - sampled[:, 1:]
+    lows, highs = np.quantile(gains, (0.025, 0.975), axis=0)
+    p_values = (1 + (gains <= 0).sum(0)) / (1 + resamples)
+    return [
+        Gain(float(whole[0] - f1), (float(low), float(high)), float(p_value))
+        for f1, low, high, p_value in zip(whole[1:], lows, highs, p_values, strict=True)
+    ]
 
 
 def _counts(lines: Sequence[Score]) -> NDArray[np.float64]:
