@@ -50,7 +50,7 @@ BASE_NAME = "base"
 MINUTES, MINUTES_QUICK = 6.0, 0.1
 OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # settings that an encoder's pretraining depends on
 HALVES = ("folds.count=2",)
-LINES = "contest.train_lines=3000"  # of people_daily: as many as leave both data sets about as costly
+LINES = ("contest.train_lines=3000", "contest.test_lines=100")
 QUICK = ("train.epochs=1", "model.ngram_buckets=1024")
 
 
@@ -156,7 +156,7 @@ def measure(trials: Sequence[Trial], quick: bool) -> list[Record]:
 
 def words_of(name: str, quick: bool) -> list[str]:
     """The command line of a stage on a data set."""
-    return [*data_words(name, quick), *([LINES] if name == PEOPLE and not quick else []), *HALVES]
+    return [*data_words(name, quick), *(LINES if name == PEOPLE and not quick else ()), *HALVES]
 
 
 def pretrain(trials: Sequence[Trial], quick: bool) -> None:
