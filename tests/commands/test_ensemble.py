@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from daguan.commands.settings import ROOT, Settings
+from daguan.commands.settings import load as load_words
 from daguan.commands.stages import Stages
+from daguan.commands.train import rounds_of
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build, load, to_dict
 from daguan.models.encoder_settings import ENCODERS
@@ -173,3 +175,32 @@ def test_the_example_shares_what_it_says() -> None:
     one, two, bert = (settings[name] for name in ("modern_crf", "modern_biaffine", "bert_lstm_crf"))
     assert [getattr(one, name) for name in pretrained] == [getattr(two, name) for name in pretrained]
     assert (one.model.encoder, two.model.encoder, bert.model.encoder) == ("modern", "modern", "bert")
+
+
+NEEDY = """
+members: [late, tagger]
+ensemble:
+  tagger: {model: {head: softmax}}
+  first: {model: {head: span}}
+  later: {pseudo_labels: {teachers: [first, ngram_crf]}}
+  late: {pseudo_labels: {teachers: [later, first]}}
+"""
+
+
+def test_members_are_trained_after_all_they_need(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path, text=NEEDY)
+    assert settings.trained == ["first", "ngram_crf", "later", "late", "tagger"]
+    assert rounds_of(settings) == [["first", "ngram_crf", "tagger"], ["later"], ["late"]]
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("ensemble.first.pseudo_labels.teachers=[late]", "pseudo_labels.teachers of later: expected members that do"),
+        ("ensemble.first.pseudo_labels.teachers=[nobody]", "pseudo_labels.teachers of first: expected tagger or"),
+    ],
+)
+def test_no_member_needs_itself_or_one_that_is_not_there(tmp_path: Path, word: str, place: str) -> None:
+    (tmp_path / "some.yaml").write_text(NEEDY, "utf-8")
+    with pytest.raises(ConfigError, match=place):
+        load_words([str(tmp_path / "some.yaml"), word])

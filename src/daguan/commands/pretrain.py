@@ -29,7 +29,7 @@ def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
     stages.prepare.manifest()
-    runs = {run.key: (run, member) for member in settings.members if (run := stages.pretrain(member))}
+    runs = {run.key: (run, member) for member in settings.trained if (run := stages.pretrain(member))}
     if not runs:
         say("pretrain: no member starts from a pretrained encoder or from token vectors, nothing to do")
     for run, member in runs.values():

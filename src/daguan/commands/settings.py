@@ -31,6 +31,7 @@ from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
 from daguan.training.objectives import OBJECTIVES
 from daguan.training.pretraining import GENERATED, PretrainSettings
+from daguan.training.pseudo_labels import PseudoLabelSettings
 from daguan.training.train_settings import TrainSettings
 from daguan.tuning.tune_settings import TuneSettings
 
@@ -72,6 +73,7 @@ class Settings:
     pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     conflicts: ConflictSettings = field(default_factory=ConflictSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    pseudo_labels: PseudoLabelSettings = field(default_factory=PseudoLabelSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
@@ -99,6 +101,24 @@ class Settings:
     def known(self) -> list[str]:
         """What may be a member."""
         return list(dict.fromkeys([*FAMILIES, *self.ensemble]))
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The members whose runs a member with these settings starts from."""
+        return self.pseudo_labels.teachers
+
+    @property
+    def trained(self) -> list[str]:
+        """The members and all they need, each after what it needs."""
+        return list(dict.fromkeys(name for member in self.members for name in self.with_needs(member)))
+
+    def with_needs(self, member: str, asked_by: tuple[str, ...] = ()) -> list[str]:
+        """All that the member needs, and the member. Raises ConfigError: no such member, or one that needs itself."""
+        place = f"pseudo_labels.teachers of {asked_by[-1]}" if asked_by else "members"
+        require(place, member in self.known, " or ".join(self.known), member)
+        require(place, member not in asked_by, "members that do not need this one", member)
+        needs = self.member(member).needs
+        return [*(name for need in needs for name in self.with_needs(need, (*asked_by, member))), member]
 
     def _require_read(self) -> None:
         """No setting is given that the encoder does not read, and none that it cannot follow: better here than in a
@@ -155,7 +175,10 @@ def load(words: list[str]) -> Settings:
     path = DEFAULT
     if words and "=" not in words[0]:
         path, words = Path(words[0]), words[1:]
-    return settings.load(Settings, path, words)
+    found = settings.load(Settings, path, words)
+    for member in found.known:
+        found.with_needs(member)
+    return found
 
 
 def main(words: list[str]) -> None:

@@ -83,6 +83,8 @@ class Stages:
         if settings.family == "tagger":
             pretrain = self.pretrain(member)
             before |= {"pretrain": pretrain.key if pretrain else ""}
+        if settings.needs:
+            before |= {"needs": [self.train(need).key for need in settings.needs]}
         return run_of(self.work, member, before | told(settings, *NEEDED_BY_FAMILY[settings.family]))
 
     @cached_property

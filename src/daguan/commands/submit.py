@@ -36,7 +36,7 @@ def main(words: list[str]) -> None:
 def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[str, Any] | None) -> dict[str, Any]:
     blend = stages.blend.manifest()
     members = {run.path.name: run.manifest() for run in stages.members}
-    pretrained = [run for member in settings.members if (run := stages.pretrain(member)) and run.finished]
+    pretrained = [run for member in settings.trained if (run := stages.pretrain(member)) and run.finished]
     runs = [stages.prepare, *pretrained, *stages.members, stages.blend]
     return {
         "name": stages.submission.stem,

@@ -18,16 +18,28 @@ def train(settings: Settings) -> Stages:
     """Train what is not trained yet; returns the stages."""
     stages = Stages(settings)
     stages.prepare.manifest()
-    for member in settings.members:
+    for member in settings.trained:
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
-    workers, threads = settings.engine.plan(len(settings.members) * settings.folds.count)
-    jobs = {member: stages.fold_jobs(member, threads) for member in settings.members}
-    run_jobs([job for member in settings.members for job in jobs[member]], workers)
-    for member in settings.members:
-        _finish(stages, member, jobs[member])
+    workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
+    for members in rounds_of(settings):
+        jobs = {member: stages.fold_jobs(member, threads) for member in members}
+        run_jobs([job for member in members for job in jobs[member]], workers)
+        for member in members:
+            _finish(stages, member, jobs[member])
     return stages
+
+
+def rounds_of(settings: Settings) -> list[list[str]]:
+    """Members that can be trained at the same time, after those of the rounds before."""
+    rounds: list[list[str]] = []
+    left = settings.trained
+    while left:
+        ready = [member for member in left if not set(settings.member(member).needs) & set(left)]
+        rounds.append(ready)
+        left = [member for member in left if member not in ready]
+    return rounds
 
 
 def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:

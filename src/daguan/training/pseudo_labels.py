@@ -1,0 +1,31 @@
+"""Lines without gold that a member is trained on by what other members say of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daguan.core.settings import require
+
+
+@dataclass(frozen=True)
+class PseudoLabelSettings:
+    """teachers: the members that label more lines to train on, blended by blend.method; none by default. Each fold is
+    taught by its own models alone, so that no label comes from a model that was trained on the lines held out there.
+    test: are the test lines among them? corpus_lines: how many lines of the corpus are, drawn at random. confidence:
+    lines whose least certain decision is less probable are left out. agreement: so are lines on which a smaller share
+    of the teachers gives the blend's answer. weight: what the loss of such a line counts beside that of a gold one."""
+
+    teachers: tuple[str, ...] = ()
+    test: bool = True
+    corpus_lines: int = 0
+    confidence: float = 0.8
+    agreement: float = 0.0
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("confidence", "agreement"):
+            require(name, 0 <= getattr(self, name) <= 1, "0 to 1", getattr(self, name))
+        require("corpus_lines", self.corpus_lines >= 0, "at least 0", self.corpus_lines)
+        require("weight", 0 < self.weight <= 1, "over 0, at most 1", self.weight)
+        unlabelled = self.test or self.corpus_lines > 0
+        require("test", not self.teachers or unlabelled, "true, or pseudo_labels.corpus_lines over 0", self.test)
