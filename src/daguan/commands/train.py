@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daguan.commands.settings import Settings, load
+from daguan.commands.budget import load
+from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages
 from daguan.core.progress import say
 from daguan.core.types import Score
