@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.commands import budget
-from daguan.commands.settings import load
 from daguan.core.files import read_json
 
 STAGES = ("prepare", "pretrain", "train", "blend", "submit", "score")
@@ -139,15 +137,3 @@ def test_a_rung_that_does_not_fit_the_rest_is_named(
     asked = [*words, "budget.minutes=5", "budget.rungs=[{members: [oracle]}]"]
     assert main(["prepare", str(root / "empty.yaml"), *asked]) == 2
     assert "rung 0: members: expected tagger or ngram_crf, got 'oracle'" in capsys.readouterr().err
-
-
-def test_a_budget_too_small_is_warned_of_and_gets_the_poorest_rung(
-    root: Path, words: list[str], contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked = [*words, f"data.work={tmp_path}", "budget.minutes=0.01", "budget.rungs=[{members: [ngram_crf]}]"]
-    bare = shutil.copytree(contest, tmp_path / "bare", ignore=shutil.ignore_patterns("corpus.txt"))
-    asked.append(f"data.dir={bare}")
-    assert main(["prepare", str(root / "empty.yaml"), *asked]) == 0
-    assert "even the poorest rung is reckoned to take" in capsys.readouterr().err
-    assert budget.load([str(root / "empty.yaml"), *asked]).members == ("ngram_crf",)
-    assert load([str(root / "empty.yaml"), *asked]).members != ("ngram_crf",)

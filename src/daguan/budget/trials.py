@@ -33,8 +33,8 @@ GPU_TOKENS = 240_000
 TEST_TOKENS = 8_000
 ITERATIONS = 20  # of the n-gram CRF
 VECTOR_TOKENS = 200_000
-WARM = 2  # updates of pretraining before the clock starts
-UPDATES = 1_000  # of pretraining that a trial prepares for; the clock ends it long before
+WARM, ENOUGH = 2, 50  # updates of pretraining before the clock starts, and with it at most
+SECONDS = 8.0  # of pretraining, at most
 
 
 def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sentence]:
@@ -87,11 +87,11 @@ def _rates_of(jobs: Sequence[FoldJob]) -> MemberRates:
 
 def measure_pretraining(
     architecture: str, size: EncoderSettings, settings: PretrainSettings, engine: EngineSettings,
-    prepared: Path, vocabulary: Vocabulary, seed: int, seconds: float,
+    prepared: Path, vocabulary: Vocabulary, seed: int,
 ) -> float:  # fmt: skip
-    """Tokens a second on all cores, from about so many seconds of it."""
+    """Tokens a second on all cores."""
     prepare_process(engine.plan(1)[1])
-    tokens = UPDATES * settings.batch_size * settings.accumulation * size.max_length
+    tokens = 2 * (WARM + ENOUGH) * settings.batch_size * settings.accumulation * size.max_length
     brief = replace(settings, tokens=tokens, checkpoint_seconds=1e9)
     blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
     trainer = Pretrainer(architecture, size, brief, engine, blocks, len(vocabulary), seed)
@@ -99,7 +99,7 @@ def measure_pretraining(
     for update in trainer.fit(prepared):
         if update.done == WARM:
             begun = time.monotonic()
-        elif update.done > WARM and time.monotonic() - begun >= seconds:
+        elif update.done > WARM and (time.monotonic() - begun >= SECONDS or update.done == WARM + ENOUGH):
             break
     return rounded_down((trainer.done - WARM) * trainer.tokens_per_update / (time.monotonic() - begun))
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from daguan.budget.choosing import Choice, choose
-from daguan.budget.costs import Facts
+from daguan.budget.costs import Facts, Rates
 from daguan.commands import settings as plain
+from daguan.commands.measuring import measure
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once, told
 from daguan.commands.text import prepare_text, read_contest
@@ -61,7 +62,8 @@ def run_of_plan(asked: Settings) -> Run | None:
     """Where the plan is, None without a budget."""
     if not asked.budget.minutes:
         return None
-    require("budget.minutes", not asked.encoder.checkpoint, "0 with encoder.checkpoint", asked.budget.minutes)
+    sized = not any(asked.member(name).encoder.checkpoint for name in asked.known)  # a trial does not know its size
+    require("budget.minutes", sized, "0 with encoder.checkpoint", asked.budget.minutes)
     stages, everything = Stages(asked), to_dict(asked)
     before = {"data": stages.data_sha256, **told(asked, *READ)}
     before |= {name: everything[name] for name in ("seed", "members", "ensemble", "family")}
@@ -77,32 +79,34 @@ def followed(asked: Settings, run: Run) -> Settings:
 
 def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     """Measure, choose, and write both files of the plan."""
-    from daguan.commands.measuring import measure  # torch takes seconds to load
-
-    watch, began = Stopwatch(), time.time()
-    scratch = run.path / SCRATCH
-    shutil.rmtree(scratch, ignore_errors=True)  # of a plan cut short
-    scratch.mkdir()
-    contest = Stages(asked).contest
-    train, test = read_contest(contest)
-    read = watch.seconds
-    text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
-    numbered = watch.seconds - read
-    facts = facts_of(train, test, text)
-    rates = measure(rungs, scratch, train, test, facts, read, numbered)
-    shutil.rmtree(scratch)
+    watch, began, budget = Stopwatch(), time.time(), asked.budget
+    facts, rates = tried(run.path / SCRATCH, asked, rungs)
     spent = ROUND * math.ceil(watch.seconds / ROUND)
-    budget, works = asked.budget, [work_of(rung) for rung in rungs]
-    choice = choose(works, facts, rates, 60 * budget.share * budget.minutes - spent, budget.passes)
+    limit = 60 * budget.share * budget.minutes - spent
+    choice = choose([work_of(rung) for rung in rungs], facts, rates, limit, budget.passes)
     changes = changes_of(asked, choice)
-    preset = vary(asked, changes, "the plan")
-    minutes = (spent + sum(choice.seconds.values())) / 60
-    about = {"minutes": budget.minutes, "reckoned": round(minutes, 1), **asdict(choice), "planning": spent}
+    minutes = round((spent + sum(choice.seconds.values())) / 60, 1)
+    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, **asdict(choice)}
     write_json(run.path / PLAN, {**about, "changes": changes, "facts": asdict(facts), "rates": asdict(rates)})
-    head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:.0f}.\n"
+    preset = vary(asked, changes, "the plan")
+    head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"
     write_text(run.path / PRESET, head + settings_text(preset, left_out=("budget",)))
     tell(preset, choice, len(rungs), budget.minutes, minutes)
     run.finish(watch.seconds, began=began)
+
+
+def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts, Rates]:
+    """What is to know of the data and the machine; `scratch` is made and removed again."""
+    shutil.rmtree(scratch, ignore_errors=True)  # of a plan cut short
+    scratch.mkdir()
+    contest, watch = Stages(asked).contest, Stopwatch()
+    train, test = read_contest(contest)
+    read = watch.seconds
+    text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
+    facts = facts_of(train, test, text)
+    rates = measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
+    shutil.rmtree(scratch)
+    return facts, rates
 
 
 def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int]) -> Facts:

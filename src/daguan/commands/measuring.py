@@ -27,9 +27,6 @@ from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.jobs import FoldJob
 
-SECONDS = 8.0  # of pretraining, at most
-SHARE = 0.005  # of a budget's time, that a trial of pretraining may take
-
 
 def measure(
     rungs: list[Settings], scratch: Path, train: list[Sentence], test: list[Sentence], facts: Facts,
@@ -51,10 +48,8 @@ def _starts(rungs: list[Settings], prepared: Path) -> dict[str, dict[str, float]
     rates: dict[str, dict[str, float]] = {"pretraining": {}, "vectors": {}}
     for name, member in {name: member for rung in rungs for name, member in starts(rung)}.items():
         if is_pretrained(member):
-            seconds = min(SECONDS, SHARE * 60 * rungs[0].budget.minutes)
             rates["pretraining"][name] = measure_pretraining(
-                member.model.encoder, member.encoder, member.pretrain, member.engine, prepared, vocabulary,
-                member.seed, seconds,
+                member.model.encoder, member.encoder, member.pretrain, member.engine, prepared, vocabulary, member.seed
             )  # fmt: skip
         else:
             width = member.encoder.width
