@@ -101,7 +101,9 @@ def test_drawn_lines_keep_their_order_and_every_type(lines, count, seed):
     drawn = draw_lines(sentences, count, seed)
     assert drawn == [line for line in sentences if line in drawn]
     assert min(count, len(sentences)) <= len(drawn) <= max(count, 2)  # two types
-    assert {span.label for line in drawn for span in line.gold} == {span.label for line in sentences for span in line.gold}
+    assert {span.label for line in drawn for span in line.gold} == {
+        span.label for line in sentences for span in line.gold
+    }
     assert drawn == draw_lines(sentences, count, seed)
 
 
