@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.core.types import Sentence, Span
+from daguan.core.types import Sentence, Span, labels_of
 from daguan.text.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, read_folds, write_folds
 
 
@@ -101,9 +101,7 @@ def test_drawn_lines_keep_their_order_and_every_type(lines, count, seed):
     drawn = draw_lines(sentences, count, seed)
     assert drawn == [line for line in sentences if line in drawn]
     assert min(count, len(sentences)) <= len(drawn) <= max(count, 2)  # two types
-    assert {span.label for line in drawn for span in line.gold} == {
-        span.label for line in sentences for span in line.gold
-    }
+    assert labels_of(drawn) == labels_of(sentences)
     assert drawn == draw_lines(sentences, count, seed)
 
 
