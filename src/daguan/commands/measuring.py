@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,11 @@ from daguan.budget.choosing import rounded_down
 from daguan.budget.costs import Facts, MemberRates, Rates
 from daguan.budget.trials import (
     FOLDS,
-    GPU_TOKENS,
     ITERATIONS,
-    TOKENS,
     measure_members,
     measure_pretraining,
     measure_vectors,
+    sample_tokens,
     write_sample,
 )
 from daguan.commands.settings import Settings
@@ -35,11 +35,13 @@ def measure(
     """Of all that a rung asks for; reading, numbering: seconds that it took. `scratch` holds all the text as ids."""
     members = {name: rung.member(name) for rung in reversed(rungs) for name in rung.members}
     say(f"budget: trying {', '.join(members)}")
+    begun = _starts(rungs, scratch)
+    slowest = min(begun["pretraining"].values(), default=math.inf)
     return Rates(
         reading=rounded_down((facts.train_tokens + facts.test_tokens) / reading),
         numbering=rounded_down(facts.text_tokens / numbering),
-        **_starts(rungs, scratch),
-        members=_members(rungs, members, scratch, train, test),
+        **begun,
+        members=_members(rungs, members, scratch, train, test, slowest),
     )
 
 
@@ -58,14 +60,16 @@ def _starts(rungs: list[Settings], prepared: Path) -> dict[str, dict[str, float]
 
 
 def _members(
-    rungs: list[Settings], members: dict[str, Settings], scratch: Path, train: list[Sentence], test: list[Sentence]
-) -> dict[str, MemberRates]:
+    rungs: list[Settings], members: dict[str, Settings], scratch: Path, train: list[Sentence], test: list[Sentence],
+    pretraining: float,
+) -> dict[str, MemberRates]:  # fmt: skip
+    """pretraining: its tokens a second, of which follows how much a trial can do."""
     vocabulary = Vocabulary.load(scratch)
     most = max(rungs, key=lambda rung: len(rung.members) * rung.folds.count)
-    threads = most.engine.plan(len(most.members) * most.folds.count)[1]
+    workers, threads = most.engine.plan(len(most.members) * most.folds.count)
+    on_gpu = most.engine.find_device().type != "cpu"
     for family in {member.family for member in members.values()}:
-        on_gpu = family == "tagger" and most.engine.find_device().type != "cpu"
-        tokens = GPU_TOKENS if on_gpu else TOKENS[family]
+        tokens = sample_tokens(family, on_gpu, pretraining / workers)
         write_sample(scratch / family, train, test, vocabulary, tokens, most.seed)
     jobs = [_job(name, member, fold, scratch, threads) for name, member in members.items() for fold in range(FOLDS)]
     return measure_members(jobs, most.engine.plan(len(jobs))[0])
