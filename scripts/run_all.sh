@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # From raw files to a checked submission: bash scripts/run_all.sh [CONFIG.yaml] [key=value …]
+# A preset with budget.minutes plans itself in `prepare`; `score` says at the end how many of them were used.
 # Without arguments: the built-in contest with configs/small.yaml. Your own: data.dir=FOLDER.
 # Every stage skips what is done and continues what was cut short.
 set -euo pipefail

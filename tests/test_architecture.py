@@ -19,6 +19,7 @@ LAYERS = {
     "answers": 6,
     "engines": 6,
     "tuning": 6,
+    "budget": 7,
     "reports": 7,
     "commands": 8,
 }

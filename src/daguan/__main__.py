@@ -26,7 +26,7 @@ COMMANDS = {
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
     "reproduce": "TASK [key=value …] [--json]   convex-hull, delaunay or tsp by a pointer network, beside the paper",
 }
-COMPUTING = ("pretrain", "train", "tune", "baseline", "runs", "blend", "predict", "rehearse", "reproduce")
+COMPUTING = ("prepare", "pretrain", "train", "tune", "baseline", "runs", "blend", "predict", "rehearse", "reproduce")
 
 
 def main(words: list[str]) -> int:

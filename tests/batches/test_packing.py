@@ -234,3 +234,12 @@ def test_the_token_file_s_lines_are_the_text_s_as_often_as_asked(lines, tmp_path
     found = TokenLines(tmp_path / "tokens.u2", vocabulary)
     assert list(found) == known
     assert list(found) == known
+
+
+def test_of_the_token_file_only_the_end_is_read_if_asked(lines, tmp_path):
+    text = numbered(lines)
+    vocabulary = vocabulary_of(text, min_count=1)
+    write_token_file(tmp_path / "tokens.u2", text.ids(vocabulary))
+    last = lines[-1].split("_")
+    assert list(TokenLines(tmp_path / "tokens.u2", vocabulary, len(last) + 1)) == [last]
+    assert list(TokenLines(tmp_path / "tokens.u2", vocabulary, len(last))) == [last[1:]]

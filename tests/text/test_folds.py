@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.core.types import Sentence, Span
-from daguan.text.folds import FoldSettings, assign_folds, fold_from_file, read_folds, write_folds
+from daguan.core.types import Sentence, Span, labels_of
+from daguan.text.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, read_folds, write_folds
 
 
 def sentence(text, types):
@@ -93,3 +93,17 @@ def test_folds_survive_their_file_and_part_the_lines(tmp_path):
 def test_missing_folds_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="expected the folds that `prepare` writes, got nothing"):
         read_folds(tmp_path)
+
+
+@given(LINES, st.integers(2, 70), st.integers(0, 2**40))
+def test_drawn_lines_keep_their_order_and_every_type(lines, count, seed):
+    sentences = [sentence(number, types) for number, (_, types) in enumerate(lines)]
+    drawn = draw_lines(sentences, count, seed)
+    assert drawn == [line for line in sentences if line in drawn]
+    assert min(count, len(sentences)) <= len(drawn) <= max(count, 2)  # two types
+    assert labels_of(drawn) == labels_of(sentences)
+    assert drawn == draw_lines(sentences, count, seed)
+
+
+def test_another_seed_draws_other_lines():
+    assert draw_lines(MANY, 20, 1) != draw_lines(MANY, 20, 2)

@@ -125,10 +125,11 @@ def _open(path: Path) -> NDArray[Any]:
 
 
 class TokenLines:
-    """The token file as lines of tokens, [UNK] for what the vocabulary lacks; may be iterated again and again."""
+    """The token file as lines of tokens, [UNK] for what the vocabulary lacks; may be iterated again and again.
+    tokens: only its last so many ids, of which the first line may lack its beginning; 0 for all."""
 
-    def __init__(self, path: Path, vocabulary: Vocabulary) -> None:
-        self.ids, self.entries = _open(path), vocabulary.entries
+    def __init__(self, path: Path, vocabulary: Vocabulary, tokens: int = 0) -> None:
+        self.ids, self.entries = _open(path)[-tokens:], vocabulary.entries
 
     def __iter__(self) -> Iterator[list[str]]:
         start = 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import replace
 
 from daguan.commands import blend, score
-from daguan.commands.settings import load
+from daguan.commands.budget import load
+from daguan.commands.stages import Stages
 from daguan.commands.train import train
 
 
 def main(words: list[str]) -> None:
-    train(dataclasses.replace(load(words), members=("ngram_crf",)))
-    words = [*words, "members=ngram_crf", "blend.method=mean"]  # nothing learnt on top
-    blend.main(words)
-    score.main(words)
+    settings = load(words)
+    nothing_on_top = replace(settings.blend, method="mean")
+    alone = replace(settings, members=("ngram_crf",), blend=nothing_on_top)
+    train(alone)
+    blend.make(alone)
+    score.print_final(Stages(alone), minutes="", as_json=False)

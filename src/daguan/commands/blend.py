@@ -5,7 +5,8 @@ from __future__ import annotations
 from daguan.answers import blending
 from daguan.answers.evidence import OutOfFold
 from daguan.answers.lookup import looked_up
-from daguan.commands.settings import Settings, load
+from daguan.commands.budget import load
+from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
@@ -18,7 +19,10 @@ from daguan.text.tags import TagScheme
 
 
 def main(words: list[str]) -> None:
-    settings = load(words)
+    make(load(words))
+
+
+def make(settings: Settings) -> None:
     stages = Stages(settings)
     families = {run.path.name: run.manifest()["depends_on"]["family"] for run in stages.members}
     once(stages.blend, lambda run: blend(run, stages, settings))
@@ -32,7 +36,7 @@ def main(words: list[str]) -> None:
 def blend(run: Run, stages: Stages, settings: Settings) -> None:
     """Write each member's and the blend's labelled test lines, their out-of-fold scores, and what `predict` needs."""
     watch = Stopwatch()
-    train, test = read_labelled(stages.contest / "train.txt"), read_unlabelled(stages.contest / "test.txt")
+    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
     folds, scheme = read_folds(stages.prepare.path), TagScheme(labels_of(train))
     evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed)

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from daguan.batches.packing import Blocks, token_file
-from daguan.commands.settings import Settings, load
+from daguan.commands.budget import load
+from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
 from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say

@@ -17,7 +17,7 @@ from daguan.answers.belief import Lines
 from daguan.answers.candidates import Candidate
 from daguan.answers.planning import Planner
 from daguan.answers.rehearsal import Truth, hide, rehearse
-from daguan.commands import blend, prepare, pretrain, train
+from daguan.commands import blend, budget, prepare, pretrain, train
 from daguan.commands.settings import DEFAULT, Settings, load
 from daguan.commands.stages import Stages, once
 from daguan.core.files import write_atomic
@@ -89,7 +89,7 @@ def _check(settings: Settings) -> None:
 def _train(words: list[str]) -> Stages:
     for stage in STAGES:
         stage.main(words)
-    return Stages(load(words))
+    return Stages(budget.load(words))
 
 
 def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> None:

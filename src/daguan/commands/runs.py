@@ -12,7 +12,7 @@ from typing import Any
 
 from daguan.answers.blending import load_member
 from daguan.answers.ledger import Entry, read_ledger
-from daguan.commands.settings import load
+from daguan.commands.budget import load
 from daguan.commands.stages import Stages
 from daguan.core.types import Sentence, labels_of
 from daguan.reports.score_table import print_table
@@ -44,7 +44,7 @@ def _test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
     if not entries or not path.is_file():
         return {}
     gold = read_labelled(path)
-    scheme = TagScheme(labels_of(read_labelled(stages.contest / "train.txt")))
+    scheme = TagScheme(labels_of(read_labelled(stages.train_file)))
     return {entry.run: _test_f1(stages.work / entry.run, entry.folds, gold, scheme) for entry in entries}
 
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daguan.reports.score_table import print_scores, print_types
 from daguan.text.scores import score_files
+
+if TYPE_CHECKING:  # loads torch, which scoring two files does without
+    from daguan.commands.stages import Stages
 
 
 def main(words: list[str]) -> None:
@@ -31,10 +35,15 @@ def print_files(predicted: Path, gold: Path, as_json: bool) -> None:
 
 def score_configuration(words: list[str], as_json: bool) -> None:
     """The final table: every member out of fold and, where gold labels exist, on the test lines."""
-    from daguan.commands.settings import load
+    from daguan.commands.budget import load, used
     from daguan.commands.stages import Stages
 
     stages = Stages(load(words))
+    print_final(stages, used(words, stages.blend.path), as_json)
+
+
+def print_final(stages: Stages, minutes: str, as_json: bool) -> None:
+    """minutes: what is to be said of a budget, if anything."""
     blend = stages.blend.manifest()
     print_scores("out of fold", blend["out_of_fold"])
     summary = {"submission": str(stages.submission), "out_of_fold": blend["out_of_fold"]}
@@ -50,5 +59,7 @@ def score_configuration(words: list[str], as_json: bool) -> None:
     print(f"model: {stages.blend.path}")
     print(f"submission: {stages.submission}{'' if stages.submission.is_file() else ' (not written yet: run submit)'}")
     print(f"scores: {line}")
+    if minutes:
+        print(minutes)
     if as_json:
         print(json.dumps(summary))

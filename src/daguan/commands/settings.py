@@ -15,6 +15,7 @@ from typing import Any
 from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
 from daguan.answers.rehearsal import RehearseSettings
+from daguan.budget.budget_settings import BudgetSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
@@ -37,9 +38,10 @@ from daguan.tuning.tune_settings import TuneSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
-STAGES = ("prepare", "pretrain", "pseudo", "blend")  # names of their folders
+STAGES = ("budget", "prepare", "pretrain", "pseudo", "blend")  # names of their folders
 BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
-SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine", "tune")
+OF_MACHINE = ("engine", "tune", "budget")
+SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, *OF_MACHINE)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Settings:
     rehearse: RehearseSettings = field(default_factory=RehearseSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     tune: TuneSettings = field(default_factory=TuneSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
 
     def __post_init__(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
@@ -179,7 +182,8 @@ class Settings:
 
 
 def load(words: list[str]) -> Settings:
-    """`[CONFIG.yaml] [key=value …]`; without a file, the default preset. Raises ConfigError."""
+    """`[CONFIG.yaml] [key=value …]`; without a file, the default preset. As they stand: commands that follow a budget's
+    plan take `load` of commands/budget.py. Raises ConfigError."""
     path = DEFAULT
     if words and "=" not in words[0]:
         path, words = Path(words[0]), words[1:]

@@ -16,7 +16,7 @@ from daguan.core.runs import MANIFEST, Run, run_of
 from daguan.core.settings import to_dict
 from daguan.models.encoder_settings import ENCODERS
 from daguan.models.vector_settings import NO_VECTORS
-from daguan.text.folds import read_folds
+from daguan.text.folds import read_folds, training_file
 from daguan.training.jobs import FoldJob
 
 FILES = ("train.txt", "test.txt", "corpus.txt")
@@ -119,10 +119,17 @@ class Stages:
             raise CheckpointError(f"{setting}: {name}: expected a run on these data and folds, got one on others")
         return run
 
+    @property
+    def train_file(self) -> Path:
+        """The training lines that take part."""
+        return training_file(self.contest, self.prepare.path, self.settings.folds)
+
     @cached_property
     def lines(self) -> str:
         """What runs must share to be blended: the labelled and the test lines, and the folds. A key."""
         data = {name: self.data_sha256[name] for name in FILES[:2]}
+        if self.settings.folds.lines:
+            data[FILES[0]] = sha256_of_file(self.train_file)
         return sha256_of_json({"data": data, "folds": read_folds(self.prepare.path).tolist()})
 
     @cached_property

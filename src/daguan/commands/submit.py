@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from daguan.answers import gate, leaderboard
-from daguan.commands.settings import Settings, load
+from daguan.commands.budget import load
+from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages
 from daguan.core.files import sha256_of_file, write_atomic, write_json
 from daguan.core.progress import say

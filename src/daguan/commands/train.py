@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from daguan.commands.budget import load
 from daguan.commands.pseudo_label import pseudo_label
-from daguan.commands.settings import Settings, load
+from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
 from daguan.core.progress import say
 from daguan.core.types import Score

@@ -11,7 +11,8 @@ from dataclasses import replace
 from importlib import metadata
 
 from daguan.commands import prepare
-from daguan.commands.settings import SHARED, Settings, load
+from daguan.commands.budget import load
+from daguan.commands.settings import SHARED, Settings
 from daguan.commands.stages import Stages, told
 from daguan.commands.trial import TrialRunner, varied
 from daguan.core.files import write_text

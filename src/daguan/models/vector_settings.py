@@ -13,10 +13,12 @@ NO_VECTORS, WORD2VEC, FASTTEXT = "none", "word2vec", "fasttext"
 class VectorSettings:
     """What the embeddings of model.encoder=lstm and cnn start from. kind: `none`; `word2vec` or `fasttext`, which
     `pretrain` trains on all the text (fastText adds vectors of a token's characters, worth something only where tokens
-    are spelt); or the folder of a finished `pretrain` run, for its encoder's embeddings. epochs, window (tokens each
-    way), negative (samples), learning_rate: of the training; the defaults are word2vec's own."""
+    are spelt); or the folder of a finished `pretrain` run, for its encoder's embeddings. tokens: how
+    much of the text is read, from its end, where train and test stand; 0 for all. epochs, window (tokens each way),
+    negative (samples), learning_rate: of the training; the defaults are word2vec's own."""
 
     kind: str = NO_VECTORS
+    tokens: int = 0
     epochs: int = 5
     window: int = 5
     negative: int = 5
@@ -24,6 +26,7 @@ class VectorSettings:
 
     def __post_init__(self) -> None:
         require("kind", bool(self.kind), "none, word2vec, fasttext or a folder", self.kind)
+        require("tokens", self.tokens >= 0, "at least 0", self.tokens)
         for name in ("epochs", "window", "negative"):
             require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         require("learning_rate", self.learning_rate > 0, "over 0", self.learning_rate)

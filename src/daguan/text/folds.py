@@ -12,22 +12,28 @@ from numpy.typing import NDArray
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
-from daguan.core.seeds import stream_seed
+from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import require
 from daguan.core.types import Sentence
 
 FILE = "folds.json"
+TRAIN = "train.txt"
 
 
 @dataclass(frozen=True)
 class FoldSettings:
-    """count: how many folds; seed: of their making, apart from a run's, so that seeds can be blended."""
+    """count: how many folds; seed: of their making, apart from a run's, so that seeds can be blended. lines: how many
+    of the training lines take part, drawn at random: the others are trained on, held out and scored by nobody, and
+    read by pretraining alone; 0 for all."""
 
     count: int = 5
     seed: int = 2019
+    lines: int = 0
 
     def __post_init__(self) -> None:
         require("count", self.count >= 2, "at least 2", self.count)
+        fits = self.lines == 0 or self.lines >= self.count
+        require("lines", fits, f"0 or at least folds.count, {self.count}", self.lines)
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,23 @@ class Fold:
     index: int
     train: NDArray[np.int64]
     held_out: NDArray[np.int64]
+
+
+def training_file(contest: Path, prepared: Path, settings: FoldSettings) -> Path:
+    """The training lines that take part: the contest's file, or the one that `prepare` wrote of those drawn."""
+    return (prepared if settings.lines else contest) / TRAIN
+
+
+def draw_lines(sentences: Sequence[Sentence], lines: int, seed: int) -> list[Sentence]:
+    """So many of them at random, or all if there are no more, in their order; of every type at least one line, though
+    that be one too many."""
+    order = stream(seed, "lines").permutation(len(sentences)).tolist()
+    first: dict[str, int] = {}
+    for number in order:
+        for span in sentences[number].gold:
+            first.setdefault(span.label, number)
+    drawn = list(dict.fromkeys([*first.values(), *order]))[: max(lines, len(set(first.values())))]
+    return [sentences[number] for number in sorted(drawn)]
 
 
 def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings) -> NDArray[np.int64]:

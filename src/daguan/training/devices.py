@@ -35,9 +35,9 @@ class EngineSettings:
 
     def plan(self, jobs: int) -> tuple[int, int]:
         """(worker processes, threads of each) for so many jobs."""
-        default = 1 if self.find_device().type != "cpu" else _cores()
+        default = 1 if self.find_device().type != "cpu" else cores()
         workers = min(self.workers or default, jobs)
-        return workers, self.threads or max(1, _cores() // workers)
+        return workers, self.threads or max(1, cores() // workers)
 
     def find_device(self) -> torch.device:
         """Raises ConfigError: no such device here."""
@@ -91,9 +91,16 @@ def _cpu_flags() -> frozenset[str]:
     return frozenset(path.read_text("utf-8").split()) if path.is_file() else frozenset()
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use (all of the machine where the system does not say)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """The processor's name as the system gives it, empty where it does not."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def prepare_process(threads: int) -> None:

@@ -27,7 +27,7 @@ from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.text.augmentation import AugmentationSettings, augmented
 from daguan.text.conflicts import ConflictSettings, settled
-from daguan.text.folds import Fold, fold_from_file
+from daguan.text.folds import Fold, FoldSettings, fold_from_file, training_file
 from daguan.text.format import read_labelled, read_unlabelled
 from daguan.text.marginals import Marginals
 from daguan.text.scores import span_score
@@ -89,7 +89,8 @@ class FoldData:
     @classmethod
     def read(cls, job: FoldJob) -> FoldData:
         contest = Path(job.contest)
-        sentences = read_labelled(contest / "train.txt")
+        folds = build(FoldSettings, job.settings["folds"])
+        sentences = read_labelled(training_file(contest, Path(job.prepared), folds))
         fold = fold_from_file(Path(job.prepared), job.fold)
         augmentation = build(AugmentationSettings, job.settings["augmentation"])
         scheme = TagScheme(labels_of(sentences))

@@ -41,6 +41,6 @@ def begun_with_vectors(
     if chosen.folder:
         vectors = vectors_of(Path(chosen.folder))
     else:
-        lines = TokenLines(token_file(prepared, len(vocabulary)), vocabulary)
+        lines = TokenLines(token_file(prepared, len(vocabulary)), vocabulary, chosen.tokens)
         vectors = train_vectors(lines, chosen, size.width, stream_seed(seed, "vectors"), report)
     return encoder, put_vectors(encoder.model.get_input_embeddings(), vectors, vocabulary)

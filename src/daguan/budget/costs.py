@@ -1,0 +1,118 @@
+"""What a configuration costs: seconds of wall clock of each stage, from what it asks for, the data, and measured rates.
+
+Rates are measured on the machine (trials.py); the few constants here were on two AMD cores (docs/log.md).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+COMMAND = 6.0  # seconds until a command has loaded what it needs
+JOB = 6.0  # until a fold's process has, and until its model is written
+BLENDING = 10e-6  # seconds a token for each member and for their mean: 12 s for 405,000 tokens of two members
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The data. text_tokens: of all distinct lines, corpus, train and test, as pretraining reads them."""
+
+    train_lines: int
+    train_tokens: int
+    test_lines: int
+    test_tokens: int
+    longest_line: int
+    types: int
+    text_tokens: int
+    vocabulary: int
+
+    def taking_part(self, lines: int) -> float:
+        """Tokens of so many training lines, 0 for all."""
+        return self.train_tokens * min(1.0, lines / self.train_lines if lines else 1.0)
+
+
+@dataclass(frozen=True)
+class MemberRates:
+    """Tokens a second of one worker while the others work too. training: tokens times epochs, or times iterations of
+    the n-gram CRF."""
+
+    training: float
+    labelling: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Tokens a second. reading: files as sentences; numbering: text as ids; pretraining, vectors: by what is made,
+    pretraining on all cores; members: by name."""
+
+    reading: float
+    numbering: float
+    pretraining: dict[str, float]
+    vectors: dict[str, float]
+    members: dict[str, MemberRates]
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """name: of its rate. tokens: to read; grows: whether more where time is left."""
+
+    name: str
+    tokens: int
+    grows: bool
+
+
+@dataclass(frozen=True)
+class MemberWork:
+    """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines."""
+
+    name: str
+    passes: int
+    labellings: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a configuration asks for. lines: that take part, 0 for all. vectors: (name of the rate, tokens to read, 0
+    for all, epochs) each. workers: folds at a time."""
+
+    folds: int
+    lines: int
+    workers: int
+    members: tuple[MemberWork, ...]
+    pretrainings: tuple[Pretraining, ...]
+    vectors: tuple[tuple[str, int, int], ...]
+
+
+def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
+    """Of each stage, in order."""
+    part = facts.taking_part(work.lines)
+    reading = (facts.train_tokens + facts.test_tokens) / rates.reading
+    vectors = sum(
+        epochs * min(tokens or facts.text_tokens, facts.text_tokens) / rates.vectors[name]
+        for name, tokens, epochs in work.vectors
+    )
+    jobs = [_fold(member, work.folds, part, facts, rates) for member in work.members for _ in range(work.folds)]
+    return {
+        "prepare": COMMAND + reading + facts.text_tokens / rates.numbering,
+        "pretrain": COMMAND + vectors + sum(one.tokens / rates.pretraining[one.name] for one in work.pretrainings),
+        "train": COMMAND + makespan(jobs, work.workers),
+        "blend": COMMAND + reading + (part + facts.test_tokens) * (len(work.members) + 1) * BLENDING,
+        "submit and score": 2 * (COMMAND + reading),
+    }
+
+
+def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rates) -> float:
+    """Seconds of one fold of a member, of so many tokens that take part."""
+    rate, held_out = rates.members[member.name], part / folds
+    training = member.passes * (part - held_out) / rate.training
+    labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
+    return JOB + (part + facts.test_tokens) / rates.reading + training + labelling
+
+
+def makespan(jobs: Iterable[float], workers: int) -> float:
+    """Seconds until all are done, in order, each by the worker that is free first."""
+    free = [0.0] * workers
+    for seconds in jobs:
+        heapq.heapreplace(free, free[0] + seconds)
+    return max(free)

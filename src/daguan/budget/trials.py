@@ -1,0 +1,122 @@
+"""Brief trials on the real data: how fast this machine reads, pretrains, fine-tunes and labels, each member by itself.
+
+Members are tried by the very jobs that will train them, in worker processes, as many at once as there will be, on a
+sample of lines in two folds: what cores take from each other is in the rates.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from daguan.batches.packing import Blocks, TokenLines, token_file
+from daguan.budget.choosing import rounded_down
+from daguan.budget.costs import MemberRates
+from daguan.core.seeds import stream_seed
+from daguan.core.types import Sentence
+from daguan.engines.local import run_jobs
+from daguan.models.encoder_settings import EncoderSettings
+from daguan.models.vector_settings import VectorSettings
+from daguan.text.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, write_folds
+from daguan.text.format import format_labelled, format_unlabelled, read_labelled, write_lines
+from daguan.text.vocabulary import Vocabulary
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.jobs import FoldJob, result_of
+from daguan.training.pretraining import Pretrainer, PretrainSettings
+
+FOLDS = 2
+LINES = 16  # of a sample, at least
+TOKENS = {"tagger": 24_000, "ngram_crf": 120_000}  # of a sample's training lines; the n-gram CRF is quick
+GPU_TOKENS = 240_000
+LEAST_TOKENS = 4_000
+USUAL = 2_000  # tokens a second and worker of pretraining; where it is slower, samples are as much smaller
+TEST_TOKENS = 8_000
+ITERATIONS = 20  # of the n-gram CRF
+VECTOR_TOKENS = 200_000
+WARM, ENOUGH = 2, 50  # updates of pretraining before the clock starts, and with it at most
+SECONDS = 8.0  # of pretraining, at most
+
+
+def sample_tokens(family: str, on_gpu: bool, pretraining: float) -> int:
+    """Of a family's sample, so that a slow machine takes about as long: pretraining's tokens a second and worker."""
+    usual = GPU_TOKENS if on_gpu and family == "tagger" else TOKENS[family]
+    return max(LEAST_TOKENS, round(usual * min(1.0, pretraining / USUAL)))
+
+
+def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sentence]:
+    """About so many tokens of lines at random; with labels, a line of each type among them."""
+    mean = sum(len(sentence.tokens) for sentence in sentences) / len(sentences)
+    lines = max(LINES, round(tokens / mean))
+    if sentences[0].spans is not None:
+        return draw_lines(sentences, lines, seed)
+    step = max(1, len(sentences) // lines)
+    return list(sentences[::step])[:lines]
+
+
+def write_sample(
+    folder: Path, train: Sequence[Sentence], test: Sequence[Sentence], vocabulary: Vocabulary, tokens: int, seed: int
+) -> None:
+    """A contest and what `prepare` makes of it, both in the folder."""
+    lines = sample_of(train, tokens, seed)
+    write_lines(folder / "train.txt", map(format_labelled, lines))
+    write_lines(folder / "test.txt", map(format_unlabelled, sample_of(test, TEST_TOKENS, seed)))
+    write_folds(folder, assign_folds(lines, FoldSettings(FOLDS)))
+    vocabulary.save(folder)
+
+
+def measure_members(jobs: Sequence[FoldJob], workers: int) -> dict[str, MemberRates]:
+    """By member, of the jobs of its folds. Raises WorkerError: one failed."""
+    run_jobs(jobs, workers)
+    by_member: dict[str, list[FoldJob]] = {}
+    for job in jobs:
+        by_member.setdefault(job.member, []).append(job)
+    return {member: _rates_of(of_member) for member, of_member in by_member.items()}
+
+
+def _rates_of(jobs: Sequence[FoldJob]) -> MemberRates:
+    """Over the folds: tokens are added, the ratios taken once. A tagger's seconds hold one labelling of its held-out
+    lines, which is taken off; tokens are those of lines, so what windows share is in the rate."""
+    trained = seconds = answered = labelling = 0.0
+    for job in jobs:
+        sentences = read_labelled(Path(job.contest) / "train.txt")
+        fold, result = fold_from_file(Path(job.prepared), job.fold), result_of(job)
+        of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
+        rate = max(1.0, result["test_tokens_per_second"])
+        passes = job.settings["ngram_crf"]["iterations"] if job.family == "ngram_crf" else 1
+        evaluation = 0.0 if job.family == "ngram_crf" else of_held_out / rate
+        trained += of_train * passes
+        seconds += max(0.1, result["seconds"] / 4, result["seconds"] - evaluation)  # a quarter: the rates are noisy
+        answered += of_held_out
+        labelling += of_held_out / rate
+    return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling))
+
+
+def measure_pretraining(
+    architecture: str, size: EncoderSettings, settings: PretrainSettings, engine: EngineSettings,
+    prepared: Path, vocabulary: Vocabulary, seed: int,
+) -> float:  # fmt: skip
+    """Tokens a second on all cores."""
+    prepare_process(engine.plan(1)[1])
+    tokens = 2 * (WARM + ENOUGH) * settings.batch_size * settings.accumulation * size.max_length
+    brief = replace(settings, tokens=tokens, checkpoint_seconds=1e9)
+    blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
+    trainer = Pretrainer(architecture, size, brief, engine, blocks, len(vocabulary), seed)
+    begun = time.monotonic()
+    for update in trainer.fit(prepared):
+        if update.done == WARM:
+            begun = time.monotonic()
+        elif update.done > WARM and (time.monotonic() - begun >= SECONDS or update.done == WARM + ENOUGH):
+            break
+    return rounded_down((trainer.done - WARM) * trainer.tokens_per_update / (time.monotonic() - begun))
+
+
+def measure_vectors(settings: VectorSettings, width: int, prepared: Path, vocabulary: Vocabulary, seed: int) -> float:
+    """Tokens a second of an epoch."""
+    from daguan.models.vectors import train_vectors  # gensim takes seconds to load
+
+    lines = list(TokenLines(token_file(prepared, len(vocabulary)), vocabulary, VECTOR_TOKENS))
+    begun = time.monotonic()
+    train_vectors(lines, replace(settings, epochs=1), width, stream_seed(seed, "vectors"), lambda done: None)
+    return rounded_down(sum(map(len, lines)) / (time.monotonic() - begun))

@@ -1,0 +1,152 @@
+"""A budget of minutes: the plan that `prepare` makes once and every other command follows.
+
+Not a command of its own. The plan is a run, budget-KEY, named by the data, the settings and the machine.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from daguan.budget.choosing import Choice, choose
+from daguan.budget.costs import Facts, Rates
+from daguan.commands import settings as plain
+from daguan.commands.measuring import measure
+from daguan.commands.settings import Settings
+from daguan.commands.stages import Stages, once, told
+from daguan.commands.text import prepare_text, read_contest
+from daguan.commands.workload import work_of
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, write_json, write_text
+from daguan.core.progress import say
+from daguan.core.runs import MANIFEST, Run, Stopwatch, run_of
+from daguan.core.settings import require, to_dict, vary
+from daguan.core.types import Sentence, labels_of
+from daguan.reports.settings_text import settings_text
+from daguan.training.devices import cores, cpu_model
+
+PLAN, PRESET = "plan.json", "plan.yaml"
+SCRATCH = "trials"
+READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "augmentation", "model", "train", "ngram_crf",
+        "engine", "budget")  # fmt: skip
+ROUND = 10  # seconds that planning took are rounded up to a multiple
+
+
+def load(words: list[str]) -> Settings:
+    """The settings of a command line, as planned where they have a budget. Raises ConfigError, and CheckpointError:
+    there is no plan yet."""
+    asked = plain.load(words)
+    if (run := run_of_plan(asked)) is None:
+        return asked
+    if not run.finished:
+        raise CheckpointError(f"{run.path}: expected the plan of budget.minutes, got none; run `prepare` first")
+    return followed(asked, run)
+
+
+def planned(asked: Settings) -> Settings:
+    """The settings as planned; the plan is made if there is none. Raises ConfigError: a rung does not fit the rest."""
+    if (run := run_of_plan(asked)) is None:
+        return asked
+    rungs = [vary(asked, rung, f"budget.rungs, rung {number}") for number, rung in enumerate(asked.budget.rungs)]
+    once(run, partial(make_plan, asked=asked, rungs=rungs))
+    return followed(asked, run)
+
+
+def run_of_plan(asked: Settings) -> Run | None:
+    """Where the plan is, None without a budget."""
+    if not asked.budget.minutes:
+        return None
+    sized = not any(asked.member(name).encoder.checkpoint for name in asked.known)  # a trial does not know its size
+    require("budget.minutes", sized, "0 with encoder.checkpoint", asked.budget.minutes)
+    stages, everything = Stages(asked), to_dict(asked)
+    before = {"data": stages.data_sha256, **told(asked, *READ)}
+    before |= {name: everything[name] for name in ("seed", "members", "ensemble", "family")}
+    machine = {"cores": cores(), "cpu": cpu_model(), "device": asked.engine.find_device().type}
+    machine["precision"] = str(asked.engine.dtype)
+    return run_of(stages.work, "budget", before | {"machine": machine})
+
+
+def followed(asked: Settings, run: Run) -> Settings:
+    """The settings with what the plan chose, and no budget any more."""
+    return vary(asked, read_json(run.path / PLAN)["changes"], str(run.path / PLAN))
+
+
+def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
+    """Measure, choose, and write both files of the plan."""
+    watch, began, budget = Stopwatch(), time.time(), asked.budget
+    facts, rates = tried(run.path / SCRATCH, asked, rungs)
+    spent = ROUND * math.ceil(watch.seconds / ROUND)
+    limit = 60 * budget.share * budget.minutes - spent
+    choice = choose([work_of(rung) for rung in rungs], facts, rates, limit, budget.passes)
+    changes = changes_of(asked, choice)
+    minutes = round((spent + sum(choice.seconds.values())) / 60, 1)
+    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, **asdict(choice)}
+    write_json(run.path / PLAN, {**about, "changes": changes, "facts": asdict(facts), "rates": asdict(rates)})
+    preset = vary(asked, changes, "the plan")
+    head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"
+    write_text(run.path / PRESET, head + settings_text(preset, left_out=("budget",)))
+    tell(preset, choice, len(rungs), budget.minutes, minutes)
+    run.finish(watch.seconds, began=began)
+
+
+def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts, Rates]:
+    """What is to know of the data and the machine; `scratch` is made and removed again."""
+    shutil.rmtree(scratch, ignore_errors=True)  # of a plan cut short
+    scratch.mkdir()
+    contest, watch = Stages(asked).contest, Stopwatch()
+    train, test = read_contest(contest)
+    read = watch.seconds
+    text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
+    facts = facts_of(train, test, text)
+    rates = measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
+    shutil.rmtree(scratch)
+    return facts, rates
+
+
+def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int]) -> Facts:
+    lengths = [[len(sentence.tokens) for sentence in part] for part in (train, test)]
+    return Facts(
+        train_lines=len(train),
+        train_tokens=sum(lengths[0]),
+        test_lines=len(test),
+        test_tokens=sum(lengths[1]),
+        longest_line=max(map(max, lengths)),
+        types=len(labels_of(train)),
+        text_tokens=text["tokens"],
+        vocabulary=text["vocabulary"],
+    )
+
+
+def changes_of(asked: Settings, choice: Choice) -> dict[str, Any]:
+    """What the plan changes: the rung's settings, the tokens of pretraining, and what the machine had a say in."""
+    precision = "bf16" if "bfloat16" in str(asked.engine.dtype) else "float32"
+    rung = dict(asked.budget.rungs[choice.rung])
+    rung["pretrain"] = {"tokens": choice.tokens} if choice.tokens else rung.get("pretrain", {})
+    return {**rung, "engine": {"precision": precision}, "budget": {"minutes": 0, "rungs": []}}
+
+
+def tell(preset: Settings, choice: Choice, rungs: int, budget: float, minutes: float) -> None:
+    if not choice.fits:
+        say(f"budget: even the poorest rung is reckoned to take {minutes:.0f} of {budget:g} minutes; it is taken")
+    lines = f", {preset.folds.lines:,} training lines" if preset.folds.lines else ""
+    tokens = f", {choice.tokens:,} tokens of pretraining" if choice.tokens else ""
+    say(
+        f"budget: rung {choice.rung} of 0 to {rungs - 1}: {', '.join(preset.members)}; {preset.folds.count} folds, "
+        f"{preset.train.epochs} epochs{lines}{tokens}; reckoned to take {minutes:.0f} of {budget:g} minutes"
+    )
+
+
+def used(words: list[str], blend: Path) -> str:
+    """Of the budget, from the plan's beginning to the blend's end; empty without one, or where the blend came first."""
+    asked = plain.load(words)
+    run = run_of_plan(asked)
+    if run is None or not (blend / MANIFEST).is_file():
+        return ""
+    minutes = ((blend / MANIFEST).stat().st_mtime - run.manifest()["began"]) / 60
+    return f"budget: {minutes:.1f} of {asked.budget.minutes:g} minutes from plan to blend" if minutes > 0 else ""

@@ -1,0 +1,60 @@
+"""What a configuration asks for, in the terms in which a budget reckons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from daguan.budget.costs import MemberWork, Pretraining, Work
+from daguan.commands.settings import Settings
+from daguan.commands.stages import pretrains
+from daguan.core.files import sha256_of_json
+from daguan.core.settings import to_dict
+from daguan.models.encoder_settings import ENCODERS
+
+
+def work_of(settings: Settings) -> Work:
+    members = {name: settings.member(name) for name in settings.members}
+    return Work(
+        folds=settings.folds.count,
+        lines=settings.folds.lines,
+        workers=settings.engine.plan(len(members) * settings.folds.count)[0],
+        members=tuple(_member(name, member) for name, member in members.items()),
+        pretrainings=tuple(
+            Pretraining(name, member.pretrain.tokens, member.pretrain.tokens == settings.pretrain.tokens)
+            for name, member in starts(settings)
+            if is_pretrained(member)
+        ),
+        vectors=tuple(
+            (name, member.vectors.tokens, member.vectors.epochs)
+            for name, member in starts(settings)
+            if not is_pretrained(member)
+        ),
+    )
+
+
+def _member(name: str, settings: Settings) -> MemberWork:
+    if settings.family == "ngram_crf":
+        return MemberWork(name, settings.ngram_crf.iterations, 1)
+    return MemberWork(name, settings.train.epochs, settings.train.evaluations + 1)
+
+
+def starts(settings: Settings) -> Iterator[tuple[str, Settings]]:
+    """What members start from, once each though several share it: a name, the same for whatever tokens it reads, and a
+    member's settings."""
+    told = set()
+    for name in settings.members:
+        member = settings.member(name)
+        if not pretrains(member) or member.vectors.folder:
+            continue
+        everything = to_dict(member)
+        learnt = {key: everything[key] for key in ("seed", "encoder", "pretrain", "vectors")}
+        amounts = {"pretrain": everything["pretrain"] | {"tokens": 0}}
+        amounts["vectors"] = everything["vectors"] | {"tokens": 0, "epochs": 0}
+        key = f"{member.model.encoder}-{sha256_of_json(learnt | amounts)[:6]}"
+        if key not in told:
+            told.add(key)
+            yield key, member
+
+
+def is_pretrained(settings: Settings) -> bool:
+    return ENCODERS[settings.model.encoder].pretrained

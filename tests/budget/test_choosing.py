@@ -1,0 +1,180 @@
+"""The planner on made-up data and rates: what it chooses is paid for, and more time or speed never buys less."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daguan.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
+from daguan.budget.costs import Facts, MemberRates, Pretraining, Rates, Work, makespan, seconds_of
+from daguan.commands.budget import changes_of, tell
+from daguan.commands.settings import Settings
+from daguan.commands.workload import starts, work_of
+from daguan.core.settings import load, vary
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+PRESETS = ("cpu_1h", "cpu_night", "gpu_day")
+RATES = {"encoder": 2_000.0, "cnn": 3_000.0, "ngram_crf": 300_000.0}  # as on two AMD cores, of an encoder of 4 layers
+LABELLING = {"encoder": 8_000.0, "cnn": 12_000.0, "ngram_crf": 40_000.0}
+
+
+def facts(lines: int, length: int, text: int = 0, types: int = 3, test: int = 3_000) -> Facts:
+    """Lines all of one length; as much other text as is said."""
+    tokens = lines * length
+    return Facts(lines, tokens, test, test * length, length, types, text + tokens + test * length, 6_000)
+
+
+CONTESTS = {
+    "1,000 lines": facts(1_000, 45, 2_000_000, types=10, test=500),
+    "4,000 lines": facts(4_000, 45, 2_000_000),
+    "6,000 lines": facts(6_000, 45, 2_000_000),
+    "no corpus": facts(6_000, 45),
+    "17,000 lines and much text": facts(17_000, 40, 100_000_000),
+    "45,000 lines": facts(45_000, 50, 2_000_000),
+    "45,000 long lines": facts(45_000, 1_000, 2_000_000),
+    "lines of 2,400 tokens": facts(2_000, 2_400, 1_000_000, test=500),
+    "tiny": facts(20, 10, test=5),
+}
+
+
+@cache
+def asked_of(preset: str) -> Settings:
+    return load(Settings, CONFIGS / f"{preset}.yaml", ["engine.device=cpu", "engine.workers=2"])
+
+
+@cache
+def rungs_of(preset: str) -> list[Settings]:
+    asked = asked_of(preset)
+    return [vary(asked, rung, f"rung {number}") for number, rung in enumerate(asked.budget.rungs)]
+
+
+@cache
+def works_of(preset: str) -> list[Work]:
+    return [work_of(rung) for rung in rungs_of(preset)]
+
+
+@cache
+def rates_of(preset: str) -> Rates:
+    """Of every member of the rungs, as if measured; those of a larger encoder are slower as its layers are wider."""
+    size = asked_of(preset).encoder
+    slower = size.layers * size.hidden**2 / (4 * 256**2)
+    members, begun = {}, {}
+    for rung in rungs_of(preset):
+        begun |= {name: 4_300 / slower for name, _ in starts(rung)}
+        for name in rung.members:
+            kind = name if name in RATES else "cnn" if name.startswith("cnn") else "encoder"
+            share = 1 / slower if kind == "encoder" else 1.0
+            members[name] = MemberRates(RATES[kind] * share, LABELLING[kind] * share)
+    return Rates(500_000, 3e6, begun, dict.fromkeys(begun, 1e5), members)
+
+
+def faster(rates: Rates, times: float) -> Rates:
+    def all_of(some: dict[str, float]) -> dict[str, float]:
+        return {name: rate * times for name, rate in some.items()}
+
+    members = {name: MemberRates(one.training * times, one.labelling * times) for name, one in rates.members.items()}
+    numbering, reading = rates.numbering * times, rates.reading * times
+    return Rates(reading, numbering, all_of(rates.pretraining), all_of(rates.vectors), members)
+
+
+def limit_of(preset: str) -> float:
+    budget = asked_of(preset).budget
+    return 60 * budget.share * budget.minutes - 90
+
+
+def chosen(contest: str, preset: str = "cpu_1h", limit: float = 0.0) -> Choice:
+    passes = asked_of(preset).budget.passes
+    return choose(works_of(preset), CONTESTS[contest], rates_of(preset), limit or limit_of(preset), passes)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("contest", CONTESTS)
+def test_every_contest_gets_a_plan_within_the_minutes_whose_settings_go_together(preset: str, contest: str) -> None:
+    asked, choice = asked_of(preset), chosen(contest, preset)
+    assert choice.fits
+    assert sum(choice.seconds.values()) <= limit_of(preset)
+    assert choice.tokens <= asked.budget.passes * CONTESTS[contest].text_tokens
+    made = vary(asked, changes_of(asked, choice), "the plan")
+    assert "ngram_crf" in made.members
+    assert made.budget.minutes == 0
+    assert choice == chosen(contest, preset)
+
+
+def test_fewer_lines_get_more_members_and_epochs() -> None:
+    rungs = rungs_of("cpu_1h")
+    sizes = ("1,000 lines", "4,000 lines", "6,000 lines", "45,000 lines", "45,000 long lines")
+    taken = [chosen(size).rung for size in sizes]
+    assert taken == sorted(taken)
+    assert taken[0] == 0
+    assert {"modern_crf", "cnn", "ngram_crf"} <= set(rungs[taken[2]].members)
+    assert rungs[taken[3]].folds.lines == 0
+    assert rungs[taken[4]].folds.lines > 0
+
+
+@given(st.sampled_from(list(CONTESTS.values())), st.floats(60, 40_000), st.floats(1, 3))
+def test_more_minutes_never_buy_less(data: Facts, limit: float, more: float) -> None:
+    one, other = (choose(WORKS, data, ONE_HOUR, seconds, 20) for seconds in (limit, more * limit))
+    assert other.rung <= one.rung
+    assert other.rung < one.rung or other.tokens >= one.tokens
+
+
+@given(st.sampled_from(list(CONTESTS.values())), st.floats(60, 40_000), st.floats(1, 3))
+def test_a_faster_machine_never_gets_a_poorer_rung(data: Facts, limit: float, times: float) -> None:
+    one, other = (choose(WORKS, data, rates, limit, 20) for rates in (ONE_HOUR, faster(ONE_HOUR, times)))
+    assert other.rung <= one.rung
+    assert other.rung < one.rung or other.tokens >= one.tokens
+
+
+def test_pretraining_takes_the_whole_rest_up_to_the_passes() -> None:
+    rest = limit_of("cpu_1h") - sum(chosen("6,000 lines").seconds.values())
+    assert 0 <= rest <= 0.1 * limit_of("cpu_1h")  # what the second digit leaves
+    assert chosen("tiny").tokens == 20 * CONTESTS["tiny"].text_tokens
+
+
+def test_no_time_gets_the_poorest_rung_and_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    choice = chosen("45,000 lines", limit=1.0)
+    assert (choice.rung, choice.fits) == (len(WORKS) - 1, False)
+    tell(rungs_of("cpu_1h")[-1], choice, len(WORKS), 1.0, 9.0)
+    assert "even the poorest rung is reckoned to take 9 of 1 minutes" in capsys.readouterr().err
+
+
+def test_the_costs_of_a_small_work_by_hand() -> None:
+    data = Facts(100, 1_000, 50, 400, 10, 2, 5_000, 30)
+    rates = Rates(1_000, 2_500, {"e": 50}, {"w": 100}, {"m": MemberRates(10, 20)})
+    member = WORKS[0].members[0]
+    work = Work(2, 50, 1, (replace(member, name="m", passes=3, labellings=2),), (Pretraining("e", 100, True),), ())
+    seconds = seconds_of(work, data, rates)
+    fold = 6 + (500 + 400) / 1_000 + 3 * 250 / 10 + (2 * 250 + 400) / 20  # half of the lines take part
+    assert seconds["prepare"] == pytest.approx(6 + 1.4 + 2)
+    assert seconds["pretrain"] == pytest.approx(6 + 2)
+    assert seconds["train"] == pytest.approx(6 + 2 * fold)
+    with_vectors = replace(work, vectors=(("w", 1_000, 5), ("w", 0, 1)))
+    assert seconds_of(with_vectors, data, rates)["pretrain"] == pytest.approx(6 + 2 + 50 + 50)
+
+
+@given(st.lists(st.floats(0, 100), max_size=12), st.integers(1, 4))
+def test_workers_share_the_jobs_in_order(jobs: list[float], workers: int) -> None:
+    seconds = makespan(jobs, workers)
+    assert max(sum(jobs) / workers, max(jobs, default=0)) <= seconds + 1e-6
+    assert seconds <= sum(jobs) / workers + max(jobs, default=0) + 1e-6
+    assert makespan([job / 2 for job in jobs], workers) <= seconds
+
+
+@given(st.floats(1e-3, 1e9))
+def test_rates_are_rounded_down_by_less_than_a_step(rate: float) -> None:
+    assert rate / STEP / 1.01 <= rounded_down(rate) <= rate * 1.005
+
+
+@given(st.integers(0, 10**12))
+def test_two_digits_are_kept(number: int) -> None:
+    rounded = two_digits(number)
+    assert rounded <= number <= rounded * 1.1 + 1
+    assert len(str(rounded).rstrip("0")) <= 2
+
+
+WORKS, ONE_HOUR = works_of("cpu_1h"), rates_of("cpu_1h")
