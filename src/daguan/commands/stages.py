@@ -23,6 +23,7 @@ FILES = ("train.txt", "test.txt", "corpus.txt")
 NEEDED_BY_FAMILY = {
     "tagger": ("encoder", "conflicts", "augmentation", "model", "train"),
     "ngram_crf": ("conflicts", "augmentation", "ngram_crf"),
+    "soup": ("soup",),
 }
 UNTOLD = ("checkpoint_seconds", "checkpoint", "counts")  # change no result, or by the content of what they name
 READ = (".json", ".safetensors", ".bin", ".txt")  # what of a checkpoint's folder is read
@@ -118,7 +119,7 @@ class Stages:
     def _before(self, settings: Settings) -> dict[str, Any]:
         """What all that is trained with these settings depends on."""
         before = {"family": settings.family, "seed": settings.seed, "prepare": self.prepare.key}
-        return before | ({"precision": str(settings.engine.dtype)} if settings.family == "tagger" else {})
+        return before | ({"precision": str(settings.engine.dtype)} if settings.family != "ngram_crf" else {})
 
     @property
     def submission(self) -> Path:
@@ -140,6 +141,7 @@ class Stages:
                 seed=settings.seed,
                 threads=threads,
                 settings=to_dict(settings),
+                needed=[str(self.train(need).path / f"fold{fold}") for need in settings.needs],
             )
             for fold in range(settings.folds.count)
         ]
