@@ -207,7 +207,7 @@ def load(words: list[str]) -> Settings:
     if words and "=" not in words[0]:
         path, words = Path(words[0]), words[1:]
     found = settings.load(Settings, path, words)
-    for member in (*found.members, *found.ensemble):
+    for member in (*found.ensemble, *found.members):
         found.with_needs(member)
     return found
 
