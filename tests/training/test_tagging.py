@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 from tests.models.tiny_taggers import SCHEME, SENTENCES, SIZE, VOCABULARY, tagger
 from torch import Tensor
 
+from daguan.batches.collate import bucketed_order
 from daguan.core.errors import ConfigError
-from daguan.core.types import Score
+from daguan.core.seeds import stream
+from daguan.core.types import Score, Sentence, Span
 from daguan.models.model_settings import ModelSettings
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger
@@ -26,12 +29,12 @@ def one_thread() -> None:
     prepare_process(1)
 
 
-def trainer(**settings: Any) -> TaggerTrainer:
-    """4 sentences, 2 updates an epoch, 8 in all."""
+def trainer(pseudo: Sequence[Sentence] = (), pseudo_weight: float = 1.0, **settings: Any) -> TaggerTrainer:
+    """4 sentences, 2 updates an epoch, 8 in all; more with pseudo-labelled ones."""
     made = tagger("crf", dropout=0.3, encoder_dropout=0.1, token_dropout=0.1)
     trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
     whole = {"epochs": 4, "batch_size": 2, "evaluations": 2, "checkpoint_seconds": 1e9} | settings
-    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, SENTENCES, seed=1)
+    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, SENTENCES, 1, pseudo, pseudo_weight)
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -161,3 +164,75 @@ def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path, patience: int, 
     assert run.best is not None
     assert run.best.hits == max(scores[:judged])
     assert all(weight.equal(run.best_weights[name]) for name, weight in run.model.named_parameters())
+
+
+PSEUDO = [Sentence(tuple("1357"), (Span(1, 3, "a"),)), Sentence(tuple("2468013"), ()), Sentence(tuple("99"), ())]
+
+
+def test_without_pseudo_labels_the_batches_are_those_of_the_gold_lines() -> None:
+    run = trainer()
+    for epoch in (0, 1):
+        order = bucketed_order([len(line.tokens) for line in SENTENCES], 2, stream(1, "batch-order", epoch))
+        for within, indices in enumerate(order):
+            batch = run._batch(2 * epoch + within)
+            assert batch.lengths.tolist() == [len(SENTENCES[i].tokens) for i in indices]
+            assert batch.weight == 1
+
+
+def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
+    run = trainer(PSEUDO, 0.25)
+    assert (run.updates_per_epoch, run.updates) == (4, 16)
+    orders = set()
+    for epoch in range(4):
+        batches = [run._batch(4 * epoch + within) for within in range(4)]
+        for weight, lines in ((1.0, SENTENCES), (0.25, PSEUDO)):
+            found = [length for batch in batches if batch.weight == weight for length in batch.lengths.tolist()]
+            assert sorted(found) == sorted(len(line.tokens) for line in lines)
+        orders.add(tuple(batch.weight for batch in batches))
+    assert len(orders) > 1  # they are mixed
+
+
+def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:
+    """Of an update by a batch of pseudo-labelled lines, after clipping."""
+    run = trainer(PSEUDO, weight, **settings)
+    run._clear_gradients = lambda: None  # type: ignore[method-assign]
+    update = next(i for i in range(4) if run._epoch_order(0)[i][0] >= len(SENTENCES))
+    run._update(run._batch(update))
+    return {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e9])
+def test_a_weight_is_what_a_batch_does_to_the_gradient(clip: float) -> None:
+    """Half of it to the bit, clipped or not; the loss that is told is not weighed."""
+    whole, half = (pseudo_gradients(weight, clip=clip) for weight in (1.0, 0.5))
+    assert whole.keys() == half.keys()
+    norm = torch.stack([gradient.norm() for gradient in whole.values()]).norm()
+    assert norm.item() == pytest.approx(clip, rel=1e-3) if clip < 1 else norm.item() > 0
+    for name, gradient in whole.items():
+        if clip > 1:
+            assert half[name].equal(0.5 * gradient)
+        torch.testing.assert_close(half[name], 0.5 * gradient, rtol=1e-5, atol=1e-12)
+
+
+def test_a_told_loss_is_not_weighed() -> None:
+    one, other = (trainer(PSEUDO, weight) for weight in (1.0, 0.125))
+    for update in range(4):
+        assert one._add_gradients(one._batch(update)) == other._add_gradients(other._batch(update))
+
+
+def test_training_with_pseudo_labels_continues_to_the_bit(tmp_path: Path) -> None:
+    made = {"checkpoint_seconds": 0.0, "adversary": "fgm"}
+    whole, first, second = (trainer(PSEUDO, 0.5, **made) for _ in range(3))
+    updates = list(whole.fit(tmp_path / "whole"))
+    generator = first.fit(tmp_path / "cut")
+    for _ in range(6):
+        next(generator)
+    assert [*updates[:6], *second.fit(tmp_path / "cut")] == updates
+    assert all(weight.equal(weights(whole.model)[name]) for name, weight in weights(second.model).items())
+
+
+def test_the_weight_changes_what_is_learnt(tmp_path: Path) -> None:
+    light, heavy = (trainer(PSEUDO, weight, epochs=1) for weight in (0.1, 1.0))
+    for run in (light, heavy):
+        list(run.fit(tmp_path))
+    assert not all(weight.equal(weights(heavy.model)[name]) for name, weight in weights(light.model).items())

@@ -78,9 +78,17 @@ class Member:
 
 def load_member(run: Path, folds: int) -> Member:
     """Read what the folds of one run left. Raises CheckpointError: a fold or line is missing, or a line twice there."""
-    held_out = _in_order([Marginals.load(run / f"fold{fold}" / HELD_OUT) for fold in range(folds)], run)
-    tests = [_in_order([Marginals.load(run / f"fold{fold}" / TEST)], run) for fold in range(folds)]
-    return Member(run.name, held_out, mean(tests))
+    return Member(run.name, load_held_out(run, folds), mean([load_test(run, fold) for fold in range(folds)]))
+
+
+def load_held_out(run: Path, folds: int) -> list[Probs]:
+    """Of each training line, by the model that had not seen it. Raises CheckpointError, as `load_member`."""
+    return _in_order([Marginals.load(run / f"fold{fold}" / HELD_OUT) for fold in range(folds)], run)
+
+
+def load_test(run: Path, fold: int) -> list[Probs]:
+    """Of each test line, by one fold's model. Raises CheckpointError, as `load_member`."""
+    return _in_order([Marginals.load(run / f"fold{fold}" / TEST)], run)
 
 
 def _in_order(parts: Sequence[Marginals], run: Path) -> list[Probs]:

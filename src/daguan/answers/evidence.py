@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ class OutOfFold:
     seed: int
 
 
+class Judged(NamedTuple):
+    """Of each of N lines the answer, and (N,) how probable its least certain decision is, 0 to 1."""
+
+    spans: list[tuple[Span, ...]]
+    confidences: NDArray[np.float64]
+
+
 class Combination(Protocol):
     """A fitted way to make one answer of several, for spans with these labels. It survives JSON."""
 
@@ -37,6 +44,9 @@ class Combination(Protocol):
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
         """Of each sentence, whose gold is not read."""
 
+    def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
+        """What `spans` answers, and how sure of it the combination is. What a decision is, each says."""
+
     def to_json(self) -> dict[str, Any]: ...
 
 
@@ -45,3 +55,9 @@ class Learner(Protocol):
     lines alone."""
 
     def fit(self, kept: Kept) -> Combination: ...
+
+
+def least_certain(beliefs: Mapping[Span, float], taken: Collection[Span]) -> float:
+    """The least probability of a decision on the spans of a line, each with that of being right: p where a span is
+    taken, 1 - p where it is not. 1 where there is nothing to decide."""
+    return min((p if span in taken else 1 - p for span, p in beliefs.items()), default=1.0)

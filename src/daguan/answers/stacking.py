@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.answers.evidence import Answers, Kept, OutOfFold
+from daguan.answers.evidence import Answers, Judged, Kept, OutOfFold, least_certain
 from daguan.answers.proposals import Floats, Proposals, lexicon_features
 from daguan.core.types import Sentence, Span
 from daguan.text.lexicon import Lexicon
@@ -37,13 +37,28 @@ class Stack:
     lexicon: Lexicon
 
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
+        proposals, odds = self._odds(sentences, answers)
+        return proposals.choose(odds - self.threshold, len(sentences))
+
+    def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
+        """A decision is on each proposed span, and its probability P(right) where the span is taken, 1 - P(right) where
+        it is not."""
+        proposals, odds = self._odds(sentences, answers)
+        spans = proposals.choose(odds - self.threshold, len(sentences))
+        beliefs: list[dict[Span, float]] = [{} for _ in sentences]
+        right = np.exp(-np.logaddexp(0, -odds)).tolist()
+        for line, span, probability in zip(proposals.lines.tolist(), proposals.spans, right, strict=True):
+            beliefs[line][span] = probability
+        return Judged(spans, np.array([*map(least_certain, beliefs, spans)], np.float64))
+
+    def _odds(self, sentences: Sequence[Sentence], answers: Answers) -> tuple[Proposals, Floats]:
+        """What is proposed, and (C,) the log-odds that it is right."""
         proposals = Proposals.of(answers, TagScheme(self.labels))
         numbers, types = proposals.look_up(sentences, self.lexicon, self.labels)
         known = lexicon_features(self.lexicon.counts[numbers, 0], types)
         features = np.concatenate([proposals.features, known], 1)
         # a sum a row, as a matrix product may round a row by how many there are
-        odds = (features * np.array(self.coefficients)).sum(1) + self.intercept
-        return proposals.choose(odds - self.threshold, len(sentences))
+        return proposals, (features * np.array(self.coefficients)).sum(1) + self.intercept
 
     def to_json(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in ("labels", "coefficients", "intercept", "threshold")}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from daguan.answers.disjoint import best_disjoint
-from daguan.answers.evidence import Answers, Kept, OutOfFold
+from daguan.answers.evidence import Answers, Judged, Kept, OutOfFold, least_certain
 from daguan.core.types import Sentence, Span
 from daguan.text.tags import TagScheme
 from daguan.training.prediction import decode_lines
@@ -28,6 +28,14 @@ class Vote:
 
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
         return [elect(votes, self.needed) for votes in count_votes(answers, TagScheme(self.labels))]
+
+    def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
+        """A decision is on each span that a member votes for, and its probability the share of members for it: of the
+        votes where the span is elected, of the others where it is not."""
+        votes = count_votes(answers, TagScheme(self.labels))
+        spans = [elect(of_line, self.needed) for of_line in votes]
+        shares = [{span: count / len(answers) for span, count in of_line.items()} for of_line in votes]
+        return Judged(spans, np.array([*map(least_certain, shares, spans)], np.float64))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

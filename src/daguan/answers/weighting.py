@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.answers.evidence import Answers, Kept, OutOfFold
+from daguan.answers.evidence import Answers, Judged, Kept, OutOfFold
 from daguan.answers.span_counts import SpanCounter, Weights
 from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.text.marginals import mean
 from daguan.text.tags import TagScheme
-from daguan.training.prediction import decode_lines
+from daguan.training.prediction import decode_lines, decode_tags
 
 BAGS = 10
 BIASES = tuple(sorted(np.arange(-1.5, 2.1, 0.25).tolist(), key=abs))  # nats; of equally good ones the first is taken
@@ -38,8 +38,19 @@ class WeightedMean:
     biases: Weights
 
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
-        bias = np.array(tag_biases(self.biases), np.float32) if any(self.biases) else None
-        return decode_lines(mean(answers, self.weights), TagScheme(self.labels), bias)
+        return decode_lines(mean(answers, self.weights), TagScheme(self.labels), self._bias)
+
+    def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
+        """A decision is a token's tag, and its probability the mean's marginal, whatever the biases."""
+        means, scheme = mean(answers, self.weights), TagScheme(self.labels)
+        tags = decode_tags(means, scheme, self._bias)
+        least = [probs[np.arange(len(probs)), of_line].min() for probs, of_line in zip(means, tags, strict=True)]
+        return Judged([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
+
+    @property
+    def _bias(self) -> NDArray[np.float32] | None:
+        """(K,)"""
+        return np.array(tag_biases(self.biases), np.float32) if any(self.biases) else None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

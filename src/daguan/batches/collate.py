@@ -30,11 +30,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """token_ids (B,T), lengths (B,), tag_ids (B,T) or None; padding lies at the end of each row."""
+    """token_ids (B,T), lengths (B,), tag_ids (B,T) or None; padding lies at the end of each row. weight: what its loss
+    is multiplied by, one for all rows, so that no head has to know of it."""
 
     token_ids: Tensor
     lengths: Tensor
     tag_ids: Tensor | None
+    weight: float = 1.0
 
     @property
     def mask(self) -> Tensor:
@@ -47,7 +49,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         tags = None if self.tag_ids is None else self.tag_ids.to(device)
-        return Batch(self.token_ids.to(device), self.lengths.to(device), tags)
+        return Batch(self.token_ids.to(device), self.lengths.to(device), tags, self.weight)
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
@@ -66,7 +68,7 @@ def padded_length(length: int, multiple: int) -> int:
     return -(-(length + FRAME) // multiple) * multiple - FRAME
 
 
-def collate(examples: Sequence[Example], multiple: int) -> Batch:
+def collate(examples: Sequence[Example], multiple: int, weight: float = 1.0) -> Batch:
     """A batch as long as its longest example, padded."""
     lengths = torch.tensor([len(example) for example in examples])
     length = padded_length(int(lengths.max()), multiple)
@@ -77,7 +79,7 @@ def collate(examples: Sequence[Example], multiple: int) -> Batch:
         token_ids[row, : len(example)] = torch.tensor(example.token_ids)
         if tag_ids is not None and example.tag_ids is not None:
             tag_ids[row, : len(example)] = torch.from_numpy(example.tag_ids)
-    return Batch(token_ids, lengths, tag_ids)
+    return Batch(token_ids, lengths, tag_ids, weight)
 
 
 def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[np.ndarray]:

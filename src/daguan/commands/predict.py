@@ -10,25 +10,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from daguan.answers.blending import MODELS, load_blend
 from daguan.answers.evidence import Combination
+from daguan.answers.labelling import Members, answer, load_members
 from daguan.answers.weighting import plain_mean
 from daguan.core import settings
 from daguan.core.errors import CheckpointError, ConfigError, DataError
-from daguan.core.progress import Bar, Progress, say
+from daguan.core.progress import say
 from daguan.core.runs import MANIFEST, Stopwatch
 from daguan.core.types import Sentence
-from daguan.models.ngram_crf import ABOUT, NgramCrf
+from daguan.models.ngram_crf import ABOUT
 from daguan.text.format import format_labelled, read_unlabelled, write_lines
-from daguan.text.marginals import Probs, mean
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.jobs import MODEL
-from daguan.training.prediction import FILE, TrainedTagger, annotate
-
-CHUNK_LINES = 2_000
-Model = TrainedTagger | NgramCrf
+from daguan.training.prediction import FILE, annotate
 
 
 @dataclass(frozen=True)
@@ -47,7 +42,7 @@ def main(words: list[str]) -> None:
         raise DataError(f"{target}: expected the path of a file in an existing folder")
     prepare_process(engine.plan(1)[1])
     paths, combination = find_models(folder)
-    members = [[load_model(path, engine) for path in of_member] for of_member in paths]
+    members = load_members(paths, engine)
     sentences = read_unlabelled(source)
     watch = Stopwatch()
     write_lines(target, predict(members, combination, sentences, engine))
@@ -74,45 +69,12 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     return [folds], None
 
 
-def load_model(path: Path, engine: EngineSettings) -> Model:
-    return NgramCrf(path) if (path / ABOUT).is_file() else TrainedTagger.load(path, engine)
-
-
 def predict(
-    members: Sequence[Sequence[Model]], combination: Combination | None, sentences: Sequence[Sentence],
+    members: Members, combination: Combination | None, sentences: Sequence[Sentence],
     engine: EngineSettings,
 ) -> Iterator[str]:  # fmt: skip
-    """The labelled lines: as in a blend, each member's answer is the mean of its models', in half precision. A chunk of
-    lines at a time is in memory.
-
-    Raises:
-        CheckpointError: the models do not know the same labels.
-    """
-    models = [model for member in members for model in member]
-    labels = models[0].scheme.labels
-    combination = combination or plain_mean(labels, len(members))
-    if combination.labels != labels or any(model.scheme.labels != labels for model in models):
-        raise CheckpointError("predict: expected models for the same labels, got different ones")
-    size = len(models) * sum(len(sentence.tokens) for sentence in sentences)
-    bar = Bar("predict")
-    done = 0
-    for low in range(0, len(sentences), CHUNK_LINES):
-        chunk = sentences[low : low + CHUNK_LINES]
-        answers = []
-        for member in members:
-            by_model = []
-            for model in member:
-                by_model.append(_answers(model, chunk, engine))
-                done += sum(map(len, by_model[-1]))
-                bar.show(Progress(done, size, "tok"))
-            answers.append(mean(by_model))
+    """The labelled lines, by that combination or the plain mean. Raises CheckpointError: the models do not know the
+    same labels."""
+    combination = combination or plain_mean(members[0][0].scheme.labels, len(members))
+    for chunk, answers in answer(members, combination, sentences, engine, "predict"):
         yield from map(format_labelled, annotate(chunk, combination.spans(chunk, answers)))
-    bar.close()
-
-
-def _answers(model: Model, sentences: Sequence[Sentence], engine: EngineSettings) -> list[Probs]:
-    if isinstance(model, NgramCrf):
-        answers = [model.marginals(sentence) for sentence in sentences]
-    else:
-        answers = model.marginals(sentences, engine)
-    return [answer.astype(np.float16) for answer in answers]

@@ -38,7 +38,7 @@ from daguan.tuning.tune_settings import TuneSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
-STAGES = ("prepare", "pretrain", "blend")  # names of their folders
+STAGES = ("prepare", "pretrain", "pseudo", "blend")  # names of their folders
 BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
 SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine", "tune")
 
@@ -151,6 +151,14 @@ class Settings:
                 expected = f"members that start alike, with one {name}"
                 require(place, value == starts[first][name], expected, f"{first} and {member}, which differ in it")
 
+    def require_weighed(self, member: str) -> None:
+        """Raises ConfigError: the member is to weigh lines, and its family cannot."""
+        made = self.member(member)
+        weighs = made.family != "ngram_crf" or not made.pseudo_labels.teachers
+        place = f"pseudo_labels.weight of {member}"
+        weight = made.pseudo_labels.weight
+        require(place, weighs or weight == 1, "1 with family ngram_crf, which cannot weigh lines", weight)
+
     def _require_read(self) -> None:
         """No setting is given that the encoder does not read, and none that it cannot follow: better here than in a
         worker after hours of pretraining."""
@@ -209,6 +217,8 @@ def load(words: list[str]) -> Settings:
     found = settings.load(Settings, path, words)
     for member in (*found.ensemble, *found.members):
         found.with_needs(member)
+    for member in found.trained:
+        found.require_weighed(member)
     return found
 
 

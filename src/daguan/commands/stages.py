@@ -86,7 +86,23 @@ class Stages:
             before |= {"pretrain": pretrain.key if pretrain else ""}
         if settings.needs:
             before |= {"needs": [self.train(need).key for need in settings.needs]}
+        if pseudo := self.pseudo_labels(member):
+            before |= {"pseudo_labels": {"run": pseudo.key, "weight": settings.pseudo_labels.weight}}
         return run_of(self.work, member, before | told(settings, *NEEDED_BY_FAMILY[settings.family]))
+
+    def pseudo_labels(self, member: str) -> Run | None:
+        """Of what the member's teachers label for it; None if it has none. Members may share one."""
+        if not (runs := self.teachers(member)):
+            return None
+        asked = to_dict(self.settings.member(member).pseudo_labels)
+        choice = {name: value for name, value in asked.items() if name not in ("teachers", "weight")}
+        before = {"teachers": [run.path.name for run in runs], "method": self.settings.blend.method, "choice": choice}
+        return run_of(self.work, "pseudo", before | {"prepare": self.prepare.key, "seed": self.settings.seed})
+
+    def teachers(self, member: str) -> list[Run]:
+        """The runs that label lines for the member, in the order of a blend's."""
+        runs = [self.train(teacher) for teacher in self.settings.member(member).pseudo_labels.teachers]
+        return sorted(runs, key=lambda run: run.path.name)
 
     @cached_property
     def members(self) -> list[Run]:
@@ -129,6 +145,7 @@ class Stages:
 
     def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
         settings, run, pretrain = self.settings.member(member), self.train(member), self.pretrain(member)
+        pseudo = self.pseudo_labels(member)
         return [
             FoldJob(
                 member=member,
@@ -142,6 +159,7 @@ class Stages:
                 threads=threads,
                 settings=to_dict(settings),
                 needed=[str(self.train(need).path / f"fold{fold}") for need in settings.needs],
+                pseudo_labels=str(pseudo.path) if pseudo else "",
             )
             for fold in range(settings.folds.count)
         ]

@@ -37,7 +37,8 @@ def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[s
     blend = stages.blend.manifest()
     members = {run.path.name: run.manifest() for run in stages.members}
     pretrained = [run for member in settings.trained if (run := stages.pretrain(member)) and run.finished]
-    runs = [stages.prepare, *pretrained, *stages.members, stages.blend]
+    pseudo = [run for member in settings.trained if (run := stages.pseudo_labels(member)) and run.finished]
+    runs = [stages.prepare, *pretrained, *pseudo, *stages.members, stages.blend]
     return {
         "name": stages.submission.stem,
         "command": shlex.join(["bash", "scripts/run_all.sh", *words]),

@@ -1,9 +1,16 @@
-"""train [CONFIG] [key=value …]: every member through the same folds, in local worker processes."""
+"""train [CONFIG] [key=value …]: every member through the same folds, in local worker processes.
+
+Members with pseudo_labels.teachers come after these, who label lines for them first.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
+from daguan.commands.pseudo_label import pseudo_label
 from daguan.commands.settings import Settings, load
-from daguan.commands.stages import Stages
+from daguan.commands.stages import Stages, once
 from daguan.core.progress import say
 from daguan.core.types import Score
 from daguan.engines.local import run_jobs
@@ -24,11 +31,19 @@ def train(settings: Settings) -> Stages:
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
     workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
     for members in rounds_of(settings):
+        pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
         run_jobs([job for member in members for job in jobs[member]], workers)
         for member in members:
             _finish(stages, member, jobs[member])
     return stages
+
+
+def pseudo_labels(stages: Stages, members: Sequence[str]) -> None:
+    """Let the teachers of these members, who are trained, label the lines for them."""
+    runs = {run.key: (run, member) for member in members if (run := stages.pseudo_labels(member))}
+    for run, member in runs.values():
+        once(run, partial(pseudo_label, stages=stages, member=member), wait=True)
 
 
 def rounds_of(settings: Settings) -> list[list[str]]:

@@ -34,7 +34,7 @@ class TrialRunner:
         self.settings, self.folder_of = settings, folder_of
         self.processes = Processes()
         # as `train` divides them, since the bits depend on it
-        self.threads = settings.engine.plan(len(settings.members) * settings.folds.count)[1]
+        self.threads = settings.engine.plan(len(settings.trained) * settings.folds.count)[1]
 
     def stop(self) -> None:
         self.processes.stop()

@@ -49,10 +49,12 @@ def space_of(settings: Settings) -> Space:
     """Raises ConfigError: the section `tune` does not fit the rest."""
     tune = settings.tune
     require("tune.member", tune.member in settings.known, " or ".join(settings.known), tune.member)
+    needs = settings.member(tune.member).needs
+    require("tune.member", not needs, "a member without pseudo_labels.teachers, whose runs no trial makes", tune.member)
     count = settings.folds.count
     require("tune.folds", tune.folds <= count, f"at most folds.count, {count}", tune.folds)
     fixed = SHARED if tune.member in settings.ensemble else FIXED
-    return checked_space(Settings, tune.space, (*fixed, "family"))
+    return checked_space(Settings, tune.space, (*fixed, "family", "pseudo_labels"))
 
 
 def run_of_study(settings: Settings) -> Run:

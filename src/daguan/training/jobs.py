@@ -35,6 +35,7 @@ from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
+from daguan.training.pseudo_labels import PseudoLabelSettings, read_pseudo_labelled
 from daguan.training.soup import CHOICES, Soup, SoupSettings
 from daguan.training.tagging import CHECKPOINT, TaggerTrainer
 from daguan.training.train_settings import TrainSettings
@@ -49,7 +50,8 @@ Report = Callable[[Progress], None]
 @dataclass(frozen=True)
 class FoldJob:
     """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings.
-    `pretrained` is empty where there is no pretrained encoder. needed: folders of this fold of the members it needs."""
+    `pretrained` is empty where there is no pretrained encoder, `pseudo_labels`, a folder, where there are none. needed:
+    folders of this fold of the members it needs."""
 
     member: str
     family: str
@@ -62,6 +64,7 @@ class FoldJob:
     threads: int
     settings: dict[str, Any]
     needed: list[str] = field(default_factory=list)
+    pseudo_labels: str = ""
 
     @property
     def finished(self) -> bool:
@@ -77,10 +80,11 @@ class FoldJob:
 
 @dataclass(frozen=True)
 class FoldData:
-    """What every family trains on, augmented, and what it answers."""
+    """What every family trains on, lines with gold, augmented, and lines with pseudo-labels; and what it answers."""
 
     fold: Fold
     train: list[Sentence]
+    pseudo: list[Sentence]
     held_out: list[Sentence]
     test: list[Sentence]
     scheme: TagScheme
@@ -97,6 +101,7 @@ class FoldData:
         return cls(
             fold,
             augmented(training, augmentation, stream_seed(job.seed, "fold", job.fold)),
+            read_pseudo_labelled(Path(job.pseudo_labels), job.fold) if job.pseudo_labels else [],
             [sentences[i] for i in fold.held_out],
             read_unlabelled(contest / "test.txt"),
             scheme,
@@ -138,6 +143,7 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
     score = held_out_score(data, answers.held_out)
     about = {"family": job.family, "fold": job.fold, "training_lines": len(data.train)}
+    about["pseudo_labelled_lines"] = len(data.pseudo)
     result = {**about, "held_out": asdict(score), "f1": score.f1, **answers.figures}
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -154,7 +160,8 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
     trained = _new_tagger(job, data.scheme)
     settings = build(TrainSettings, job.settings["train"])
     seed = stream_seed(job.seed, "tagger", job.fold, *([settings.seed] if settings.seed else []))
-    trainer = TaggerTrainer(trained, settings, engine, data.train, data.held_out, seed)
+    weight = build(PseudoLabelSettings, job.settings["pseudo_labels"]).weight
+    trainer = TaggerTrainer(trained, settings, engine, data.train, data.held_out, seed, data.pseudo, weight)
     for update in trainer.fit(Path(job.folder)):
         best = f", F1 {100 * max(update.f1s):.2f}" if update.f1s else ""
         last = ", predicting" if update.tokens == update.total_tokens else ""
@@ -194,7 +201,8 @@ def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
 
 
 def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
-    """The n-gram baseline. It cannot be resumed inside a fold: a killed fold starts again."""
+    """The n-gram baseline. It cannot be resumed inside a fold: a killed fold starts again. A line with pseudo-labels is
+    a line as any other."""
     settings = build(ngram_crf.NgramCrfSettings, job.settings["ngram_crf"])
     folder = Path(job.folder) / MODEL
     watch = Stopwatch()
@@ -202,7 +210,7 @@ def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     def show(iteration: int, loss: float) -> None:
         report(Progress(iteration, settings.iterations, "it", f"loss {loss:.0f}"))
 
-    ngram_crf.train(data.train, data.scheme, settings, folder, show)
+    ngram_crf.train([*data.train, *data.pseudo], data.scheme, settings, folder, show)
     figures = {"seconds": round(watch.seconds, 1)}
     model = ngram_crf.NgramCrf(folder)
     watch = Stopwatch()

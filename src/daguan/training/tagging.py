@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from daguan.batches.collate import Batch, bucketed_order, collate, to_example
+from daguan.batches.collate import Batch, Example, bucketed_order, collate, to_example
 from daguan.batches.windows import training_pieces
 from daguan.core.errors import ConfigError
 from daguan.core.runs import Stopwatch
@@ -40,7 +43,11 @@ class Update:
 
 
 class TaggerTrainer:
-    """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights."""
+    """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights.
+
+    An epoch has all lines of `train` and all of `pseudo`, whose labels are guesses, in batches of the one or the other,
+    and what a batch of the latter does to the gradient is multiplied by `pseudo_weight`.
+    """
 
     def __init__(
         self,
@@ -50,19 +57,21 @@ class TaggerTrainer:
         train: Sequence[Sentence],
         held_out: Sequence[Sentence],
         seed: int,
+        pseudo: Sequence[Sentence] = (),
+        pseudo_weight: float = 1.0,
     ) -> None:
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
         self.model = trained.tagger.to_device(engine.find_device())
-        self.held_out = held_out
-        pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in train]
-        self.lost_entities = sum(lost for _, lost in pieces)
-        self.examples = [to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line]
+        self.held_out, self.pseudo_weight = held_out, pseudo_weight
+        gold, self.lost_entities = _examples(train, trained)
+        self.gold_examples = len(gold)
+        self.examples = gold + _examples(pseudo, trained)[0]
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         freeze(self.model, settings.frozen_layers)
         self.optimisers = build_optimisers(self.model, settings, engine.dtype)
         self.adversary = build_adversary(self.model, settings)
         self.held = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
-        self.updates_per_epoch = -(-len(self.examples) // settings.batch_size)
+        self.updates_per_epoch = len(self._epoch_order(0))
         self.updates = settings.epochs * self.updates_per_epoch
         if settings.lookahead_steps > self.updates:
             raise ConfigError(
@@ -121,11 +130,22 @@ class TaggerTrainer:
         epoch, within = divmod(update, self.updates_per_epoch)
         if getattr(self, "_order_epoch", None) != epoch:
             self._order_epoch = epoch
-            lengths = [len(example) for example in self.examples]
-            rng = stream(self.seed, "batch-order", epoch)
-            self._order = bucketed_order(lengths, self.settings.batch_size, rng)
-        examples = [self.examples[i] for i in self._order[within]]
-        return collate(examples, self.engine.length_multiple).to(self.engine.find_device())
+            self._order = self._epoch_order(epoch)
+        indices = self._order[within]
+        weight = 1.0 if indices[0] < self.gold_examples else self.pseudo_weight
+        examples = [self.examples[i] for i in indices]
+        return collate(examples, self.engine.length_multiple, weight).to(self.engine.find_device())
+
+    def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Batches of gold examples, and among them, at random, those of pseudo-labelled ones."""
+        lengths, gold = [len(example) for example in self.examples], self.gold_examples
+        size, streams = self.settings.batch_size, partial(stream, self.seed)
+        order = bucketed_order(lengths[:gold], size, streams("batch-order", epoch))
+        if len(lengths) == gold:
+            return order
+        pseudo = bucketed_order(lengths[gold:], size, streams("pseudo-batch-order", epoch))
+        order += [indices + gold for indices in pseudo]
+        return [order[i] for i in streams("batch-mixing", epoch).permutation(len(order))]
 
     def _update(self, batch: Batch) -> float:
         self.model.train()
@@ -134,7 +154,8 @@ class TaggerTrainer:
         loss = self._add_gradients(batch)
         if self.adversary is not None and self.done >= self.settings.adversary_start * self.updates:
             self._attack(self.adversary, batch)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        # a gradient of a weight's size is clipped at a length of its size: else long ones would count alike
+        nn.utils.clip_grad_norm_(self.model.parameters(), batch.weight * self.settings.clip)
         for optimiser in self.optimisers:
             optimiser.step()
         self._clear_gradients()
@@ -148,11 +169,12 @@ class TaggerTrainer:
             parameter.requires_grad_(not hold)
 
     def _add_gradients(self, batch: Batch) -> float:
-        """Of the loss (nats a token), which is returned; every time with the update's own dropout masks."""
+        """Of the loss (nats a token), which is returned, times the batch's weight; every time with the update's own
+        dropout masks."""
         torch.manual_seed(stream_seed(self.seed, "dropout", self.done))
         with self.engine.autocast():
             loss = self.model.loss(batch) / batch.num_tokens
-        torch.autograd.backward(loss)
+        torch.autograd.backward(batch.weight * loss)
         return loss.item()
 
     def _attack(self, adversary: Adversary, batch: Batch) -> None:
@@ -209,3 +231,10 @@ class TaggerTrainer:
         self.f1s = values["f1s"]
         self.best = Score(*values["best"]) if values["best"] else None
         self.watch = Stopwatch(values["seconds"])
+
+
+def _examples(sentences: Sequence[Sentence], trained: TrainedTagger) -> tuple[list[Example], int]:
+    """The lines as examples no longer than the window, and how many entities are too long for any."""
+    pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in sentences]
+    examples = [to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line]
+    return examples, sum(lost for _, lost in pieces)

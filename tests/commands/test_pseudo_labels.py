@@ -1,0 +1,177 @@
+"""A student of two n-gram CRFs on a tiny contest: what it is taught, by the commands a user types."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TINY
+from daguan.__main__ import main
+from daguan.answers import gate
+from daguan.commands.pseudo_label import corpus_sample
+from daguan.commands.settings import load
+from daguan.commands.stages import Stages
+from daguan.core.errors import DataError
+from daguan.text.format import read_labelled, read_unlabelled
+
+CHOICE = "teachers: [ngram_crf, other], corpus_lines: 20, confidence: 0.5"
+TAUGHT = [
+    *TINY,
+    "pretrain.tokens=0",
+    "members=student,late,ngram_crf",
+    "ensemble.other={family: ngram_crf, ngram_crf: {c1: 1}}",
+    f"ensemble.late={{family: ngram_crf, pseudo_labels: {{{CHOICE}, weight: 1}}}}",
+    f"ensemble.student={{model: {{head: crf}}, train: {{epochs: 1, evaluations: 1}}, pseudo_labels: {{{CHOICE}}}}}",
+]
+
+
+def words(contest: Path, root: Path, *more: str) -> list[str]:
+    root.mkdir(exist_ok=True)
+    (root / "empty.yaml").touch()
+    places = [f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
+    return [str(root / "empty.yaml"), *TAUGHT, *places, *more]
+
+
+def stages(contest: Path, root: Path, *more: str) -> Stages:
+    return Stages(load(words(contest, root, *more)))
+
+
+@pytest.fixture(scope="module")
+def root(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("taught")
+    for stage in ("prepare", "train", "blend", "submit"):
+        assert main([stage, *words(contest, root)]) == 0
+    return root
+
+
+def pseudo(root: Path) -> Path:
+    (folder,) = (root / "work").glob("pseudo-*")  # both students share it
+    return folder
+
+
+def result(root: Path, member: str, fold: int) -> dict[str, Any]:
+    (path,) = (root / "work").glob(f"{member}-*/fold{fold}/result.json")
+    return dict(json.loads(path.read_text("utf-8")))
+
+
+def test_the_submission_passes_the_gate_and_names_the_run(contest: Path, root: Path) -> None:
+    (path,) = (root / "out").glob("*.txt")
+    assert gate.check(path, contest / "test.txt") == 16
+    manifest = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert pseudo(root).name in manifest["seconds"]
+    assert {name.rpartition("-")[0] for name in manifest["folds"]} == {"student", "late", "ngram_crf"}
+
+
+def test_students_are_trained_on_their_folds_lines(contest: Path, root: Path) -> None:
+    told = json.loads((pseudo(root) / "manifest.json").read_text("utf-8"))["by_fold"]
+    assert len(told) == 2
+    for fold, counts in enumerate(told):
+        lines = read_labelled(pseudo(root) / f"fold{fold}.txt")
+        assert counts["test"]["kept"] + counts["corpus"]["kept"] == len(lines) > 0
+        assert sum(count["entities"] for count in counts.values()) == sum(len(line.gold) for line in lines) > 0
+        assert counts["corpus"]["offered"] == 20
+        for member in ("student", "late"):
+            assert result(root, member, fold)["pseudo_labelled_lines"] == len(lines)
+        assert result(root, "ngram_crf", fold)["pseudo_labelled_lines"] == 0
+    assert read_labelled(pseudo(root) / "fold0.txt") != read_labelled(pseudo(root) / "fold1.txt")
+
+
+def test_lines_are_of_test_and_corpus_and_none_stands_in_train(contest: Path, root: Path) -> None:
+    train = {line.tokens for line in read_labelled(contest / "train.txt")}
+    texts = [line.tokens for line in read_labelled(pseudo(root) / "fold0.txt")]
+    offered = {line.tokens for name in ("test", "corpus") for line in read_unlabelled(contest / f"{name}.txt")}
+    assert len(set(texts)) == len(texts)
+    assert set(texts) <= offered - train
+
+
+def test_killed_in_a_fold_or_done_anew_it_writes_the_same(contest: Path, root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "work", tmp_path / "work")
+    files = {path.name: path.read_bytes() for path in pseudo(root).glob("fold*")}
+    assert len(files) == 4
+    for gone in (("manifest.json", "fold1.json"), ("manifest.json", *files)):
+        for name in gone:
+            (pseudo(tmp_path) / name).unlink()
+        assert main(["train", *words(contest, tmp_path)]) == 0
+        assert {path.name: path.read_bytes() for path in pseudo(tmp_path).glob("fold*")} == files
+
+
+def test_other_commands_know_such_members(
+    contest: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["runs", *words(contest, root)]) == 0
+    assert "student-" in capsys.readouterr().out
+    (blend,) = (root / "work").glob("blend-*")
+    assert main(["predict", str(blend), str(contest / "test.txt"), str(tmp_path / "out.txt")]) == 0
+    (submission,) = (root / "out").glob("*.txt")
+    pairs = zip(read_labelled(tmp_path / "out.txt"), read_labelled(submission), strict=True)
+    assert sum(one == other for one, other in pairs) >= 15  # stored marginals are half precision
+
+
+@pytest.mark.parametrize(
+    ("word", "other_labels", "other_student"),
+    [
+        ("ensemble.student.pseudo_labels.weight=0.7", False, True),
+        ("ensemble.student.pseudo_labels.confidence=0.7", True, True),
+        ("ensemble.student.pseudo_labels.teachers=[ngram_crf]", True, True),
+        ("ensemble.student.pseudo_labels.teachers=[other,ngram_crf]", False, False),
+        ("ensemble.other.ngram_crf.c1=2", True, True),
+        ("blend.method=mean", True, True),
+        ("ensemble.student.seed=5", False, True),
+        ("blend.lookup=true", False, False),
+    ],
+)
+def test_what_is_in_whose_key(contest: Path, root: Path, word: str, other_labels: bool, other_student: bool) -> None:
+    plain, other = stages(contest, root), stages(contest, root, word)
+    assert (other.pseudo_labels("student") != plain.pseudo_labels("student")) is other_labels
+    assert (other.train("student") != plain.train("student")) is other_student
+    assert other.pseudo_labels("ngram_crf") is None
+    assert other.train("ngram_crf") == plain.train("ngram_crf")
+
+
+def test_without_a_corpus_the_test_lines_are_what_there_is(
+    contest: Path, root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("train.txt", "test.txt"):
+        shutil.copy(contest / name, bare)
+    there = stages(bare, tmp_path)
+    asked = there.settings.member("student").pseudo_labels
+    assert corpus_sample(there, asked, []) == []
+    assert "no corpus.txt" in capfd.readouterr().err
+    only = stages(bare, tmp_path, "ensemble.student.pseudo_labels.test=false").settings.member("student").pseudo_labels
+    with pytest.raises(DataError, match=r"expected a corpus, as pseudo_labels\.test is false"):
+        corpus_sample(there, only, [])
+
+
+def test_known_lines_are_not_drawn_from_the_corpus(contest: Path, tmp_path: Path) -> None:
+    there = stages(contest, tmp_path, "ensemble.student.pseudo_labels.corpus_lines=1000")
+    asked = there.settings.member("student").pseudo_labels
+    corpus = read_unlabelled(contest / "corpus.txt")
+    found = corpus_sample(there, asked, corpus[:10])
+    assert set(found) == set(corpus) - set(corpus[:10])
+
+
+@pytest.mark.parametrize(
+    ("command", "word", "message"),
+    [
+        ("train", "ensemble.late.pseudo_labels.weight=0.5", "pseudo_labels.weight of late: expected 1 with family"),
+        ("train", "ensemble.student.pseudo_labels.teachers=[other,other]", "teachers: expected distinct members"),
+        ("tune", "tune.member=student", "tune.member: expected a member without pseudo_labels.teachers"),
+        ("tune", "tune.space={pseudo_labels.weight: {low: 0.1, high: 1}}", "tune.space.pseudo_labels.weight: expected"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(
+    contest: Path, root: Path, command: str, word: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, *words(contest, root, word)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_member_that_takes_no_part_may_be_what_it_likes(contest: Path, root: Path) -> None:
+    more = ("members=ngram_crf", "ensemble.late.pseudo_labels.weight=0.5")
+    assert stages(contest, root, *more).settings.trained == ["ngram_crf"]
