@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from tests.commands.in_process import in_process
 from tests.commands.test_pipeline import config, run, words
 
 from conftest import TINY
@@ -62,7 +63,8 @@ def test_what_only_training_reads_may_differ() -> None:
 @pytest.fixture(scope="module")
 def finished(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("soup")
-    run(contest, root, *SOUP)
+    with in_process():
+        run(contest, root, *SOUP)
     return root
 
 
@@ -94,10 +96,9 @@ def test_a_fold_of_a_greedy_soup_is_no_worse_than_its_members_and_is_their_avera
 
 def test_runs_that_differ_in_the_fine_tuning_seed_alone_differ(contest: Path, finished: Path) -> None:
     """In order and dropout; 0 is what it is without the setting."""
-    more = ("members=other,named", "ensemble.other.train={seed: 5, epochs: 2}", "ensemble.named.train.epochs=2")
-    assert (
-        main(["train", *config(finished), *words(contest, finished, *SOUP, *more, "ensemble.named.train.seed=0")]) == 0
-    )
+    own = ("ensemble.other.train={seed: 5, epochs: 2}", "ensemble.named.train={seed: 0, epochs: 2}")
+    with in_process():
+        assert main(["train", *config(finished), *words(contest, finished, *SOUP, "members=other,named", *own)]) == 0
     digests = {}
     for member in ("one", "other", "named"):
         (folder,) = (finished / "work").glob(f"{member}-*/fold0")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from daguan.answers.labelling import Verdict
 from daguan.answers.pseudo_labelling import SOURCES, Teachers, figures, kept, unlabelled
 from daguan.commands.stages import Stages
 from daguan.core.errors import DataError
@@ -47,12 +49,17 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
         about = run.path / f"fold{fold}.json"
         if not about.is_file():
             offered = teachers.label(fold, test, lines, corpus, engine)
-            taken = {source: kept(offered[source], asked) for source in SOURCES}
-            write_lines(labelled_file(run.path, fold), map(format_labelled, chain(*taken.values())))
-            write_json(about, {source: figures(offered[source], taken[source]) for source in SOURCES})
+            keep(run.path, fold, offered, asked)
         found.append(read_json(about))
     say(f"{run.stage}: {_summary(found)} by {', '.join(path.name for path in runs)} ({run.path.name})")
     run.finish(watch.seconds, by_fold=found)
+
+
+def keep(folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: PseudoLabelSettings) -> None:
+    """Write what of the labelled lines is good enough, and last how many there are of each source."""
+    taken = {source: kept(offered[source], asked) for source in SOURCES}
+    write_lines(labelled_file(folder, fold), map(format_labelled, chain(*taken.values())))
+    write_json(folder / f"fold{fold}.json", {source: figures(offered[source], taken[source]) for source in SOURCES})
 
 
 def corpus_sample(stages: Stages, asked: PseudoLabelSettings, known: list[Sentence]) -> list[Sentence]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
+from daguan.answers.distillation import DistilSettings
 from daguan.answers.rehearsal import RehearseSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
@@ -38,9 +39,12 @@ from daguan.tuning.tune_settings import TuneSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
-STAGES = ("prepare", "pretrain", "pseudo", "blend")  # names of their folders
+STAGES = ("prepare", "pretrain", "pseudo", "blend", "distil")  # names of their folders
 BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
-SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, "engine", "tune")
+SHARED = (
+    "name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", "distil", *BOARDS, "engine",
+    "tune",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,7 @@ class Settings:
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
     soup: SoupSettings = field(default_factory=SoupSettings)
     blend: BlendSettings = field(default_factory=BlendSettings)
+    distil: DistilSettings = field(default_factory=DistilSettings)
     plan: PlanSettings = field(default_factory=PlanSettings)
     rehearse: RehearseSettings = field(default_factory=RehearseSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)

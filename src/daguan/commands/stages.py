@@ -132,6 +132,12 @@ class Stages:
         way = {"method": asked.method, "lookup": asked.lookup, "seed": self.settings.seed}
         return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **way})
 
+    @cached_property
+    def distil(self) -> Run:
+        """Of one model that the blend teaches."""
+        before = {"blend": self.blend.path.name, "student": self.train(self.settings.distil.student).path.name}
+        return run_of(self.work, "distil", before | told(self.settings, "distil"))
+
     def _before(self, settings: Settings) -> dict[str, Any]:
         """What all that is trained with these settings depends on."""
         before = {"family": settings.family, "seed": settings.seed, "prepare": self.prepare.key}

@@ -49,7 +49,8 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class FoldJob:
-    """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings.
+    """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings; the
+    fold after the last, which holds nothing out, is all lines.
     `pretrained` is empty where there is no pretrained encoder, `pseudo_labels`, a folder, where there are none. needed:
     folders of this fold of the members it needs."""
 
@@ -72,7 +73,8 @@ class FoldJob:
 
     @property
     def name(self) -> str:
-        return f"{self.member} fold {self.fold}"
+        whole = self.fold == self.settings["folds"]["count"]
+        return f"{self.member} on all lines" if whole else f"{self.member} fold {self.fold}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,11 +141,12 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     prepare_process(job.threads)
     data = FoldData.read(job)
     answers = FAMILIES[job.family](job, data, report)
-    Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
+    if data.held_out:
+        Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
     score = held_out_score(data, answers.held_out)
     about = {"family": job.family, "fold": job.fold, "training_lines": len(data.train)}
-    about["pseudo_labelled_lines"] = len(data.pseudo)
+    about |= {"pseudo_labelled_lines": len(data.pseudo), "held_out_lines": len(data.held_out)}
     result = {**about, "held_out": asdict(score), "f1": score.f1, **answers.figures}
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
