@@ -15,7 +15,6 @@ from conftest import TINY
 from daguan.__main__ import main
 from daguan.commands import distil
 from daguan.core.files import read_json, sha256_of_file
-from daguan.core.progress import Progress
 from daguan.text.format import read_labelled
 
 TAUGHT = [

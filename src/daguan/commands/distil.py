@@ -126,6 +126,12 @@ class Lesson:
         return [member.path for member in self.stages.members]
 
     @cached_property
+    def best(self) -> int:
+        """The member with the highest span F1 over all folds."""
+        found = self.stages.blend.manifest()["out_of_fold"]
+        return max(range(len(self.runs)), key=lambda i: found[self.runs[i].name]["span"]["f1"])
+
+    @cached_property
     def teachers(self) -> Teachers:
         """Of that fold, by the way of the blend."""
         asked, folds = self.stages.settings, read_folds(self.stages.prepare.path)
@@ -172,7 +178,9 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
     gold = [lesson.train[line] for line in lesson.fold.held_out]
     held_out, test = held_out_answers(folder, lesson, gold), answers_to_test(folder, lesson)
     write_lines(folder / ANSWER, map(format_labelled, test[STUDENT]))
-    sides: dict[str, dict[str, Any]] = {name: {"held_out": of} for name, of in scored(held_out, gold).items()}
+    names = {TEACHER: lesson.stages.blend.path.name, STUDENT: folder.name, BEST: lesson.runs[lesson.best].name}
+    found = scored(held_out, gold)
+    sides: dict[str, dict[str, Any]] = {name: {"run": run, "held_out": found[name]} for name, run in names.items()}
     path = lesson.stages.contest / "test_gold.txt"
     for name, score in (scored(test, read_labelled(path)) if path.is_file() else {}).items():
         sides[name]["test"] = score
@@ -191,13 +199,11 @@ def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> 
     answers = [load_held_out(run, lesson.student.folds.count) for run in lesson.runs]
     of_fold = [[member[line] for line in fold.held_out] for member in answers]
     combination = lesson.teachers.learner.fit(np.asarray(lesson.teachers.fold_of_line != fold.index))
-    found = lesson.stages.blend.manifest()["out_of_fold"]
-    best = max(range(len(of_fold)), key=lambda i: found[lesson.runs[i].name]["span"]["f1"])
     student = Marginals.load(folder / SCORED / HELD_OUT).answers()
     spans = {
         TEACHER: combination.spans(gold, of_fold),
         STUDENT: decode_lines(student, lesson.scheme),
-        BEST: decode_lines(of_fold[best], lesson.scheme),
+        BEST: decode_lines(of_fold[lesson.best], lesson.scheme),
     }
     return {name: annotate(gold, found) for name, found in spans.items()}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from daguan.reports.score_table import print_table
 
-HEADER = ("", "held-out F1", "95 % interval", "test F1", "lines/s", "models", "MB")
+HEADER = ("", "run", "held-out F1", "95 % interval", "test F1", "lines/s", "models", "MB")
 
 
 def print_students(sides: dict[str, dict[str, Any]], gains: dict[str, dict[str, Any]]) -> None:
@@ -21,11 +21,8 @@ def print_students(sides: dict[str, dict[str, Any]], gains: dict[str, dict[str, 
 def _row(name: str, side: dict[str, Any]) -> tuple[str, ...]:
     low, high = side["held_out"]["interval"]
     test = f"{100 * side['test']['f1']:.2f}" if "test" in side else ""
-    shipped = (f"{side['lines_per_second']:,.0f}", str(side["models"]), f"{side['megabytes']:,.1f}")
-    return (
-        name,
-        f"{100 * side['held_out']['f1']:.2f}",
-        f"{100 * low:.2f}–{100 * high:.2f}",
-        test,
-        *(shipped if "models" in side else ("", "", "")),
-    )
+    shipped = ("", "", "")
+    if "models" in side:
+        shipped = (f"{side['lines_per_second']:,.0f}", str(side["models"]), f"{side['megabytes']:,.1f}")
+    held_out = (f"{100 * side['held_out']['f1']:.2f}", f"{100 * low:.2f}–{100 * high:.2f}")
+    return (name, side["run"], *held_out, test, *shipped)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
 from daguan.core.settings import require
@@ -36,8 +36,7 @@ class Soup:
     """Taggers whose weights can be averaged. Raises CheckpointError: they differ in more than weights."""
 
     def __init__(self, members: Sequence[TrainedTagger]) -> None:
-        self.weights = [dict(member.tagger.named_parameters()) for member in members]  # shared ones once
-        self.weights = [{name: weight.detach().clone() for name, weight in found.items()} for found in self.weights]
+        self.weights = [_weights(member.tagger) for member in members]
         self.trained = members[0]
         for member, weights in zip(members, self.weights, strict=True):
             self._check(member, weights)
@@ -61,6 +60,11 @@ class Soup:
         for what, same in alike.items():
             if not same:
                 raise CheckpointError(f"soup: expected members with the same {what}, got different ones")
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """By name, those that are shared once."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
