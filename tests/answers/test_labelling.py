@@ -75,7 +75,7 @@ def test_a_stack_is_as_sure_as_of_its_least_certain_proposal():
     proposals = Proposals.of(GIVEN.answers, SCHEME)
     own = proposals.features.shape[1]
     coefficients = (0.0, 0.0, 0.0, 1.0, *(0.0,) * (own - 4), *(0.0,) * 6)
-    stack = Stack(SCHEME.labels, coefficients, 0.0, 0.0, Lexicon.of([], SCHEME.labels, np.zeros(0, np.int64)))
+    stack = Stack(SCHEME.labels, coefficients, 0.0, 0.0, Lexicon.of(GIVEN.gold, SCHEME.labels, np.zeros(45, np.int64)))
     spans, confidences = stack.judge(GIVEN.gold, GIVEN.answers)
     right = 1 / (1 + np.exp(-proposals.features[:, 3]))
     expected = np.ones(45)

@@ -1,4 +1,4 @@
-"""A student of two n-gram CRFs on a tiny contest: what it is taught, by the commands a user types."""
+"""A tagger taught by two n-gram CRFs, and a late one that it teaches in turn, by the commands a user types."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from daguan.commands.stages import Stages
 from daguan.core.errors import DataError
 from daguan.text.format import read_labelled, read_unlabelled
 
-CHOICE = "teachers: [ngram_crf, other], corpus_lines: 20, confidence: 0.5"
+CHOICE = "corpus_lines: 20, confidence: 0.5"
+STUDENT = f"pseudo_labels: {{teachers: [ngram_crf, other], {CHOICE}}}"
 TAUGHT = [
     *TINY,
     "pretrain.tokens=0",
     "members=student,late,ngram_crf",
     "ensemble.other={family: ngram_crf, ngram_crf: {c1: 1}}",
-    f"ensemble.late={{family: ngram_crf, pseudo_labels: {{{CHOICE}, weight: 1}}}}",
-    f"ensemble.student={{model: {{head: crf}}, train: {{epochs: 1, evaluations: 1}}, pseudo_labels: {{{CHOICE}}}}}",
+    f"ensemble.late={{family: ngram_crf, pseudo_labels: {{teachers: [student, ngram_crf], {CHOICE}, weight: 1}}}}",
+    f"ensemble.student={{model: {{head: crf}}, train: {{epochs: 1, evaluations: 1}}, {STUDENT}}}",
 ]
 
 
@@ -48,9 +49,10 @@ def root(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def pseudo(root: Path) -> Path:
-    (folder,) = (root / "work").glob("pseudo-*")  # both students share it
-    return folder
+def pseudo(contest: Path, root: Path, member: str = "student") -> Path:
+    run = stages(contest, root).pseudo_labels(member)
+    assert run is not None
+    return run.path
 
 
 def result(root: Path, member: str, fold: int) -> dict[str, Any]:
@@ -62,41 +64,45 @@ def test_the_submission_passes_the_gate_and_names_the_run(contest: Path, root: P
     (path,) = (root / "out").glob("*.txt")
     assert gate.check(path, contest / "test.txt") == 16
     manifest = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    assert pseudo(root).name in manifest["seconds"]
+    assert {pseudo(contest, root, member).name for member in ("student", "late")} < set(manifest["seconds"])
     assert {name.rpartition("-")[0] for name in manifest["folds"]} == {"student", "late", "ngram_crf"}
 
 
-def test_students_are_trained_on_their_folds_lines(contest: Path, root: Path) -> None:
-    told = json.loads((pseudo(root) / "manifest.json").read_text("utf-8"))["by_fold"]
+@pytest.mark.parametrize("member", ["student", "late"])
+def test_students_are_trained_on_their_folds_lines(contest: Path, root: Path, member: str) -> None:
+    folder = pseudo(contest, root, member)
+    told = json.loads((folder / "manifest.json").read_text("utf-8"))["by_fold"]
     assert len(told) == 2
     for fold, counts in enumerate(told):
-        lines = read_labelled(pseudo(root) / f"fold{fold}.txt")
+        lines = read_labelled(folder / f"fold{fold}.txt")
         assert counts["test"]["kept"] + counts["corpus"]["kept"] == len(lines) > 0
         assert sum(count["entities"] for count in counts.values()) == sum(len(line.gold) for line in lines) > 0
         assert counts["corpus"]["offered"] == 20
-        for member in ("student", "late"):
-            assert result(root, member, fold)["pseudo_labelled_lines"] == len(lines)
+        assert result(root, member, fold)["pseudo_labelled_lines"] == len(lines)
         assert result(root, "ngram_crf", fold)["pseudo_labelled_lines"] == 0
-    assert read_labelled(pseudo(root) / "fold0.txt") != read_labelled(pseudo(root) / "fold1.txt")
 
 
 def test_lines_are_of_test_and_corpus_and_none_stands_in_train(contest: Path, root: Path) -> None:
     train = {line.tokens for line in read_labelled(contest / "train.txt")}
-    texts = [line.tokens for line in read_labelled(pseudo(root) / "fold0.txt")]
+    texts = [line.tokens for line in read_labelled(pseudo(contest, root) / "fold0.txt")]
     offered = {line.tokens for name in ("test", "corpus") for line in read_unlabelled(contest / f"{name}.txt")}
     assert len(set(texts)) == len(texts)
     assert set(texts) <= offered - train
 
 
-def test_killed_in_a_fold_or_done_anew_it_writes_the_same(contest: Path, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("member", ["student", "late"])
+def test_killed_in_a_fold_or_done_anew_it_writes_the_same(
+    contest: Path, root: Path, tmp_path: Path, member: str
+) -> None:
     shutil.copytree(root / "work", tmp_path / "work")
-    files = {path.name: path.read_bytes() for path in pseudo(root).glob("fold*")}
+    files = {path.name: path.read_bytes() for path in pseudo(contest, root, member).glob("fold*")}
+    copy = pseudo(contest, tmp_path, member)
     assert len(files) == 4
     for gone in (("manifest.json", "fold1.json"), ("manifest.json", *files)):
         for name in gone:
-            (pseudo(tmp_path) / name).unlink()
+            (copy / name).unlink()
         assert main(["train", *words(contest, tmp_path)]) == 0
-        assert {path.name: path.read_bytes() for path in pseudo(tmp_path).glob("fold*")} == files
+        assert {path.name: path.read_bytes() for path in copy.glob("fold*")} == files
 
 
 def test_other_commands_know_such_members(
@@ -130,6 +136,12 @@ def test_what_is_in_whose_key(contest: Path, root: Path, word: str, other_labels
     assert (other.train("student") != plain.train("student")) is other_student
     assert other.pseudo_labels("ngram_crf") is None
     assert other.train("ngram_crf") == plain.train("ngram_crf")
+
+
+def test_students_with_the_same_teachers_and_choice_share_what_they_are_taught(contest: Path, root: Path) -> None:
+    more = f"ensemble.third={{family: ngram_crf, seed: 5, pseudo_labels: {{teachers: [other, ngram_crf], {CHOICE}}}}}"
+    there = stages(contest, root, more)
+    assert there.pseudo_labels("third") == there.pseudo_labels("student") != there.pseudo_labels("late")
 
 
 def test_without_a_corpus_the_test_lines_are_what_there_is(

@@ -2,9 +2,10 @@
 
 What a student of fold f learns from comes from the teachers' models of fold f, which were not trained on the lines that
 f holds out, and from a blend that was fitted to the gold of the other folds: with other labels on the lines of f, and
-the same models, its pseudo-labels are the same, so its score on these lines is out of fold. What is left is what nested
-scores of a blend have as well: the few numbers of the blend (weights, a threshold, a regression's coefficients) are
-fitted to the answers of the other folds' models, and those were trained on the lines of f.
+the same models, its pseudo-labels are the same, so its score on these lines is out of fold. What is left is what other
+scores out of fold have as well: the few numbers of the blend (weights, a threshold, a regression's coefficients) are
+fitted to the answers of the other folds' models, which were trained on the lines of f; and a tagger that teaches is the
+best of a few evaluations on the lines of f.
 """
 
 from __future__ import annotations
@@ -61,10 +62,12 @@ class Teachers:
     def _test(
         self, fold: int, combination: Combination, test: Sequence[Sentence], lines: Sequence[int]
     ) -> list[Verdict]:
+        if not lines:
+            return []
         stored = [load_test(run, fold) for run in self.runs]
         check_lines(test, stored)
         answers = [[member[line] for line in lines] for member in stored]
-        return verdicts([test[line] for line in lines], answers, combination) if lines else []
+        return verdicts([test[line] for line in lines], answers, combination)
 
     def _others(
         self, fold: int, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings

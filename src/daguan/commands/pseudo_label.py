@@ -51,7 +51,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
             offered = teachers.label(fold, test, lines, corpus, engine)
             keep(run.path, fold, offered, asked)
         found.append(read_json(about))
-    say(f"{run.stage}: {_summary(found)} by {', '.join(path.name for path in runs)} ({run.path.name})")
+    say(f"{run.path.name}: by {', '.join(path.name for path in runs)}: {_summary(found)}")
     run.finish(watch.seconds, by_fold=found)
 
 
@@ -92,4 +92,4 @@ def _summary(found: list[dict[str, dict[str, Any]]]) -> str:
         if offered := found[0][source]["offered"]:
             counts = [f"{fold[source]['kept']:,} ({fold[source]['entities']:,})" for fold in found]
             parts.append(f"of {offered:,} {source} lines {', '.join(counts)}")
-    return f"lines kept in each fold (their entities): {'; '.join(parts) or 'none'};"
+    return f"lines kept in each fold (with entities): {'; '.join(parts) or 'none'}"

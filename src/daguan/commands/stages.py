@@ -85,7 +85,7 @@ class Stages:
             pretrain = self.pretrain(member)
             before |= {"pretrain": pretrain.key if pretrain else ""}
         if settings.needs:
-            before |= {"needs": [self.train(need).key for need in settings.needs]}
+            before |= {"needs": sorted(self.train(need).key for need in settings.needs)}
         if pseudo := self.pseudo_labels(member):
             before |= {"pseudo_labels": {"run": pseudo.key, "weight": settings.pseudo_labels.weight}}
         return run_of(self.work, member, before | told(settings, *NEEDED_BY_FAMILY[settings.family]))
