@@ -1,8 +1,9 @@
 """distil [CONFIG] [key=value …] [--json]: the blend taught to one small model, distil.student, to ship in its place.
 
 Two students are trained. One as fold 0 is, by fold 0's models and a blend of them: its score on the lines that fold 0
-holds out stands beside those of its teachers. The other, which is shipped, on all lines, by the whole blend; `predict`
-takes the folder that is named at the end.
+holds out stands beside those of its teachers. (As every fold's tagger it is the best of a few evaluations there, a shade
+kind to it.) The other, which is shipped, on all lines, by the whole blend; `predict` takes the folder that is named at
+the end.
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
     """Write the lines of each student, where they are not written yet; how many there are of which source."""
     asked, count = lesson.student.pseudo_labels, lesson.student.folds.count
     if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
-        corpus = corpus_sample(lesson.stages, asked, [*lesson.train, *lesson.test])
+        corpus = corpus_sample(lesson.stages, asked, [*lesson.train, *lesson.test], "distil")
         lines = unlabelled(lesson.test, lesson.train) if asked.test else []
         keep(folder, 0, lesson.teachers.label(0, lesson.test, lines, corpus, lesson.engine), asked)
         keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked)

@@ -62,8 +62,11 @@ def keep(folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: P
     write_json(folder / f"fold{fold}.json", {source: figures(offered[source], taken[source]) for source in SOURCES})
 
 
-def corpus_sample(stages: Stages, asked: PseudoLabelSettings, known: list[Sentence]) -> list[Sentence]:
-    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus.
+def corpus_sample(
+    stages: Stages, asked: PseudoLabelSettings, known: list[Sentence], section: str = "pseudo_labels"
+) -> list[Sentence]:
+    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus. section: of
+    the settings, that asks for them.
 
     Raises:
         DataError: there is no corpus, and the test lines are not to be labelled either.
@@ -72,15 +75,15 @@ def corpus_sample(stages: Stages, asked: PseudoLabelSettings, known: list[Senten
     if asked.corpus_lines == 0:
         return []
     if not path.is_file():
-        return _none_of(path, asked)
+        return _none_of(path, asked, section)
     texts = {format_unlabelled(sentence) for sentence in known}
     lines = (line for _, line in iter_lines(path))
     return [parse_unlabelled(line) for line in sample_lines(lines, asked.corpus_lines, stages.settings.seed, texts)]
 
 
-def _none_of(path: Path, asked: PseudoLabelSettings) -> list[Sentence]:
+def _none_of(path: Path, asked: PseudoLabelSettings, section: str) -> list[Sentence]:
     if not asked.test:
-        raise DataError(f"{path}: expected a corpus, as pseudo_labels.test is false, got nothing at that path")
+        raise DataError(f"{path}: expected a corpus, as {section}.test is false, got nothing at that path")
     say(f"pseudo: no {path.name} in {path.parent}: pseudo-labels on test lines alone")
     return []
 
