@@ -1,9 +1,9 @@
 """distil [CONFIG] [key=value …] [--json]: the blend taught to one small model, distil.student, to ship in its place.
 
 Two students are trained. One as fold 0 is, by fold 0's models and a blend of them: its score on the lines that fold 0
-holds out stands beside those of its teachers. (As every fold's tagger it is the best of a few evaluations there, a shade
-kind to it.) The other, which is shipped, on all lines, by the whole blend; `predict` takes the folder that is named at
-the end.
+holds out stands beside those of its teachers. (As every fold's tagger it is the best of a few evaluations there, which
+is a shade kind to it.) The other, which is shipped, on all lines, by the whole blend; `predict` takes the folder that
+is named at the end.
 """
 
 from __future__ import annotations
