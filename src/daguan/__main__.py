@@ -16,6 +16,7 @@ COMMANDS = {
     "tune": "[CONFIG.yaml] [key=value …]      search a space of settings by trials, several at a time",
     "baseline": "[CONFIG.yaml] [key=value …]   the official baseline alone: an n-gram CRF through the same folds",
     "blend": "[CONFIG.yaml] [key=value …]   one answer of all members', by blend.method",
+    "distil": "[CONFIG.yaml] [key=value …]   the blend taught to one small model, to ship in its place",
     "submit": "[CONFIG.yaml] [key=value …]   write the checked submission, its manifest and leaderboard row",
     "runs": "[CONFIG.yaml] [key=value …]   the trained runs, by what may be blended together",
     "plan": "[CONFIG.yaml] [key=value …]   what to send today; or record NAME SCORE: what the leaderboard said",
@@ -26,7 +27,9 @@ COMMANDS = {
     "predict": "MODEL INPUT OUTPUT            label a new file with what was trained",
     "reproduce": "TASK [key=value …] [--json]   convex-hull, delaunay or tsp by a pointer network, beside the paper",
 }
-COMPUTING = ("prepare", "pretrain", "train", "tune", "baseline", "runs", "blend", "predict", "rehearse", "reproduce")
+COMPUTING = (
+    "prepare", "pretrain", "train", "tune", "baseline", "runs", "blend", "distil", "predict", "rehearse", "reproduce",
+)  # fmt: skip
 
 
 def main(words: list[str]) -> int:

@@ -34,7 +34,7 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
         (["prepare", "encoder.groups=2"], "encoder.groups: expected its default with model.encoder=modern"),
         (["prepare", "model.encoder=lstm", "encoder.counts=f"], "encoder.counts: expected none without"),
         (["prepare", "vectors.kind=word2vec"], "vectors.kind: expected none with model.encoder=modern"),
-        (["prepare", "members=tagger,oracle"], "members: expected tagger or ngram_crf, got 'oracle'"),
+        (["prepare", "members=tagger,oracle"], "members: expected tagger or ngram_crf or soup, got 'oracle'"),
         (["prepare", "train.frozen_layers=9"], "train.frozen_layers: expected at most 4, the encoder's layers, got 9"),
         (
             ["prepare", "model.encoder=lstm", "train.optimiser=muon"],

@@ -88,6 +88,9 @@ def test_folds_survive_their_file_and_part_the_lines(tmp_path):
     for fold in parts:
         assert sorted([*fold.train, *fold.held_out]) == list(range(len(MANY)))
         assert np.all(folds[fold.held_out] == fold.index)
+    beyond = fold_from_file(tmp_path, 5)
+    assert beyond.train.tolist() == list(range(len(MANY)))
+    assert len(beyond.held_out) == 0
 
 
 def test_missing_folds_are_refused(tmp_path):

@@ -29,12 +29,17 @@ def one_thread() -> None:
     prepare_process(1)
 
 
-def trainer(pseudo: Sequence[Sentence] = (), pseudo_weight: float = 1.0, **settings: Any) -> TaggerTrainer:
+def trainer(
+    pseudo: Sequence[Sentence] = (),
+    pseudo_weight: float = 1.0,
+    held_out: Sequence[Sentence] = SENTENCES,
+    **settings: Any,
+) -> TaggerTrainer:
     """4 sentences, 2 updates an epoch, 8 in all; more with pseudo-labelled ones."""
     made = tagger("crf", dropout=0.3, encoder_dropout=0.1, token_dropout=0.1)
     trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
     whole = {"epochs": 4, "batch_size": 2, "evaluations": 2, "checkpoint_seconds": 1e9} | settings
-    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, SENTENCES, 1, pseudo, pseudo_weight)
+    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, held_out, 1, pseudo, pseudo_weight)
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -236,3 +241,14 @@ def test_the_weight_changes_what_is_learnt(tmp_path: Path) -> None:
     for run in (light, heavy):
         list(run.fit(tmp_path))
     assert not all(weight.equal(weights(heavy.model)[name]) for name, weight in weights(light.model).items())
+
+
+@pytest.mark.parametrize("averaging", ["ema", "none"])
+def test_with_nothing_held_out_the_last_average_is_kept(tmp_path: Path, averaging: str) -> None:
+    judged = trainer(averaging=averaging, evaluations=1)
+    blind = trainer(averaging=averaging, evaluations=3, patience=1, held_out=())
+    judged_updates, updates = list(judged.fit(tmp_path / "judged")), list(blind.fit(tmp_path / "blind"))
+    assert [update.loss for update in updates] == [update.loss for update in judged_updates]
+    assert blind.f1s == []
+    assert all(weight.equal(blind.average.shadow[name]) for name, weight in blind.model.named_parameters())
+    assert all(weight.equal(judged.model.get_parameter(name)) for name, weight in blind.model.named_parameters())

@@ -1,7 +1,7 @@
 """predict MODEL INPUT OUTPUT [engine.key=value …]: label a new file with what was trained; no training data needed.
 
-MODEL is the blend folder that run_all.sh names (all its models, blended as they were), a member's folder, or one
-model's.
+MODEL is the blend folder that run_all.sh names (all its models, blended as they were), a member's folder, that of
+`distil`, or one model's.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     Raises:
         CheckpointError: none, or a run that is not finished.
     """
+    if (folder / MODEL).is_dir():
+        folder /= MODEL
     if (folder / FILE).is_file() or (folder / ABOUT).is_file():
         return [[folder]], None
     if (folder / MODELS).is_file():

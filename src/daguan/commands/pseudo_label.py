@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from daguan.answers.labelling import Verdict
 from daguan.answers.pseudo_labelling import SOURCES, Teachers, figures, kept, unlabelled
 from daguan.commands.stages import Stages
 from daguan.core.errors import DataError
@@ -47,16 +49,24 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
         about = run.path / f"fold{fold}.json"
         if not about.is_file():
             offered = teachers.label(fold, test, lines, corpus, engine)
-            taken = {source: kept(offered[source], asked) for source in SOURCES}
-            write_lines(labelled_file(run.path, fold), map(format_labelled, chain(*taken.values())))
-            write_json(about, {source: figures(offered[source], taken[source]) for source in SOURCES})
+            keep(run.path, fold, offered, asked)
         found.append(read_json(about))
     say(f"{run.path.name}: by {', '.join(path.name for path in runs)}: {_summary(found)}")
     run.finish(watch.seconds, by_fold=found)
 
 
-def corpus_sample(stages: Stages, asked: PseudoLabelSettings, known: list[Sentence]) -> list[Sentence]:
-    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus.
+def keep(folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: PseudoLabelSettings) -> None:
+    """Write what of the labelled lines is good enough, and last how many there are of each source."""
+    taken = {source: kept(offered[source], asked) for source in SOURCES}
+    write_lines(labelled_file(folder, fold), map(format_labelled, chain(*taken.values())))
+    write_json(folder / f"fold{fold}.json", {source: figures(offered[source], taken[source]) for source in SOURCES})
+
+
+def corpus_sample(
+    stages: Stages, asked: PseudoLabelSettings, known: list[Sentence], section: str = "pseudo_labels"
+) -> list[Sentence]:
+    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus. section: of
+    the settings, that asks for them.
 
     Raises:
         DataError: there is no corpus, and the test lines are not to be labelled either.
@@ -65,15 +75,15 @@ def corpus_sample(stages: Stages, asked: PseudoLabelSettings, known: list[Senten
     if asked.corpus_lines == 0:
         return []
     if not path.is_file():
-        return _none_of(path, asked)
+        return _none_of(path, asked, section)
     texts = {format_unlabelled(sentence) for sentence in known}
     lines = (line for _, line in iter_lines(path))
     return [parse_unlabelled(line) for line in sample_lines(lines, asked.corpus_lines, stages.settings.seed, texts)]
 
 
-def _none_of(path: Path, asked: PseudoLabelSettings) -> list[Sentence]:
+def _none_of(path: Path, asked: PseudoLabelSettings, section: str) -> list[Sentence]:
     if not asked.test:
-        raise DataError(f"{path}: expected a corpus, as pseudo_labels.test is false, got nothing at that path")
+        raise DataError(f"{path}: expected a corpus, as {section}.test is false, got nothing at that path")
     say(f"pseudo: no {path.name} in {path.parent}: pseudo-labels on test lines alone")
     return []
 

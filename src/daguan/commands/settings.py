@@ -14,13 +14,14 @@ from typing import Any
 
 from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
+from daguan.answers.distillation import DistilSettings
 from daguan.answers.rehearsal import RehearseSettings
 from daguan.budget.budget_settings import BudgetSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, require, vary
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings, learns, objective_of
-from daguan.models.model_settings import ModelSettings
+from daguan.models.model_settings import TRAINING_ONLY, ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
 from daguan.models.vector_settings import NO_VECTORS, VectorSettings
 from daguan.reports.settings_text import settings_text
@@ -33,15 +34,18 @@ from daguan.training.jobs import FAMILIES
 from daguan.training.objectives import OBJECTIVES
 from daguan.training.pretraining import GENERATED, PretrainSettings
 from daguan.training.pseudo_labels import PseudoLabelSettings
+from daguan.training.soup import SoupSettings
 from daguan.training.train_settings import TrainSettings
 from daguan.tuning.tune_settings import TuneSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
-STAGES = ("budget", "prepare", "pretrain", "pseudo", "blend")  # names of their folders
+STAGES = ("budget", "prepare", "pretrain", "pseudo", "blend", "distil")  # names of their folders
 BOARDS = ("plan", "rehearse")  # sections of what is done with submissions
 OF_MACHINE = ("engine", "tune", "budget")
-SHARED = ("name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", *BOARDS, *OF_MACHINE)
+SHARED = (
+    "name", "members", "ensemble", "data", "contest", "vocabulary", "folds", "blend", "distil", *BOARDS, *OF_MACHINE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,9 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
+    soup: SoupSettings = field(default_factory=SoupSettings)
     blend: BlendSettings = field(default_factory=BlendSettings)
+    distil: DistilSettings = field(default_factory=DistilSettings)
     plan: PlanSettings = field(default_factory=PlanSettings)
     rehearse: RehearseSettings = field(default_factory=RehearseSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -108,7 +114,14 @@ class Settings:
     @property
     def needs(self) -> tuple[str, ...]:
         """The members whose runs a member with these settings starts from."""
-        return self.pseudo_labels.teachers
+        return self.soup.members if self.family == "soup" else self.pseudo_labels.teachers
+
+    @property
+    def start(self) -> dict[str, Any]:
+        """What a tagger's shape, its first weights and how it answers follow from."""
+        model = {f"model.{name}": value for name, value in vars(self.model).items() if name not in TRAINING_ONLY}
+        sections = {name: getattr(self, name) for name in ("family", "seed", "encoder", "vectors", "pretrain")}
+        return sections | model
 
     @property
     def trained(self) -> list[str]:
@@ -116,12 +129,34 @@ class Settings:
         return list(dict.fromkeys(name for member in self.members for name in self.with_needs(member)))
 
     def with_needs(self, member: str, asked_by: tuple[str, ...] = ()) -> list[str]:
-        """All that the member needs, and the member. Raises ConfigError: no such member, or one that needs itself."""
-        place = f"pseudo_labels.teachers of {asked_by[-1]}" if asked_by else "members"
+        """All that the member needs, and the member. Raises ConfigError: no such member, one that needs itself, or a
+        soup of what cannot be averaged."""
+        place = self._place_of_needs(asked_by[-1]) if asked_by else "members"
         require(place, member in self.known, " or ".join(self.known), member)
         require(place, member not in asked_by, "members that do not need this one", member)
-        needs = self.member(member).needs
-        return [*(name for need in needs for name in self.with_needs(need, (*asked_by, member))), member]
+        made = self.member(member)
+        found = [name for need in made.needs for name in self.with_needs(need, (*asked_by, member))]
+        if made.family == "soup":
+            self._require_one_start(member)
+        return [*found, member]
+
+    def _place_of_needs(self, member: str) -> str:
+        setting = "soup.members" if self.member(member).family == "soup" else "pseudo_labels.teachers"
+        return f"{setting} of {member}"
+
+    def _require_one_start(self, soup: str) -> None:
+        """What a soup averages are taggers with the same first weights; it is taught by nobody."""
+        place, made = self._place_of_needs(soup), self.member(soup)
+        require(place, bool(made.soup.members), "one or more", made.soup.members)
+        teachers = made.pseudo_labels.teachers
+        require(f"pseudo_labels.teachers of {soup}", not teachers, "none with family soup", teachers)
+        starts = {member: self.member(member).start for member in made.soup.members}
+        first = made.soup.members[0]
+        for member, start in starts.items():
+            require(place, start["family"] == "tagger", "taggers", member)
+            for name, value in start.items():
+                expected = f"members that start alike, with one {name}"
+                require(place, value == starts[first][name], expected, f"{first} and {member}, which differ in it")
 
     def require_weighed(self, member: str) -> None:
         """Raises ConfigError: the member is to weigh lines, and its family cannot."""
@@ -188,7 +223,7 @@ def load(words: list[str]) -> Settings:
     if words and "=" not in words[0]:
         path, words = Path(words[0]), words[1:]
     found = settings.load(Settings, path, words)
-    for member in found.known:
+    for member in (*found.ensemble, *found.members):
         found.with_needs(member)
     for member in found.trained:
         found.require_weighed(member)

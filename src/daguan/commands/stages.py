@@ -23,6 +23,7 @@ FILES = ("train.txt", "test.txt", "corpus.txt")
 NEEDED_BY_FAMILY = {
     "tagger": ("encoder", "conflicts", "augmentation", "model", "train"),
     "ngram_crf": ("conflicts", "augmentation", "ngram_crf"),
+    "soup": ("soup",),
 }
 UNTOLD = ("checkpoint_seconds", "checkpoint", "counts")  # change no result, or by the content of what they name
 READ = (".json", ".safetensors", ".bin", ".txt")  # what of a checkpoint's folder is read
@@ -138,10 +139,16 @@ class Stages:
         way = {"method": asked.method, "lookup": asked.lookup, "seed": self.settings.seed}
         return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **way})
 
+    @cached_property
+    def distil(self) -> Run:
+        """Of one model that the blend teaches."""
+        before = {"blend": self.blend.path.name, "student": self.train(self.settings.distil.student).path.name}
+        return run_of(self.work, "distil", before | told(self.settings, "distil"))
+
     def _before(self, settings: Settings) -> dict[str, Any]:
         """What all that is trained with these settings depends on."""
         before = {"family": settings.family, "seed": settings.seed, "prepare": self.prepare.key}
-        return before | ({"precision": str(settings.engine.dtype)} if settings.family == "tagger" else {})
+        return before | ({"precision": str(settings.engine.dtype)} if settings.family != "ngram_crf" else {})
 
     @property
     def submission(self) -> Path:
@@ -164,6 +171,7 @@ class Stages:
                 seed=settings.seed,
                 threads=threads,
                 settings=to_dict(settings),
+                needed=[str(self.train(need).path / f"fold{fold}") for need in settings.needs],
                 pseudo_labels=str(pseudo.path) if pseudo else "",
             )
             for fold in range(settings.folds.count)

@@ -50,8 +50,9 @@ def space_of(settings: Settings) -> Space:
     """Raises ConfigError: the section `tune` does not fit the rest."""
     tune = settings.tune
     require("tune.member", tune.member in settings.known, " or ".join(settings.known), tune.member)
-    needs = settings.member(tune.member).needs
-    require("tune.member", not needs, "a member without pseudo_labels.teachers, whose runs no trial makes", tune.member)
+    made = settings.member(tune.member)
+    expected = "a member without pseudo_labels.teachers and no soup, as no trial makes the runs it needs"
+    require("tune.member", not made.needs and made.family != "soup", expected, tune.member)
     count = settings.folds.count
     require("tune.folds", tune.folds <= count, f"at most folds.count, {count}", tune.folds)
     fixed = SHARED if tune.member in settings.ensemble else FIXED

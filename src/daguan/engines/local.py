@@ -128,8 +128,9 @@ class Processes:
 
 def _summary(result: dict[str, Any]) -> str:
     rate = f" at {result['tokens_per_second']:,} tokens/s" if "tokens_per_second" in result else ""
+    scored = f"held-out span F1 {100 * result['f1']:.2f}" if result["held_out_lines"] else "nothing held out"
     return (
-        f"held-out span F1 {100 * result['f1']:.2f}; trained {result['seconds']:.0f} s{rate}, "
+        f"{scored}; trained {result['seconds']:.0f} s{rate}, "
         f"test lines labelled at {result['test_tokens_per_second']:,} tokens/s"
     )
 

@@ -32,6 +32,10 @@ HEADS = {
     "seq2seq": HeadEntry("daguan.models.seq2seq:Seq2SeqHead", ("decoder_layers", "beam")),
 }
 AVERAGES = ("losses", "logits")
+TRAINING_ONLY = (
+    "encoder_dropout", "dropout", "token_dropout", "ngram_dropout", "dropout_samples", "dropout_average",
+    "label_smoothing", "boundary_smoothing", "boundary_distance", "r_drop",
+)  # fmt: skip  # neither shapes nor answers depend on these
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Averages of weights over a run, which are what gets evaluated and saved."""
+"""Averages of weights, over a run or over several models, which are what gets evaluated and saved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -51,6 +51,20 @@ AVERAGES: dict[str, Callable[[int, float, int], float]] = {
     "swa": equal_share,
     "none": whole_share,
 }
+
+
+def mean_weights(models: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The equal average of weights of the same names and shapes, taken in float64: of copies, their very bits. Each
+    number's values are added by size, so that no bit depends on the order of the models."""
+    return {name: _mean([weights[name] for weights in models]) for name in models[0]}
+
+
+def _mean(tensors: Sequence[Tensor]) -> Tensor:
+    by_size = torch.stack([*tensors]).double().sort(0).values
+    total = by_size[0].clone()
+    for others in by_size[1:]:
+        total += others
+    return (total / len(tensors)).to(tensors[0].dtype)
 
 
 @contextmanager

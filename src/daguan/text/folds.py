@@ -117,7 +117,7 @@ def read_folds(folder: Path) -> NDArray[np.int64]:
 
 
 def fold_from_file(folder: Path, index: int) -> Fold:
-    """Fold `index` as line numbers."""
+    """Fold `index` as line numbers; one beyond the last, numbered as many as there are, holds nothing out."""
     fold_of_line = read_folds(folder)
-    assert 0 <= index <= fold_of_line.max()
+    assert 0 <= index <= fold_of_line.max() + 1
     return Fold(index, np.flatnonzero(fold_of_line != index), np.flatnonzero(fold_of_line == index))

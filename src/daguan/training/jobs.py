@@ -6,7 +6,7 @@ A finished job's folder holds model/, held_out.safetensors, test.safetensors and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
 from daguan.training.pseudo_labels import PseudoLabelSettings, read_pseudo_labelled
+from daguan.training.soup import CHOICES, Soup, SoupSettings
 from daguan.training.tagging import CHECKPOINT, TaggerTrainer
 from daguan.training.train_settings import TrainSettings
 
@@ -48,8 +49,10 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class FoldJob:
-    """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings.
-    `pretrained` is empty where there is no pretrained encoder, `pseudo_labels`, a folder, where there are none."""
+    """All a worker needs to know, as plain values: a fold of that member, of the family, by the member's settings; the
+    fold after the last, which holds nothing out, is all lines.
+    `pretrained` is empty where there is no pretrained encoder, `pseudo_labels`, a folder, where there are none. needed:
+    folders of this fold of the members it needs."""
 
     member: str
     family: str
@@ -61,6 +64,7 @@ class FoldJob:
     seed: int
     threads: int
     settings: dict[str, Any]
+    needed: list[str] = field(default_factory=list)
     pseudo_labels: str = ""
 
     @property
@@ -69,7 +73,8 @@ class FoldJob:
 
     @property
     def name(self) -> str:
-        return f"{self.member} fold {self.fold}"
+        whole = self.fold == self.settings["folds"]["count"]
+        return f"{self.member} on all lines" if whole else f"{self.member} fold {self.fold}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -137,11 +142,12 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     prepare_process(job.threads)
     data = FoldData.read(job)
     answers = FAMILIES[job.family](job, data, report)
-    Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
+    if data.held_out:
+        Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
     score = held_out_score(data, answers.held_out)
     about = {"family": job.family, "fold": job.fold, "training_lines": len(data.train)}
-    about["pseudo_labelled_lines"] = len(data.pseudo)
+    about |= {"pseudo_labelled_lines": len(data.pseudo), "held_out_lines": len(data.held_out)}
     result = {**about, "held_out": asdict(score), "f1": score.f1, **answers.figures}
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -157,7 +163,7 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
     engine = build(EngineSettings, job.settings["engine"])
     trained = _new_tagger(job, data.scheme)
     settings = build(TrainSettings, job.settings["train"])
-    seed = stream_seed(job.seed, "tagger", job.fold)
+    seed = stream_seed(job.seed, "tagger", job.fold, *([settings.seed] if settings.seed else []))
     weight = build(PseudoLabelSettings, job.settings["pseudo_labels"]).weight
     trainer = TaggerTrainer(trained, settings, engine, data.train, data.held_out, seed, data.pseudo, weight)
     for update in trainer.fit(Path(job.folder)):
@@ -172,6 +178,10 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
         "lost_entities": trainer.lost_entities,
         "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),
     }
+    return _answers(trained, data, engine, figures)
+
+
+def _answers(trained: TrainedTagger, data: FoldData, engine: EngineSettings, figures: dict[str, Any]) -> Answers:
     held_out = trained.marginals(data.held_out, engine)
     watch = Stopwatch()
     test = trained.marginals(data.test, engine)
@@ -213,9 +223,31 @@ def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     return Answers([model.marginals(sentence) for sentence in data.held_out], test, figures)
 
 
+def run_soup(job: FoldJob, data: FoldData, report: Report) -> Answers:
+    """The average of taggers that other members trained on this fold. Nothing is trained, and a killed fold starts
+    again. Raises CheckpointError: they are not there, or cannot be averaged."""
+    engine = build(EngineSettings, job.settings["engine"])
+    settings = build(SoupSettings, job.settings["soup"])
+    watch = Stopwatch()
+    soup = Soup([TrainedTagger.load(Path(folder) / MODEL, engine) for folder in job.needed])
+    f1s: list[float] = []
+
+    def judge(trained: TrainedTagger) -> float:
+        f1s.append(held_out_score(data, trained.marginals(data.held_out, engine)).f1)
+        report(Progress(len(f1s), 2 * len(soup) - 1, "soup", f"F1 {100 * f1s[-1]:.2f}"))
+        return f1s[-1]
+
+    chosen = CHOICES[settings.choice](soup, judge)
+    trained = soup.stir(chosen)
+    trained.save(Path(job.folder) / MODEL)
+    figures = {"seconds": round(watch.seconds, 1), "averaged": sorted(settings.members[i] for i in chosen)}
+    return _answers(trained, data, engine, figures)
+
+
 FAMILIES: dict[str, Callable[[FoldJob, FoldData, Report], Answers]] = {
     "tagger": run_tagger,
     "ngram_crf": run_ngram_crf,
+    "soup": run_soup,
 }
 
 

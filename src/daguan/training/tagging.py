@@ -43,7 +43,8 @@ class Update:
 
 
 class TaggerTrainer:
-    """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights.
+    """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights, or the last
+    average where no lines are held out to judge by.
 
     An epoch has all lines of `train` and all of `pseudo`, whose labels are guesses, in batches of the one or the other,
     and what a batch of the latter does to the gradient is multiplied by `pseudo_weight`.
@@ -82,7 +83,7 @@ class TaggerTrainer:
         swa_start = round(settings.swa_start * self.updates)
         self.average = WeightAverage(self._weights(), settings.averaging, settings.ema_decay, swa_start)
         self.evaluate_after = {
-            round(self.updates * (i + 1) / settings.evaluations) for i in range(settings.evaluations)
+            round(self.updates * (i + 1) / settings.evaluations) for i in range(settings.evaluations if held_out else 0)
         }
         self.best_weights: dict[str, Tensor] = {}
         self.best: Score | None = None
@@ -115,7 +116,7 @@ class TaggerTrainer:
                 self.save_checkpoint(folder)
                 saved = time.monotonic()
             yield Update(self.tokens, self._total_tokens, self.loss, tuple(self.f1s))
-        copy_into(self.model, self.best_weights)
+        copy_into(self.model, self.best_weights if self.held_out else self.average.shadow)
 
     @property
     def stopped(self) -> bool:

@@ -15,7 +15,8 @@ WHOLE = -1  # frozen_layers: the encoder as it is
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """epochs over the fold's training lines; batch_size: lines an update. evaluations: how many times the whole
+    """seed: a further number of the order of lines and of dropout, for runs with the same first weights. epochs over
+    the fold's training lines; batch_size: lines an update. evaluations: how many times the whole
     held-out fold is scored, evenly up to the end; the best of them is kept. patience: stop after so many evaluations
     in a row that were no better than the best, 0 never. checkpoint_seconds: between saves.
 
@@ -39,6 +40,7 @@ class TrainSettings:
     frozen_layers: the lowest so many encoder layers and the embeddings are not trained, -1 for the whole encoder.
     frozen_epochs: the encoder is not trained in the first so many."""
 
+    seed: int = 0
     epochs: int = 8
     batch_size: int = 16
     optimiser: str = "adamw"

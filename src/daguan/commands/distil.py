@@ -1,0 +1,234 @@
+"""distil [CONFIG] [key=value …] [--json]: the blend taught to one small model, distil.student, to ship in its place.
+
+Two students are trained. One as fold 0 is, by fold 0's models and a blend of them: its score on the lines that fold 0
+holds out stands beside those of its teachers. (As every fold's tagger it is the best of a few evaluations there, which
+is a shade kind to it.) The other, which is shipped, on all lines, by the whole blend; `predict` takes the folder that
+is named at the end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daguan.answers.blending import load_blend, load_held_out, load_member
+from daguan.answers.distillation import BEST, STUDENT, TEACHER, Sides, WholeBlend, megabytes, scored, student_gains
+from daguan.answers.evidence import Combination
+from daguan.answers.labelling import Members, load_members
+from daguan.answers.pseudo_labelling import Teachers, unlabelled
+from daguan.commands.predict import find_models, predict
+from daguan.commands.pretrain import start
+from daguan.commands.pseudo_label import corpus_sample, keep
+from daguan.commands.settings import Settings, load
+from daguan.commands.stages import Stages, once
+from daguan.core.files import read_json
+from daguan.core.progress import say
+from daguan.core.runs import Run, Stopwatch
+from daguan.core.settings import require, to_dict
+from daguan.core.types import Sentence, labels_of
+from daguan.engines.local import run_jobs
+from daguan.reports.student_table import print_students
+from daguan.text.folds import Fold, fold_from_file, read_folds
+from daguan.text.format import format_labelled, read_labelled, read_unlabelled, write_lines
+from daguan.text.marginals import Marginals
+from daguan.text.tags import TagScheme
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.jobs import HELD_OUT, MODEL, TEST, FoldJob
+from daguan.training.prediction import annotate, decode_lines
+
+ANSWER = "test.txt"
+LABELS, SCORED, SHIPPED = "labels", "scored", "shipped"  # folders of a run
+SAMPLE_LINES, TURNS = 500, 3  # labelled by each side, so many times, to see how fast
+
+
+def main(words: list[str]) -> None:
+    settings = load([word for word in words if word != "--json"])
+    _check(settings)
+    stages = Stages(settings)
+    stages.blend.manifest()
+    run = stages.distil
+    once(run, partial(distil, stages=stages))
+    found = {name: run.manifest()[name] for name in ("sides", "gains", "labelled")}
+    print_students(found["sides"], found["gains"])
+    print(f"model: {run.path / MODEL}")
+    if "--json" in words:
+        print(json.dumps({"model": str(run.path / MODEL), **found}))
+
+
+def _check(settings: Settings) -> None:
+    """Raises ConfigError: no such student, or one that cannot be trained by itself, or not on weighed lines."""
+    student = settings.distil.student
+    require("distil.student", student in settings.known, " or ".join(settings.known), student)
+    made = settings.member(student)
+    alone = made.family != "soup" and not made.needs
+    require("distil.student", alone, "a member that needs no other's run", student)
+    weighs = made.family != "ngram_crf" or settings.distil.weight == 1
+    require("distil.weight", weighs, "1 with family ngram_crf, which cannot weigh lines", settings.distil.weight)
+
+
+def distil(run: Run, stages: Stages) -> None:
+    """Label lines, train both students, and write what became of them. A killed run continues where it was."""
+    watch, lesson = Stopwatch(), Lesson(stages)
+    if pretrain := stages.pretrain(stages.settings.distil.student):
+        begin = partial(start, prepared=stages.prepare.path, settings=lesson.student)
+        once(pretrain, begin, wait=True)
+    prepare_process(lesson.engine.plan(1)[1])
+    labelled = label(run.path / LABELS, lesson)
+    workers, threads = lesson.engine.plan(2)
+    jobs = student_jobs(run.path, stages, threads)
+    run_jobs(jobs, workers)
+    if not (run.path / MODEL).is_dir():
+        (Path(jobs[1].folder) / MODEL).rename(run.path / MODEL)
+    sides, gains = measure(run.path, lesson)
+    run.finish(watch.seconds, sides=sides, gains=gains, labelled=labelled)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What both students are taught, and by whom."""
+
+    stages: Stages
+
+    @cached_property
+    def student(self) -> Settings:
+        """With the lines to learn from in place of a member's own choice."""
+        settings = self.stages.settings
+        return replace(settings.member(settings.distil.student), pseudo_labels=settings.distil.choice())
+
+    @property
+    def engine(self) -> EngineSettings:
+        return self.stages.settings.engine
+
+    @cached_property
+    def train(self) -> list[Sentence]:
+        return read_labelled(self.stages.contest / "train.txt")
+
+    @cached_property
+    def test(self) -> list[Sentence]:
+        return read_unlabelled(self.stages.contest / "test.txt")
+
+    @cached_property
+    def scheme(self) -> TagScheme:
+        return TagScheme(labels_of(self.train))
+
+    @property
+    def fold(self) -> Fold:
+        """The one on whose held-out lines a student is scored."""
+        return fold_from_file(self.stages.prepare.path, 0)
+
+    @cached_property
+    def runs(self) -> list[Path]:
+        return [member.path for member in self.stages.members]
+
+    @cached_property
+    def best(self) -> int:
+        """The member with the highest span F1 over all folds."""
+        found = self.stages.blend.manifest()["out_of_fold"]
+        return max(range(len(self.runs)), key=lambda i: found[self.runs[i].name]["span"]["f1"])
+
+    @cached_property
+    def teachers(self) -> Teachers:
+        """Of that fold, by the way of the blend."""
+        asked, folds = self.stages.settings, read_folds(self.stages.prepare.path)
+        return Teachers.of(self.runs, self.train, folds, self.scheme, asked.blend.method, asked.seed)
+
+    @cached_property
+    def blend(self) -> WholeBlend:
+        models, combination = load_blend(self.stages.blend.path)
+        count = self.stages.settings.folds.count
+        return WholeBlend(models, combination, [load_member(run, count).test for run in self.runs])
+
+
+def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
+    """Write the lines of each student, where they are not written yet; how many there are of which source."""
+    asked, count = lesson.student.pseudo_labels, lesson.student.folds.count
+    if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
+        corpus = corpus_sample(lesson.stages, asked, [*lesson.train, *lesson.test], "distil")
+        lines = unlabelled(lesson.test, lesson.train) if asked.test else []
+        keep(folder, 0, lesson.teachers.label(0, lesson.test, lines, corpus, lesson.engine), asked)
+        keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked)
+    found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
+    for name, sources in found.items():
+        counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]
+        say(f"distil: {name} student: {', '.join(counts)} kept")
+    return found
+
+
+def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:
+    """To be scored on fold 0, and to be shipped: as a fold beyond the last, which holds nothing out."""
+    student = stages.settings.distil.student
+    settings = to_dict(Lesson(stages).student)
+    job = replace(
+        stages.fold_jobs(student, threads)[0], member=STUDENT, settings=settings, pseudo_labels=str(folder / LABELS)
+    )
+    beyond = stages.settings.folds.count
+    return [
+        replace(job, fold=0, folder=str(folder / SCORED)),
+        replace(job, fold=beyond, folder=str(folder / SHIPPED)),
+    ]
+
+
+def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Each side's figures, and the student's gains on fold 0's held-out lines; writes the student's test lines."""
+    gold = [lesson.train[line] for line in lesson.fold.held_out]
+    held_out, test = held_out_answers(folder, lesson, gold), answers_to_test(folder, lesson)
+    write_lines(folder / ANSWER, map(format_labelled, test[STUDENT]))
+    names = {TEACHER: lesson.stages.blend.path.name, STUDENT: folder.name, BEST: lesson.runs[lesson.best].name}
+    found = scored(held_out, gold)
+    sides: dict[str, dict[str, Any]] = {name: {"run": run, "held_out": found[name]} for name, run in names.items()}
+    path = lesson.stages.contest / "test_gold.txt"
+    for name, score in (scored(test, read_labelled(path)) if path.is_file() else {}).items():
+        sides[name]["test"] = score
+    models = {TEACHER: find_models(lesson.stages.blend.path), STUDENT: find_models(folder / MODEL)}
+    loaded = {name: (load_members(paths, lesson.engine), way) for name, (paths, way) in models.items()}
+    for name, rate in rates(loaded, sample(lesson.test), lesson.engine).items():
+        paths = [path for of_member in models[name][0] for path in of_member]
+        sides[name] |= {"models": len(paths), "megabytes": megabytes(paths), "lines_per_second": rate}
+    return sides, student_gains(held_out, gold)
+
+
+def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Sides:
+    """To fold 0's held-out lines: the student's, those of a blend fitted to the other folds, and those of the member
+    that is best over all folds."""
+    fold = lesson.fold
+    answers = [load_held_out(run, lesson.student.folds.count) for run in lesson.runs]
+    of_fold = [[member[line] for line in fold.held_out] for member in answers]
+    combination = lesson.teachers.learner.fit(np.asarray(lesson.teachers.fold_of_line != fold.index))
+    student = Marginals.load(folder / SCORED / HELD_OUT).answers()
+    spans = {
+        TEACHER: combination.spans(gold, of_fold),
+        STUDENT: decode_lines(student, lesson.scheme),
+        BEST: decode_lines(of_fold[lesson.best], lesson.scheme),
+    }
+    return {name: annotate(gold, found) for name, found in spans.items()}
+
+
+def answers_to_test(folder: Path, lesson: Lesson) -> Sides:
+    """To the test lines, as `predict` gives them."""
+    student = decode_lines(Marginals.load(folder / SHIPPED / TEST).answers(), lesson.scheme)
+    teacher = lesson.blend.combination.spans(lesson.test, lesson.blend.test)
+    return {TEACHER: annotate(lesson.test, teacher), STUDENT: annotate(lesson.test, student)}
+
+
+def sample(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    """At most SAMPLE_LINES of them, evenly taken."""
+    return sentences[:: -(-len(sentences) // SAMPLE_LINES)]
+
+
+def rates(
+    sides: Mapping[str, tuple[Members, Combination | None]], sentences: Sequence[Sentence], engine: EngineSettings
+) -> dict[str, float]:
+    """Lines a second of `predict`, the sides by turns, the best turn of each."""
+    best = dict.fromkeys(sides, 0.0)
+    for _ in range(TURNS):
+        for name, (members, combination) in sides.items():
+            watch = Stopwatch()
+            count = sum(1 for _ in predict(members, combination, sentences, engine))
+            best[name] = max(best[name], count / watch.seconds)
+    return best

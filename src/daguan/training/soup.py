@@ -1,0 +1,91 @@
+"""Soups: one tagger whose weights are the average of several that were fine-tuned from the same first weights (Wortsman
+et al. 2022, arXiv 2203.05482)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from daguan.core.errors import CheckpointError
+from daguan.core.settings import require
+from daguan.nn.averaging import copy_into, mean_weights
+from daguan.training.prediction import TrainedTagger
+
+Judge = Callable[[TrainedTagger], float]
+
+
+@dataclass(frozen=True)
+class SoupSettings:
+    """Of family soup alone. members: taggers whose weights are averaged, fold by fold: of one encoder, head,
+    pretraining and seed, so that they start from the same first weights; the rest (rates, dropouts, epochs,
+    augmentation, train.seed …) may differ. choice: uniform, the average of all; or greedy: in order of their span F1 on
+    the fold's held-out lines, each is added where the average's F1 does not fall (Wortsman et al. 2022, arXiv
+    2203.05482, §2). Greedy chooses on the lines it is scored on, so its out-of-fold score is kind to it."""
+
+    members: tuple[str, ...] = ()
+    choice: str = "uniform"
+
+    def __post_init__(self) -> None:
+        require("members", len(set(self.members)) == len(self.members), "distinct members", self.members)
+        require("choice", self.choice in CHOICES, " or ".join(CHOICES), self.choice)
+
+
+class Soup:
+    """Taggers whose weights can be averaged. Raises CheckpointError: they differ in more than weights."""
+
+    def __init__(self, members: Sequence[TrainedTagger]) -> None:
+        self.weights = [_weights(member.tagger) for member in members]
+        self.trained = members[0]
+        for member, weights in zip(members, self.weights, strict=True):
+            self._check(member, weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def stir(self, chosen: Sequence[int]) -> TrainedTagger:
+        """The average of these members; it holds until the next one is stirred."""
+        copy_into(self.trained.tagger, mean_weights([self.weights[i] for i in chosen]))
+        return self.trained
+
+    def _check(self, member: TrainedTagger, weights: dict[str, Tensor]) -> None:
+        first = self.trained
+        alike = {
+            "labels": member.scheme.labels == first.scheme.labels,
+            "vocabulary": member.vocabulary.entries == first.vocabulary.entries,
+            "window": (member.window, member.overlap) == (first.window, first.overlap),
+            "shapes of weights": _shapes(weights) == _shapes(self.weights[0]),
+        }
+        for what, same in alike.items():
+            if not same:
+                raise CheckpointError(f"soup: expected members with the same {what}, got different ones")
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """By name, those that are shared once."""
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(weight.shape) for name, weight in weights.items()}
+
+
+def uniform(soup: Soup, judge: Judge) -> list[int]:
+    """All."""
+    return list(range(len(soup)))
+
+
+def greedy(soup: Soup, judge: Judge) -> list[int]:
+    """The best one, and in falling order each that does not make the average worse, by what `judge` says."""
+    alone = [judge(soup.stir([member])) for member in range(len(soup))]
+    best, *others = sorted(range(len(soup)), key=lambda member: -alone[member])
+    chosen, reached = [best], alone[best]
+    for member in others:
+        found = judge(soup.stir([*chosen, member]))
+        if found >= reached:
+            chosen, reached = [*chosen, member], found
+    return chosen
+
+
+CHOICES: dict[str, Callable[[Soup, Judge], list[int]]] = {"uniform": uniform, "greedy": greedy}
