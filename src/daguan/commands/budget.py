@@ -33,8 +33,8 @@ from daguan.training.devices import cores, cpu_model
 
 PLAN, PRESET = "plan.json", "plan.yaml"
 SCRATCH = "trials"
-READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "augmentation", "model", "train", "ngram_crf",
-        "engine", "budget")  # fmt: skip
+READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "conflicts", "augmentation", "model", "train",
+        "ngram_crf", "engine", "budget")  # fmt: skip
 ROUND = 10  # seconds that planning took are rounded up to a multiple
 
 
@@ -54,6 +54,9 @@ def planned(asked: Settings) -> Settings:
     if (run := run_of_plan(asked)) is None:
         return asked
     rungs = [vary(asked, rung, f"budget.rungs, rung {number}") for number, rung in enumerate(asked.budget.rungs)]
+    for member in dict.fromkeys(name for rung in rungs for name in rung.members):
+        alone = not asked.member(member).needs  # what others must do first is not reckoned
+        require("budget.rungs", alone, "members that need no other's run", member)
     once(run, partial(make_plan, asked=asked, rungs=rungs))
     return followed(asked, run)
 

@@ -22,10 +22,11 @@ from daguan.answers.distillation import BEST, STUDENT, TEACHER, Sides, WholeBlen
 from daguan.answers.evidence import Combination
 from daguan.answers.labelling import Members, load_members
 from daguan.answers.pseudo_labelling import Teachers, unlabelled
+from daguan.commands.budget import load
 from daguan.commands.predict import find_models, predict
 from daguan.commands.pretrain import start
 from daguan.commands.pseudo_label import corpus_sample, keep
-from daguan.commands.settings import Settings, load
+from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
 from daguan.core.files import read_json
 from daguan.core.progress import say
@@ -107,7 +108,7 @@ class Lesson:
 
     @cached_property
     def train(self) -> list[Sentence]:
-        return read_labelled(self.stages.contest / "train.txt")
+        return read_labelled(self.stages.train_file)
 
     @cached_property
     def test(self) -> list[Sentence]:

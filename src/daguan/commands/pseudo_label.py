@@ -38,7 +38,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     settings = stages.settings.member(member)
     asked, engine = settings.pseudo_labels, settings.engine
     prepare_process(engine.plan(1)[1])
-    train, test = read_labelled(stages.contest / "train.txt"), read_unlabelled(stages.contest / "test.txt")
+    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
     corpus = corpus_sample(stages, asked, [*train, *test])
     lines = unlabelled(test, train) if asked.test else []
     folds, scheme = read_folds(stages.prepare.path), TagScheme(labels_of(train))
