@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from daguan.budget import trials
 from daguan.commands import distil, train
 from daguan.core.progress import Progress
 from daguan.training.jobs import FoldJob, run_job
@@ -21,8 +22,8 @@ def _run(jobs: Sequence[FoldJob], workers: int, report: Callable[[Progress], Non
 
 @contextmanager
 def in_process(report: Callable[[Progress], None] = lambda progress: None) -> Iterator[None]:
-    """Inside, `train` and `distil` do their jobs here; `report` sees every update."""
+    """Inside, `train`, `distil` and the trials of a budget do their jobs here; `report` sees every update."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (train, distil):
+        for module in (train, distil, trials):
             patch.setattr(module, "run_jobs", partial(_run, report=report))
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.commands.in_process import in_process
 
 from conftest import TINY
 from daguan.__main__ import main
@@ -39,8 +40,9 @@ def words(contest: Path, root: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def plan(root: Path, words: list[str]) -> Path:
     """All stages in turn; the folder of the plan."""
-    for stage in STAGES:
-        assert main([stage, str(root / "hour.yaml"), *words]) == 0
+    with in_process():
+        for stage in STAGES:
+            assert main([stage, str(root / "hour.yaml"), *words]) == 0
     (folder,) = (root / "work").glob("budget-*")
     return folder
 
@@ -136,4 +138,13 @@ def test_a_rung_that_does_not_fit_the_rest_is_named(
 ) -> None:
     asked = [*words, "budget.minutes=5", "budget.rungs=[{members: [oracle]}]"]
     assert main(["prepare", str(root / "empty.yaml"), *asked]) == 2
-    assert "rung 0: members: expected tagger or ngram_crf, got 'oracle'" in capsys.readouterr().err
+    assert "rung 0: members: expected tagger or ngram_crf or soup, got 'oracle'" in capsys.readouterr().err
+
+
+def test_members_that_need_others_are_not_reckoned(
+    root: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    student = "ensemble.student={pseudo_labels: {teachers: [ngram_crf]}}"
+    asked = [*words, student, "budget.minutes=5", "budget.rungs=[{members: [student]}]"]
+    assert main(["prepare", str(root / "empty.yaml"), *asked]) == 2
+    assert "budget.rungs: expected members that need no other's run, got 'student'" in capsys.readouterr().err

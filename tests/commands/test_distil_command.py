@@ -19,6 +19,7 @@ from daguan.text.format import read_labelled
 
 TAUGHT = [
     *TINY,
+    "folds.lines=50",
     "pretrain.tokens=0",
     "members=ngram_crf,other",
     "ensemble.other={family: ngram_crf, ngram_crf: {c1: 1}}",
@@ -89,7 +90,7 @@ def test_the_shipped_student_is_trained_on_all_lines_and_the_scored_one_holds_fo
 ) -> None:
     run = folder(distilled)
     shipped, scored = read_json(run / "shipped" / "result.json"), read_json(run / "scored" / "result.json")
-    lines = len(read_labelled(contest / "train.txt"))
+    lines = 50  # that take part
     assert (shipped["training_lines"], shipped["held_out_lines"], shipped["f1s"]) == (lines, 0, [])
     assert scored["training_lines"] + scored["held_out_lines"] == lines
     assert not (run / "shipped" / "held_out.safetensors").exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.commands.in_process import in_process
 
 from conftest import TINY
 from daguan.__main__ import main
@@ -44,8 +45,9 @@ def stages(contest: Path, root: Path, *more: str) -> Stages:
 @pytest.fixture(scope="module")
 def root(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("taught")
-    for stage in ("prepare", "train", "blend", "submit"):
-        assert main([stage, *words(contest, root)]) == 0
+    with in_process():
+        for stage in ("prepare", "train", "blend", "submit"):
+            assert main([stage, *words(contest, root)]) == 0
     return root
 
 
@@ -158,6 +160,16 @@ def test_without_a_corpus_the_test_lines_are_what_there_is(
     only = stages(bare, tmp_path, "ensemble.student.pseudo_labels.test=false").settings.member("student").pseudo_labels
     with pytest.raises(DataError, match=r"expected a corpus, as pseudo_labels\.test is false"):
         corpus_sample(there, only, [])
+
+
+def test_teachers_answer_the_lines_that_take_part(contest: Path, tmp_path: Path) -> None:
+    asked = words(contest, tmp_path, "folds.lines=40", "members=late,ngram_crf", "ensemble.late.pseudo_labels.weight=1",
+                  "ensemble.late.pseudo_labels.teachers=[ngram_crf]")  # fmt: skip
+    with in_process():
+        for stage in ("prepare", "train", "blend"):
+            assert main([stage, *asked]) == 0
+    (manifest,) = (tmp_path / "work").glob("late-*/manifest.json")
+    assert sum(fold["held_out_lines"] for fold in json.loads(manifest.read_text("utf-8"))["folds"]) == 40
 
 
 def test_known_lines_are_not_drawn_from_the_corpus(contest: Path, tmp_path: Path) -> None:
