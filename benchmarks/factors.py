@@ -44,7 +44,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Recipe": {
         "6 epochs": ("train.epochs=6",),
+        "9 epochs": ("train.epochs=9",),
         "encoder rate 5e-4": ("train.encoder_learning_rate=5e-4",),
+        "encoder rate 2e-3": ("train.encoder_learning_rate=2e-3",),
+        "6 epochs, encoder rate 2e-3": ("train.epochs=6", "train.encoder_learning_rate=2e-3"),
         "layer-wise rates .8": ("train.layer_decay=0.8",),
         "no token dropout": ("model.token_dropout=0",),
         "token dropout .2": ("model.token_dropout=0.2",),

@@ -21,7 +21,7 @@ from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.text.marginals import mean
 from daguan.text.tags import TagScheme
-from daguan.training.prediction import decode_lines, decode_tags
+from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
 BAGS = 10
 BIASES = tuple(sorted(np.arange(-1.5, 2.1, 0.25).tolist(), key=abs))  # nats; of equally good ones the first is taken
@@ -41,10 +41,15 @@ class WeightedMean:
         return decode_lines(mean(answers, self.weights), TagScheme(self.labels), self._bias)
 
     def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
-        """A decision is a token's tag, and its probability the mean's marginal, whatever the biases."""
+        """A decision is a token's tag, and its probability the mean's marginal, after the biases if there are any."""
         means, scheme = mean(answers, self.weights), TagScheme(self.labels)
         tags = decode_tags(means, scheme, self._bias)
-        least = [probs[np.arange(len(probs)), of_line].min() for probs, of_line in zip(means, tags, strict=True)]
+        if (bias := self._bias) is not None:
+            shares = [np.exp(log_probs(probs, bias)) for probs in means]
+            beliefs = [share / share.sum(1, keepdims=True) for share in shares]
+        else:
+            beliefs = [probs.astype(np.float32) for probs in means]
+        least = [probs[np.arange(len(probs)), of_line].min() for probs, of_line in zip(beliefs, tags, strict=True)]
         return Judged([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
 
     @property

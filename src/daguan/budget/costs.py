@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 JOB = 6.0  # until a fold's process has, and until its model is written
-BLENDING = 10e-6  # seconds a token for each member and for their mean: 12 s for 405,000 tokens of two members
+BLENDING = (
+    10e-6  # seconds a token for each member and for their mean: 12 s for 405,000 tokens of two members and 3 types
+)
+TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Work:
 
 def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
     """Of each stage, in order."""
-    part = facts.taking_part(work.lines)
+    part, blending = facts.taking_part(work.lines), BLENDING * (1 + facts.types / TYPES)
     reading = (facts.train_tokens + facts.test_tokens) / rates.reading
     vectors = sum(
         epochs * min(tokens or facts.text_tokens, facts.text_tokens) / rates.vectors[name]
@@ -97,7 +100,7 @@ def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
         "prepare": COMMAND + reading + facts.text_tokens / rates.numbering,
         "pretrain": COMMAND + vectors + sum(one.tokens / rates.pretraining[one.name] for one in work.pretrainings),
         "train": COMMAND + makespan(jobs, work.workers),
-        "blend": COMMAND + reading + (part + facts.test_tokens) * (len(work.members) + 1) * BLENDING,
+        "blend": COMMAND + reading + blending * (part + facts.test_tokens) * (len(work.members) + 1),
         "submit and score": 2 * (COMMAND + reading),
     }
 

@@ -8,10 +8,13 @@ from daguan.commands import blend, score
 from daguan.commands.budget import load
 from daguan.commands.stages import Stages
 from daguan.commands.train import train
+from daguan.core.settings import require
 
 
 def main(words: list[str]) -> None:
     settings = load(words)
+    untaught = not settings.member("ngram_crf").needs
+    require("ensemble.ngram_crf.pseudo_labels.teachers", untaught, "none of the baseline", "some")
     nothing_on_top = replace(settings.blend, method="mean")
     alone = replace(settings, members=("ngram_crf",), blend=nothing_on_top)
     train(alone)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from daguan.budget.choosing import Choice, choose
@@ -83,7 +84,11 @@ def followed(asked: Settings, run: Run) -> Settings:
 def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     """Measure, choose, and write both files of the plan."""
     watch, began, budget = Stopwatch(), time.time(), asked.budget
-    facts, rates = tried(run.path / SCRATCH, asked, rungs)
+    for left in run.path.glob(f"{SCRATCH}-*"):  # of a plan cut short
+        shutil.rmtree(left, ignore_errors=True)
+    scratch = Path(mkdtemp(prefix=f"{SCRATCH}-", dir=run.path))  # not one that a worker of such a plan may know
+    facts, rates = tried(scratch, asked, rungs)
+    shutil.rmtree(scratch, ignore_errors=True)
     spent = ROUND * math.ceil(watch.seconds / ROUND)
     limit = 60 * budget.share * budget.minutes - spent
     choice = choose([work_of(rung) for rung in rungs], facts, rates, limit, budget.passes)
@@ -99,17 +104,13 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
 
 
 def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts, Rates]:
-    """What is to know of the data and the machine; `scratch` is made and removed again."""
-    shutil.rmtree(scratch, ignore_errors=True)  # of a plan cut short
-    scratch.mkdir()
+    """What is to know of the data and the machine."""
     contest, watch = Stages(asked).contest, Stopwatch()
     train, test = read_contest(contest)
     read = watch.seconds
     text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
     facts = facts_of(train, test, text)
-    rates = measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
-    shutil.rmtree(scratch)
-    return facts, rates
+    return facts, measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
 
 
 def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int]) -> Facts:

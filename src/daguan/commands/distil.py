@@ -1,9 +1,8 @@
 """distil [CONFIG] [key=value …] [--json]: the blend taught to one small model, distil.student, to ship in its place.
 
 Two students are trained. One as fold 0 is, by fold 0's models and a blend of them: its score on the lines that fold 0
-holds out stands beside those of its teachers. (As every fold's tagger it is the best of a few evaluations there, which
-is a shade kind to it.) The other, which is shipped, on all lines, by the whole blend; `predict` takes the folder that
-is named at the end.
+holds out stands beside those of its teachers. The other, which is shipped, on all lines, by the whole blend; `predict`
+takes the folder that is named at the end. Both are judged at the end alone, as the latter has no lines to be best on.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from daguan.answers.pseudo_labelling import Teachers, unlabelled
 from daguan.commands.budget import load
 from daguan.commands.predict import find_models, predict
 from daguan.commands.pretrain import start
-from daguan.commands.pseudo_label import corpus_sample, keep
+from daguan.commands.pseudo_label import corpus_sample, keep, require_corpus
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
 from daguan.core.files import read_json
@@ -45,7 +45,7 @@ from daguan.training.prediction import annotate, decode_lines
 
 ANSWER = "test.txt"
 LABELS, SCORED, SHIPPED = "labels", "scored", "shipped"  # folders of a run
-SAMPLE_LINES, TURNS = 500, 3  # labelled by each side, so many times, to see how fast
+SAMPLE_LINES, SAMPLE_TOKENS, TURNS = 500, 20_000, 3  # at most; labelled by each side, so many times, to see how fast
 
 
 def main(words: list[str]) -> None:
@@ -53,6 +53,7 @@ def main(words: list[str]) -> None:
     _check(settings)
     stages = Stages(settings)
     stages.blend.manifest()
+    require_corpus(stages, settings.distil.choice(), "distil")
     run = stages.distil
     once(run, partial(distil, stages=stages))
     found = {name: run.manifest()[name] for name in ("sides", "gains", "labelled")}
@@ -100,7 +101,9 @@ class Lesson:
     def student(self) -> Settings:
         """With the lines to learn from in place of a member's own choice."""
         settings = self.stages.settings
-        return replace(settings.member(settings.distil.student), pseudo_labels=settings.distil.choice())
+        made = settings.member(settings.distil.student)
+        train = replace(made.train, evaluations=1, patience=0)
+        return replace(made, pseudo_labels=settings.distil.choice(), train=train)
 
     @property
     def engine(self) -> EngineSettings:
@@ -218,8 +221,10 @@ def answers_to_test(folder: Path, lesson: Lesson) -> Sides:
 
 
 def sample(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
-    """At most SAMPLE_LINES of them, evenly taken."""
-    return sentences[:: -(-len(sentences) // SAMPLE_LINES)]
+    """At most SAMPLE_LINES of them, evenly taken, and of these no more than begin within SAMPLE_TOKENS."""
+    some = sentences[:: -(-len(sentences) // SAMPLE_LINES)]
+    ends = accumulate(len(sentence.tokens) for sentence in some)
+    return [one for one, end in zip(some, ends, strict=True) if end - len(one.tokens) < SAMPLE_TOKENS]
 
 
 def rates(

@@ -62,30 +62,29 @@ def keep(folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: P
     write_json(folder / f"fold{fold}.json", {source: figures(offered[source], taken[source]) for source in SOURCES})
 
 
+def require_corpus(stages: Stages, asked: PseudoLabelSettings, section: str = "pseudo_labels") -> None:
+    """Before hours of training. section: of the settings, that asks. Raises DataError: there is no corpus, and the test
+    lines are not to be labelled either."""
+    path = stages.contest / "corpus.txt"
+    if not asked.test and not path.is_file():
+        raise DataError(f"{path}: expected a corpus, as {section}.test is false, got nothing at that path")
+
+
 def corpus_sample(
     stages: Stages, asked: PseudoLabelSettings, known: list[Sentence], section: str = "pseudo_labels"
 ) -> list[Sentence]:
-    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus. section: of
-    the settings, that asks for them.
-
-    Raises:
-        DataError: there is no corpus, and the test lines are not to be labelled either.
-    """
+    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus. Raises
+    DataError as `require_corpus`."""
+    require_corpus(stages, asked, section)
     path = stages.contest / "corpus.txt"
     if asked.corpus_lines == 0:
         return []
     if not path.is_file():
-        return _none_of(path, asked, section)
+        say(f"{section}: no {path.name} in {path.parent}: test lines alone")
+        return []
     texts = {format_unlabelled(sentence) for sentence in known}
     lines = (line for _, line in iter_lines(path))
     return [parse_unlabelled(line) for line in sample_lines(lines, asked.corpus_lines, stages.settings.seed, texts)]
-
-
-def _none_of(path: Path, asked: PseudoLabelSettings, section: str) -> list[Sentence]:
-    if not asked.test:
-        raise DataError(f"{path}: expected a corpus, as {section}.test is false, got nothing at that path")
-    say(f"pseudo: no {path.name} in {path.parent}: pseudo-labels on test lines alone")
-    return []
 
 
 def _summary(found: list[dict[str, dict[str, Any]]]) -> str:

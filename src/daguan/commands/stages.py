@@ -77,6 +77,15 @@ class Stages:
 
     def train(self, member: str) -> Run:
         """The run of a member over all folds."""
+        if member not in self._trained:  # members may need others, and these others again
+            self._trained[member] = self._train(member)
+        return self._trained[member]
+
+    @cached_property
+    def _trained(self) -> dict[str, Run]:
+        return {}
+
+    def _train(self, member: str) -> Run:
         settings = self.settings.member(member)
         before = self._before(settings)
         if settings.conflicts.run:

@@ -6,16 +6,19 @@ import datetime
 import shlex
 import shutil
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from daguan.answers import gate, leaderboard
+from daguan.commands import settings as plain
 from daguan.commands.budget import load
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages
-from daguan.core.files import sha256_of_file, write_atomic, write_json
+from daguan.core.files import sha256_of_file, write_atomic, write_json, write_text
 from daguan.core.progress import say
 from daguan.core.runs import environment
 from daguan.core.settings import to_dict
+from daguan.reports.settings_text import settings_text
 from daguan.text.scores import score_files
 
 
@@ -28,6 +31,9 @@ def main(words: list[str]) -> None:
     gold = stages.contest / "test_gold.txt"
     test = score_files(answer, gold) if gold.is_file() else None
     write_atomic(stages.submission, partial(shutil.copyfile, answer))
+    if plain.load(words).budget.minutes:  # as another plan may choose other settings
+        words = [str(stages.submission.with_suffix(".yaml"))]
+        write_text(Path(words[0]), settings_text(settings, left_out=("budget",)))
     manifest = _manifest(settings, stages, words, test)
     write_json(stages.submission.with_suffix(".json"), manifest)
     leaderboard.record(stages.submission.parent, manifest)
@@ -39,7 +45,8 @@ def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[s
     members = {run.path.name: run.manifest() for run in stages.members}
     pretrained = [run for member in settings.trained if (run := stages.pretrain(member)) and run.finished]
     pseudo = [run for member in settings.trained if (run := stages.pseudo_labels(member)) and run.finished]
-    runs = [stages.prepare, *pretrained, *pseudo, *stages.members, stages.blend]
+    trained = [run for member in settings.trained if (run := stages.train(member)).finished]
+    runs = [stages.prepare, *pretrained, *trained, *pseudo, *stages.members, stages.blend]
     return {
         "name": stages.submission.stem,
         "command": shlex.join(["bash", "scripts/run_all.sh", *words]),

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from daguan.commands.budget import load
-from daguan.commands.pseudo_label import pseudo_label
+from daguan.commands.pseudo_label import pseudo_label, require_corpus
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
 from daguan.core.progress import say
@@ -29,6 +29,8 @@ def train(settings: Settings) -> Stages:
     for member in settings.trained:
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
+        if settings.member(member).pseudo_labels.teachers:
+            require_corpus(stages, settings.member(member).pseudo_labels)
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
     workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
     for members in rounds_of(settings):

@@ -38,7 +38,10 @@ class Marginals:
     def of(cls, lines: Sequence[int] | NDArray[np.int64], answers: Sequence[NDArray[np.floating]]) -> Marginals:
         """From one (T,K) array a line."""
         offsets = np.concatenate([[0], np.cumsum([len(answer) for answer in answers])]).astype(np.int64)
-        return cls(np.asarray(lines, dtype=np.int64), offsets, np.concatenate(answers).astype(np.float16))
+        halves = [
+            np.asarray(answer, np.float16) for answer in answers
+        ]  # each by itself: half the memory of all at once
+        return cls(np.asarray(lines, dtype=np.int64), offsets, np.concatenate(halves))
 
     def answers(self) -> list[Probs]:
         """One (T,K) view a line, in the order of `lines`."""

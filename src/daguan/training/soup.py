@@ -37,6 +37,7 @@ class Soup:
 
     def __init__(self, members: Sequence[TrainedTagger]) -> None:
         self.weights = [_weights(member.tagger) for member in members]
+        self.weights[0] = {name: weight.clone() for name, weight in self.weights[0].items()}  # as it is stirred into
         self.trained = members[0]
         for member, weights in zip(members, self.weights, strict=True):
             self._check(member, weights)
@@ -64,7 +65,7 @@ class Soup:
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
     """By name, those that are shared once."""
-    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    return {name: weight.detach() for name, weight in model.named_parameters()}
 
 
 def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -16,9 +16,9 @@ WHOLE = -1  # frozen_layers: the encoder as it is
 @dataclass(frozen=True)
 class TrainSettings:
     """seed: a further number of the order of lines and of dropout, for runs with the same first weights. epochs over
-    the fold's training lines; batch_size: lines an update. evaluations: how many times the whole
-    held-out fold is scored, evenly up to the end; the best of them is kept. patience: stop after so many evaluations
-    in a row that were no better than the best, 0 never. checkpoint_seconds: between saves.
+    the fold's training lines, pseudo-labelled ones too; batch_size: lines an update. evaluations: how many times the
+    whole held-out fold is scored, evenly up to the end; the best of them is kept. patience: stop after so many
+    evaluations in a row that were no better than the best, 0 never. checkpoint_seconds: between saves.
 
     optimiser: adamw, radam (Liu et al. 2020, arXiv 1908.03265, with decoupled decay) or muon (the matrices inside the
     encoder's layers by Muon, the rest by AdamW). encoder_learning_rate, head_learning_rate, ngram_learning_rate: peaks;
