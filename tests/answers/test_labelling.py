@@ -49,11 +49,12 @@ def test_a_line_is_judged_alike_alone_and_among_others(method):
 
 @pytest.mark.parametrize("biases", [(0.0,) * 4, (0.75, -0.5, 0.0, 1.5)])
 def test_a_mean_is_as_sure_as_of_its_least_certain_token(biases):
-    weights = (1.0, 2.0, 1.0)
+    weights, odds = (1.0, 2.0, 1.0), np.exp(np.repeat(np.array([0.0, *biases]), [1, *[4] * len(biases)]))
     spans, confidences = WeightedMean(SCHEME.labels, weights, biases).judge(GIVEN.gold, GIVEN.answers)
     for line, found in enumerate(spans):
         tags = SCHEME.encode(len(GIVEN.gold[line].tokens), found)
-        total = sum(w * member[line].astype(np.float64) for w, member in zip(weights, GIVEN.answers, strict=True)) / 4
+        total = sum(w * member[line].astype(np.float64) for w, member in zip(weights, GIVEN.answers, strict=True))
+        total = total * odds / (total * odds).sum(1, keepdims=True)
         assert confidences[line] == pytest.approx(min(total[t, tag] for t, tag in enumerate(tags)), abs=1e-3)
 
 
