@@ -1,0 +1,202 @@
+"""What each step from the best single model to a shipped one is worth: docs/winning.md.
+
+    python -m benchmarks.winning [--json] [--quick] [DATA …]
+
+On two real data sets, by the commands that a user types. The preset configs/cpu_1h.yaml plans its hour and trains its
+members; their answers are combined in several ways; a student of theirs, trained on pseudo-labels too, joins them; and
+the blend with it is taught to one model. Scores are strict span F1 with 95 % intervals: out of fold, each fold by what
+the others taught, and of the test part. A gain is out of fold, over the row before, with its paired bootstrap interval
+and p-value of one side (text/scores.py). Core seconds are those of all the models in a row. The student that is shipped
+is judged on fold 0's held-out lines beside its teacher's answers to the same. Runs are kept in data/benchmarks and not
+done again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import data
+from benchmarks.efficiency import PEOPLE, UNER
+from benchmarks.families import Contest, gain, sum_of
+from benchmarks.harness import ROOT, Report, Row, cores, machine, options, table
+from benchmarks.ours import precision
+from daguan.answers.blending import Member, load_member
+from daguan.commands import blend, budget, distil, prepare, pretrain, train
+from daguan.commands.settings import Settings, load
+from daguan.commands.stages import Stages
+from daguan.core.types import Score
+from daguan.text.scores import bootstrap_interval
+
+PAGE = ROOT / "docs" / "winning.md"
+STUDENT = "student"
+CHOICE = {"corpus_lines": 5000, "confidence": 0.8, "weight": 0.5}
+SHIPPED = ("distil.test=false", "distil.corpus_lines=10000")  # its test lines are new to what is shipped
+RUNG = "{members: [modern_crf, ngram_crf], folds: {count: 2}, train: {epochs: 1}, pretrain: {tokens: 20000}}"
+QUICK = (
+    *data.QUICK_SLICE,
+    f"budget.rungs=[{RUNG}]",
+    "budget.passes=0.02",
+    "encoder.layers=1",
+    "model.ngram_buckets=1024",
+)
+METHODS = ("mean", "weights", "stack")
+
+
+@dataclass(frozen=True)
+class Played:
+    """A data set with all that was trained on it: the stages of the plan, and of the plan with the student."""
+
+    name: str
+    planned: Stages
+    taught: Stages
+    told: dict[str, Any]
+
+    @property
+    def contest(self) -> Contest:
+        return Contest.of(self.planned)
+
+    def members(self, stages: Stages) -> list[Member]:
+        return [load_member(run.path, stages.settings.folds.count) for run in stages.members]
+
+
+def main(words: list[str]) -> None:
+    known = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
+    names = [word for word in words if word in known] or known
+    asked = options([word for word in words if word not in known], __doc__)
+    report = Report("winning", machine(cores(), precision()))
+    pages = []
+    for name in names:
+        played = play(name, asked.quick)
+        steps, shipped = steps_of(played), shipped_of(played)
+        for row in (*steps, *shipped):
+            report.add({"data": name} | row)
+        pages.append(f"## {name}\n\n{about(played)}\n\n{table(steps)}\n\n{table(shipped)}\n\n{gains_of(played)}")
+    report.show(asked.json)
+    if not asked.quick:
+        write_page(report, pages)
+
+
+def play(name: str, quick: bool) -> Played:
+    """Plan, train and blend; then the student and all that follows it, by the preset that the plan wrote."""
+    words = words_of(name, quick)
+    for command in (prepare, pretrain, train, blend):
+        command.main(words)
+    run = budget.run_of_plan(load(words))
+    assert run is not None
+    preset = run.path / budget.PRESET
+    planned = load([str(preset)])
+    with_student = [str(preset), *student_of(planned), *SHIPPED]
+    for command in (pretrain, train, blend, distil):
+        command.main(with_student)
+    taught = Stages(load(with_student))
+    return Played(name, Stages(planned), taught, taught.distil.manifest())
+
+
+def words_of(name: str, quick: bool) -> list[str]:
+    here = [f"data.dir={UNER}"] if name == UNER.name else list(data.SLICE)
+    return [str(ROOT / "configs" / "cpu_1h.yaml"), f"data.work={data.WORK}", *here, *(QUICK if quick else ())]
+
+
+def student_of(settings: Settings) -> list[str]:
+    """The words by which a student of all members joins them, and is what is shipped."""
+    choice = ", ".join(f"{key}: {value}" for key, value in CHOICE.items())
+    teachers = ", ".join(settings.members)
+    return [
+        f"members=[{teachers}, {STUDENT}]",
+        f"ensemble.{STUDENT}.pseudo_labels={{teachers: [{teachers}], {choice}}}",
+        "distil.student=modern_crf",
+    ]
+
+
+def steps_of(played: Played) -> list[Row]:
+    """The best member, all of them by each way, and by the last with the student."""
+    contest, members = played.contest, played.members(played.planned)
+    alone = [contest.scored([member]) for member in members]
+    best = max(range(len(members)), key=lambda i: sum_of(alone[i][0]).f1)
+    seconds = dict(zip((member.name for member in members), costs(played.planned), strict=True))
+    name = members[best].name.rpartition("-")[0]
+    rows = [(f"best single model: {name}", *alone[best], seconds[members[best].name])]
+    rows += [(f"all, {method}", *contest.scored(members, method), sum(seconds.values())) for method in METHODS]
+    with_student = contest.scored(played.members(played.taught), METHODS[-1])
+    rows.append((f"with {STUDENT}, {METHODS[-1]}", *with_student, sum(costs(played.taught))))
+    return [
+        {
+            "": name,
+            "out of fold": f1(out_of_fold),
+            "test": f1(test),
+            "gain over the row above": gain(out_of_fold, rows[number - 1][1]) if number else "–",
+            "core seconds": round(spent),
+        }
+        for number, (name, out_of_fold, test, spent) in enumerate(rows)
+    ]
+
+
+def costs(stages: Stages) -> list[float]:
+    """Core seconds of each run that is blended, its pretraining shared among those that start from it."""
+    by_member = {stages.train(member).path.name: member for member in stages.settings.members}
+    starts = {member: stages.pretrain(member) for member in by_member.values()}
+    found = []
+    for run in stages.members:
+        start = starts[by_member[run.path.name]]
+        sharing = sum(other is not None and start is not None and other.key == start.key for other in starts.values())
+        begun = start.manifest()["seconds"] * cores() / sharing if start else 0.0
+        found.append(run.manifest()["seconds"] + begun)
+    return found
+
+
+def shipped_of(played: Played) -> list[Row]:
+    """The blend with the student, and the model that it was taught to."""
+    rows = []
+    for name, side in played.told["sides"].items():
+        low, high = side["held_out"]["interval"]
+        rows.append(
+            {
+                "fold 0": name,
+                "held-out F1": f"{100 * side['held_out']['f1']:.2f} ({100 * low:.1f}–{100 * high:.1f})",
+                "test": f"{100 * side['test']['f1']:.2f}" if "test" in side else "–",
+                "lines/s": f"{side['lines_per_second']:,.0f}" if "lines_per_second" in side else "–",
+                "models": side.get("models", "–"),
+                "MB": f"{side['megabytes']:,.0f}" if "megabytes" in side else "–",
+            }
+        )
+    return rows
+
+
+def gains_of(played: Played) -> str:
+    lines = []
+    for name, found in played.told["gains"].items():
+        low, high = found["interval"]
+        lines.append(f"Student over {name}: {100 * found['f1']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}), "
+                     f"p {found['p']:.3f}.")  # fmt: skip
+    return " ".join(lines)
+
+
+def about(played: Played) -> str:
+    settings = played.planned.settings
+    return (
+        f"Planned: {', '.join(settings.members)}; {settings.folds.count} folds, {settings.train.epochs} epochs, "
+        f"{settings.pretrain.tokens:,} tokens of pretraining."
+    )
+
+
+def f1(scores: Sequence[Score]) -> str:
+    low, high = bootstrap_interval(scores)
+    return f"{100 * sum_of(scores).f1:.2f} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def write_page(report: Report, pages: Sequence[str]) -> None:
+    facts = ", ".join(f"{name} {value}" for name, value in report.machine.items() if name != "load")
+    head = [
+        "# Winning",
+        f"Made by `python -m benchmarks.winning`: {facts}.",
+        *(__doc__ or "").strip().split("\n\n")[2:],
+    ]
+    Path(PAGE).write_text("\n\n".join([*head, *pages]) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
