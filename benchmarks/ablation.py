@@ -25,12 +25,11 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks import data
 from benchmarks.efficiency import PEOPLE, UNER, DataSet, data_words
 from benchmarks.factors import BASE, FACTORS, GROUPS
-from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_environment, table
+from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_environment, page, table
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
 from daguan.commands import pretrain as pretrain_stage
@@ -244,18 +243,13 @@ def mean_and_spread(values: Sequence[float], sign: str = "") -> str:
 
 def write_page(records: Sequence[Record]) -> None:
     """docs/ablations.md: a table a group and data set."""
-    about: dict[str, Any] = {k: v for k, v in machine(1, precision()).items() if k != "load"}
-    parts = [
-        "# Ablations",
-        f"Made by `python -m benchmarks.ablation`: {', '.join(f'{name} {value}' for name, value in about.items())}.",
-        *(__doc__ or "").strip().split("\n\n")[2:],
-    ]
+    parts = []
     for group, factors in GROUPS.items():
         for name in dict.fromkeys(record.data for record in records):
             chosen = [record for record in records if record.data == name and record.factor in (BASE_NAME, *factors)]
             if len(rows := rows_of(chosen)) > 1:
                 parts.append(f"## {group}: {name}\n\n{table(rows)}")
-    PAGE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    PAGE.write_text(page("Ablations", "ablation", __doc__, machine(1, precision()), parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

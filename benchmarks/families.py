@@ -38,7 +38,7 @@ from daguan.core.types import Score, Sentence, labels_of
 from daguan.models.encoder_settings import PRETRAINED
 from daguan.text.folds import read_folds
 from daguan.text.format import read_labelled
-from daguan.text.scores import paired_gain, span_scores
+from daguan.text.scores import Gain, paired_gain, span_scores
 from daguan.text.tags import TagScheme
 from daguan.training.jobs import FoldJob
 from daguan.training.prediction import annotate
@@ -116,7 +116,7 @@ class Contest:
 
     @classmethod
     def of(cls, stages: Stages) -> Contest:
-        train = read_labelled(stages.contest / "train.txt")
+        train = read_labelled(stages.train_file)
         test = read_labelled(stages.contest / "test_gold.txt")
         return cls(train, test, read_folds(stages.prepare.path), TagScheme(labels_of(train)))
 
@@ -196,7 +196,10 @@ def blends(members: dict[str, Member], contest: Contest) -> list[Row]:
 
 
 def gain(ours: Sequence[Score], theirs: Sequence[Score]) -> str:
-    found = paired_gain(ours, theirs)
+    return text_of(paired_gain(ours, theirs))
+
+
+def text_of(found: Gain) -> str:
     low, high = found.interval
     return f"{100 * found.f1:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}), p {found.p_value:.3f}"
 

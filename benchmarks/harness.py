@@ -195,6 +195,13 @@ def _same_columns(rows: Iterable[Row]) -> list[list[Row]]:
     return list(groups.values())
 
 
+def page(title: str, module: str, doc: str | None, about: Mapping[str, Any], parts: Iterable[str]) -> str:
+    """A document that a table writes: by what it was made, what its docstring says below the usage, and the parts."""
+    facts = ", ".join(f"{name} {value}" for name, value in about.items() if name != "load")
+    explained = (doc or "").strip().split("\n\n")[2:]
+    return "\n\n".join([f"# {title}", f"Made by `python -m benchmarks.{module}`: {facts}.", *explained, *parts]) + "\n"
+
+
 def table(rows: Sequence[Row]) -> str:
     """Rows of the same columns as a Markdown table."""
     lines = [list(rows[0]), *([text(value) for value in row.values()] for row in rows)]

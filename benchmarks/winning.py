@@ -16,20 +16,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmarks import data
 from benchmarks.efficiency import PEOPLE, UNER
-from benchmarks.families import Contest, gain, sum_of
-from benchmarks.harness import ROOT, Report, Row, cores, machine, options, table
+from benchmarks.families import Contest, gain, sum_of, text_of
+from benchmarks.harness import ROOT, Report, Row, cores, machine, options, page, table
 from benchmarks.ours import precision
 from daguan.answers.blending import Member, load_member
 from daguan.commands import blend, budget, distil, prepare, pretrain, train
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages
 from daguan.core.types import Score
-from daguan.text.scores import bootstrap_interval
+from daguan.text.scores import Gain, bootstrap_interval
 
 PAGE = ROOT / "docs" / "winning.md"
 STUDENT = "student"
@@ -77,7 +76,7 @@ def main(words: list[str]) -> None:
         pages.append(f"## {name}\n\n{about(played)}\n\n{table(steps)}\n\n{table(shipped)}\n\n{gains_of(played)}")
     report.show(asked.json)
     if not asked.quick:
-        write_page(report, pages)
+        PAGE.write_text(page("Winning", "winning", __doc__, report.machine, pages), encoding="utf-8")
 
 
 def play(name: str, quick: bool) -> Played:
@@ -150,29 +149,22 @@ def costs(stages: Stages) -> list[float]:
 
 def shipped_of(played: Played) -> list[Row]:
     """The blend with the student, and the model that it was taught to."""
-    rows = []
-    for name, side in played.told["sides"].items():
-        low, high = side["held_out"]["interval"]
-        rows.append(
-            {
-                "fold 0": name,
-                "held-out F1": f"{100 * side['held_out']['f1']:.2f} ({100 * low:.1f}–{100 * high:.1f})",
-                "test": f"{100 * side['test']['f1']:.2f}" if "test" in side else "–",
-                "lines/s": f"{side['lines_per_second']:,.0f}" if "lines_per_second" in side else "–",
-                "models": side.get("models", "–"),
-                "MB": f"{side['megabytes']:,.0f}" if "megabytes" in side else "–",
-            }
-        )
-    return rows
+    return [
+        {
+            "fold 0": name,
+            "held-out F1": with_interval(side["held_out"]["f1"], side["held_out"]["interval"]),
+            "test": f"{100 * side['test']['f1']:.2f}" if "test" in side else "–",
+            "lines/s": f"{side['lines_per_second']:,.0f}" if "lines_per_second" in side else "–",
+            "models": side.get("models", "–"),
+            "MB": f"{side['megabytes']:,.0f}" if "megabytes" in side else "–",
+        }
+        for name, side in played.told["sides"].items()
+    ]
 
 
 def gains_of(played: Played) -> str:
-    lines = []
-    for name, found in played.told["gains"].items():
-        low, high = found["interval"]
-        lines.append(f"Student over {name}: {100 * found['f1']:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}), "
-                     f"p {found['p']:.3f}.")  # fmt: skip
-    return " ".join(lines)
+    gains = {name: Gain(of["f1"], of["interval"], of["p"]) for name, of in played.told["gains"].items()}
+    return " ".join(f"Student over {name}: {text_of(found)}." for name, found in gains.items())
 
 
 def about(played: Played) -> str:
@@ -184,18 +176,12 @@ def about(played: Played) -> str:
 
 
 def f1(scores: Sequence[Score]) -> str:
-    low, high = bootstrap_interval(scores)
-    return f"{100 * sum_of(scores).f1:.2f} ({100 * low:.1f}–{100 * high:.1f})"
+    return with_interval(sum_of(scores).f1, bootstrap_interval(scores))
 
 
-def write_page(report: Report, pages: Sequence[str]) -> None:
-    facts = ", ".join(f"{name} {value}" for name, value in report.machine.items() if name != "load")
-    head = [
-        "# Winning",
-        f"Made by `python -m benchmarks.winning`: {facts}.",
-        *(__doc__ or "").strip().split("\n\n")[2:],
-    ]
-    Path(PAGE).write_text("\n\n".join([*head, *pages]) + "\n", encoding="utf-8")
+def with_interval(value: float, interval: Sequence[float]) -> str:
+    low, high = interval
+    return f"{100 * value:.2f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def runs(tmp_path_factory):
 
 def taught(runs, given, method, fold):
     teachers = Teachers.of(runs, given.gold, given.fold_of_line, SCHEME, method, given.seed)
-    return teachers.label(fold, TEST_LINES, range(30), [], EngineSettings(device="cpu"))["test"]
+    return teachers.blend(fold).label(TEST_LINES, range(30), [], EngineSettings(device="cpu"))["test"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -63,7 +63,7 @@ def test_runs_on_other_lines_are_refused(runs):
         Teachers.of(runs, GIVEN.gold[1:], GIVEN.fold_of_line, SCHEME, "mean", 0)
     teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", 0)
     with pytest.raises(CheckpointError, match="expected answers for 29 lines"):
-        teachers.label(0, TEST_LINES[1:], [0], [], EngineSettings(device="cpu"))
+        teachers.blend(0).label(TEST_LINES[1:], [0], [], EngineSettings(device="cpu"))
 
 
 def settings(**named) -> PseudoLabelSettings:

@@ -13,7 +13,7 @@ from tests.commands.in_process import in_process
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.answers import gate
-from daguan.commands.pseudo_label import corpus_sample
+from daguan.answers.pseudo_labelling import corpus_sample
 from daguan.commands.settings import load
 from daguan.commands.stages import Stages
 from daguan.core.errors import DataError
@@ -155,11 +155,11 @@ def test_without_a_corpus_the_test_lines_are_what_there_is(
         shutil.copy(contest / name, bare)
     there = stages(bare, tmp_path)
     asked = there.settings.member("student").pseudo_labels
-    assert corpus_sample(there, asked, []) == []
+    assert corpus_sample(bare / "corpus.txt", asked, [], 1) == []
     assert "no corpus.txt" in capfd.readouterr().err
     only = stages(bare, tmp_path, "ensemble.student.pseudo_labels.test=false").settings.member("student").pseudo_labels
     with pytest.raises(DataError, match=r"expected a corpus, as pseudo_labels\.test is false"):
-        corpus_sample(there, only, [])
+        corpus_sample(bare / "corpus.txt", only, [], 1)
 
 
 def test_teachers_answer_the_lines_that_take_part(contest: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_known_lines_are_not_drawn_from_the_corpus(contest: Path, tmp_path: Path
     there = stages(contest, tmp_path, "ensemble.student.pseudo_labels.corpus_lines=1000")
     asked = there.settings.member("student").pseudo_labels
     corpus = read_unlabelled(contest / "corpus.txt")
-    found = corpus_sample(there, asked, corpus[:10])
+    found = corpus_sample(contest / "corpus.txt", asked, corpus[:10], 1)
     assert set(found) == set(corpus) - set(corpus[:10])
 
 

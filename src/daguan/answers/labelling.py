@@ -13,7 +13,7 @@ from daguan.core.errors import CheckpointError
 from daguan.core.progress import Bar, Progress
 from daguan.core.types import Sentence
 from daguan.models.ngram_crf import ABOUT, NgramCrf
-from daguan.text.marginals import Probs, mean
+from daguan.text.marginals import Probs, halved, mean
 from daguan.text.tags import TagScheme
 from daguan.training.devices import EngineSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
@@ -92,7 +92,5 @@ def answer(
 
 def _marginals(model: Model, sentences: Sequence[Sentence], engine: EngineSettings) -> list[Probs]:
     if isinstance(model, NgramCrf):
-        found = [model.marginals(sentence) for sentence in sentences]
-    else:
-        found = model.marginals(sentences, engine)
-    return [probs.astype(np.float16) for probs in found]
+        return halved(model.marginals(sentence) for sentence in sentences)
+    return halved(model.marginals(sentences, engine))

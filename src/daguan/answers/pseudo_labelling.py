@@ -10,24 +10,55 @@ best of a few evaluations on the lines of f.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daguan.answers.blending import METHODS, check_lines, load_held_out, load_test
-from daguan.answers.evidence import Combination, Learner, OutOfFold
+from daguan.answers.evidence import Answers, Combination, Learner, OutOfFold
 from daguan.answers.labelling import Verdict, label, load_members, verdicts
+from daguan.core.errors import DataError
+from daguan.core.files import write_json
+from daguan.core.progress import say
 from daguan.core.types import Sentence
 from daguan.text.conflicts import lines_by_text
+from daguan.text.format import format_labelled, format_unlabelled, iter_lines, parse_unlabelled, write_lines
+from daguan.text.sampling import sample_lines
 from daguan.text.tags import TagScheme
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import MODEL
-from daguan.training.pseudo_labels import PseudoLabelSettings
+from daguan.training.pseudo_labels import PseudoLabelSettings, labelled_file
 
 SOURCES = ("test", "corpus")
+
+
+@dataclass(frozen=True)
+class Blend:
+    """Of each member the folders of models and its stored answers to the test lines; how the members' answers become
+    one; a name for a progress bar."""
+
+    models: Sequence[Sequence[Path]]
+    combination: Combination
+    test: Answers
+    name: str
+
+    def label(
+        self, test: Sequence[Sentence], lines: Sequence[int], others: Sequence[Sentence], engine: EngineSettings
+    ) -> dict[str, list[Verdict]]:
+        """These lines of the test file, by what is stored, and others, as `predict` would; by source. Raises
+        CheckpointError: what is stored answers other lines."""
+        check_lines(test, self.test)
+        answers = [[member[line] for line in lines] for member in self.test]
+        of_test = verdicts([test[line] for line in lines], answers, self.combination) if lines else []
+        of_others: list[Verdict] = []
+        if others:
+            members = load_members(self.models, engine)
+            of_others = label(members, self.combination, others, engine, self.name)
+        return dict(zip(SOURCES, (of_test, of_others), strict=True))
 
 
 @dataclass(frozen=True)
@@ -49,33 +80,15 @@ class Teachers:
         learner = METHODS[method].learner(OutOfFold(train, fold_of_line, answers, scheme, seed))
         return cls(runs, learner, fold_of_line)
 
-    def label(
-        self, fold: int, test: Sequence[Sentence], lines: Sequence[int], others: Sequence[Sentence],
-        engine: EngineSettings,
-    ) -> dict[str, list[Verdict]]:  # fmt: skip
-        """By the fold's models and what the gold of the other folds taught: these lines of the test file, which the
-        fold has answered, and others."""
-        combination = self.learner.fit(self.fold_of_line != fold)
-        found = (self._test(fold, combination, test, lines), self._others(fold, combination, others, engine))
-        return dict(zip(SOURCES, found, strict=True))
+    def combination(self, fold: int) -> Combination:
+        """As the gold of the other folds taught it."""
+        return self.learner.fit(self.fold_of_line != fold)
 
-    def _test(
-        self, fold: int, combination: Combination, test: Sequence[Sentence], lines: Sequence[int]
-    ) -> list[Verdict]:
-        if not lines:
-            return []
-        stored = [load_test(run, fold) for run in self.runs]
-        check_lines(test, stored)
-        answers = [[member[line] for line in lines] for member in stored]
-        return verdicts([test[line] for line in lines], answers, combination)
-
-    def _others(
-        self, fold: int, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings
-    ) -> list[Verdict]:
-        if not sentences:
-            return []
-        members = load_members([[run / f"fold{fold}" / MODEL] for run in self.runs], engine)
-        return label(members, combination, sentences, engine, f"pseudo-labels fold {fold}")
+    def blend(self, fold: int) -> Blend:
+        """Of the fold's models."""
+        models = [[run / f"fold{fold}" / MODEL] for run in self.runs]
+        test = [load_test(run, fold) for run in self.runs]
+        return Blend(models, self.combination(fold), test, f"pseudo-labels fold {fold}")
 
 
 def unlabelled(test: Sequence[Sentence], train: Sequence[Sentence]) -> list[int]:
@@ -97,3 +110,33 @@ def figures(offered: Sequence[Verdict], taken: Sequence[Sentence]) -> dict[str, 
     """For the manifest."""
     entities = sum(len(sentence.gold) for sentence in taken)
     return {"offered": len(offered), "kept": len(taken), "entities": entities}
+
+
+def keep(folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: PseudoLabelSettings) -> None:
+    """Write what of the labelled lines is good enough, and last how many there are of each source."""
+    taken = {source: kept(offered[source], asked) for source in SOURCES}
+    write_lines(labelled_file(folder, fold), map(format_labelled, chain(*taken.values())))
+    write_json(folder / f"fold{fold}.json", {source: figures(offered[source], taken[source]) for source in SOURCES})
+
+
+def require_corpus(path: Path, asked: PseudoLabelSettings, section: str = "pseudo_labels") -> None:
+    """Before hours of training. section: of the settings, that asks. Raises DataError: there is no corpus, and the test
+    lines are not to be labelled either."""
+    if not asked.test and not path.is_file():
+        raise DataError(f"{path}: expected a corpus, as {section}.test is false, got nothing at that path")
+
+
+def corpus_sample(
+    path: Path, asked: PseudoLabelSettings, known: Sequence[Sentence], seed: int, section: str = "pseudo_labels"
+) -> list[Sentence]:
+    """Distinct lines of the corpus that are none of the known ones; none where the contest has no corpus. Raises
+    DataError as `require_corpus`."""
+    require_corpus(path, asked, section)
+    if asked.corpus_lines == 0:
+        return []
+    if not path.is_file():
+        say(f"{section}: no {path.name} in {path.parent}: test lines alone")
+        return []
+    texts = {format_unlabelled(sentence) for sentence in known}
+    lines = (line for _, line in iter_lines(path))
+    return [parse_unlabelled(line) for line in sample_lines(lines, asked.corpus_lines, seed, texts)]

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 JOB = 6.0  # until a fold's process has, and until its model is written
-BLENDING = (
-    10e-6  # seconds a token for each member and for their mean: 12 s for 405,000 tokens of two members and 3 types
-)
+BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s for 405,000 of two members and 3 types
 TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
 
 

@@ -13,8 +13,8 @@ from daguan.core.settings import require
 
 def main(words: list[str]) -> None:
     settings = load(words)
-    untaught = not settings.member("ngram_crf").needs
-    require("ensemble.ngram_crf.pseudo_labels.teachers", untaught, "none of the baseline", "some")
+    needs = settings.member("ngram_crf").needs
+    require("ensemble.ngram_crf.pseudo_labels.teachers", not needs, "none of the baseline", needs)
     nothing_on_top = replace(settings.blend, method="mean")
     alone = replace(settings, members=("ngram_crf",), blend=nothing_on_top)
     train(alone)

@@ -15,13 +15,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+from daguan.batches.contest_text import prepare_text, read_contest
 from daguan.budget.choosing import Choice, choose
 from daguan.budget.costs import Facts, Rates
 from daguan.commands import settings as plain
 from daguan.commands.measuring import measure
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once, told
-from daguan.commands.text import prepare_text, read_contest
 from daguan.commands.workload import work_of
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json, write_text

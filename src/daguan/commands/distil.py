@@ -15,19 +15,25 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from daguan.answers.blending import load_blend, load_held_out, load_member
-from daguan.answers.distillation import BEST, STUDENT, TEACHER, Sides, WholeBlend, megabytes, scored, student_gains
+from daguan.answers.distillation import (
+    BEST,
+    STUDENT,
+    TEACHER,
+    Sides,
+    judged_at_the_end,
+    megabytes,
+    scored,
+    student_gains,
+)
 from daguan.answers.evidence import Combination
 from daguan.answers.labelling import Members, load_members
-from daguan.answers.pseudo_labelling import Teachers, unlabelled
+from daguan.answers.pseudo_labelling import Blend, Teachers, corpus_sample, keep, require_corpus, unlabelled
 from daguan.commands.budget import load
 from daguan.commands.predict import find_models, predict
 from daguan.commands.pretrain import start
-from daguan.commands.pseudo_label import corpus_sample, keep, require_corpus
-from daguan.commands.settings import Settings
-from daguan.commands.stages import Stages, once
+from daguan.commands.settings import Settings, require_weighed
+from daguan.commands.stages import CORPUS, Stages, once
 from daguan.core.files import read_json
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
@@ -53,7 +59,7 @@ def main(words: list[str]) -> None:
     _check(settings)
     stages = Stages(settings)
     stages.blend.manifest()
-    require_corpus(stages, settings.distil.choice(), "distil")
+    require_corpus(stages.contest / CORPUS, settings.distil.choice(), "distil")
     run = stages.distil
     once(run, partial(distil, stages=stages))
     found = {name: run.manifest()[name] for name in ("sides", "gains", "labelled")}
@@ -70,8 +76,7 @@ def _check(settings: Settings) -> None:
     made = settings.member(student)
     alone = made.family != "soup" and not made.needs
     require("distil.student", alone, "a member that needs no other's run", student)
-    weighs = made.family != "ngram_crf" or settings.distil.weight == 1
-    require("distil.weight", weighs, "1 with family ngram_crf, which cannot weigh lines", settings.distil.weight)
+    require_weighed("distil.weight", made.family, settings.distil.weight)
 
 
 def distil(run: Run, stages: Stages) -> None:
@@ -102,8 +107,7 @@ class Lesson:
         """With the lines to learn from in place of a member's own choice."""
         settings = self.stages.settings
         made = settings.member(settings.distil.student)
-        train = replace(made.train, evaluations=1, patience=0)
-        return replace(made, pseudo_labels=settings.distil.choice(), train=train)
+        return replace(made, pseudo_labels=settings.distil.choice(), train=judged_at_the_end(made.train))
 
     @property
     def engine(self) -> EngineSettings:
@@ -143,19 +147,20 @@ class Lesson:
         return Teachers.of(self.runs, self.train, folds, self.scheme, asked.blend.method, asked.seed)
 
     @cached_property
-    def blend(self) -> WholeBlend:
+    def blend(self) -> Blend:
         models, combination = load_blend(self.stages.blend.path)
         count = self.stages.settings.folds.count
-        return WholeBlend(models, combination, [load_member(run, count).test for run in self.runs])
+        return Blend(models, combination, [load_member(run, count).test for run in self.runs], "distil")
 
 
 def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
     """Write the lines of each student, where they are not written yet; how many there are of which source."""
     asked, count = lesson.student.pseudo_labels, lesson.student.folds.count
     if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
-        corpus = corpus_sample(lesson.stages, asked, [*lesson.train, *lesson.test], "distil")
+        known, seed = [*lesson.train, *lesson.test], lesson.stages.settings.seed
+        corpus = corpus_sample(lesson.stages.contest / CORPUS, asked, known, seed, "distil")
         lines = unlabelled(lesson.test, lesson.train) if asked.test else []
-        keep(folder, 0, lesson.teachers.label(0, lesson.test, lines, corpus, lesson.engine), asked)
+        keep(folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked)
         keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked)
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
     for name, sources in found.items():
@@ -203,7 +208,7 @@ def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> 
     fold = lesson.fold
     answers = [load_held_out(run, lesson.student.folds.count) for run in lesson.runs]
     of_fold = [[member[line] for line in fold.held_out] for member in answers]
-    combination = lesson.teachers.learner.fit(np.asarray(lesson.teachers.fold_of_line != fold.index))
+    combination = lesson.teachers.combination(fold.index)
     student = Marginals.load(folder / SCORED / HELD_OUT).answers()
     spans = {
         TEACHER: combination.spans(gold, of_fold),

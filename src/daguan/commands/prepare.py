@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from daguan.batches.contest_text import prepare_text, read_contest
 from daguan.commands.budget import planned
 from daguan.commands.settings import Settings, load
 from daguan.commands.stages import Stages, once
-from daguan.commands.text import prepare_text, read_contest
 from daguan.contests import people_daily
 from daguan.core.files import write_json
 from daguan.core.progress import say

@@ -158,14 +158,6 @@ class Settings:
                 expected = f"members that start alike, with one {name}"
                 require(place, value == starts[first][name], expected, f"{first} and {member}, which differ in it")
 
-    def require_weighed(self, member: str) -> None:
-        """Raises ConfigError: the member is to weigh lines, and its family cannot."""
-        made = self.member(member)
-        weighs = made.family != "ngram_crf" or not made.pseudo_labels.teachers
-        place = f"pseudo_labels.weight of {member}"
-        weight = made.pseudo_labels.weight
-        require(place, weighs or weight == 1, "1 with family ngram_crf, which cannot weigh lines", weight)
-
     def _require_read(self) -> None:
         """No setting is given that the encoder does not read, and none that it cannot follow: better here than in a
         worker after hours of pretraining."""
@@ -226,8 +218,16 @@ def load(words: list[str]) -> Settings:
     for member in (*found.ensemble, *found.members):
         found.with_needs(member)
     for member in found.trained:
-        found.require_weighed(member)
+        made = found.member(member)
+        if made.pseudo_labels.teachers:
+            require_weighed(f"pseudo_labels.weight of {member}", made.family, made.pseudo_labels.weight)
     return found
+
+
+def require_weighed(place: str, family: str, weight: float) -> None:
+    """Raises ConfigError: the family cannot weigh lines."""
+    weighs = family != "ngram_crf" or weight == 1
+    require(place, weighs, "1 with family ngram_crf, which cannot weigh lines", weight)
 
 
 def main(words: list[str]) -> None:

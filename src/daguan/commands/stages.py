@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from daguan.models.vector_settings import NO_VECTORS
 from daguan.text.folds import read_folds, training_file
 from daguan.training.jobs import FoldJob
 
-FILES = ("train.txt", "test.txt", "corpus.txt")
+CORPUS = "corpus.txt"
+FILES = ("train.txt", "test.txt", CORPUS)
 NEEDED_BY_FAMILY = {
     "tagger": ("encoder", "conflicts", "augmentation", "model", "train"),
     "ngram_crf": ("conflicts", "augmentation", "ngram_crf"),
@@ -47,7 +48,7 @@ class Stages:
         for name in FILES[:2]:
             if not (self.contest / name).is_file():
                 raise DataError(f"{self.contest / name}: expected a file, got nothing at that path")
-        return {name: sha256_of_file(self.contest / name) for name in FILES if (self.contest / name).is_file()}
+        return {name: _sha256_of_data(self.contest / name) for name in FILES if (self.contest / name).is_file()}
 
     @cached_property
     def prepare(self) -> Run:
@@ -185,6 +186,17 @@ class Stages:
             )
             for fold in range(settings.folds.count)
         ]
+
+
+def _sha256_of_data(path: Path) -> str:
+    """Read once while it is unchanged: a corpus may be large, and a command makes several stages of one contest."""
+    about = path.stat()
+    return _sha256_of_state(path, about.st_size, about.st_mtime_ns)
+
+
+@cache
+def _sha256_of_state(path: Path, size: int, modified: int) -> str:
+    return sha256_of_file(path)
 
 
 def pretrains(settings: Settings) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from daguan.answers.pseudo_labelling import require_corpus
 from daguan.commands.budget import load
-from daguan.commands.pseudo_label import pseudo_label, require_corpus
+from daguan.commands.pseudo_label import pseudo_label
 from daguan.commands.settings import Settings
-from daguan.commands.stages import Stages, once
+from daguan.commands.stages import CORPUS, Stages, once
 from daguan.core.progress import say
 from daguan.core.types import Score
 from daguan.engines.local import run_jobs
@@ -30,7 +31,7 @@ def train(settings: Settings) -> Stages:
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
         if settings.member(member).pseudo_labels.teachers:
-            require_corpus(stages, settings.member(member).pseudo_labels)
+            require_corpus(stages.contest / CORPUS, settings.member(member).pseudo_labels)
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
     workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
     for members in rounds_of(settings):

@@ -23,7 +23,6 @@ from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_js
 
 MANIFEST = "manifest.json"
 RESULT_FREE = ("commands", "engines", "reports", "tuning", "__main__.py")  # layers that change no result
-BUT = ("commands/pseudo_label.py", "commands/distil.py", "commands/text.py")  # which decide what is trained on
 PACKAGES = (
     "torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "scipy", "optuna", "numpy",
     "safetensors", "gensim",
@@ -84,8 +83,7 @@ def run_of(work: Path, stage: str, depends_on: dict[str, Any]) -> Run:
 def code_version() -> str:
     """A hash of the source files that results depend on: another version of them never continues an old run."""
     root = Path(__file__).parents[1]
-    names = {path: path.relative_to(root) for path in root.rglob("*.py")}
-    files = sorted(path for path, name in names.items() if name.parts[0] not in RESULT_FREE or name.as_posix() in BUT)
+    files = sorted(path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in RESULT_FREE)
     return sha256_of_json({str(path.relative_to(root)): sha256_of_file(path) for path in files})
 
 

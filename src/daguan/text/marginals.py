@@ -8,7 +8,7 @@ into memory, so that dozens of members cost what is read of them (the layout: hu
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,7 @@ class Marginals:
     def of(cls, lines: Sequence[int] | NDArray[np.int64], answers: Sequence[NDArray[np.floating]]) -> Marginals:
         """From one (T,K) array a line."""
         offsets = np.concatenate([[0], np.cumsum([len(answer) for answer in answers])]).astype(np.int64)
-        halves = [
-            np.asarray(answer, np.float16) for answer in answers
-        ]  # each by itself: half the memory of all at once
-        return cls(np.asarray(lines, dtype=np.int64), offsets, np.concatenate(halves))
+        return cls(np.asarray(lines, dtype=np.int64), offsets, np.concatenate(halved(answers)))
 
     def answers(self) -> list[Probs]:
         """One (T,K) view a line, in the order of `lines`."""
@@ -63,6 +60,11 @@ class Marginals:
                 return cls(**_mapped(path))
         except (OSError, SafetensorError, TypeError, KeyError) as error:
             raise CheckpointError(f"{path}: expected marginals, got: {error}") from None
+
+
+def halved(answers: Iterable[NDArray[np.floating]]) -> list[Probs]:
+    """In half precision, as they are stored: line by line, as all at once would be in memory twice."""
+    return [np.asarray(answer, np.float16) for answer in answers]
 
 
 def _mapped(path: Path) -> dict[str, Any]:

@@ -5,12 +5,11 @@ A finished job's folder holds model/, held_out.safetensors, test.safetensors and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -30,7 +29,7 @@ from daguan.text.augmentation import AugmentationSettings, augmented
 from daguan.text.conflicts import ConflictSettings, settled
 from daguan.text.folds import Fold, FoldSettings, fold_from_file, training_file
 from daguan.text.format import read_labelled, read_unlabelled
-from daguan.text.marginals import Marginals
+from daguan.text.marginals import Marginals, halved
 from daguan.text.scores import span_score
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import Vocabulary
@@ -185,7 +184,7 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
 def _answers(trained: TrainedTagger, data: FoldData, engine: EngineSettings, figures: dict[str, Any]) -> Answers:
     held_out = trained.marginals(data.held_out, engine)
     watch = Stopwatch()
-    test = _halved(trained.marginals(data.test, engine))
+    test = halved(trained.marginals(data.test, engine))
     figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
     return Answers(held_out, test, figures)
 
@@ -219,7 +218,7 @@ def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     figures = {"seconds": round(watch.seconds, 1)}
     model = ngram_crf.NgramCrf(folder)
     watch = Stopwatch()
-    test = _halved(model.marginals(sentence) for sentence in data.test)
+    test = halved(model.marginals(sentence) for sentence in data.test)
     figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
     return Answers([model.marginals(sentence) for sentence in data.held_out], test, figures)
 
@@ -243,11 +242,6 @@ def run_soup(job: FoldJob, data: FoldData, report: Report) -> Answers:
     trained.save(Path(job.folder) / MODEL)
     figures = {"seconds": round(watch.seconds, 1), "averaged": sorted(settings.members[i] for i in chosen)}
     return _answers(trained, data, engine, figures)
-
-
-def _halved(answers: Iterable[NDArray[Any]]) -> list[NDArray[Any]]:
-    """In half precision, as they are stored: there may be many test lines, and long ones."""
-    return [answer.astype(np.float16) for answer in answers]
 
 
 FAMILIES: dict[str, Callable[[FoldJob, FoldData, Report], Answers]] = {
