@@ -2,8 +2,9 @@
 
     python -m benchmarks.ablation [--json] [--quick] [seeds=N] [DATA …] [FACTOR …]
 
-The base is the tagger of the default preset on an encoder pretrained for 6 CPU minutes. A factor that changes the
-encoder or its pretraining has an encoder of its own, pretrained for as many: equal compute, judged by the tagger's F1.
+The base is the tagger of the default preset, but for three epochs at a linearly falling rate (benchmarks/factors.py),
+on an encoder pretrained for 6 CPU minutes. A factor that changes the encoder or its pretraining has an encoder of its
+own, pretrained for as many: equal compute, judged by the tagger's F1.
 Every run trains on one half of the training lines (of people_daily: of its first 3,000; of uner_zh: of all 3,997) and
 answers the other half, which chooses nothing (one evaluation, at the end). A factor's gain is the mean over the seeds
 of its F1 less the base's with the same seed and code; seeds are of fine-tuning, encoders have one. Seconds are a run's
