@@ -3,7 +3,7 @@
     python -m benchmarks.ablation [--json] [--quick] [seeds=N] [DATA …] [FACTOR …]
 
 The base is the tagger of the default preset, but for three epochs at a linearly falling rate (benchmarks/factors.py),
-on an encoder pretrained for 6 CPU minutes. A factor that changes the encoder or its pretraining has an encoder of its
+on an encoder pretrained for 3 CPU minutes. A factor that changes the encoder or its pretraining has an encoder of its
 own, pretrained for as many: equal compute, judged by the tagger's F1.
 Every run trains on one half of the training lines (of people_daily: of its first 3,000; of uner_zh: of all 3,997) and
 answers the other half, which chooses nothing (one evaluation, at the end). A factor's gain is the mean over the seeds
@@ -47,7 +47,7 @@ RECORDS = ROOT / "benchmarks" / "ablations.jsonl"
 COST = "cost.json"
 COUNT = "seeds="
 BASE_NAME = "base"
-MINUTES, MINUTES_QUICK = 6.0, 0.1
+MINUTES, MINUTES_QUICK = 3.0, 0.1
 OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # settings that an encoder's pretraining depends on
 HALVES = ("folds.count=2",)
 LINES = ("contest.train_lines=3000", "contest.test_lines=100")
