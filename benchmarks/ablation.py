@@ -5,10 +5,10 @@
 The base is the tagger of the default preset, but for three epochs at a linearly falling rate (benchmarks/factors.py),
 on an encoder pretrained for 3 CPU minutes. A factor that changes the encoder or its pretraining has an encoder of its
 own, pretrained for as many: equal compute, judged by the tagger's F1.
-Every run trains on one half of the training lines (of people_daily: of its first 3,000; of uner_zh: of all 3,997) and
-answers the other half, which chooses nothing (one evaluation, at the end). A factor's gain is the mean over the seeds
-of its F1 less the base's with the same seed and code; seeds are of fine-tuning, encoders have one. Seconds are a run's
-CPU time, pretraining not counted; the loss is the masked-LM loss on held-out text (of the generator where that is all).
+Every run trains on one half of 2,000 training lines drawn at random and answers the other half, which chooses nothing
+(one evaluation, at the end). A factor's gain is the mean over the seeds of its F1 less the base's with the same seed,
+code and machine; seeds are of fine-tuning, encoders have one. Seconds are a run's CPU time, pretraining and imports not
+counted; the loss is the masked-LM loss on held-out text (of the generator where that is all).
 
 What is measured is written down in benchmarks/ablations.jsonl and not measured again: take a line out to have it
 measured anew. docs/ablations.md is made of those lines, of the settings that the factors have today.
@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from daguan.commands.stages import Stages
 from daguan.core.files import read_json, write_json
 from daguan.core.runs import code_version
 from daguan.models.encoder_settings import PRETRAINED
-from daguan.training.jobs import FoldJob, result_of
+from daguan.training.jobs import FoldJob, result_of, run_job
 
 SEEDS = 3
 PAGE = ROOT / "docs" / "ablations.md"
@@ -49,8 +50,9 @@ COUNT = "seeds="
 BASE_NAME = "base"
 MINUTES, MINUTES_QUICK = 3.0, 0.1
 OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # settings that an encoder's pretraining depends on
-HALVES = ("folds.count=2",)
+HALVES = ("folds.count=2", "folds.lines=2000")
 LINES = ("contest.train_lines=3000", "contest.test_lines=100")
+RUNS_A_PROCESS = 16  # a new one now and then: what a process keeps for each shape it met is memory
 QUICK = ("train.epochs=1", "model.ngram_buckets=1024")
 
 
@@ -73,7 +75,7 @@ class Trial:
             return None
         text = DataSet(Stages(settings)).text
         words = [word for word in FACTORS[self.factor] if word.startswith(OF_PRETRAINING)]
-        return Learning(OURS, text, MINUTES_QUICK if quick else MINUTES, 1, words)
+        return Learning(OURS, text, MINUTES_QUICK if quick else MINUTES, 1, words, points=1)
 
     def job(self, quick: bool) -> FoldJob:
         """Fold 0, in a folder named by what it depends on; folds and pretrained encoder are the same for all seeds."""
@@ -87,7 +89,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Record:
-    """A line of RECORDS. settings: the factor's words; f1 in per cent; seconds of CPU; code: the version measured."""
+    """A line of RECORDS. settings: the factor's words; f1 in per cent; seconds of CPU; code: the version measured; cpu:
+    the machine."""
 
     data: str
     factor: str
@@ -97,6 +100,7 @@ class Record:
     seconds: float
     loss: float | None
     code: str
+    cpu: str
 
     @property
     def trial(self) -> Trial:
@@ -135,10 +139,11 @@ def trials_of(names: Sequence[str], factors: Sequence[str], seeds: Sequence[int]
 
 
 def missing(trials: Iterable[Trial], records: Sequence[Record]) -> list[Trial]:
-    """Those not measured yet, and first the bases that this code lacks for them."""
+    """Those not measured yet, and first the bases that this code and machine lack for them."""
+    here = code_version()[:12], machine(1)["cpu"]
     there = {record.trial for record in records if record.factor != BASE_NAME}
     wanted = [trial for trial in trials if trial not in there]
-    bases = {record.trial for record in records if record.factor == BASE_NAME and record.code == code_version()[:12]}
+    bases = {record.trial for record in records if record.factor == BASE_NAME and (record.code, record.cpu) == here}
     needed = dict.fromkeys(dataclasses.replace(trial, factor=BASE_NAME) for trial in wanted)
     return [base for base in needed if base not in bases] + [t for t in wanted if t.factor != BASE_NAME]
 
@@ -149,8 +154,7 @@ def measure(trials: Sequence[Trial], quick: bool) -> list[Record]:
         DataSet.prepared(words_of(name, quick))
     pretrain(trials, quick)
     jobs = {trial: trial.job(quick) for trial in trials}
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(run, jobs.values()))
+    run_all(list(jobs.values()))
     return [record_of(trial, job, quick) for trial, job in jobs.items()]
 
 
@@ -168,21 +172,23 @@ def pretrain(trials: Sequence[Trial], quick: bool) -> None:
         pretrain_stage.main(list(words))
 
 
+def run_all(jobs: Sequence[FoldJob]) -> None:
+    """A job a core, in processes that live for several."""
+    os.environ.update(our_environment(1))
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(cores(), mp_context=spawning, max_tasks_per_child=RUNS_A_PROCESS) as pool:
+        list(pool.map(run, jobs))
+
+
 def run(job: FoldJob) -> None:
-    """In a process of its own, whose CPU seconds are kept beside its result."""
+    """Its CPU seconds are kept beside its result."""
     folder = Path(job.folder)
     if job.finished and (folder / COST).is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "job.json", job.to_json())
-    words = [sys.executable, "-m", "daguan.engines.worker", str(folder / "job.json")]
-    with (folder / "said.log").open("w") as log:
-        process = subprocess.Popen(words, env=our_environment(1), stdout=log, stderr=log)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, words)
-    write_json(folder / COST, {"cpu_seconds": round(used.ru_utime + used.ru_stime, 1)})
+    start = time.process_time()
+    run_job(job, lambda progress: None)
+    write_json(folder / COST, {"cpu_seconds": round(time.process_time() - start, 1)})
 
 
 def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
@@ -196,6 +202,7 @@ def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
         seconds=read_json(Path(job.folder) / COST)["cpu_seconds"],
         loss=pretraining.run()["curve"][-1]["loss"] if pretraining else None,
         code=code_version()[:12],
+        cpu=machine(1)["cpu"],
     )
 
 
@@ -215,12 +222,12 @@ def with_records(records: list[Record], new: Sequence[Record]) -> list[Record]:
 
 def rows_of(records: Sequence[Record]) -> list[Row]:
     """A row a factor of one data set, in the order of the table, with its gain over the base."""
-    bases = {(r.code, r.seed): r.f1 for r in records if r.factor == BASE_NAME}
+    bases = {(r.code, r.cpu, r.seed): r.f1 for r in records if r.factor == BASE_NAME}
     rows: list[Row] = []
     for factor in FACTORS:
         if not (of := [r for r in records if r.factor == factor]):
             continue
-        gains = [r.f1 - bases[r.code, r.seed] for r in of if (r.code, r.seed) in bases]
+        gains = [r.f1 - bases[key] for r in of if (key := (r.code, r.cpu, r.seed)) in bases]
         losses = [r.loss for r in of if r.loss is not None]
         rows.append(
             {

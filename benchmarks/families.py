@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import data
-from benchmarks.ablation import COST, MINUTES, MINUTES_QUICK, OF_PRETRAINING, QUICK, run, words_of
-from benchmarks.efficiency import PEOPLE, DataSet
+from benchmarks.ablation import COST, OF_PRETRAINING, QUICK, run_all
+from benchmarks.efficiency import PEOPLE, DataSet, data_words
 from benchmarks.factors import BASE, BERT_RECIPE, CNN, LSTM
 from benchmarks.harness import Report, Row, cores, machine, options
 from benchmarks.learning import OURS, Learning
@@ -44,6 +44,8 @@ from daguan.training.jobs import FoldJob
 from daguan.training.prediction import annotate
 
 _BERT = ("model.encoder=bert", *BERT_RECIPE)
+MINUTES, MINUTES_QUICK = 6.0, 0.1
+LINES = ("contest.train_lines=3000", "contest.test_lines=100")
 REFERENCE = ("bert crf", "roberta crf")  # what the others are added to
 MEMBERS: dict[str, tuple[str, ...]] = {
     "n-gram CRF": ("members=ngram_crf",),
@@ -70,7 +72,7 @@ class Family:
     @property
     def words(self) -> list[str]:
         size = QUICK if self.quick and self.name != "n-gram CRF" else ()
-        return [*words_of(PEOPLE, self.quick), *BASE, *size, *MEMBERS[self.name]]
+        return [*slice_words(self.quick), *BASE, *size, *MEMBERS[self.name]]
 
     @property
     def stages(self) -> Stages:
@@ -135,7 +137,7 @@ def main(words: list[str]) -> None:
     chosen = [word for word in words if word in MEMBERS]
     asked = options([word for word in words if word not in MEMBERS], __doc__)
     families = [Family(name, asked.quick) for name in dict.fromkeys([*REFERENCE, *(chosen or MEMBERS)])]
-    DataSet.prepared(words_of(PEOPLE, asked.quick))
+    DataSet.prepared(slice_words(asked.quick))
     train(families)
     contest = Contest.of(families[0].stages)
     members = {family.name: load_member(family.folder, 2) for family in families}
@@ -155,8 +157,12 @@ def train(families: Sequence[Family]) -> None:
     for family in families:
         if not family.pretraining and "members=ngram_crf" not in family.words:
             pretrain_stage.main(family.words)  # token vectors
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(run, [job for family in families for job in family.jobs]))
+    run_all([job for family in families for job in family.jobs])
+
+
+def slice_words(quick: bool) -> list[str]:
+    """The command line of a stage on the slice, in halves."""
+    return [*data_words(PEOPLE, quick), *(() if quick else LINES), "folds.count=2"]
 
 
 def row_of(family: Family, members: dict[str, Member], contest: Contest) -> Row:

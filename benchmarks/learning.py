@@ -61,13 +61,15 @@ def of_preset(*words: str) -> Contender:
 
 @dataclass(frozen=True)
 class Learning:
-    """A job: what to train, on which text, for how many CPU minutes; words: settings in which it differs from ours."""
+    """A job: what to train, on which text, for how many CPU minutes; words: settings in which it differs from ours;
+    points: how often it is evaluated."""
 
     contender: str
     text: dict[str, str]
     minutes: float
     seed: int
     words: Sequence[str] = ()
+    points: int = POINTS
 
     @property
     def trained(self) -> Contender:
@@ -107,7 +109,7 @@ def train(job: Learning) -> None:
     fit = trainer.fit(job.folder)
     while trainer.done < updates:
         start = time.process_time()
-        for _ in range(min(-(-updates // POINTS), updates - trainer.done)):
+        for _ in range(min(-(-updates // job.points), updates - trainer.done)):
             update = next(fit)
         spent += time.process_time() - start
         loss = next(iter(trainer.evaluate().values())).loss
