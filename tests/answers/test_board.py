@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -43,3 +44,10 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(tmp_path, text):
         with pytest.raises(CheckpointError, match=BOARD):
             use(tmp_path)
     assert (tmp_path / BOARD).read_text() == text
+
+
+def test_scores_recorded_at_the_same_time_are_all_kept(tmp_path):
+    names = [f"m{number}" for number in range(16)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: record(tmp_path, name, 0.5, "2026-11-26"), names))
+    assert sorted(read_scores(tmp_path)) == sorted(names)

@@ -7,6 +7,7 @@ from typing import Any
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import read_json, write_json
+from daguan.core.runs import folder_lock
 
 BOARD = "BOARD.json"
 
@@ -35,9 +36,10 @@ def read_scores(folder: Path) -> dict[str, float]:
 
 def record(folder: Path, name: str, score: float, date: str) -> float | None:
     """Write the score of a submission; returns what had been recorded before, if anything."""
-    before = read_scores(folder).get(name)
-    entries = {**_entries(folder / BOARD), name: {"score": score, "recorded": date}}
-    write_json(folder / BOARD, dict(sorted(entries.items())))
+    with folder_lock(folder, wait=True):  # two at once would lose one
+        before = read_scores(folder).get(name)
+        entries = {**_entries(folder / BOARD), name: {"score": score, "recorded": date}}
+        write_json(folder / BOARD, dict(sorted(entries.items())))
     return before
 
 

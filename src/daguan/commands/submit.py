@@ -16,7 +16,7 @@ from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages
 from daguan.core.files import sha256_of_file, write_atomic, write_json, write_text
 from daguan.core.progress import say
-from daguan.core.runs import environment
+from daguan.core.runs import environment, folder_lock
 from daguan.core.settings import to_dict
 from daguan.reports.settings_text import settings_text
 from daguan.text.scores import score_files
@@ -30,13 +30,14 @@ def main(words: list[str]) -> None:
     lines = gate.check(answer, stages.contest / "test.txt")  # before anything is written
     gold = stages.contest / "test_gold.txt"
     test = score_files(answer, gold) if gold.is_file() else None
-    write_atomic(stages.submission, partial(shutil.copyfile, answer))
-    if plain.load(words).budget.minutes:  # as another plan may choose other settings
-        words = [str(stages.submission.with_suffix(".yaml"))]
-        write_text(Path(words[0]), settings_text(settings, left_out=("budget",)))
-    manifest = _manifest(settings, stages, words, test)
-    write_json(stages.submission.with_suffix(".json"), manifest)
-    leaderboard.record(stages.submission.parent, manifest)
+    with folder_lock(stages.submission.parent, wait=True):  # two at once would lose a row
+        write_atomic(stages.submission, partial(shutil.copyfile, answer))
+        if plain.load(words).budget.minutes:  # as another plan may choose other settings
+            words = [str(stages.submission.with_suffix(".yaml"))]
+            write_text(Path(words[0]), settings_text(settings, left_out=("budget",)))
+        manifest = _manifest(settings, stages, words, test)
+        write_json(stages.submission.with_suffix(".json"), manifest)
+        leaderboard.record(stages.submission.parent, manifest)
     say(f"submit: {stages.submission} ({lines:,} lines, checked)")
 
 
