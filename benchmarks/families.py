@@ -2,9 +2,10 @@
 
     python -m benchmarks.families [--json] [--quick] [MEMBER …]
 
-All encoders are pretrained for the same CPU minutes, each by its own objective; all taggers are trained by the recipe
-of the ablations' base (with the rates that the ablations give BERT's kin, and more epochs for encoders that are not
-pretrained), on the two halves of the first 3,000 training lines in turn. Scores are strict span F1 of the lines held
+All encoders are pretrained for the same CPU minutes, mass and transformer_xl by their own objectives, the others as
+masked language models; all taggers are trained by the recipe of the ablations' base (with the rates that the ablations
+give BERT's kin, and more epochs for encoders that are not pretrained), on the two halves of the first 3,000 training
+lines in turn. Scores are strict span F1 of the lines held
 out, and of the test part by the mean of both folds. A gain is that of the blend with the member over the blend without
 it, with its paired bootstrap interval of 95 % and p-value (text/scores.py). Seconds are CPU time of the two folds and
 of pretraining. Runs are kept in data/benchmarks and not done again.
