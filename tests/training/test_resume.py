@@ -241,8 +241,9 @@ def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, architectur
     )
 
 
-def test_a_pointer_network_continues_to_the_bit(tmp_path: Path, contest: Path) -> None:
-    assert_tagging_continues(lambda: tagger_trainer(contest, head="pointer"), tmp_path, 6)
+@pytest.mark.parametrize(("architecture", "head"), [("bert", "pointer"), ("mass", "seq2seq")])
+def test_heads_that_decode_continue_to_the_bit(tmp_path: Path, contest: Path, architecture: str, head: str) -> None:
+    assert_tagging_continues(lambda: tagger_trainer(contest, architecture=architecture, head=head), tmp_path, 6)
 
 
 def assert_tagging_continues(make: Callable[[], TaggerTrainer], folder: Path, cut: int) -> None:
