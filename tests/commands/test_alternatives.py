@@ -1,4 +1,4 @@
-"""Pointer network, MASS and Transformer-XL as members: from raw files to a checked submission that `predict` repeats."""
+"""Pointer network, MASS and Transformer-XL as members: from raw files to a submission that `predict` repeats."""
 
 from __future__ import annotations
 
