@@ -6,11 +6,13 @@ trained is kept: a job whose RESULT is there is not done again, and jobs of anot
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from daguan.training.pretraining import Pretrainer, PretrainSettings
 RESULT = "learning.json"
 BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
 POINTS = 24  # how many times a run is evaluated
-TRIAL_UPDATES = 6  # to find out how many fit into the minutes
+TRIAL_UPDATES = 16  # to find out how many fit into the minutes
 NEVER: dict[str, Any] = {"checkpoint_seconds": 1e9}
 ENGINE = EngineSettings(device="cpu", threads=1)
 
@@ -121,12 +123,11 @@ def train(job: Learning) -> None:
 
 
 def _updates_in(job: Learning) -> int:
-    """How many updates the minutes allow, by the first few; the very first is left out."""
-    trial = _trainer(job, TRIAL_UPDATES + 1).fit(job.folder)
-    next(trial)
-    start = time.process_time()
-    done = sum(1 for _ in trial)
-    return max(1, round(job.minutes * 60 / ((time.process_time() - start) / done)))
+    """How many updates the minutes allow, by the median of the first few."""
+    trial = _trainer(job, TRIAL_UPDATES).fit(job.folder)
+    ends = [time.process_time(), *(time.process_time() for _ in trial)]
+    each = statistics.median(end - start for start, end in pairwise(ends))
+    return max(1, round(job.minutes * 60 / each))
 
 
 def _trainer(job: Learning, updates: int) -> Pretrainer:
