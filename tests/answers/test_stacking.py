@@ -56,6 +56,24 @@ def test_a_lexicon_tells_what_members_cannot():
     assert f1["known"] > f1["new"] + 0.02
 
 
+def test_of_two_folds_the_one_that_is_kept_still_teaches_its_lexicon():
+    """A line's features know no gold of its own, nor of the fold that is left out."""
+    given_evidence = evidence((3.0, 3.0), lines=150)
+    given_evidence = replace(given_evidence, fold_of_line=given_evidence.fold_of_line % 2)
+    kept = given_evidence.fold_of_line == 0
+    learner = StackLearner(given_evidence)
+    width = learner._proposals.features.shape[1]
+    assert learner.features(kept)[kept[learner._proposals.lines], width:].any()
+    assert any(learner.fit(kept).coefficients[width:])
+    other = StackLearner(with_other_gold(given_evidence, fold=1))
+    assert np.array_equal(learner.features(kept), other.features(kept))
+    line = int(learner._proposals.lines[0])
+    gold = [Sentence(of.tokens, ()) if n == line else of for n, of in enumerate(given_evidence.gold)]
+    without = StackLearner(replace(given_evidence, gold=gold)).features(np.ones(150, bool))
+    own = learner._proposals.lines == line
+    assert np.array_equal(learner.features(np.ones(150, bool))[own], without[own])
+
+
 def _renamed(line: Sentence) -> Sentence:
     """No string stands in two lines."""
     return Sentence(tuple(f"{token}{id(line)}" for token in line.tokens), line.spans)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from daguan.text.tags import TagScheme
 PENALTY = 1.0  # of the regression, on standardised features
 CERTAIN = 10.0  # nats
 CONSTANT = 1e-6
+ENOUGH_FOLDS = 3
+PARTS = 4  # of each fold, where there are fewer
 THRESHOLDS = np.arange(0.2, 0.71, 0.02)  # of P(right)
 
 
@@ -72,22 +75,24 @@ class Stack:
 
 
 class StackLearner:
-    """The features of a line of one fold know the lexicon of the other kept folds alone."""
+    """The features of a line of one group know the lexicon of the other kept groups alone. Groups are the folds; where
+    there are two, of which the nested score keeps one, parts of them, else no lexicon could be learnt there."""
 
     def __init__(self, evidence: OutOfFold) -> None:
         self._evidence, labels = evidence, evidence.scheme.labels
         self._proposals = Proposals.of(evidence.answers, evidence.scheme)
-        self._folds = evidence.fold_of_line[self._proposals.lines]
-        self._lexicon = Lexicon.of(evidence.gold, labels, evidence.fold_of_line)
+        self._group_of_line = _groups_of(evidence)
+        self._of_proposals = self._group_of_line[self._proposals.lines]
+        self._lexicon = Lexicon.of(evidence.gold, labels, self._group_of_line)
         self._numbers, self._types = self._proposals.look_up(evidence.gold, self._lexicon, labels)
 
     def features(self, kept: Kept) -> Floats:
         """(C,features) of all proposals, as for those of kept lines."""
         groups = self._groups(kept)
         counts = np.zeros((len(self._numbers), len(self._evidence.scheme.labels) + 1), np.int64)
-        for fold in range(len(groups)):
-            here = self._folds == fold
-            counts[here] = self._lexicon.among(groups & (np.arange(len(groups)) != fold))[self._numbers[here]]
+        for group in range(len(groups)):
+            here = self._of_proposals == group
+            counts[here] = self._lexicon.among(groups & (np.arange(len(groups)) != group))[self._numbers[here]]
         return np.concatenate([self._proposals.features, lexicon_features(counts, self._types)], 1)
 
     def fit(self, kept: Kept) -> Stack:
@@ -102,10 +107,19 @@ class StackLearner:
         return Stack(evidence.scheme.labels, tuple(coefficients.tolist()), intercept, threshold, lexicon)
 
     def _groups(self, kept: Kept) -> NDArray[np.bool_]:
-        """(folds,): those that are kept."""
-        folds = self._evidence.fold_of_line
-        groups: NDArray[np.bool_] = np.bincount(folds[kept], minlength=int(folds.max()) + 1) > 0
+        """(groups,): those that are kept."""
+        of_line = self._group_of_line
+        groups: NDArray[np.bool_] = np.bincount(of_line[kept], minlength=int(of_line.max()) + 1) > 0
         return groups
+
+
+def _groups_of(evidence: OutOfFold) -> NDArray[np.int64]:
+    """(N,) the group of each line. Equal texts are in one, as they are in one fold."""
+    folds = evidence.fold_of_line
+    if folds.max() >= ENOUGH_FOLDS - 1:
+        return folds
+    parts = [crc32(" ".join(sentence.tokens).encode()) % PARTS for sentence in evidence.gold]
+    return folds * PARTS + np.array(parts, np.int64)
 
 
 def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]:

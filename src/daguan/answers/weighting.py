@@ -86,7 +86,8 @@ class MeanLearner:
 
 class WeightLearner:
     """Weights by ensemble selection (Caruana et al. 2004, "Ensemble selection from libraries of models"): the mean of
-    what is chosen for BAGS bootstrap samples of the lines. Where the plain mean or a member alone is better on the
+    what is chosen for BAGS bootstrap samples of the lines (theirs draws half of the models for each bag; a library of
+    thousands can spare them, one of three cannot). Where the plain mean or a member alone is better on the
     lines themselves, it is taken. With `thresholds`, biases are fitted to the plain mean first, and stay."""
 
     def __init__(self, evidence: OutOfFold, weights: bool = True, thresholds: bool = False) -> None:
