@@ -8,7 +8,8 @@ own, pretrained for as many: equal compute, judged by the tagger's F1.
 Every run trains on one half of 2,000 training lines drawn at random and answers the other half, which chooses nothing
 (one evaluation, at the end). A factor's gain is the mean over the seeds of its F1 less the base's with the same seed,
 code and machine; seeds are of fine-tuning, encoders have one. Seconds are a run's CPU time, pretraining and imports not
-counted; the loss is the masked-LM loss on held-out text (of the generator where that is all).
+counted; the loss is the masked-LM loss on held-out text (of the generator where that is all), the tokens are those of
+pretraining: how many fit into its minutes is reckoned by its first updates, and a noisy machine moves them by a fifth.
 
 What is measured is written down in benchmarks/ablations.jsonl and not measured again: take a line out to have it
 measured anew. docs/ablations.md is made of those lines, of the settings that the factors have today.
@@ -90,7 +91,7 @@ class Trial:
 @dataclass(frozen=True)
 class Record:
     """A line of RECORDS. settings: the factor's words; f1 in per cent; seconds of CPU; code: the version measured; cpu:
-    the machine."""
+    the machine; tokens: read in pretraining."""
 
     data: str
     factor: str
@@ -101,6 +102,7 @@ class Record:
     loss: float | None
     code: str
     cpu: str
+    tokens: int | None = None
 
     @property
     def trial(self) -> Trial:
@@ -193,6 +195,7 @@ def run(job: FoldJob) -> None:
 
 def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
     pretraining = trial.pretraining(quick)
+    learnt = pretraining.run()["curve"][-1] if pretraining else {}
     return Record(
         data=trial.data,
         factor=trial.factor,
@@ -200,9 +203,10 @@ def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
         seed=trial.seed,
         f1=round(100 * result_of(job)["f1"], 3),
         seconds=read_json(Path(job.folder) / COST)["cpu_seconds"],
-        loss=pretraining.run()["curve"][-1]["loss"] if pretraining else None,
+        loss=learnt.get("loss"),
         code=code_version()[:12],
         cpu=machine(1)["cpu"],
+        tokens=learnt.get("tokens"),
     )
 
 
@@ -237,6 +241,7 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
                 "gain": "" if factor == BASE_NAME or not gains else mean_and_spread(gains, sign="+"),
                 "seconds": round(statistics.mean(r.seconds for r in of)),
                 "loss": f"{statistics.mean(losses):.2f}" if losses else "–",
+                "tokens, k": round(of[0].tokens / 1000) if of[0].tokens else "–",
                 "settings": f"`{of[0].settings}`" if of[0].settings else "",
             }
         )
