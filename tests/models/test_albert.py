@@ -6,6 +6,7 @@ import torch
 from daguan.models.albert import albert_config
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm
+from daguan.models.scaffolds import SentenceLm
 
 VOCABULARY = 30000  # of the paper
 
@@ -46,12 +47,13 @@ def test_the_sizes_of_table_3(width, shared, unshared):
     assert parameters(size(12, 768, 12, embedding_size=width, groups=12)) / 1e6 == pytest.approx(unshared, rel=0.02)
 
 
-def test_the_masked_lm_head_adds_what_the_formula_says():
-    hidden, width = 768, 128
+def test_the_heads_of_pretraining_add_what_the_formulas_say():
+    """H·E + E + 2E + V for masked tokens, and 2H + 2 above the pooler for the order of sentences."""
     with torch.device("meta"):
-        model = MaskedLm("albert", size(12, hidden, 12), VOCABULARY).model
-    whole, body = (sum(weight.numel() for weight in part.parameters()) for part in (model, model.albert))
-    assert whole - body == hidden * width + width + 2 * width + VOCABULARY
+        lm = SentenceLm(MaskedLm("albert", size(12, 768, 12), VOCABULARY))
+    parts = lm.lm.model, lm.lm.model.albert, lm.classifier
+    whole, body, order = (sum(weight.numel() for weight in part.parameters()) for part in parts)
+    assert (whole - body, order) == (128_688, 1_538)
 
 
 @pytest.mark.parametrize(("groups", "expected"), [(1, [0] * 4), (2, [0, 0, 1, 1]), (4, [0, 1, 2, 3])])

@@ -8,9 +8,9 @@ import pytest
 import torch
 from tiny_taggers import SCHEME, examples, pointers, tagger
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
-from daguan.batches.collate import collate
+from daguan.batches.collate import Batch, collate
 from daguan.core.errors import ConfigError
 from daguan.models.heads import divergence
 from daguan.models.model_settings import HEADS, ModelSettings
@@ -23,6 +23,7 @@ ALL = pytest.mark.parametrize("head", HEADS)
 TOLD = ("span", "seq2seq")  # they answer otherwise where gold tags are not told
 TAGS = torch.tensor([[1, 2, 3, 0, 8, 0], [4, 5, 7, 0, 0, 0]])  # a a a O b O | a b b O
 MASK = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
+BATCH = Batch(torch.zeros_like(TAGS), torch.tensor([6, 4]), TAGS)
 
 
 def number(tensor: Tensor) -> float:
@@ -46,6 +47,46 @@ def test_smoothed_softmax_is_torchs_convention():
     assert number(head.loss(scores, TAGS, MASK)) == pytest.approx(
         number(0.9 * nll - 0.1 * logs.mean(1).sum()), rel=1e-5
     )
+
+
+def test_smoothed_softmax_is_fairseq_s_with_a_smaller_share():
+    """fairseq's label_smoothed_nll_loss keeps 1 − ε for the label and spreads ε over the K − 1 others alone."""
+    head, classes = new("softmax", label_smoothing=0.1), len(SCHEME)
+    scores = head.scores(features(), None, None, MASK)
+    logs = log_softmax(scores[MASK], 1)
+    nll, smooth = -logs.gather(1, TAGS[MASK].unsqueeze(1)).sum(), -logs.sum()
+    epsilon = 0.1 * (classes - 1) / classes
+    each = epsilon / (classes - 1)
+    fairseq = (1 - epsilon - each) * nll + each * smooth
+    assert number(head.loss(scores, TAGS, MASK)) == pytest.approx(number(fairseq), rel=1e-5)
+
+
+def test_smoothed_softmax_is_a_divergence_from_q_above_its_entropy():
+    """Müller et al. 2019 (arXiv 1906.02629): KL(q‖p) + H(q), of gradient p − q."""
+    head = new("softmax", label_smoothing=0.1)
+    q = 0.9 * one_hot(TAGS, len(SCHEME)) + 0.1 / len(SCHEME)
+    entropy = number(-(q * q.log())[MASK].sum())
+    for scores in (head.scores(features(), None, None, MASK).detach(), q.log()):
+        logs = log_softmax(scores, 2)
+        apart = number((q * (q.log() - logs))[MASK].sum())
+        loss = head.loss(scores.requires_grad_(), TAGS, MASK)
+        assert number(loss) == pytest.approx(apart + entropy, rel=1e-5)
+        (gradient,) = torch.autograd.grad(loss, scores)
+        assert torch.allclose(gradient, (logs.exp() - q) * MASK.unsqueeze(2), atol=1e-6)
+    assert apart == pytest.approx(0, abs=1e-5)  # of the last, which is q
+
+
+def test_smoothed_softmax_wants_the_label_s_logit_over_the_others_by_a_gap():
+    """log(K(1 − ε)/ε + 1)."""
+    head = new("softmax", label_smoothing=0.1)
+
+    def loss(gap: float) -> float:
+        scores = gap * one_hot(torch.tensor([[3]]), 7).double()
+        return number(head.loss(scores, torch.tensor([[3]]), torch.tensor([[True]])))
+
+    best = math.log(7 * 0.9 / 0.1 + 1)
+    assert best == pytest.approx(4.159, abs=5e-4)
+    assert min((best - 1e-3, best, best + 1e-3), key=loss) == best
 
 
 @pytest.mark.parametrize("head", ["softmax", "crf", "span", "biaffine", "pointer"])
@@ -100,6 +141,18 @@ def test_a_stop_is_told_its_start():
     assert torch.equal(differs, starts)
 
 
+def test_global_pointer_sees_how_far_apart_ends_are_and_nothing_else_of_where():
+    """Rotary positions (Su et al. 2021, arXiv 2104.09864 §3.2): of tokens all alike, a score for each distance."""
+    made = new("global_pointer")
+    torch.nn.init.zeros_(made.kinds.weight)
+    torch.nn.init.zeros_(made.kinds.bias)
+    scores = made.scores(features()[:1, :1].expand(1, 6, 8), None, None, MASK[:1])[0, :, :, 0]
+    diagonals = [scores.diagonal(distance) for distance in range(-5, 6)]
+    assert all(torch.allclose(diagonal, diagonal[0], atol=1e-5) for diagonal in diagonals)
+    values = torch.stack([diagonal[0] for diagonal in diagonals])
+    assert values.sort().values.diff().min() > 1e-3
+
+
 def test_pointer_marginals_are_the_beam_s_sets_by_their_probabilities():
     """Of one set, its tags; of more and more, what they tend to: of two tokens and two types there are 11."""
     mask = MASK[:, :2]
@@ -135,41 +188,89 @@ def test_smoothed_boundaries_reach_as_far_as_they_are_told():
 
 
 @ALL
-def test_one_sample_of_dropout_is_dropout_and_either_mean_agrees_without_noise(head):
+def test_however_many_masks_either_mean_agrees_without_noise(head):
     batch = collate(examples(), 16)
-    plain = tagger(head)
-    loss = number(plain.train().loss(batch))
+    loss = number(tagger(head).train().loss(batch))
     for average in ("losses", "logits"):
         many = tagger(head, dropout_samples=4, dropout_average=average).train()
         assert number(many.loss(batch)) == pytest.approx(loss, rel=1e-5)
-        noisy, again = (tagger(head, dropout=0.5, dropout_average=average).train() for _ in range(2))
-        torch.manual_seed(3)
-        first = number(noisy.loss(batch))
-        torch.manual_seed(3)
-        assert number(again.loss(batch)) == first
+
+
+class FixedMasks(torch.nn.Module):
+    """In place of a dropout: the masks (M,B,T,H), each once, in their order."""
+
+    def __init__(self, masks: Tensor) -> None:
+        super().__init__()
+        self.left = list(masks)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.left.pop(0) * features
+
+
+def masks(count: int) -> Tensor:
+    """(M,2,6,8): 0 or 2."""
+    return 2.0 * torch.randint(2, (count, 2, 6, 8), generator=torch.Generator().manual_seed(2))
+
+
+def stack(head: str, drawn: Tensor, **settings: object) -> HeadStack:
+    torch.manual_seed(0)
+    made = ModelSettings(head=head, dropout_samples=len(drawn), **pointers(head, 8), **settings)
+    result = HeadStack(head, 8, SCHEME, made).train()
+    result.dropout = FixedMasks(drawn)
+    return result
+
+
+def loss_of(made: HeadStack) -> float:
+    found = number(made.loss(made.scores(features(), BATCH), BATCH))
+    assert not made.dropout.left
+    return found
+
+
+@ALL
+def test_one_sample_of_dropout_is_dropout(head):
+    mask = masks(1)
+    for average in ("losses", "logits"):
+        made = stack(head, mask, dropout_average=average)
+        by_hand = made.head.loss(made.head.scores(mask[0] * features(), None, TAGS, MASK), TAGS, MASK)
+        assert loss_of(made) == number(by_hand)
+
+
+@ALL
+def test_a_mean_of_losses_is_that_of_the_batch_once_under_each_mask(head):
+    """Inoue 2019 (arXiv 1905.09788 §3)."""
+    drawn = masks(3)
+    made = stack(head, drawn)
+    tiled, tags, mask = features().repeat(3, 1, 1), TAGS.repeat(3, 1), MASK.repeat(3, 1)
+    together = made.head.loss(made.head.scores(drawn.flatten(0, 1) * tiled, None, tags, mask), tags, mask)
+    assert loss_of(made) == pytest.approx(number(together) / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("head", ["softmax", "crf"])
-def test_a_mean_of_losses_is_a_batch_tiled_and_at_least_the_loss_of_mean_logits(head):
-    """Inoue 2019: M masks on the same features are M copies of the batch; both losses are convex in the logits."""
-    settings = {"dropout": 0.5, "dropout_samples": 3}
-    batch = collate(examples(), 16)
-    torch.manual_seed(0)
-    hidden = torch.randn(*batch.token_ids.shape, 8)
+def test_a_mean_of_logits_is_dropout_under_the_mean_mask_and_costs_less_than_the_mean_of_losses(head):
+    """The heads are linear, and their losses convex in the logits."""
+    drawn = masks(3)
+    made = stack(head, drawn, dropout_average="logits")
+    by_hand = made.head.loss(made.head.scores(drawn.mean(0) * features(), None, TAGS, MASK), TAGS, MASK)
+    found = loss_of(made)
+    assert found == pytest.approx(number(by_hand), rel=1e-5)
+    assert found < loss_of(stack(head, drawn))
 
-    def stack(**more: object) -> HeadStack:
+
+def test_more_masks_leave_the_expected_gradient_and_divide_its_variance():
+    """Inoue 2019: M masks are M independent draws."""
+    draws = 2000
+
+    def gradients(samples: int) -> Tensor:
+        """(draws,K,H), of the head's weights."""
         torch.manual_seed(0)
-        return HeadStack(head, 8, SCHEME, ModelSettings(head=head, **settings, **more)).train()
+        made = HeadStack("softmax", 8, SCHEME, ModelSettings(head="softmax", dropout=0.5, dropout_samples=samples))
+        losses = (made.train().loss(made.scores(features(), BATCH), BATCH) for _ in range(draws))
+        return torch.stack([torch.autograd.grad(loss, made.head.emit.weight)[0] for loss in losses])
 
-    losses, logits = stack(), stack(dropout_average="logits")
-    torch.manual_seed(5)
-    scores = losses.scores(hidden, batch)
-    tiled = [losses.head.loss(sample, batch.tag_ids, batch.mask) for sample in scores]
-    assert number(losses.loss(scores, batch)) == pytest.approx(number(sum(tiled)) / 3, rel=1e-6)
-    torch.manual_seed(5)
-    averaged = logits.scores(hidden, batch)
-    assert torch.allclose(averaged[0], sum(scores) / 3, atol=1e-5)
-    assert number(logits.loss(averaged, batch)) <= number(losses.loss(scores, batch))
+    one, four = gradients(1), gradients(4)
+    deviation = ((one.var(0) + four.var(0)) / draws).sqrt()
+    assert ((one.mean(0) - four.mean(0)).abs() < 5 * deviation).all()
+    assert 3 < number(one.var(0).sum() / four.var(0).sum()) < 5
 
 
 @ALL

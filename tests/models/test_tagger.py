@@ -12,12 +12,12 @@ from daguan.batches.collate import Batch, collate
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.models.encoder_settings import ENCODERS
 from daguan.models.model_settings import HEADS, ModelSettings
-from daguan.models.tagger import Tagger
 from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger
 
 ENGINE = EngineSettings(device="cpu", precision="float32", threads=1)
+NEAR_ZERO = 0.01  # nats a token: under log 2 for the batch, so that its gold answer has more than half of the mass
 MORE_HEADS = ("lstm_crf", "lstm_span", "lstm_pointer", "crf+biaffine", "crf+pointer")
 every_head = pytest.mark.parametrize("head", [*HEADS, *MORE_HEADS])
 
@@ -39,25 +39,22 @@ def widened(batch: Batch, columns: int = 16) -> Batch:
     return Batch(ids, batch.lengths, torch.nn.functional.pad(batch.tag_ids, (0, columns)))
 
 
-@pytest.mark.parametrize(("encoder", "head"), [*product(ENCODERS, HEADS), *(("bert", head) for head in MORE_HEADS)])
-def test_each_head_on_each_encoder_fits_one_small_batch(encoder, head):
+@pytest.mark.parametrize(
+    ("encoder", "head"), sorted({*product(ENCODERS, [*HEADS, "lstm_crf"]), *product(["bert"], MORE_HEADS)})
+)
+def test_each_head_on_each_encoder_fits_one_small_batch_to_no_loss(encoder, head):
     model, batch = tagger(head, encoder=encoder).train(), collate(examples(), 16)
     optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    first = model.loss(batch).item()
-    for update in range(150):
+    for _ in range(150):
+        loss = model.loss(batch) / batch.num_tokens
+        if loss < NEAR_ZERO:
+            break
         optimiser.zero_grad()
-        loss = model.loss(batch)
         loss.backward()
         optimiser.step()
-        if update % 15 == 14 and loss < 0.05 * first and answers_rightly(model, batch):
-            break
-    assert loss < 0.05 * first
-    assert answers_rightly(model.eval(), batch)
-
-
-def answers_rightly(model: Tagger, batch: Batch) -> bool:
-    best = model.marginals(batch).argmax(2)
-    return best[batch.mask].equal(batch.tag_ids[batch.mask])
+    assert loss < NEAR_ZERO
+    best = model.eval().marginals(batch).argmax(2)
+    assert best[batch.mask].equal(batch.tag_ids[batch.mask])
 
 
 @every_head

@@ -497,6 +497,25 @@ def test_a_smoothed_loss_is_the_cross_entropy_against_soft_legal_sequences(schem
     assert found.item() >= -(soft @ soft.clamp(min=1e-300).log()).item() - 1e-4
 
 
+@pytest.mark.parametrize(("scheme", "length"), SHORT)
+@pytest.mark.parametrize("smoothing", [1e-6, 0.1, 0.6])
+def test_a_smoothed_loss_is_least_where_the_crf_is_q_itself_and_there_the_entropy(scheme, length, smoothing):
+    """Emissions log q_t under rules that only forbid."""
+    crf, paths = random_crf(scheme), legal_paths(scheme, length)
+    with torch.no_grad():
+        for parameter in crf.parameters():
+            parameter.zero_()
+    tags = paths[np.random.default_rng(length).integers(len(paths))]
+    q = torch.full((length, len(scheme)), smoothing / len(scheme))
+    q[torch.arange(length), torch.from_numpy(tags)] += 1 - smoothing
+    emissions = q.log().unsqueeze(0).requires_grad_()
+    found = crf.loss(emissions, torch.from_numpy(tags).unsqueeze(0), full_mask(1, length), smoothing)
+    soft = soft_sequences(scheme, tags, paths, smoothing)
+    assert found.item() == pytest.approx(-(soft @ np.log(soft)), abs=1e-5)
+    gradients = torch.autograd.grad(found, [emissions, *crf.parameters()])
+    assert all(torch.allclose(gradient, torch.zeros_like(gradient), atol=1e-6) for gradient in gradients)
+
+
 def test_where_nothing_is_forbidden_a_smoothed_loss_is_linear_in_the_factors_of_q():
     """log Z − Σ q_t·e_t − Σ q_tᵀ·A·q_{t+1}, starts and ends likewise."""
     crf = random_crf(TWO)

@@ -107,6 +107,17 @@ def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
     assert len(by_muon) == (matrices[architecture] if optimiser == "muon" else 0)
 
 
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_pretraining_s_betas_and_epsilon_reach_the_optimiser(optimiser):
+    """RoBERTa's (Liu et al. 2019, arXiv 1907.11692 §3.1), unless asked otherwise."""
+    for settings, beta2 in (({}, 0.98), ({"beta2": 0.999}, 0.999)):
+        built = build_optimisers(
+            MaskedLm("roberta", BERT, 30), PretrainSettings(optimiser=optimiser, **settings), torch.float32
+        )
+        of_adam = groups_of([one for one in built if not isinstance(one, Muon)])
+        assert {(group["betas"], group["eps"]) for group in of_adam} == {((0.9, beta2), 1e-6)}
+
+
 def test_radam_is_torch_s_own_with_adamw_s_decay():
     """One step without a gradient to speak of moves a weight by rate times decay, as AdamW's does."""
     weight = nn.Parameter(torch.ones(3))

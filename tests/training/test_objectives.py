@@ -108,6 +108,21 @@ def test_accumulated_batches_are_one_large_batch(blocks: Blocks, objective: str)
         assert torch.allclose(one, other, atol=1e-4), name
 
 
+@pytest.mark.parametrize("clip", [0.0, 1e-3])
+def test_a_gradient_is_as_long_as_clip_says_and_with_0_as_it_was(blocks: Blocks, clip: float) -> None:
+    """0: the released recipe of RoBERTa does not clip."""
+    trained = trainer(blocks, "mlm", "roberta", updates=1, optimiser="adamw", clip=clip)
+    weights, (optimiser,), stepped_with = list(trained.model.parameters()), trained.optimisers, []
+    optimiser.register_step_pre_hook(lambda *_: stepped_with.extend(weight.grad.clone() for weight in weights))
+    expected = torch.autograd.grad(trained.objective.loss(trained.model, trained.objective.batch(0)), weights)
+    length = torch.nn.utils.get_total_norm(expected)
+    assert length > 0.1
+    fit(trained)
+    share = clip / length if clip else 1.0
+    for one, other in zip(stepped_with, expected, strict=True):
+        assert torch.allclose(one, share * other, rtol=1e-3, atol=1e-6 * share)
+
+
 @BOTH
 def test_a_gradient_reaches_every_parameter_that_is_trained(blocks: Blocks, objective: str, architecture: str) -> None:
     trained = fit(trainer(blocks, objective, architecture))  # what starts at zero has left it
@@ -204,6 +219,8 @@ def test_a_vocabulary_without_tokens_is_refused_where_tokens_are_drawn(blocks: B
     [
         {"objective": "mlm+mlm"},
         {"accumulation": 0},
+        {"beta2": 1.0},
+        {"clip": -1.0},
         {"generator_layers": 0, "objective": "rtd"},
         {"replaced_weight": -1, "objective": "rtd"},
     ],

@@ -46,7 +46,8 @@ class PretrainSettings:
     batch; accumulation: batches an update, which is then that of one batch of as many blocks. optimiser: `muon`
     (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`. learning_rate: AdamW's or RAdam's;
     muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101), on weights of
-    linear, embedding and recurrent layers. warmup: share of the updates. clip: of the gradient's norm.
+    linear, embedding and recurrent layers. beta2: of the Adam family (RoBERTa's, Liu et al. 2019, arXiv 1907.11692
+    §3.1). warmup: share of the updates. clip: of the gradient's norm, 0 for none (as RoBERTa's released recipe).
     checkpoint_seconds: between saves.
 
     generator_layers, of rtd and all_tokens: the generator's depth as a share of the encoder's (ELECTRA, arXiv
@@ -62,6 +63,7 @@ class PretrainSettings:
     learning_rate: float = 1e-3
     muon_learning_rate: float = 0.02
     weight_decay: float = 0.01
+    beta2: float = 0.98
     warmup: float = 0.06
     clip: float = 1.0
     checkpoint_seconds: float = 30.0
@@ -76,10 +78,12 @@ class PretrainSettings:
         require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
         require("accumulation", self.accumulation >= 1, "at least 1", self.accumulation)
         require("optimiser", self.optimiser in OPTIMISERS, " or ".join(OPTIMISERS), self.optimiser)
-        require("warmup", 0 <= self.warmup < 1, "0 to 1", self.warmup)
-        for name in ("learning_rate", "muon_learning_rate", "clip"):
+        for name in ("beta2", "warmup"):
+            require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
+        for name in ("learning_rate", "muon_learning_rate"):
             require(name, getattr(self, name) > 0, "over 0", getattr(self, name))
-        require("weight_decay", self.weight_decay >= 0, "at least 0", self.weight_decay)
+        for name in ("weight_decay", "clip"):
+            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
         require("generator_layers", 0 < self.generator_layers <= 1, "over 0, at most 1", self.generator_layers)
         require("replaced_weight", self.replaced_weight > 0, "over 0", self.replaced_weight)
         require("fragment", 0 < self.fragment <= 1, "over 0, at most 1", self.fragment)
@@ -168,7 +172,8 @@ class Pretrainer:
         parts = self.objective.batch(self.done).split(len(self.replicas.models) * self.settings.accumulation)
         loss = sum(self.replicas.map(self._train_on, parts))
         self.replicas.gather_gradients()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        if self.settings.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
@@ -212,7 +217,7 @@ class Pretrainer:
 
 
 def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
-    """The settings' optimiser over all parameters, each in one group; RoBERTa's β2 .98 and ε 1e-6 for AdamW."""
+    """The settings' optimiser over all parameters, each in one group; RoBERTa's ε 1e-6 for the Adam family."""
     decayed = decayed_names(lm)
     groups = [
         Group(
@@ -223,5 +228,5 @@ def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.d
         )
         for decays in (True, False)
     ]
-    options = Options((0.9, 0.98), 1e-6, hidden_matrices(*lm.encoders), precision)
+    options = Options((0.9, settings.beta2), 1e-6, hidden_matrices(*lm.encoders), precision)
     return OPTIMISERS[settings.optimiser](groups, options)
