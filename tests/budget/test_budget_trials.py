@@ -6,11 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from daguan.budget.trials import FOLDS, LEAST_TOKENS, LINES, TOKENS, USUAL, sample_of, sample_tokens, write_sample
+from daguan.budget import trials
+from daguan.budget.trials import (
+    FOLDS,
+    LEAST_TOKENS,
+    LINES,
+    TOKENS,
+    USUAL,
+    measure_members,
+    sample_of,
+    sample_tokens,
+    write_sample,
+)
+from daguan.core.files import write_json
 from daguan.core.types import Sentence, Span, labels_of
+from daguan.engines.local import WorkerError
+from daguan.engines.supervision import Supervisor
 from daguan.text.folds import fold_from_file
 from daguan.text.format import read_labelled, read_unlabelled
 from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.training.jobs import FoldJob
 
 RARE = Sentence(("r", "e"), (Span(0, 1, "rare"),))
 TRAIN = [Sentence((f"w{line}", "b", "c"), (Span(1, 2, "a"),)) for line in range(400)] + [RARE]
@@ -44,3 +59,35 @@ def test_a_slow_machine_gets_a_smaller_sample() -> None:
     assert sample_tokens("tagger", False, 1.0) == LEAST_TOKENS
     assert sample_tokens("tagger", True, float("inf")) > TOKENS["tagger"]
     assert sample_tokens("ngram_crf", True, float("inf")) == TOKENS["ngram_crf"]
+
+
+@pytest.mark.parametrize("failing", [set(), {"b"}, {"a", "b"}])
+def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: set[str]
+) -> None:
+    """And a member that fails has no rates, which is an error where all do."""
+    write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 60, 1)
+    held_out = [3 * len(fold_from_file(tmp_path, fold).held_out) for fold in range(FOLDS)]  # tokens, but for one line
+    where, settings = str(tmp_path), {"folds": {"count": FOLDS}}
+    jobs = [
+        FoldJob(member, "tagger", fold, f"{where}/{member}{fold}", where, where, "", 1, 1, settings)
+        for member in ("a", "b")
+        for fold in range(FOLDS)
+    ]
+    for job in jobs:
+        write_json(Path(job.folder) / "result.json", {"seconds": 100.0, "test_tokens_per_second": 10})
+
+    def run_jobs(jobs: list[FoldJob], workers: int, supervisor: Supervisor) -> dict[str, float]:
+        for job in jobs:
+            if job.member in failing:
+                supervisor.failed(WorkerError(f"{job.name}: killed"), job.member)
+        return {job.name: 107.5 + (held_out[job.fold] + 2 * len(TEST)) / 10 for job in jobs}
+
+    monkeypatch.setattr(trials, "run_jobs", run_jobs)
+    if failing == {"a", "b"}:
+        with pytest.raises(WorkerError, match="a fold 0: killed"):
+            measure_members(jobs, 1)
+        return
+    rates = measure_members(jobs, 1)
+    assert set(rates) == {"a", "b"} - failing
+    assert rates["a"].starting == 8

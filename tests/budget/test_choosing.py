@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
-from daguan.budget.costs import Facts, MemberRates, Pretraining, Rates, Work, makespan, seconds_of
+from daguan.budget.costs import Facts, MemberRates, Pretraining, Rates, Work, fold_seconds, makespan, seconds_of
 from daguan.commands.budget import changes_of, tell
 from daguan.commands.settings import Settings
-from daguan.commands.workload import starts, work_of
+from daguan.commands.workload import safest_first, starts, work_of
 from daguan.core.settings import load, vary
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -51,7 +51,7 @@ def asked_of(preset: str) -> Settings:
 @cache
 def rungs_of(preset: str) -> list[Settings]:
     asked = asked_of(preset)
-    return [vary(asked, rung, f"rung {number}") for number, rung in enumerate(asked.budget.rungs)]
+    return [safest_first(vary(asked, rung, f"rung {number}")) for number, rung in enumerate(asked.budget.rungs)]
 
 
 @cache
@@ -70,7 +70,7 @@ def rates_of(preset: str) -> Rates:
         for name in rung.members:
             kind = name if name in RATES else "cnn" if name.startswith("cnn") else "encoder"
             share = 1 / slower if kind == "encoder" else 1.0
-            members[name] = MemberRates(RATES[kind] * share, LABELLING[kind] * share)
+            members[name] = MemberRates(RATES[kind] * share, LABELLING[kind] * share, 6)
     return Rates(500_000, 3e6, begun, dict.fromkeys(begun, 1e5), members)
 
 
@@ -78,7 +78,10 @@ def faster(rates: Rates, times: float) -> Rates:
     def all_of(some: dict[str, float]) -> dict[str, float]:
         return {name: rate * times for name, rate in some.items()}
 
-    members = {name: MemberRates(one.training * times, one.labelling * times) for name, one in rates.members.items()}
+    members = {
+        name: replace(one, training=one.training * times, labelling=one.labelling * times)
+        for name, one in rates.members.items()
+    }
     numbering, reading = rates.numbering * times, rates.reading * times
     return Rates(reading, numbering, all_of(rates.pretraining), all_of(rates.vectors), members)
 
@@ -155,13 +158,14 @@ def test_no_time_gets_the_poorest_rung_and_a_warning(capsys: pytest.CaptureFixtu
 
 def test_the_costs_of_a_small_work_by_hand() -> None:
     data = Facts(100, 1_000, 50, 400, 10, 2, 5_000, 30)
-    rates = Rates(1_000, 2_500, {"e": 50}, {"w": 100}, {"m": MemberRates(10, 20)})
+    rates = Rates(1_000, 2_500, {"e": 50}, {"w": 100}, {"m": MemberRates(10, 20, 7)})
     member = WORKS[0].members[0]
     work = Work(2, 50, 1, (replace(member, name="m", passes=3, labellings=2),), (Pretraining("e", 100, True),), ())
     seconds = seconds_of(work, data, rates)
-    fold = 6 + (500 + 400) / 1_000 + 3 * 250 / 10 + (2 * 250 + 400) / 20  # half of the lines take part
+    fold = 7 + (500 + 400) / 1_000 + 3 * 250 / 10 + (2 * 250 + 400) / 20  # half of the lines take part
     assert seconds["prepare"] == pytest.approx(6 + 1.4 + 2)
     assert seconds["pretrain"] == pytest.approx(6 + 2)
+    assert fold_seconds(work, data, rates) == {"m": pytest.approx(fold)}
     assert seconds["train"] == pytest.approx(6 + 2 * fold)
     with_vectors = replace(work, vectors=(("w", 1_000, 5), ("w", 0, 1)))
     assert seconds_of(with_vectors, data, rates)["pretrain"] == pytest.approx(6 + 2 + 50 + 50)

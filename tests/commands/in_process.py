@@ -3,6 +3,7 @@ seconds of imports."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -11,19 +12,45 @@ import pytest
 
 from daguan.budget import trials
 from daguan.commands import distil, train
+from daguan.core.errors import DivergenceError
 from daguan.core.progress import Progress
+from daguan.engines.local import WorkerError
+from daguan.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.training.jobs import FoldJob, run_job
 
+Report = Callable[[Progress], None]
 
-def _run(jobs: Sequence[FoldJob], workers: int, report: Callable[[Progress], None]) -> None:
-    for job in jobs:
-        run_job(job, report)
+
+def _run(
+    jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor = UNSUPERVISED, *, run: Callable[[FoldJob], None]
+) -> dict[str, float]:
+    seconds = {}
+    waiting = [job for job in jobs if not job.finished]
+    for job in waiting:
+        if not supervisor.starts(job, waiting):
+            continue
+        begun = time.monotonic()
+        try:
+            run(job)
+        except DivergenceError as error:
+            supervisor.failed(WorkerError(f"{job.name}: {error}"), job.member)
+        else:
+            seconds[job.name] = time.monotonic() - begun
+    return seconds
 
 
 @contextmanager
-def in_process(report: Callable[[Progress], None] = lambda progress: None) -> Iterator[None]:
-    """Inside, `train`, `distil` and the trials of a budget do their jobs here; `report` sees every update."""
+def in_process(
+    report: Report = lambda progress: None, before: Callable[[FoldJob], None] = lambda job: None
+) -> Iterator[None]:
+    """Inside, `train`, `distil` and the trials of a budget do their jobs here; `report` sees every update, `before`
+    every job, of which it may make a failure by a DivergenceError."""
+
+    def run(job: FoldJob) -> None:
+        before(job)
+        run_job(job, report)
+
     with pytest.MonkeyPatch.context() as patch:
         for module in (train, distil, trials):
-            patch.setattr(module, "run_jobs", partial(_run, report=report))
+            patch.setattr(module, "run_jobs", partial(_run, run=run))
         yield

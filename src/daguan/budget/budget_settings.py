@@ -26,7 +26,11 @@ class BudgetSettings:
     train.evaluations, ngram_crf.iterations, pretrain.tokens, vectors.tokens, vectors.epochs; of one member in
     `ensemble`), not how, as each member is measured once; what they say overrules the rest of the file and the command
     line. A rung's pretrain.tokens is the least: pretraining gets what time is left, up to so many passes over the
-    text."""
+    text.
+
+    The minutes hold while members are trained, too: one that fails or that no longer fits into them is dropped, with a
+    line that says so, and the others go on. It is written down in dropped.json beside the plan; without that file it is
+    tried again. Pauses between commands do not count."""
 
     minutes: float = 0.0
     share: float = 0.8

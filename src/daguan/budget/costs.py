@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 COMMAND = 6.0  # seconds until a command has loaded what it needs
-JOB = 6.0  # until a fold's process has, and until its model is written
 BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s for 405,000 of two members and 3 types
 TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
 
@@ -36,10 +35,12 @@ class Facts:
 @dataclass(frozen=True)
 class MemberRates:
     """Tokens a second of one worker while the others work too. training: tokens times epochs, or times iterations of
-    the n-gram CRF."""
+    the n-gram CRF. starting: seconds of a job beside both, until its process has loaded what it needs and its model is
+    written."""
 
     training: float
     labelling: float
+    starting: float
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
         epochs * min(tokens or facts.text_tokens, facts.text_tokens) / rates.vectors[name]
         for name, tokens, epochs in work.vectors
     )
-    jobs = [_fold(member, work.folds, part, facts, rates) for member in work.members for _ in range(work.folds)]
+    of_fold = fold_seconds(work, facts, rates)
+    jobs = [of_fold[member.name] for member in work.members for _ in range(work.folds)]
     return {
         "prepare": COMMAND + reading + facts.text_tokens / rates.numbering,
         "pretrain": COMMAND + vectors + sum(one.tokens / rates.pretraining[one.name] for one in work.pretrainings),
@@ -103,12 +105,18 @@ def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
     }
 
 
+def fold_seconds(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
+    """Of one fold of each member."""
+    part = facts.taking_part(work.lines)
+    return {member.name: _fold(member, work.folds, part, facts, rates) for member in work.members}
+
+
 def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rates) -> float:
     """Seconds of one fold of a member, of so many tokens that take part."""
     rate, held_out = rates.members[member.name], part / folds
     training = member.passes * (part - held_out) / rate.training
     labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
-    return JOB + (part + facts.test_tokens) / rates.reading + training + labelling
+    return rate.starting + (part + facts.test_tokens) / rates.reading + training + labelling
 
 
 def makespan(jobs: Iterable[float], workers: int) -> float:

@@ -6,21 +6,25 @@ sample of lines in two folds: what cores take from each other is in the rates.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from daguan.batches.packing import Blocks, TokenLines, token_file
 from daguan.budget.choosing import rounded_down
 from daguan.budget.costs import MemberRates
+from daguan.core.errors import DaguanError
+from daguan.core.progress import say
 from daguan.core.seeds import stream_seed
 from daguan.core.types import Sentence
 from daguan.engines.local import run_jobs
+from daguan.engines.supervision import Supervisor
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.vector_settings import VectorSettings
 from daguan.text.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, write_folds
-from daguan.text.format import format_labelled, format_unlabelled, read_labelled, write_lines
+from daguan.text.format import format_labelled, format_unlabelled, read_labelled, read_unlabelled, write_lines
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.jobs import FoldJob, result_of
@@ -70,22 +74,43 @@ def write_sample(
 
 
 def measure_members(jobs: Sequence[FoldJob], workers: int) -> dict[str, MemberRates]:
-    """By member, of the jobs of its folds. Raises WorkerError: one failed."""
-    run_jobs(jobs, workers)
+    """By member, of the jobs of its folds; of those alone whose jobs all went well. Raises WorkerError: of none."""
+    trials = _Trials()
+    seconds = run_jobs(jobs, workers, trials)
     by_member: dict[str, list[FoldJob]] = {}
     for job in jobs:
-        by_member.setdefault(job.member, []).append(job)
-    return {member: _rates_of(of_member) for member, of_member in by_member.items()}
+        if trials.keeps(job.member):
+            by_member.setdefault(job.member, []).append(job)
+    if not by_member:
+        raise next(iter(trials.failures.values()))
+    return {member: _rates_of(of_member, seconds) for member, of_member in by_member.items()}
 
 
-def _rates_of(jobs: Sequence[FoldJob]) -> MemberRates:
+class _Trials(Supervisor):
+    """A member that fails is tried no further; the others are."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, DaguanError] = {}
+
+    def keeps(self, member: str) -> bool:
+        return member not in self.failures
+
+    def failed(self, error: DaguanError, *members: str) -> None:
+        for member in filter(self.keeps, members):
+            self.failures[member] = error
+            say(f"budget: the trial of {member} FAILED: {error}; no rung is reckoned with it")
+
+
+def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> MemberRates:
     """Over the folds: tokens are added, the ratios taken once. A tagger's seconds hold one labelling of its held-out
-    lines, which is taken off; tokens are those of lines, so what windows share is in the rate."""
-    trained = seconds = answered = labelling = 0.0
+    lines, which is taken off; tokens are those of lines, so what windows share is in the rate. wall_clock: seconds of
+    each job, by its name."""
+    trained = seconds = answered = labelling = starting = 0.0
     for job in jobs:
         sentences = read_labelled(Path(job.contest) / "train.txt")
         fold, result = fold_from_file(Path(job.prepared), job.fold), result_of(job)
         of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
+        of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Path(job.contest) / "test.txt"))
         rate = max(1.0, result["test_tokens_per_second"])
         passes = job.settings["ngram_crf"]["iterations"] if job.family == "ngram_crf" else 1
         evaluation = 0.0 if job.family == "ngram_crf" else of_held_out / rate
@@ -93,7 +118,9 @@ def _rates_of(jobs: Sequence[FoldJob]) -> MemberRates:
         seconds += max(0.1, result["seconds"] / 4, result["seconds"] - evaluation)  # a quarter: the rates are noisy
         answered += of_held_out
         labelling += of_held_out / rate
-    return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling))
+        starting += max(0.0, wall_clock[job.name] - result["seconds"] - (of_held_out + of_test) / rate)
+    each = math.ceil(starting / len(jobs))  # whole seconds, as rates are rounded: plans are to agree
+    return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling), each)
 
 
 def measure_pretraining(

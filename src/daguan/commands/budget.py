@@ -1,6 +1,7 @@
 """A budget of minutes: the plan that `prepare` makes once and every other command follows.
 
-Not a command of its own. The plan is a run, budget-KEY, named by the data, the settings and the machine.
+Not a command of its own. The plan is a run, budget-KEY, named by the data, the settings and the machine. Members that
+were dropped from it since, written beside it, are left out by every command; the plan and its preset still name them.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,18 +19,20 @@ from typing import Any
 
 from daguan.batches.contest_text import prepare_text, read_contest
 from daguan.budget.choosing import Choice, choose
-from daguan.budget.costs import Facts, Rates
+from daguan.budget.costs import Facts, Rates, fold_seconds
+from daguan.budget.supervisor import BudgetSupervisor, read_dropped
 from daguan.commands import settings as plain
 from daguan.commands.measuring import measure
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once, told
-from daguan.commands.workload import work_of
+from daguan.commands.workload import safest_first, work_of
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json, write_text
 from daguan.core.progress import say
 from daguan.core.runs import MANIFEST, Run, Stopwatch, run_of
 from daguan.core.settings import require, to_dict, vary
 from daguan.core.types import Sentence, labels_of
+from daguan.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.reports.settings_text import settings_text
 from daguan.training.devices import cores, cpu_model
 
@@ -40,21 +44,60 @@ ROUND = 10  # seconds that planning took are rounded up to a multiple
 
 
 def load(words: list[str]) -> Settings:
-    """The settings of a command line, as planned where they have a budget. Raises ConfigError, and CheckpointError:
-    there is no plan yet."""
+    """The settings of a command line, where they have a budget as planned and with the members that were not dropped.
+    Raises ConfigError, and CheckpointError: there is no plan yet."""
     asked = plain.load(words)
-    if (run := run_of_plan(asked)) is None:
+    if (run := finished_plan(asked)) is None:
         return asked
-    if not run.finished:
+    settings, dropped = followed(asked, run), told_dropped(run)
+    left = [member for member in settings.members if not dropped.keys() & set(settings.with_needs(member))]
+    return replace(settings, members=tuple(left))
+
+
+@contextmanager
+def supervised(words: list[str]) -> Iterator[tuple[Settings, Supervisor]]:
+    """The settings of a command line, as planned where they have a budget, and who drops members from the plan: here
+    they are all named. Raises ConfigError, and CheckpointError: there is no plan yet, or nothing is prepared."""
+    asked = plain.load(words)
+    if (run := finished_plan(asked)) is None:
+        yield asked, UNSUPERVISED
+        return
+    settings = followed(asked, run)
+    told_dropped(run)
+    needs = {member: settings.with_needs(member) for member in settings.trained}
+    folds = settings.folds.count
+    workers = settings.engine.plan(len(needs) * folds)[0]
+    before = run.manifest()["seconds"] + Stages(settings).prepare.manifest()["seconds"]
+    supervisor = BudgetSupervisor(run.path, read_json(run.path / PLAN), needs, folds, workers, before)
+    try:
+        yield settings, supervisor
+    finally:
+        supervisor.clock.keep()
+
+
+def finished_plan(asked: Settings) -> Run | None:
+    """Where the plan is, None without a budget. Raises CheckpointError: there is none yet."""
+    run = run_of_plan(asked)
+    if run is not None and not run.finished:
         raise CheckpointError(f"{run.path}: expected the plan of budget.minutes, got none; run `prepare` first")
-    return followed(asked, run)
+    return run
+
+
+def told_dropped(run: Run) -> dict[str, str]:
+    dropped = read_dropped(run.path)
+    for member, why in dropped.items():
+        say(f"budget: without {member}, which was dropped: {why}")
+    return dropped
 
 
 def planned(asked: Settings) -> Settings:
     """The settings as planned; the plan is made if there is none. Raises ConfigError: a rung does not fit the rest."""
     if (run := run_of_plan(asked)) is None:
         return asked
-    rungs = [vary(asked, rung, f"budget.rungs, rung {number}") for number, rung in enumerate(asked.budget.rungs)]
+    rungs = [
+        safest_first(vary(asked, rung, f"budget.rungs, rung {number}"))
+        for number, rung in enumerate(asked.budget.rungs)
+    ]
     for member in dict.fromkeys(name for rung in rungs for name in rung.members):
         alone = not asked.member(member).needs  # what others must do first is not reckoned
         require("budget.rungs", alone, "members that need no other's run", member)
@@ -91,10 +134,14 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     spent = ROUND * math.ceil(watch.seconds / ROUND)
     limit = 60 * budget.share * budget.minutes - spent
-    choice = choose([work_of(rung) for rung in rungs], facts, rates, limit, budget.passes)
-    changes = changes_of(asked, choice)
+    there = of_tried(rungs, rates.members)
+    works = [work_of(rung) for rung in there.values()]
+    choice = choose(works, facts, rates, limit, budget.passes)
+    fold = fold_seconds(works[choice.rung], facts, rates)
+    choice = replace(choice, rung=list(there)[choice.rung])
+    changes = changes_of(asked, choice) | {"members": list(there[choice.rung].members)}
     minutes = round((spent + sum(choice.seconds.values())) / 60, 1)
-    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, **asdict(choice)}
+    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, **asdict(choice), "fold": fold}
     write_json(run.path / PLAN, {**about, "changes": changes, "facts": asdict(facts), "rates": asdict(rates)})
     preset = vary(asked, changes, "the plan")
     head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"
@@ -111,6 +158,16 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
     text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
     facts = facts_of(train, test, text)
     return facts, measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
+
+
+def of_tried(rungs: list[Settings], tried: Collection[str]) -> dict[int, Settings]:
+    """By number, without the members whose trial failed; a rung of such alone is none."""
+    members = [tuple(member for member in rung.members if member in tried) for rung in rungs]
+    return {
+        number: replace(rung, members=left)
+        for number, (rung, left) in enumerate(zip(rungs, members, strict=True))
+        if left
+    }
 
 
 def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int]) -> Facts:

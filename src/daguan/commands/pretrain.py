@@ -1,22 +1,26 @@
 """pretrain [CONFIG] [key=value …]: what taggers start from, made on all the text.
 
-An encoder, from scratch or from a public checkpoint, or, for encoders that are not pretrained, token vectors.
+An encoder, from scratch or from a public checkpoint, or, for encoders that are not pretrained, token vectors. Under a
+budget, members whose encoder fails, or for which it would come too late, are dropped.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 from daguan.batches.packing import Blocks, token_file
-from daguan.commands.budget import load
+from daguan.commands.budget import supervised
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once
+from daguan.core.errors import DivergenceError
 from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, Stopwatch
+from daguan.engines.supervision import Supervisor
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings, objective_of
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import prepare_process
@@ -27,18 +31,31 @@ START = "start"  # folder of a checkpoint made ours, while it is pretrained furt
 
 
 def main(words: list[str]) -> None:
-    settings = load(words)
+    with supervised(words) as (settings, supervisor):
+        make(settings, supervisor)
+
+
+def make(settings: Settings, supervisor: Supervisor) -> None:
     stages = Stages(settings)
     stages.prepare.manifest()
-    runs = {run.key: (run, member) for member in settings.trained if (run := stages.pretrain(member))}
+    runs: dict[str, tuple[Run, list[str]]] = {}
+    for member in filter(supervisor.keeps, settings.trained):
+        if run := stages.pretrain(member):
+            runs.setdefault(run.key, (run, []))[1].append(member)
     if not runs:
         say("pretrain: no member starts from a pretrained encoder or from token vectors, nothing to do")
-    for run, member in runs.values():
-        once(run, partial(start, prepared=stages.prepare.path, settings=settings.member(member)))
+    for run, members in runs.values():
+        goes_on = partial(supervisor.is_worth_making, members)
+        begin = partial(start, prepared=stages.prepare.path, settings=settings.member(members[0]), goes_on=goes_on)
+        try:
+            once(run, begin)
+        except DivergenceError as error:
+            supervisor.failed(error, *members)
 
 
-def start(run: Run, prepared: Path, settings: Settings) -> None:
-    """Make what the encoder starts from."""
+def start(run: Run, prepared: Path, settings: Settings, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Make what the encoder starts from; left unfinished where `goes_on`, asked at each update, says so. Raises
+    DivergenceError."""
     prepare_process(settings.engine.plan(1)[1])
     vocabulary = Vocabulary.load(prepared)
     size = settings.encoder
@@ -50,12 +67,15 @@ def start(run: Run, prepared: Path, settings: Settings) -> None:
         adopt_checkpoint(folder, vocabulary, settings)
         size = replace(size, checkpoint=str(folder), counts="")
     if settings.pretrain.tokens:
-        pretrain(run, prepared, vocabulary, size, settings)
+        pretrain(run, prepared, vocabulary, size, settings, goes_on)
     else:
         run.finish(0.0)
 
 
-def pretrain(run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSettings, settings: Settings) -> None:
+def pretrain(
+    run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSettings, settings: Settings,
+    goes_on: Callable[[], bool],
+) -> None:  # fmt: skip
     """Write the model in Hugging Face layout with its vocabulary and the curve of its loss."""
     blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
     trainer = Pretrainer(
@@ -64,6 +84,9 @@ def pretrain(run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSett
     bar = Bar("pretrain")
     for update in trainer.fit(run.path):
         bar.show(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))
+        if not goes_on():
+            bar.close()
+            return
     bar.close()
     held_out = trainer.evaluate()
     trainer.model.save(run.path)

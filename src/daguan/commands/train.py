@@ -1,6 +1,7 @@
 """train [CONFIG] [key=value …]: every member through the same folds, in local worker processes.
 
-Members with pseudo_labels.teachers come after these, who label lines for them first.
+Members with pseudo_labels.teachers come after these, who label lines for them first. Under a budget one that fails, or
+that time has run out for, is dropped, and the others go on.
 """
 
 from __future__ import annotations
@@ -9,36 +10,40 @@ from collections.abc import Sequence
 from functools import partial
 
 from daguan.answers.pseudo_labelling import require_corpus
-from daguan.commands.budget import load
+from daguan.commands.budget import supervised
 from daguan.commands.pseudo_label import pseudo_label
 from daguan.commands.settings import Settings
 from daguan.commands.stages import CORPUS, Stages, once
 from daguan.core.progress import say
 from daguan.core.types import Score
 from daguan.engines.local import run_jobs
+from daguan.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.training.jobs import FoldJob, result_of
 
 
 def main(words: list[str]) -> None:
-    train(load(words))
+    with supervised(words) as (settings, supervisor):
+        train(settings, supervisor)
 
 
-def train(settings: Settings) -> Stages:
-    """Train what is not trained yet; returns the stages."""
+def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
+    """Train what is not trained yet, of what the supervisor keeps; returns the stages."""
     stages = Stages(settings)
     stages.prepare.manifest()
-    for member in settings.trained:
+    for member in filter(supervisor.keeps, settings.trained):
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
         if settings.member(member).pseudo_labels.teachers:
             require_corpus(stages.contest / CORPUS, settings.member(member).pseudo_labels)
-    # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits
+    # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits, also
+    # one that has dropped members
     workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
-    for members in rounds_of(settings):
+    for ready in rounds_of(settings):
+        members = list(filter(supervisor.keeps, ready))
         pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
-        run_jobs([job for member in members for job in jobs[member]], workers)
-        for member in members:
+        run_jobs([job for member in members for job in jobs[member]], workers, supervisor)
+        for member in filter(supervisor.keeps, members):
             _finish(stages, member, jobs[member])
     return stages
 

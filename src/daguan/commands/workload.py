@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from daguan.budget.costs import MemberWork, Pretraining, Work
 from daguan.commands.settings import Settings
@@ -36,6 +37,13 @@ def _member(name: str, settings: Settings) -> MemberWork:
     if settings.family == "ngram_crf":
         return MemberWork(name, settings.ngram_crf.iterations, 1)
     return MemberWork(name, settings.train.epochs, settings.train.evaluations + 1)
+
+
+def safest_first(settings: Settings) -> Settings:
+    """The members in the order in which a budget has them trained: n-gram CRFs, which never diverge, need no encoder
+    and are cheap, before all others, so that there is soon something to submit."""
+    order = sorted(settings.members, key=lambda name: settings.member(name).family != "ngram_crf")
+    return replace(settings, members=tuple(order))
 
 
 def starts(settings: Settings) -> Iterator[tuple[str, Settings]]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -14,14 +15,16 @@ from threading import Lock
 from typing import IO, Any
 
 import daguan
-from daguan.core.errors import DaguanError, StoppedError
+from daguan.core.errors import DaguanError, StoppedError, WriteError
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress, say
+from daguan.engines.supervision import UNSUPERVISED, Supervisor
+from daguan.engines.worker import UNWRITABLE
 from daguan.training.jobs import FoldJob, result_of
 
 LOG = "worker.log"
-INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)  # a worker's exit code, a command's
+INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT, -signal.SIGTERM)  # exit codes of what was asked to end
 Watch = Callable[[Progress], bool]
 
 
@@ -29,31 +32,42 @@ class WorkerError(DaguanError):
     """A worker ended with an error; its message, or the end of its log, is passed on."""
 
 
-def run_jobs(jobs: Sequence[FoldJob], workers: int) -> None:
-    """Do the unfinished jobs, `workers` at a time, in order; finished ones are named and skipped.
+def run_jobs(jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor = UNSUPERVISED) -> dict[str, float]:
+    """Do the unfinished jobs, `workers` at a time, in order; finished ones are named and skipped. Returns the seconds
+    of wall clock of each that was done, by its name.
 
     Raises:
-        WorkerError: a job failed. The others still running are ended; all keep their checkpoints.
+        WorkerError: a job failed, and the supervisor lets nothing go on without it. The others still running are ended;
+        all keep their checkpoints.
+        StoppedError or WriteError: the same, by no fault of the job's.
     """
     waiting = [job for job in jobs if not job.finished]
     for job in jobs:
         if job.finished:
             say(f"{job.name}: done before, skipped")
-    _run(waiting, workers)
+    return _run(waiting, workers, supervisor)
 
 
-def _run(jobs: Sequence[FoldJob], workers: int) -> None:
+def _run(jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor) -> dict[str, float]:
     processes = Processes()
     positions: SimpleQueue[int] = SimpleQueue()
+    seconds: dict[str, float] = {}
     for position in range(workers):
         positions.put(position)
 
     def run(job: FoldJob) -> None:
-        position = positions.get()
+        position, begun = positions.get(), time.monotonic()
         try:
-            processes.run(job, Bar(job.name, position))
+            if not supervisor.starts(job, jobs):
+                return
+            if not processes.run(job, Bar(job.name, position), lambda progress: supervisor.goes_on(job.member)):
+                return
+        except WorkerError as error:
+            supervisor.failed(error, job.member)
+            return
         finally:  # else the jobs that wait would wait for ever
             positions.put(position)
+        seconds[job.name] = time.monotonic() - begun
         say(f"{job.name}: {_summary(result_of(job))}")
 
     with ThreadPoolExecutor(workers) as executor:
@@ -63,6 +77,7 @@ def _run(jobs: Sequence[FoldJob], workers: int) -> None:
                 future.result()
         finally:  # after an error or an interrupt; when all went well there is nothing to stop
             processes.stop()
+    return seconds
 
 
 class Processes:
@@ -82,7 +97,7 @@ class Processes:
 
     def run(self, job: FoldJob, bar: Bar, watch: Watch = lambda progress: True) -> bool:
         """Do the job. `watch` sees every report and says whether to go on; where it does not, the worker is ended and
-        keeps its checkpoint. Returns whether the job was done. Raises WorkerError or StoppedError."""
+        keeps its checkpoint. Returns whether the job was done. Raises WorkerError, StoppedError or WriteError."""
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "job.json", job.to_json())
@@ -122,6 +137,8 @@ class Processes:
         code = process.returncode
         if code and (self._stopping or code in INTERRUPTED):
             raise StoppedError(f"{name}: stopped before it was done; the same command continues")
+        if code == UNWRITABLE:
+            raise WriteError(f"{name}: {_last_words(log, code)}")
         if code or not done:
             raise WorkerError(f"{name}: {_last_words(log, code)}")
 
