@@ -239,7 +239,6 @@ def test_ngram_masks_cluster_and_single_ones_do_not():
         {"ngram_share": 1.1},
         {"max_ngram": 0},
         {"ngram_lengths": "poisson"},
-        {"ngram_lengths": "uniform", "ngram_share": 0},
         {"keep": -0.1},
         {"keep": 0.6, "random": 0.6},
     ],

@@ -34,7 +34,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def words(contest: Path, root: Path) -> list[str]:
-    return [*TINY, f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
+    places = [f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
+    return [*TINY, "train.lookahead_steps=6", "train.lookahead_alpha=0.8", *places]  # more steps than a trial has
 
 
 @pytest.fixture(scope="module")

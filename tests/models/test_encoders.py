@@ -135,7 +135,6 @@ def test_dropout_works_in_training_only(encoder):
         ("embedding_size", {"embedding_size": -1}),
         ("ngram_dropout", {"ngram_dropout": 1.0}),
         ("kernel", {"kernel": 4}),
-        ("counts", {"counts": "counts.txt"}),
     ],
 )
 def test_impossible_sizes_are_refused_by_name(field, values):

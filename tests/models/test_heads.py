@@ -304,14 +304,9 @@ def test_heads_together_add_their_losses_and_average_their_marginals():
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
-        ({"head": "global_pointer", "label_smoothing": 0.1}, "label_smoothing: expected 0.0 with head global_pointer"),
-        ({"head": "biaffine", "label_smoothing": 0.1}, "label_smoothing: expected 0"),
-        ({"head": "lstm_crf", "boundary_smoothing": 0.1}, "boundary_smoothing: expected 0"),
         ({"head": "crf+pointers"}, "head: expected"),
         ({"head": "lstm_"}, "head: expected"),
         ({"head": "biaffine", "pointer_size": 7}, "pointer_size: expected"),
-        ({"head": "crf", "pointer_size": 32}, "pointer_size: expected 64 with head crf"),
-        ({"head": "crf", "beam": 2}, "beam: expected 4 with head crf"),
         ({"head": "pointer", "beam": 0}, "beam: expected at least 1"),
         ({"dropout_samples": 0}, "dropout_samples: expected"),
         ({"dropout_average": "marginals"}, "dropout_average: expected"),

@@ -131,9 +131,9 @@ def test_a_checkpoint_is_read_with_the_memory_that_is_asked_for(blocks: Blocks, 
     [
         ({"model": {"encoder": "modern"}}, "pretrain.objective: expected mlm or .* with model.encoder=modern"),
         ({"pretrain": {"objective": "mlm"}}, "pretrain.objective: expected causal with model.encoder=transformer_xl"),
-        ({"model": {"encoder": "modern"}, "encoder": {"memory": 9}, "pretrain": {}}, "encoder.memory: expected its"),
+        ({"model": {"encoder": "modern"}, "encoder": {"memory": 9}, "pretrain": {}}, "encoder.memory: expected 64"),
         ({"encoder": {"memory": -1}}, "encoder.memory: expected at least 0"),
-        ({"encoder": {"memory": 0, "same_length": True}}, "encoder.same_length: expected false with memory 0"),
+        ({"encoder": {"memory": 0, "same_length": True}}, "encoder.same_length: expected False unless encoder.mem"),
     ],
 )
 def test_what_does_not_go_together_is_refused(values: dict[str, Any], message: str) -> None:

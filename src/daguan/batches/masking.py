@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.core.settings import require
+from daguan.core.settings import Need, require
 from daguan.text.vocabulary import MASK, SPECIALS, UNK
 
 Ids = NDArray[np.int64]
@@ -43,14 +43,16 @@ class MaskingSettings:
     ngram_lengths: str = "inverse"
     keep: float = 0.1
     random: float = 0.1
+    NEEDS: ClassVar[tuple[Need[MaskingSettings], ...]] = tuple(
+        Need(name, "pretrain.masking.ngram_share is over 0", lambda made: made.ngram_share > 0)
+        for name in ("max_ngram", "ngram_lengths")
+    )
 
     def __post_init__(self) -> None:
         require("rate", 0 < self.rate <= MOST, f"over 0, at most {MOST}", self.rate)
         require("final_rate", 0 <= self.final_rate <= MOST, f"0 to {MOST}", self.final_rate)
         require("ngram_share", 0 <= self.ngram_share <= 1, "0 to 1", self.ngram_share)
         require("ngram_lengths", self.ngram_lengths in LENGTHS, " or ".join(LENGTHS), self.ngram_lengths)
-        some = self.ngram_share > 0 or self.ngram_lengths == "inverse"
-        require("ngram_lengths", some, "inverse with ngram_share 0, which masks no n-gram", self.ngram_lengths)
         require("max_ngram", self.max_ngram >= 1, "at least 1", self.max_ngram)
         require("keep", self.keep >= 0, "at least 0", self.keep)
         require("random", self.random >= 0, "at least 0", self.random)

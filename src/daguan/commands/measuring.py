@@ -79,8 +79,8 @@ def _job(name: str, member: Settings, fold: int, scratch: Path, threads: int) ->
     """An epoch of that member on a fold of its family's sample, with all else as it will be."""
     once = replace(member.train, epochs=1, evaluations=1, patience=0, frozen_epochs=0, lookahead_steps=0)
     few = replace(member.ngram_crf, iterations=ITERATIONS)
-    alone = FoldSettings(FOLDS)
-    brief = replace(member, train=once, ngram_crf=few, conflicts=ConflictSettings(), folds=alone)
+    # sections alone, as a whole is refused with a lookahead_alpha and no lookahead_steps
+    brief = {"train": once, "ngram_crf": few, "conflicts": ConflictSettings(), "folds": FoldSettings(FOLDS)}
     sample = str(scratch / member.family)
     return FoldJob(
         member=name,
@@ -92,5 +92,5 @@ def _job(name: str, member: Settings, fold: int, scratch: Path, threads: int) ->
         pretrained="",
         seed=member.seed,
         threads=threads,
-        settings=to_dict(brief),
+        settings=to_dict(member) | {name: to_dict(section) for name, section in brief.items()},
     )

@@ -6,11 +6,11 @@ Each section is defined beside what it sets.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from daguan.answers.belief import PlanSettings
 from daguan.answers.blending import BlendSettings
@@ -19,11 +19,18 @@ from daguan.answers.rehearsal import RehearseSettings
 from daguan.budget.budget_settings import BudgetSettings
 from daguan.contests.people_daily import ContestSettings
 from daguan.core import settings
-from daguan.core.settings import Changes, require, vary
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings, learns, objective_of
+from daguan.core.settings import Changes, Need, require, require_read, vary
+from daguan.models.encoder_settings import (
+    ENCODERS,
+    PRETRAINED,
+    EncoderSettings,
+    learns,
+    objective_of,
+    readers_of,
+)
 from daguan.models.model_settings import TRAINING_ONLY, ModelSettings
 from daguan.models.ngram_crf import NgramCrfSettings
-from daguan.models.vector_settings import NO_VECTORS, VectorSettings
+from daguan.models.vector_settings import VectorSettings
 from daguan.reports.settings_text import settings_text
 from daguan.text.augmentation import AugmentationSettings
 from daguan.text.conflicts import ConflictSettings
@@ -32,7 +39,7 @@ from daguan.text.vocabulary import VocabularySettings
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import FAMILIES
 from daguan.training.objectives import OBJECTIVES
-from daguan.training.pretraining import GENERATED, PretrainSettings
+from daguan.training.pretraining import GENERATED, OF_OBJECTIVES, PretrainSettings
 from daguan.training.pseudo_labels import PseudoLabelSettings
 from daguan.training.soup import SoupSettings
 from daguan.training.train_settings import TrainSettings
@@ -56,6 +63,31 @@ class DataSettings:
     dir: str = ""
     work: str = str(ROOT / "data" / "work")
     submissions: str = str(ROOT / "submissions")
+
+
+def _across_sections() -> Iterator[Need[Settings]]:
+    """What one section reads by what another says."""
+    for name in dict.fromkeys(name for entry in ENCODERS.values() for name in entry.own):
+        yield _of_encoders(f"encoder.{name}", readers_of(name))
+    yield _of_encoders("vectors.kind", tuple(name for name in ENCODERS if name not in PRETRAINED))
+    for name, objectives in OF_OBJECTIVES.items():
+        yield _of_objectives(f"pretrain.{name}", objectives)
+    yield Need("model.r_drop", "model.dropout or another dropout is over 0", _is_noisy)
+
+
+def _of_encoders(setting: str, readers: tuple[str, ...]) -> Need[Settings]:
+    return Need(setting, f"model.encoder is {' or '.join(readers)}", lambda made: made.model.encoder in readers)
+
+
+def _of_objectives(setting: str, readers: tuple[str, ...]) -> Need[Settings]:
+    return Need(setting, f"pretrain.objective is {' or '.join(readers)}", lambda made: made.objective in readers)
+
+
+def _is_noisy(made: Settings) -> bool:
+    """Do two passes in training differ?"""
+    model, encoder = made.model, made.encoder
+    ngrams = (model.ngram_buckets and model.ngram_dropout, encoder.ngram_buckets and encoder.ngram_dropout)
+    return any((model.encoder_dropout, model.dropout, model.token_dropout, *ngrams))
 
 
 @dataclass(frozen=True)
@@ -91,6 +123,8 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     tune: TuneSettings = field(default_factory=TuneSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    # not encoder.heads and encoder.feed_forward, of a size that presets set for encoders that have none too
+    NEEDS: ClassVar[tuple[Need[Settings], ...]] = tuple(_across_sections())
 
     def __post_init__(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
@@ -99,7 +133,8 @@ class Settings:
         require("members", distinct, "one or more", self.members)
         for member in self.members:
             require("members", member in self.known, " or ".join(self.known), member)
-        self._require_read()
+        require_read(self)
+        self._require_followed()
         for member in self.ensemble:
             self._check(member)
         for one, other in combinations(self.members, 2):
@@ -115,6 +150,11 @@ class Settings:
     def needs(self) -> tuple[str, ...]:
         """The members whose runs a member with these settings starts from."""
         return self.soup.members if self.family == "soup" else self.pseudo_labels.teachers
+
+    @property
+    def objective(self) -> str:
+        """What the encoder is pretrained by, if it is."""
+        return objective_of(self.model.encoder, self.pretrain.objective)
 
     @property
     def start(self) -> dict[str, Any]:
@@ -158,34 +198,20 @@ class Settings:
                 expected = f"members that start alike, with one {name}"
                 require(place, value == starts[first][name], expected, f"{first} and {member}, which differ in it")
 
-    def _require_read(self) -> None:
-        """No setting is given that the encoder does not read, and none that it cannot follow: better here than in a
-        worker after hours of pretraining."""
+    def _require_followed(self) -> None:
+        """No setting is given that the encoder cannot follow: better here than in a worker after hours of
+        pretraining."""
         encoder, size = self.model.encoder, self.encoder
-        for name in size.unread(encoder):
-            expected = f"its default with model.encoder={encoder}, which does not read it"
-            require(f"encoder.{name}", False, expected, getattr(size, name))
-        pretrained = ENCODERS[encoder].pretrained
-        expected = f"none with model.encoder={encoder}, which is pretrained otherwise"
-        require("vectors.kind", not pretrained or self.vectors.kind == NO_VECTORS, expected, self.vectors.kind)
         layers = size.groups if encoder == "albert" else size.layers + size.lstm_layers
         fits = bool(size.checkpoint) or self.train.frozen_layers <= layers
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
-        self._require_learnt(objective_of(encoder, self.pretrain.objective))
-
-    def _require_learnt(self, objective: str) -> None:
-        """The encoder can learn by that objective, and no setting is given that it does not read."""
-        encoder, learning = self.model.encoder, self.pretrain
-        fits = not learning.tokens or not ENCODERS[encoder].pretrained or learns(encoder, objective)
+        fits = not self.pretrain.tokens or encoder not in PRETRAINED or learns(encoder, self.objective)
         expected = f"{' or '.join(name for name in OBJECTIVES if learns(encoder, name))} with model.encoder={encoder}"
-        require("pretrain.objective", fits, expected, objective)
-        fits = not self.encoder.checkpoint or objective not in GENERATED  # sizes may differ from the generator's
-        require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", objective)
-        for name in learning.unread(objective):
-            expected = f"{getattr(type(learning), name)} with objective {objective}, which has no use for it"
-            require(f"pretrain.{name}", False, expected, getattr(learning, name))
+        require("pretrain.objective", fits, expected, self.objective)
+        fits = not size.checkpoint or self.objective not in GENERATED  # sizes may differ from the generator's
+        require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.objective)
 
     def _check(self, member: str) -> None:
         """A member of the ensemble, whether it takes part or not."""
@@ -200,8 +226,7 @@ class Settings:
         family = name if name in FAMILIES else self.family
         base = replace(self, members=(family,), ensemble={}, family=family)
         made = vary(base, self.ensemble.get(name, {}), f"ensemble.{name}")
-        objective = objective_of(made.model.encoder, made.pretrain.objective)
-        return replace(made, members=(made.family,), pretrain=replace(made.pretrain, objective=objective))
+        return replace(made, members=(made.family,), pretrain=replace(made.pretrain, objective=made.objective))
 
     def with_changes(self, member: str, changes: Mapping[str, Any], place: str) -> Settings:
         """With that member changed: in its place in the ensemble if it has one. Raises ConfigError."""
@@ -217,11 +242,19 @@ def load(words: list[str]) -> Settings:
     found = settings.load(Settings, path, words)
     for member in (*found.ensemble, *found.members):
         found.with_needs(member)
+    _require_learnt(found)
     for member in found.trained:
         made = found.member(member)
         if made.pseudo_labels.teachers:
             require_weighed(f"pseudo_labels.weight of {member}", made.family, made.pseudo_labels.weight)
     return found
+
+
+def _require_learnt(found: Settings) -> None:
+    """Some encoder learns by the objective given, if not every member's. Raises ConfigError."""
+    asked = found.pretrain.objective
+    learnt = not asked or any(found.member(name).model.encoder in PRETRAINED for name in found.known)
+    require("pretrain.objective", learnt, f"'' unless model.encoder is {' or '.join(PRETRAINED)}", asked)
 
 
 def require_weighed(place: str, family: str, weight: float) -> None:

@@ -9,8 +9,8 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,6 +23,19 @@ T = TypeVar("T")
 
 class Changes(dict[str, Any], Generic[T]):
     """Nested values of some of the settings of a kind, cast and with known names: what `vary` takes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Need(Generic[T]):
+    """A setting of T, by its name or `section.key`, that something reads only where `met` holds, which `words` say.
+
+    A class of settings has a table of them, NEEDS. Left out is what presets set for a part that a word may switch off,
+    as model.ngram_dropout with model.ngram_buckets=0: to be asked for more words would be a nuisance.
+    """
+
+    setting: str
+    words: str
+    met: Callable[[T], bool]
 
 
 def load(kind: type[T], path: Path | None, overrides: Iterable[str] = ()) -> T:
@@ -134,6 +147,20 @@ def require(name: str, holds: bool, expected: str, got: object) -> None:
     """For __post_init__ checks; `name` is the field's. Raises ConfigError: `name: expected …, got …`."""
     if not holds:
         raise ConfigError(f"{name}: expected {expected}, got {got!r}")
+
+
+def require_read(settings: Any, prefix: str = "") -> None:
+    """For __post_init__ of the whole: no setting, its own or of a section, differs from its default where nothing reads
+    it, by the tables NEEDS. Raises ConfigError: `name: expected … unless …, got …`."""
+    for need in getattr(settings, "NEEDS", ()):
+        *sections, name = need.setting.split(".")
+        section = reduce(getattr, sections, settings)
+        value, default = getattr(section, name), getattr(type(section), name)
+        fits = value == default or need.met(settings)
+        require(f"{prefix}{need.setting}", fits, f"{default!r} unless {need.words}", value)
+    for field in dataclasses.fields(settings):
+        if dataclasses.is_dataclass(section := getattr(settings, field.name)):
+            require_read(section, f"{prefix}{field.name}.")
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
-from daguan.core.settings import require
+from daguan.core.settings import Need, require
 
 INITIALISATIONS = ("ngram", "normal")
 WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under sharing (arXiv 1909.11942 table 3)
@@ -42,6 +42,11 @@ ENCODERS = {
     "cnn": EncoderEntry("daguan.models.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
 }
 PRETRAINED = tuple(name for name, entry in ENCODERS.items() if entry.pretrained)
+
+
+def readers_of(setting: str) -> tuple[str, ...]:
+    """The encoders that read a setting which not every encoder reads."""
+    return tuple(name for name, entry in ENCODERS.items() if setting in entry.own)
 
 
 def objective_of(encoder: str, asked: str) -> str:
@@ -98,6 +103,12 @@ class EncoderSettings:
     clamp: int = 0
     checkpoint: str = ""
     counts: str = ""
+    NEEDS: ClassVar[tuple[Need[EncoderSettings], ...]] = (
+        Need("ngram_size", "encoder.ngram_buckets is over 0", lambda made: made.ngram_buckets > 0),
+        Need("ngram_dropout", "encoder.ngram_buckets is over 0", lambda made: made.ngram_buckets > 0),
+        Need("same_length", "encoder.memory is over 0", lambda made: made.memory > 0),
+        Need("counts", "encoder.checkpoint is given", lambda made: bool(made.checkpoint)),
+    )
 
     def __post_init__(self) -> None:
         for name in ("layers", "heads", "feed_forward", "ngram_size"):
@@ -123,8 +134,6 @@ class EncoderSettings:
         require("decoder_layers", self.decoder_layers >= 1, "at least 1", self.decoder_layers)
         require("ngram_dropout", 0 <= self.ngram_dropout < 1, "0 to 1", self.ngram_dropout)
         require("kernel", self.kernel % 2 == 1 <= self.kernel, "an odd number", self.kernel)
-        require("same_length", self.memory > 0 or not self.same_length, "false with memory 0", self.same_length)
-        require("counts", not self.counts or bool(self.checkpoint), "none without encoder.checkpoint", self.counts)
 
     @property
     def window(self) -> int:
@@ -135,11 +144,3 @@ class EncoderSettings:
     def width(self) -> int:
         """Of the token embeddings where they are narrower than the layers."""
         return self.embedding_size or WIDTH
-
-    def unread(self, encoder: str) -> Iterator[str]:
-        """The settings given that the encoder of that name does not read."""
-        of_some = {name for entry in ENCODERS.values() for name in entry.own}
-        for setting in fields(self):
-            given = getattr(self, setting.name) != setting.default
-            if given and setting.name in of_some - set(ENCODERS[encoder].own):
-                yield setting.name

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 
-from daguan.core.settings import require
+from daguan.core.settings import Need, require
 from daguan.models.encoder_settings import ENCODERS
 
 LSTM = "lstm_"
@@ -38,16 +39,26 @@ TRAINING_ONLY = (
 )  # fmt: skip  # neither shapes nor answers depend on these
 
 
+def _of_heads(setting: str) -> Need[ModelSettings]:
+    readers = [name for name, entry in HEADS.items() if setting in entry.own]
+    return Need(
+        setting, f"model.head has {' or '.join(readers)}", lambda made: any(head in readers for head in made.scorers)
+    )
+
+
 @dataclass(frozen=True)
 class ModelSettings:
-    """encoder, head: names from the tables. A head is softmax, crf, span, biaffine, global_pointer, pointer or seq2seq;
-    `lstm_` before it puts a BiLSTM below it, and several joined by + share the encoder (losses added, marginals
-    averaged). lstm_hidden: width of the BiLSTM each way; lstm_layers: how many. pointer_size: width of the vectors that
-    biaffine and global_pointer compare, and of pointer's decoder. decoder_layers: of seq2seq's decoder, which starts
-    from that of an encoder pretrained by mass. beam: answers that pointer and seq2seq keep in prediction.
+    """encoder, head: names from the tables. A head is softmax, crf (Lafferty et al. 2001), span (starts, then stops
+    told of them, as rank 9's), biaffine (Yu et al. 2020, arXiv 2005.07150), global_pointer (the efficient one of Su et
+    al. 2022, arXiv 2208.03054), pointer (Vinyals et al. 2015, arXiv 1506.03134) or seq2seq; `lstm_` before it puts a
+    BiLSTM below it (Huang et al. 2015, arXiv 1508.01991), and several joined by + share the encoder (losses added,
+    marginals averaged). lstm_hidden: width of the BiLSTM each way; lstm_layers: how many. pointer_size: width of the
+    vectors that biaffine and global_pointer compare, and of pointer's decoder. decoder_layers: of seq2seq's decoder,
+    which starts from that of an encoder pretrained by mass. beam: answers that pointer and seq2seq keep in prediction.
     encoder_dropout: inside the encoder; dropout: before the last layer, and before the BiLSTM; token_dropout: tokens
-    read as [MASK] (all three in tagging only). ngram_buckets: rows of a hashed table of n-gram features that adds to
-    the scores, 0 for none; ngram_dropout: features left out in training.
+    read as [MASK] (word dropout, Iyyer et al. 2015) (all three in tagging only). ngram_buckets: rows of a hashed table
+    of n-gram features that adds to the scores (Cheng et al. 2016, arXiv 1606.07792), 0 for none; ngram_dropout:
+    features left out in training.
 
     dropout_samples: masks of the last dropout, drawn on the same features; dropout_average: over their losses (Inoue
     2019, arXiv 1905.09788 §3) or their logits (as rank 9 does: the noise of one mask, its variance divided by the
@@ -75,6 +86,13 @@ class ModelSettings:
     boundary_smoothing: float = 0.0
     boundary_distance: int = 1
     r_drop: float = 0.0
+    NEEDS: ClassVar[tuple[Need[ModelSettings], ...]] = (
+        # not lstm_hidden, lstm_layers and ngram_dropout, which presets set
+        *map(_of_heads, dict.fromkeys(name for entry in HEADS.values() for name in entry.own)),
+        Need("boundary_distance", "model.boundary_smoothing is over 0", lambda made: made.boundary_smoothing > 0),
+        Need("dropout_samples", "model.dropout is over 0", lambda made: made.dropout > 0),
+        Need("dropout_average", "model.dropout_samples is over 1", lambda made: made.dropout_samples > 1),
+    )
 
     def __post_init__(self) -> None:
         require("encoder", self.encoder in ENCODERS, " or ".join(ENCODERS), self.encoder)
@@ -90,16 +108,6 @@ class ModelSettings:
             require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
         require("dropout_average", self.dropout_average in AVERAGES, " or ".join(AVERAGES), self.dropout_average)
         require("r_drop", self.r_drop >= 0, "at least 0", self.r_drop)
-        self._require_read()
-
-    def _require_read(self) -> None:
-        """No setting of some heads is given that none of these reads."""
-        of_some = {name for entry in HEADS.values() for name in entry.own}
-        read = {name for scorer in self.scorers for name in HEADS[scorer].own}
-        for setting in fields(self):
-            value = getattr(self, setting.name)
-            fits = setting.name in read or setting.name not in of_some or value == setting.default
-            require(setting.name, fits, f"{setting.default} with head {self.head}, which does not read it", value)
 
     @property
     def heads(self) -> tuple[str, ...]:

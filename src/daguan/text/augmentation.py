@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
 from daguan.core.seeds import stream
-from daguan.core.settings import require
+from daguan.core.settings import Need, require
 from daguan.core.types import Segment, Sentence
 
 SHORTEST_CUT = 6  # tokens of an outside run that is cut (rank 5's code: more than 5)
@@ -42,6 +42,10 @@ class AugmentationSettings:
     swap_rate: float = 0.5
     field_dropping: float = 0.0
     shuffling: float = 0.0
+    NEEDS: ClassVar[tuple[Need[AugmentationSettings], ...]] = (
+        Need("outside_share", "augmentation.recombination is over 0", lambda made: made.recombination > 0),
+        Need("swap_rate", "augmentation.entity_swap is over 0", lambda made: made.entity_swap > 0),
+    )
 
     def __post_init__(self) -> None:
         for name in WAYS:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from daguan.core.settings import require
+from daguan.core.settings import Need, require
 from daguan.core.types import Sentence
 from daguan.text.marginals import Probs
 from daguan.text.tags import TagScheme
@@ -26,10 +27,12 @@ class ConflictSettings:
 
     training: str = KEEP
     run: str = ""
+    NEEDS: ClassVar[tuple[Need[ConflictSettings], ...]] = (
+        Need("run", f"conflicts.training is {RELABEL}", lambda made: made.training == RELABEL),
+    )
 
     def __post_init__(self) -> None:
         require("training", self.training in WAYS, " or ".join(WAYS), self.training)
-        require("run", not self.run or self.training == RELABEL, f"none unless conflicts.training={RELABEL}", self.run)
 
 
 def lines_by_text(sentences: Sequence[Sentence]) -> dict[tuple[str, ...], list[int]]:

@@ -36,7 +36,14 @@ from daguan.training.threads import Replicas
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
 GENERATED = ("rtd", "all_tokens")  # objectives with a generator
-OF_OBJECTIVES = {"generator_layers": GENERATED, "replaced_weight": ("rtd",), "fragment": ("mass",)}  # who reads it
+MASKED = ("mlm", "mlm+sop", "mlm+nsp")
+OF_OBJECTIVES = {  # who reads it; not masking.rate and masking.ngram_share, which presets set
+    "generator_layers": GENERATED,
+    "replaced_weight": ("rtd",),
+    "fragment": ("mass",),
+    **dict.fromkeys(("masking.keep", "masking.random"), (*MASKED, "mass")),
+    **dict.fromkeys(("masking.final_rate", "masking.max_ngram", "masking.ngram_lengths"), (*MASKED, *GENERATED)),
+}
 
 
 @dataclass(frozen=True)
@@ -87,12 +94,6 @@ class PretrainSettings:
         require("generator_layers", 0 < self.generator_layers <= 1, "over 0, at most 1", self.generator_layers)
         require("replaced_weight", self.replaced_weight > 0, "over 0", self.replaced_weight)
         require("fragment", 0 < self.fragment <= 1, "over 0, at most 1", self.fragment)
-
-    def unread(self, objective: str) -> Iterator[str]:
-        """The settings given that the objective of that name does not read."""
-        for name, objectives in OF_OBJECTIVES.items():
-            if getattr(self, name) != getattr(type(self), name) and objective not in objectives:
-                yield name
 
 
 @dataclass(frozen=True, slots=True)

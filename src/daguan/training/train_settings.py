@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from daguan.core.settings import require
+from daguan.core.settings import Need, require
 from daguan.nn.adversary import ADVERSARIES
 from daguan.nn.averaging import AVERAGES
 from daguan.nn.lookahead import MOMENTA
@@ -30,12 +31,13 @@ class TrainSettings:
     count. lookahead_alpha: the slow weights' part of the way; lookahead_momentum: maintain, reset or pullback (see
     nn/lookahead.py). Ranger is optimiser=radam lookahead_steps=6 schedule=flat_cosine beta1=0.95 warmup=0.
 
-    averaging: which weights are evaluated and saved: ema (a moving average with ema_decay), swa (the equal average of
-    those after each update from swa_start, a share of the run, on; Izmailov et al. 2018, arXiv 1803.05407) or none (the
-    last). Under Lookahead all three are of its slow weights.
+    averaging: which weights are evaluated and saved: ema (a moving average with ema_decay; Kingma & Ba 2015, arXiv
+    1412.6980 §7.2), swa (the equal average of those after each update from swa_start, a share of the run, on; Izmailov
+    et al. 2018, arXiv 1803.05407) or none (the last). Under Lookahead all three are of its slow weights.
 
-    adversary: none, fgm (embeddings moved by fgm_epsilon along the gradient) or awp (each weight moved by awp_epsilon
-    times its norm; see nn/adversary.py for both), which double the cost; adversary_start: from which share of the run.
+    adversary: none, fgm (embeddings moved by fgm_epsilon along the gradient; Miyato et al. 2017, arXiv 1605.07725 §3)
+    or awp (each weight moved by awp_epsilon times its norm; Wu et al. 2020, arXiv 2004.05884 §4), see nn/adversary.py
+    for both, which double the cost; adversary_start: from which share of the run.
 
     frozen_layers: the lowest so many encoder layers and the embeddings are not trained, -1 for the whole encoder.
     frozen_epochs: the encoder is not trained in the first so many."""
@@ -70,6 +72,18 @@ class TrainSettings:
     evaluations: int = 3
     patience: int = 0
     checkpoint_seconds: float = 30.0
+    NEEDS: ClassVar[tuple[Need[TrainSettings], ...]] = (
+        # not encoder_learning_rate and ngram_learning_rate, which presets set
+        Need("muon_learning_rate", "train.optimiser is muon", lambda made: made.optimiser == "muon"),
+        Need("layer_decay", f"train.frozen_layers is not {WHOLE}", lambda made: made.frozen_layers != WHOLE),
+        Need("lookahead_alpha", "train.lookahead_steps is over 0", lambda made: made.lookahead_steps > 0),
+        Need("lookahead_momentum", "train.lookahead_steps is over 0", lambda made: made.lookahead_steps > 0),
+        Need("ema_decay", "train.averaging is ema", lambda made: made.averaging == "ema"),
+        Need("swa_start", "train.averaging is swa", lambda made: made.averaging == "swa"),
+        Need("fgm_epsilon", "train.adversary is fgm", lambda made: made.adversary == "fgm"),
+        Need("awp_epsilon", "train.adversary is awp", lambda made: made.adversary == "awp"),
+        Need("adversary_start", "train.adversary is fgm or awp", lambda made: made.adversary != "none"),
+    )
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "evaluations"):
