@@ -10,7 +10,7 @@ from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointer
 
 from daguan.batches.collate import Batch, collate
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.models.encoder_settings import ENCODERS
+from daguan.models.encoder_settings import FROM_SCRATCH
 from daguan.models.model_settings import HEADS, ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.training import prediction
@@ -39,7 +39,7 @@ def widened(batch: Batch, columns: int = 16) -> Batch:
     return Batch(ids, batch.lengths, torch.nn.functional.pad(batch.tag_ids, (0, columns)))
 
 
-@pytest.mark.parametrize(("encoder", "head"), [*product(ENCODERS, HEADS), *(("bert", head) for head in MORE_HEADS)])
+@pytest.mark.parametrize(("encoder", "head"), [*product(FROM_SCRATCH, HEADS), *(("bert", head) for head in MORE_HEADS)])
 def test_each_head_on_each_encoder_fits_one_small_batch(encoder, head):
     model, batch = tagger(head, encoder=encoder).train(), collate(examples(), 16)
     optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)

@@ -165,6 +165,9 @@ class Settings:
         for name in size.unread(encoder):
             expected = f"its default with model.encoder={encoder}, which does not read it"
             require(f"encoder.{name}", False, expected, getattr(size, name))
+        expected = f"a folder with model.encoder={encoder}, which is what a checkpoint holds"
+        fits = ENCODERS[encoder].from_scratch or bool(size.checkpoint)
+        require("encoder.checkpoint", fits, expected, size.checkpoint)
         pretrained = ENCODERS[encoder].pretrained
         expected = f"none with model.encoder={encoder}, which is pretrained otherwise"
         require("vectors.kind", not pretrained or self.vectors.kind == NO_VECTORS, expected, self.vectors.kind)
