@@ -175,11 +175,12 @@ def pretrain(trials: Sequence[Trial], quick: bool) -> None:
 
 
 def run_all(jobs: Sequence[FoldJob]) -> None:
-    """A job a core, in processes that live for several."""
+    """A job a core, in processes that live for several. (`max_tasks_per_child` would do, but hangs in Python 3.11.)"""
     os.environ.update(our_environment(1))
-    spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(cores(), mp_context=spawning, max_tasks_per_child=RUNS_A_PROCESS) as pool:
-        list(pool.map(run, jobs))
+    spawning, some = multiprocessing.get_context("spawn"), cores() * RUNS_A_PROCESS
+    for low in range(0, len(jobs), some):
+        with ProcessPoolExecutor(cores(), mp_context=spawning) as pool:
+            list(pool.map(run, jobs[low : low + some]))
 
 
 def run(job: FoldJob) -> None:

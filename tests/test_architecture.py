@@ -26,8 +26,10 @@ LAYERS = {
 MAY_BESIDE = {("contests", "text")}  # of one layer, yet one stands on the other
 ENCODER_FILES = tuple(
     f"models/{name}.py"
-    for name in ("bert", "roberta", "albert", "electra", "modern", "mass", "transformer_xl", "shallow", "lstm", "cnn")
-)
+    for name in (
+        "bert", "roberta", "albert", "electra", "modern", "mass", "transformer_xl", "auto", "shallow", "lstm", "cnn"
+    )
+)  # fmt: skip
 DOORS = {
     "transformers": ("models/encoders.py", "models/adoption.py", *ENCODER_FILES),
     "gensim": ("models/vectors.py",),

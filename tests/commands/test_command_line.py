@@ -45,6 +45,10 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
             "pretrain.objective: expected mlm, alone or with + with encoder.checkpoint, got 'rtd'",
         ),
         (
+            ["prepare", "model.encoder=auto"],
+            "encoder.checkpoint: expected a folder with model.encoder=auto, which is what a checkpoint holds, got ''",
+        ),
+        (
             ["prepare", "pretrain.objective=mass", "model.encoder=modern"],
             "pretrain.objective: expected mlm or mlm+sop or mlm+nsp or rtd or all_tokens with model.encoder=modern",
         ),

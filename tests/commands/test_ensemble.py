@@ -164,6 +164,7 @@ def test_a_job_holds_its_members_settings(contest: Path, tmp_path: Path) -> None
 def test_a_member_may_have_any_encoder(contest: Path, tmp_path: Path) -> None:
     for encoder, entry in ENCODERS.items():
         words = [f"ensemble.new.model.encoder={encoder}", f"ensemble.new.pretrain.objective={entry.objective or 'mlm'}"]
+        words += [] if entry.from_scratch else ["ensemble.new.encoder.checkpoint=somewhere"]
         stages = stages_of(contest, tmp_path, *words, "members=new")
         assert stages.settings.member("new").model.encoder == encoder
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.commands.in_process import in_process
+from tests.commands.test_pipeline import run, submission
 
 from conftest import TINY
 from daguan.__main__ import main
@@ -15,6 +17,7 @@ from daguan.core.files import read_json
 from daguan.core.settings import load
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.models.encoders import MaskedLm, load_encoder
+from daguan.text.format import read_labelled
 from daguan.text.vocabulary import SPECIALS, Vocabulary
 
 PUBLIC = ["the", "of", "and"]
@@ -74,6 +77,23 @@ def test_a_checkpoint_is_taken_over_at_once_or_pretrained_further(contest, tmp_p
     assert not moved.equal(theirs.encoder.layer[0].output.dense.weight)
     assert not (further / "start").exists()
     assert Vocabulary.load(at_once).entries == Vocabulary.load(further).entries
+
+
+def test_a_checkpoint_of_another_type_is_pretrained_further_fine_tuned_and_used(contest, tmp_path, public) -> None:
+    from transformers import DebertaV2Config, DebertaV2ForMaskedLM
+
+    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    deberta = DebertaV2Config(
+        vocab_size=len(SPECIALS) + len(PUBLIC), **size, max_position_embeddings=32, relative_attention=True,
+        position_buckets=8, pos_att_type=["p2c", "c2p"],
+    )  # fmt: skip
+    DebertaV2ForMaskedLM(deberta).save_pretrained(tmp_path / "public")
+    with in_process():
+        run(contest, tmp_path, "model.encoder=auto", *public[1:], "members=tagger", "train.epochs=2")
+    (blend,) = (tmp_path / "work").glob("blend-*")
+    out = tmp_path / "predicted.txt"
+    assert main(["predict", str(blend), str(contest / "test.txt"), str(out)]) == 0
+    assert read_labelled(out) == read_labelled(submission(tmp_path))
 
 
 def test_a_run_is_named_after_what_it_starts_from(contest, tmp_path, public) -> None:

@@ -18,6 +18,7 @@ from daguan.text.vocabulary import SPECIALS, Vocabulary
 
 PUBLIC = ["[PAD]", "[unused1]", "[unused2]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "of", "and", "to", "in"]
 SPECIAL_ROWS = [0, 3, 4, 5, 6]
+ROBERTA_SPECIALS = ["<s>", "<pad>", "</s>", "<unk>"]  # and <mask> at the end
 COUNTS = "of 90\nthe\t100\nunheard 95\nin 3\nand 50\n"  # by rank, without what the checkpoint has not: the of and in
 ROWS = [*SPECIAL_ROWS, 7, 8, 9, 11, 1, 2]  # for six tokens of ours: the last two take unused entries
 OURS = Vocabulary([*SPECIALS, "31", "41", "59", "26", "53", "58"])
@@ -38,6 +39,18 @@ def start(folder: Path, **more: Any) -> EncoderSettings:
     return replace(SIZE, checkpoint=str(folder), counts=str(folder / "counts.txt"), **more)
 
 
+def write_tokenizer(folder: Path, tokens: list[str]) -> None:
+    """tokenizer.json and what stands beside it, with RoBERTa's special tokens."""
+    from tokenizers import Tokenizer, models
+    from transformers import PreTrainedTokenizerFast
+
+    rows = {token: row for row, token in enumerate(tokens)}
+    PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel(rows, unk_token="<unk>")), pad_token="<pad>", cls_token="<s>",
+        sep_token="</s>", unk_token="<unk>", mask_token="<mask>",
+    ).save_pretrained(folder)  # fmt: skip
+
+
 @pytest.mark.parametrize("architecture", PRETRAINED)
 @torch.no_grad()
 def test_our_tokens_are_read_and_predicted_as_those_of_their_rank(tmp_path, architecture) -> None:
@@ -51,16 +64,11 @@ def test_our_tokens_are_read_and_predicted_as_those_of_their_rank(tmp_path, arch
 @torch.no_grad()
 def test_a_roberta_with_another_padding_token_keeps_its_positions(tmp_path) -> None:
     """As the released ones have it: <s> 0, <pad> 1, </s> 2; the vocabulary in tokenizer.json."""
-    from tokenizers import Tokenizer, models
-    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaForMaskedLM
+    from transformers import RobertaConfig, RobertaForMaskedLM
 
-    rows = {token: row for row, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", "the", "of", "<mask>"])}
-    PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.WordLevel(rows, unk_token="<unk>")), pad_token="<pad>", cls_token="<s>",
-        sep_token="</s>", unk_token="<unk>", mask_token="<mask>",
-    ).save_pretrained(tmp_path)  # fmt: skip
+    write_tokenizer(tmp_path, tokens := [*ROBERTA_SPECIALS, "the", "of", "<mask>"])
     config = RobertaConfig(
-        vocab_size=len(rows), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        vocab_size=len(tokens), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=16 + 2, pad_token_id=1, bos_token_id=0, eos_token_id=2,
     )  # fmt: skip
     theirs = scattered(RobertaForMaskedLM(config))
@@ -70,6 +78,16 @@ def test_a_roberta_with_another_padding_token_keeps_its_positions(tmp_path) -> N
     taken = torch.tensor([1, 3, 0, 2, 6, 4, 5])
     ids = torch.tensor([[2, 5, 6, 4, 6, 1, 3, *[5] * 9]])  # as long as there are positions
     assert torch.allclose(ours(ids).logits, theirs(taken[ids]).logits[:, :, taken], atol=1e-5)
+
+
+def test_a_tokenizer_knows_its_special_tokens_better_than_a_list_of_tokens(tmp_path) -> None:
+    """MPNet's has BERT's beside its own; and its rows come in order."""
+    tokens = [*ROBERTA_SPECIALS, *PUBLIC, *(f"[unused{number}]" for number in range(50, 3, -1)), "<mask>"]
+    write_tokenizer(tmp_path, tokens)
+    (tmp_path / "vocab.txt").write_text("\n".join(tokens) + "\n", "utf-8")
+    public = PublicVocabulary.read(tmp_path)
+    assert public.specials == (1, 3, 0, 2, len(tokens) - 1)
+    assert list(public.rows) == tokens
 
 
 @pytest.mark.parametrize("count", [0, 3, 6, 40])
@@ -142,7 +160,7 @@ def test_a_bare_encoder_gets_a_new_head(tmp_path) -> None:
     ("architecture", "settings", "message"),
     [
         ("bert", {"checkpoint": "/nowhere"}, "/nowhere: expected a Hugging Face checkpoint"),
-        ("modern", {}, "expected a checkpoint of type daguan-modern as model.encoder says, got bert"),
+        ("modern", {}, "of type daguan-modern as model.encoder says, got bert, which is for model.encoder=bert"),
         ("bert", {"max_length": 32}, "expected at least encoder.max_length=32 positions, got 16"),
         ("bert", {"counts": ""}, "where encoder.counts is not given, got 0 %"),
     ],

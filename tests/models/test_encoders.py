@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.models.encoder_settings import ENCODERS, PRETRAINED, EncoderSettings
+from daguan.models.encoder_settings import ENCODERS, FROM_SCRATCH, PRETRAINED, EncoderSettings
 from daguan.models.encoders import Encoder, MaskedLm, architectures, load_encoder, new_encoder
 from daguan.text.vocabulary import CLS, PAD, SEP
 
@@ -41,7 +41,7 @@ def masked_lm(request) -> MaskedLm:
     return scattered(MaskedLm(request.param, SMALL, VOCABULARY))
 
 
-@pytest.fixture(scope="module", params=ENCODERS)
+@pytest.fixture(scope="module", params=FROM_SCRATCH)
 def encoder(request) -> Encoder:
     return scattered(new_encoder(request.param, SMALL, VOCABULARY, dropout=0.5))
 
@@ -179,13 +179,12 @@ def test_a_checkpoint_that_lacks_a_layer_is_refused_and_not_made_up(encoder, tmp
         load_encoder(tmp_path, 0.0)
 
 
-def test_an_architecture_we_have_not_is_refused(tmp_path):
-    from transformers import DistilBertConfig, DistilBertModel
+def test_what_is_no_encoder_is_refused(tmp_path):
+    from transformers import BartConfig, GPT2Config
 
-    DistilBertModel(DistilBertConfig(vocab_size=9, dim=8, n_heads=2, n_layers=1, hidden_dim=8)).save_pretrained(
-        tmp_path
-    )
-    with pytest.raises(
-        CheckpointError, match="distilbert; known: bert, roberta, albert, electra, daguan-modern, daguan-mass"
-    ):
-        load_encoder(tmp_path, 0.0)
+    for config in (GPT2Config(), BartConfig()):  # a decoder; both, with a masked-LM head
+        config.save_pretrained(tmp_path)
+        with pytest.raises(
+            CheckpointError, match=f"type {config.model_type}, which is no encoder with a masked-LM head"
+        ):
+            load_encoder(tmp_path, 0.0)

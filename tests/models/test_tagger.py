@@ -10,7 +10,7 @@ from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointer
 
 from daguan.batches.collate import Batch, collate
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.models.encoder_settings import ENCODERS
+from daguan.models.encoder_settings import FROM_SCRATCH
 from daguan.models.model_settings import HEADS, ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
@@ -40,7 +40,7 @@ def widened(batch: Batch, columns: int = 16) -> Batch:
 
 
 @pytest.mark.parametrize(
-    ("encoder", "head"), sorted({*product(ENCODERS, [*HEADS, "lstm_crf"]), *product(["bert"], MORE_HEADS)})
+    ("encoder", "head"), sorted({*product(FROM_SCRATCH, [*HEADS, "lstm_crf"]), *product(["bert"], MORE_HEADS)})
 )
 def test_each_head_on_each_encoder_fits_one_small_batch_to_no_loss(encoder, head):
     model, batch = tagger(head, encoder=encoder).train(), collate(examples(), 16)

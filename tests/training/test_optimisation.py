@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer, RAdam
 
 from daguan.core.errors import ConfigError
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import FROM_SCRATCH, EncoderSettings
 from daguan.models.encoders import new_encoder
 from daguan.models.model_settings import HEADS, ModelSettings
 from daguan.models.tagger import Tagger
@@ -33,7 +33,7 @@ from daguan.training.train_settings import TrainSettings
 DEEP = EncoderSettings(
     layers=3, hidden=16, heads=2, feed_forward=32, max_length=32, embedding_size=16, groups=3, ngram_buckets=9
 )
-EACH = pytest.mark.parametrize("architecture", ENCODERS)
+EACH = pytest.mark.parametrize("architecture", FROM_SCRATCH)
 
 
 def tagger(architecture: str = "bert", head: str = "lstm_crf") -> Tagger:
@@ -85,11 +85,11 @@ def test_muon_moves_the_matrices_inside_the_encoder_s_layers_and_no_others(archi
     assert all(re.match(r"encoder\..*layers?\.\d.*weight", name) for name in names)
 
 
-WITH_MATRICES = [name for name in ENCODERS if name != "lstm"]  # an LSTM's are not for Muon
+WITH_MATRICES = [name for name in FROM_SCRATCH if name != "lstm"]  # an LSTM's are not for Muon
 
 
 @pytest.mark.parametrize(
-    ("architecture", "optimiser"), [*product(ENCODERS, ["adamw"]), *product(WITH_MATRICES, ["muon"])]
+    ("architecture", "optimiser"), [*product(FROM_SCRATCH, ["adamw"]), *product(WITH_MATRICES, ["muon"])]
 )
 def test_lower_layers_learn_more_slowly(architecture: str, optimiser: str) -> None:
     model = tagger(architecture, "crf")

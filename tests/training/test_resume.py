@@ -15,7 +15,7 @@ import torch
 from daguan.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.core.settings import build
 from daguan.core.types import labels_of
-from daguan.models.encoder_settings import ENCODERS, PRETRAINED, EncoderSettings, learns
+from daguan.models.encoder_settings import FROM_SCRATCH, PRETRAINED, EncoderSettings, learns
 from daguan.models.encoders import new_encoder
 from daguan.models.model_settings import ModelSettings
 from daguan.models.tagger import Tagger
@@ -229,7 +229,7 @@ TRICKS: dict[str, dict[str, Any]] = {
 CUTS = [
     ("bert", "default", 1), ("bert", "default", 6), ("bert", "default", 8), ("bert", "ranger, none", 5),
     ("bert", "ranger, ema, awp", 5), ("bert", "muon, lookahead, swa, fgm", 6), ("bert", "adamw, reset, frozen", 5),
-    ("bert", "frozen encoder, impatient", 2), *((name, "default", 6) for name in ENCODERS if name != "bert"),
+    ("bert", "frozen encoder, impatient", 2), *((name, "default", 6) for name in FROM_SCRATCH if name != "bert"),
 ]  # fmt: skip
 
 

@@ -202,6 +202,9 @@ class Settings:
         """No setting is given that the encoder cannot follow: better here than in a worker after hours of
         pretraining."""
         encoder, size = self.model.encoder, self.encoder
+        expected = f"a folder with model.encoder={encoder}, which is what a checkpoint holds"
+        fits = ENCODERS[encoder].from_scratch or bool(size.checkpoint)
+        require("encoder.checkpoint", fits, expected, size.checkpoint)
         layers = size.groups if encoder == "albert" else size.layers + size.lstm_layers
         fits = bool(size.checkpoint) or self.train.frozen_layers <= layers
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)

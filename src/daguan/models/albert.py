@@ -47,5 +47,4 @@ ALBERT = Architecture(
     set_dropout=set_albert_dropout,
     project=lambda model, hidden: model.predictions(hidden),
     settle=choose_bert_attention,
-    pooled=True,
 )

@@ -15,7 +15,7 @@ from torch import Tensor
 from daguan.models.encoder_settings import EncoderSettings
 
 
-def _as_it_is(model: Any, device: torch.device) -> None:
+def _as_it_is(model: Any, device: torch.device | None = None) -> None:
     pass
 
 
@@ -31,22 +31,16 @@ def _no_decoder(model: Any) -> Any:
 class Architecture:
     """model_type: Hugging Face's name for it. new: its model that has read nothing, with a language-model head where it
     is pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is
-    to be chosen for a device. with_decoder: that model with its decoder, where pretraining gives it one. head: Hugging
-    Face's class of models with that head is AutoModelFor… this. pooled: it would add a layer for [CLS] that nobody
-    reads. of_reading: settings that no weight depends on, and so no checkpoint decides. offset: the first position is
-    that of the padding token and so many more; None, it is 0."""
+    to be chosen for a device. complete: what Hugging Face leaves undone when it has built the model. with_decoder: that
+    model with its decoder, where pretraining gives it one. head: Hugging Face's class of models with that head is
+    AutoModelFor… this. of_reading: settings that no weight depends on, and so no checkpoint decides."""
 
     model_type: str
     new: Callable[[EncoderSettings, int], Any]
     set_dropout: Callable[[Any, float], None]
     project: Callable[[Any, Tensor], Tensor] = _no_head
     settle: Callable[[Any, torch.device], None] = _as_it_is
+    complete: Callable[[Any], None] = _as_it_is
     with_decoder: Callable[[Any], Any] = _no_decoder
     head: str = "MaskedLM"
-    pooled: bool = False
     of_reading: tuple[str, ...] = ()
-    offset: int | None = None
-
-    def first_position(self, config: Any) -> int:
-        """The row of the position table that the first token reads."""
-        return 0 if self.offset is None else int(config.pad_token_id) + self.offset

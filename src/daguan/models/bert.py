@@ -109,5 +109,4 @@ BERT = Architecture(
     set_dropout=set_bert_dropout,
     project=lambda model, hidden: model.cls(hidden),
     settle=choose_bert_attention,
-    pooled=True,
 )

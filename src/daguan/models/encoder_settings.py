@@ -15,14 +15,17 @@ WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under shari
 class EncoderEntry:
     """path: where its `Architecture` is (`module:NAME`; whoever builds it imports it). own: settings that not every
     encoder reads. pretrained: learns from text; the others start from token vectors or nothing. objective: the only one
-    it learns by, where it has one of its own; without, any that is nobody's own."""
+    it learns by, where it has one of its own; without, any that is nobody's own. from_scratch: the settings say how it
+    is built; without, only a checkpoint does."""
 
     path: str
     own: tuple[str, ...] = ()
     pretrained: bool = True
     objective: str = ""
+    from_scratch: bool = True
 
 
+AUTO = "auto"
 _PUBLIC = ("checkpoint", "counts")
 _SHALLOW = ("embedding_size", "ngram_buckets", "ngram_size", "ngram_dropout")
 
@@ -38,10 +41,12 @@ ENCODERS = {
         ("memory", "same_length", "clamp", *_PUBLIC),
         objective="causal",
     ),
+    AUTO: EncoderEntry("daguan.models.auto:AUTO", _PUBLIC, from_scratch=False),
     "lstm": EncoderEntry("daguan.models.lstm:LSTM", _SHALLOW, pretrained=False),
     "cnn": EncoderEntry("daguan.models.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
 }
-PRETRAINED = tuple(name for name, entry in ENCODERS.items() if entry.pretrained)
+FROM_SCRATCH = tuple(name for name, entry in ENCODERS.items() if entry.from_scratch)
+PRETRAINED = tuple(name for name in FROM_SCRATCH if ENCODERS[name].pretrained)
 
 
 def readers_of(setting: str) -> tuple[str, ...]:
@@ -79,9 +84,11 @@ class EncoderSettings:
     for none.
 
     checkpoint, of those that are pretrained: a folder in Hugging Face layout of the same type to start from; it decides
-    the sizes. counts: a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th
-    most frequent token of ours takes the embedding of the n-th there (as in the DaGuan cup of 2021); without it a
-    token takes that of the token spelt like it, as between our own checkpoints."""
+    the sizes. With model.encoder=auto, which needs one, it may be of any type that transformers has with a masked-LM
+    head and that ignores padding (distilbert, xlm-roberta, camembert, deberta-v2, ernie, mpnet, modernbert …). counts:
+    a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th most frequent token of
+    ours takes the embedding of the n-th there (as in the DaGuan cup of 2021); without it a token takes that of the
+    token spelt like it, as between our own checkpoints."""
 
     layers: int = 4
     hidden: int = 256

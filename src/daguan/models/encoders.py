@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
 from daguan.models.architecture import Architecture
-from daguan.models.encoder_settings import ENCODERS, EncoderSettings
+from daguan.models.encoder_settings import AUTO, ENCODERS, EncoderSettings
 from daguan.text.vocabulary import CLS, PAD, SEP
 
 
@@ -37,7 +38,6 @@ class MaskedLm(nn.Module):
     def __init__(self, architecture: str, settings: EncoderSettings, vocabulary_size: int) -> None:
         super().__init__()
         _quiet()
-        self.architecture = architectures()[architecture]
         self.model: Any
         if settings.checkpoint:
             self.model = read_masked_lm(Path(settings.checkpoint), architecture)
@@ -45,8 +45,11 @@ class MaskedLm(nn.Module):
                 raise CheckpointError(
                     f"{settings.checkpoint}: expected {vocabulary_size} entries, got {self.model.config.vocab_size}"
                 )
+            self.architecture = architecture_of(self.model.config)
+            self.architecture.set_dropout(self.model.base_model, 0.0)  # whatever its configuration says
             read_as_asked(self.model, self.architecture, settings)
         else:
+            self.architecture = architectures()[architecture]
             self.model = self.architecture.new(settings, vocabulary_size)
 
     def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
@@ -85,7 +88,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.model = model
         self.out_features: int = model.config.hidden_size
-        self.architecture = _architecture_of(model.config)
+        self.architecture = architecture_of(model.config)
         self.architecture.set_dropout(model, dropout)
 
     def to_device(self, device: torch.device) -> Encoder:
@@ -99,7 +102,7 @@ class Encoder(nn.Module):
         framed = torch.cat([edge.fill_(CLS), token_ids, torch.full_like(edge, PAD)], dim=1)
         framed = framed.scatter(1, mask.sum(1, keepdim=True) + 1, SEP)
         wide = torch.cat([torch.ones_like(mask[:, :2]), mask], dim=1)
-        hidden: Tensor = self.model(framed, attention_mask=wide).last_hidden_state
+        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa reckons with it
         return hidden[:, 1:-1]
 
     def save(self, folder: Path) -> None:
@@ -112,7 +115,7 @@ def load_encoder(folder: Path, dropout: float) -> Encoder:
     Raises:
         CheckpointError: none there, damaged, or of an architecture we have not.
     """
-    model, missing = _read(folder, headless=True)
+    model, missing = _read(folder)
     if missing:  # transformers would make them up
         raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(sorted(missing))}")
     return Encoder(model.base_model, dropout)
@@ -124,10 +127,7 @@ def read_masked_lm(folder: Path, architecture: str) -> Any:
     Raises:
         CheckpointError: none there, damaged, or of another architecture.
     """
-    model, missing = _read(folder, headless=False)
-    expected, got = architectures()[architecture].model_type, model.config.model_type
-    if expected != got:
-        raise CheckpointError(f"{folder}: expected a checkpoint of type {expected} as model.encoder says, got {got}")
+    model, missing = _read(folder, architecture)
     if body := sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}.")):
         raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(body)}")
     return model
@@ -139,26 +139,28 @@ def read_as_asked(model: Any, kind: Architecture, settings: EncoderSettings) -> 
         setattr(model.config, name, getattr(settings, name))
 
 
-def _read(folder: Path, headless: bool) -> tuple[Any, set[str]]:
-    """The model in float32, without a masked-LM head if the folder has none and `headless`, and the names of weights
-    that the folder lacks. Raises CheckpointError."""
+def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]:
+    """The model in float32, and the names of weights that the folder lacks: of that architecture and with its masked-LM
+    head, or of any and without a head if the folder has none. Raises CheckpointError."""
     _quiet()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
     try:
-        return _read_model(folder, headless)
+        return _read_model(folder, architecture)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}"
         ) from None
 
 
-def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
+def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
     from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
 
     architectures()  # importing ours registers them
-    config = AutoConfig.from_pretrained(folder)
-    kind = _architecture_of(config)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    kind = architecture_of(config)
+    if architecture:
+        _require_named(folder, architecture, config.model_type)
     loading = {"output_loading_info": True, "dtype": torch.float32}
     heads = {
         "MaskedLM": AutoModelForMaskedLM,
@@ -166,20 +168,47 @@ def _read_model(folder: Path, headless: bool) -> tuple[Any, set[str]]:
         "ConditionalGeneration": AutoModelForSeq2SeqLM,
     }
     there = [head for head in heads if any(head in name for name in config.architectures or ())]
-    if there or not headless:
+    if there or architecture:
         model, info = heads[there[0] if there else kind.head].from_pretrained(folder, **loading)
     else:
-        without = {"add_pooling_layer": False} if kind.pooled else {}
-        model, info = AutoModel.from_pretrained(folder, **loading, **without)
+        model, info = AutoModel.from_pretrained(folder, **loading, **_without_pooler(config))
+    kind.complete(model)
     return model, info["missing_keys"]
 
 
-def _architecture_of(config: Any) -> Architecture:
-    """Raises ValueError: one we have not."""
-    known = {architecture.model_type: architecture for architecture in architectures().values()}
-    if config.model_type not in known:
-        raise ValueError(f"an encoder of type {config.model_type}; known: {', '.join(known)}")
-    return known[config.model_type]
+def _without_pooler(config: Any) -> dict[str, bool]:
+    """What spares a bare model the layer for [CLS] that nobody reads, where its type has one."""
+    from transformers import MODEL_MAPPING
+
+    kind: Any = MODEL_MAPPING[type(config)]
+    return {"add_pooling_layer": False} if "add_pooling_layer" in signature(kind).parameters else {}
+
+
+def architecture_of(config: Any) -> Architecture:
+    """Raises ValueError: neither one of ours nor an encoder with a masked-LM head."""
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    name = _name_of(config.model_type)
+    if name == AUTO and (config.is_encoder_decoder or type(config) not in MODEL_FOR_MASKED_LM_MAPPING):
+        raise ValueError(f"type {config.model_type}, which is no encoder with a masked-LM head")
+    return architectures()[name]
+
+
+def _name_of(model_type: str) -> str:
+    """What model.encoder calls it."""
+    return next((name for name, kind in architectures().items() if kind.model_type == model_type), AUTO)
+
+
+def _require_named(folder: Path, architecture: str, model_type: str) -> None:
+    """Raises CheckpointError: the type is not the one that model.encoder says, or learns otherwise than `auto` does."""
+    name = _name_of(model_type)
+    masked = ENCODERS[name].pretrained and not ENCODERS[name].objective
+    if architecture != name and not (architecture == AUTO and masked):
+        asked = architectures()[architecture].model_type
+        raise CheckpointError(
+            f"{folder}: expected a checkpoint of type {asked} as model.encoder says, got {model_type}, "
+            f"which is for model.encoder={name}"
+        )
 
 
 def new_encoder(architecture: str, settings: EncoderSettings, vocabulary_size: int, dropout: float) -> Encoder:

@@ -13,15 +13,13 @@ from daguan.models.bert import bert_fields, choose_bert_attention, initialise_ng
 from daguan.models.encoder_settings import EncoderSettings
 from daguan.text.vocabulary import CLS, PAD, SEP
 
-OFFSET = 1
-
 
 def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
     """A RobertaForMaskedLM that has read nothing."""
     from transformers import RobertaConfig, RobertaForMaskedLM
 
     fields = bert_fields(settings, vocabulary_size)
-    fields["max_position_embeddings"] += PAD + OFFSET
+    fields["max_position_embeddings"] += PAD + 1
     config = RobertaConfig(
         **fields,
         type_vocab_size=1,
@@ -41,6 +39,4 @@ ROBERTA = Architecture(
     set_dropout=set_bert_dropout,
     project=lambda model, hidden: model.lm_head(hidden),
     settle=choose_bert_attention,
-    pooled=True,
-    offset=OFFSET,
 )
