@@ -121,6 +121,19 @@ def test_scores_one_after_the_other_or_at_once_are_the_same(contest: tuple[list[
     assert apart.covariance[private, private] == pytest.approx(together.covariance[private, private], abs=1e-8)
 
 
+@given(candidates(), st.integers(100, 20_000))
+def test_a_boards_noise_is_reckoned_from_the_lines_that_were_scored(made: list[Candidate], lines: int) -> None:
+    """Fewer lines with the same spread out of fold are as fewer training lines; and each candidate has its own."""
+    alike, fewer = agreement(made), [replace(one, lines=lines) for one in made]
+    old, new = prior(made, alike, Lines(lines, 3000), SETTINGS), prior(fewer, alike, LINES, SETTINGS)
+    assert new.covariance == pytest.approx(old.covariance, rel=1e-12)
+    one = prior([fewer[0], *made[1:]], alike, LINES, SETTINGS).covariance
+    same = [*range(1, len(made)), *range(len(made) + 1, 2 * len(made))]
+    assert one[0, 0] == new.covariance[0, 0]
+    assert (one[np.ix_(same, same)] == prior(made, alike, LINES, SETTINGS).covariance[np.ix_(same, same)]).all()
+    assert np.linalg.eigvalsh(one).min() > -1e-9
+
+
 def test_a_better_score_than_expected_raises_all_expectations_and_more_of_the_alike() -> None:
     made = [candidate("a", 0.9, range(100)), candidate("b", 0.9, range(10, 110)), candidate("c", 0.9, range(90, 190))]
     before, after = (Planner(made, LINES, SETTINGS).plan(recorded).outlooks for recorded in ({}, {"a": 0.93}))

@@ -59,7 +59,7 @@ def made(count: int = 5, lines: int = 60) -> tuple[Planner, Truth, list[list[Sen
         right = rng.random(lines) < 0.6 + 0.07 * number
         answers.append([line if good else wrong for line, good in zip(gold, right, strict=True)])
         scores = both_readings(answers[-1], gold)
-        candidates.append(Candidate.of(f"n{number}", scores, answers[-1]))
+        candidates.append(Candidate.of(f"n{number}", scores, answers[-1], 0))
     return Planner(candidates, Lines(140, lines), PLAN), Truth.of(answers, gold), answers, gold
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
-from daguan.budget.costs import Facts, MemberRates, Pretraining, Rates, Work, fold_seconds, makespan, seconds_of
-from daguan.commands.budget import changes_of, tell
+from daguan.budget.costs import (
+    Facts, MemberRates, Pretraining, Rates, Work, bytes_of, fold_seconds, makespan, seconds_of,
+)  # fmt: skip
+from daguan.commands.budget import changes_of, tell, workers_of
 from daguan.commands.settings import Settings
 from daguan.commands.workload import safest_first, starts, work_of
 from daguan.core.settings import load, vary
+from daguan.training.devices import EngineSettings
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PRESETS = ("cpu_1h", "cpu_night", "gpu_day")
@@ -30,6 +32,14 @@ def facts(lines: int, length: int, text: int = 0, types: int = 3, test: int = 3_
     return Facts(lines, tokens, test, test * length, length, types, text + tokens + test * length, 6_000)
 
 
+GRID = {
+    f"{lines} lines of {length}, {types} types, {lines // share} test": facts(lines, length, 0, types, lines // share)
+    for lines in (1_000, 4_000, 17_000, 45_000)
+    for length in (40, 200, 1_000, 2_400)
+    for types in (3, 10)
+    for share in (5, 2)
+}
+ROOM = 0.8 * 24 * 2**30
 CONTESTS = {
     "1,000 lines": facts(1_000, 45, 2_000_000, types=10, test=500),
     "4,000 lines": facts(4_000, 45, 2_000_000),
@@ -110,12 +120,101 @@ def test_every_contest_gets_a_plan_within_the_minutes_whose_settings_go_together
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("contest", CONTESTS)
-def test_every_rung_is_cheaper_than_the_one_before(preset: str, contest: str) -> None:
-    """Else it could never be taken."""
-    data = CONTESTS[contest]
-    costs = [sum(seconds_of(work, data, rates_of(preset)).values()) for work in works_of(preset)]
-    assert all(other <= one + 1e-6 for one, other in pairwise(costs)), [round(cost / 60, 1) for cost in costs]
+def test_every_rung_is_taken_by_some_contest_in_some_time(preset: str) -> None:
+    """In as much as the rung costs: all before it cost more there."""
+    works, rates = works_of(preset), rates_of(preset)
+    caps = sorted({work.lines for work in works if work.lines})
+    contests = [CONTESTS["45,000 lines"], *(facts(lines, 1_000, test=lines // 3) for lines in caps)]
+    limits = [(data, sum(seconds_of(work, data, rates).values())) for data in contests for work in works]
+    assert {choose(works, data, rates, limit, 20).rung for data, limit in limits} == set(range(len(works)))
+
+
+@pytest.mark.parametrize("data", GRID.values(), ids=GRID)
+@pytest.mark.parametrize("preset", ["cpu_1h", "cpu_night"])
+def test_the_time_is_used_or_everything_is_taken(preset: str, data: Facts) -> None:
+    """On a machine of 24 GiB. What has 54 M test tokens to read, label and blend fits neither into it nor into an hour:
+    then nothing does."""
+    works, rates, passes, limit = works_of(preset), rates_of(preset), asked_of(preset).budget.passes, limit_of(preset)
+    choice = choose(works, data, rates, limit, passes, ROOM)
+    seconds = [sum(seconds_of(work, data, rates).values()) for work in works]
+    fitting = [cost <= limit and bytes_of(work, data) <= ROOM for work, cost in zip(works, seconds, strict=True)]
+    used = sum(choice.seconds.values())
+    assert choice.fits == any(fitting)
+    assert choice.fits == (used <= limit and choice.bytes <= ROOM)
+    if data.test_tokens > 50_000_000:
+        return
+    everything = choice.rung == 0 and choice.tokens == passes * data.text_tokens
+    assert choice.fits
+    assert used >= 0.65 * limit or everything
+
+
+def capped_of(preset: str) -> list[Work]:
+    """The rungs of fewer lines, and those of the n-gram CRF alone."""
+    return [work for work in works_of(preset) if work.lines or len(work.members) == 1]
+
+
+def worth(work: Work, lines: int) -> tuple[int, int]:
+    """Of a capped rung for so many lines: both members are worth three times the lines to the n-gram CRF alone
+    (cpu_1h.yaml); of the same worth, both come first."""
+    taking_part = min(work.lines or lines, lines)
+    return (3 * taking_part if len(work.members) == 2 else taking_part, len(work.members))
+
+
+@pytest.mark.parametrize("preset", ["cpu_1h", "cpu_night"])
+def test_capped_rungs_go_from_rich_to_poor(preset: str) -> None:
+    worths = [worth(work, 45_000) for work in capped_of(preset)]
+    assert worths == sorted(worths, reverse=True)
+
+
+@pytest.mark.parametrize("data", GRID.values(), ids=GRID)
+@pytest.mark.parametrize("preset", ["cpu_1h", "cpu_night"])
+def test_of_capped_rungs_none_that_fits_is_worth_more_than_what_is_taken(preset: str, data: Facts) -> None:
+    """Also where caps are above the lines of the contest."""
+    capped, rates, lines = capped_of(preset), rates_of(preset), data.train_lines
+    costs = [sum(seconds_of(work, data, rates).values()) for work in capped]
+    for limit in costs:
+        taken = capped[choose(capped, data, rates, limit, 1e9).rung]
+        fitting = [work for work, cost in zip(capped, costs, strict=True) if cost <= limit]
+        assert worth(taken, lines) == max(worth(work, lines) for work in fitting)
+
+
+def test_rungs_that_are_the_same_on_the_data_stand_where_the_last_does() -> None:
+    data, rung = CONTESTS["4,000 lines"], WORKS[0]
+    alone = replace(rung, members=tuple(one for one in rung.members if one.name == "ngram_crf"))
+    works = [replace(alone, lines=5_000), replace(rung, lines=3_000), replace(alone, lines=4_000), rung]
+    assert choose(works, data, ONE_HOUR, 1e9, 20).rung == 1
+    assert choose([*works, replace(rung, lines=9_000)], data, ONE_HOUR, 1e9, 20).rung == 1
+    assert choose(works[:1] + works[2:3], data, ONE_HOUR, 1e9, 20).rung == 1
+
+
+@pytest.mark.parametrize("data", GRID.values(), ids=GRID)
+def test_less_memory_gets_a_later_rung_or_none(data: Facts) -> None:
+    choice, sizes = choose(WORKS, data, ONE_HOUR, 1e9, 20), [bytes_of(work, data) for work in WORKS]
+    assert choice.bytes == pytest.approx(sizes[choice.rung])
+    less = choose(WORKS, data, ONE_HOUR, 1e9, 20, choice.bytes - 1)
+    assert less.rung > choice.rung
+    assert less.fits == (less.bytes < choice.bytes)
+    none = choose(WORKS, data, ONE_HOUR, 1e9, 20, min(sizes) - 1)
+    assert (none.rung, none.fits) == (len(WORKS) - 1, False)
+
+
+def test_the_bytes_of_a_small_work_by_hand() -> None:
+    data = Facts(100, 1_000_000, 50, 400_000, 10, 2, 5_000, 30)
+    (tagger, *_, crf), tags = WORKS[0].members, 9
+    alone = Work(2, 50, 2, (crf,), (), ())  # of 500,000 tokens that take part, a fold trains on half
+    read = 1e9 + 32 * 900_000
+    assert bytes_of(alone, data) == pytest.approx(2 * (read + 1_200 * 250_000))
+    both = 6 * tags * (400_000 + 2 * 250_000)
+    assert bytes_of(replace(alone, members=(tagger,), workers=1), data) == pytest.approx(read + both)
+    many = replace(data, test_tokens=10**9)
+    of_test = 6 * tags * (10**9 + 2 * 250_000)
+    assert bytes_of(alone, many) == pytest.approx(2 * (1e9 + 32 * (10**9 + 500_000) + of_test))
+
+
+def test_training_has_no_more_workers_than_the_trials_had() -> None:
+    rungs = rungs_of("cpu_1h")
+    assert workers_of(EngineSettings(device="cpu", workers=64), rungs) == 2 * 4
+    assert workers_of(EngineSettings(device="cpu", workers=3), rungs) == 3
 
 
 def test_fewer_lines_get_more_members_and_epochs() -> None:
@@ -152,8 +251,9 @@ def test_pretraining_takes_the_whole_rest_up_to_the_passes() -> None:
 def test_no_time_gets_the_poorest_rung_and_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     choice = chosen("45,000 lines", limit=1.0)
     assert (choice.rung, choice.fits) == (len(WORKS) - 1, False)
-    tell(rungs_of("cpu_1h")[-1], choice, len(WORKS), 1.0, 9.0)
-    assert "even the poorest rung is reckoned to take 9 of 1 minutes" in capsys.readouterr().err
+    tell(rungs_of("cpu_1h")[-1], choice, len(WORKS), 1.0, 9.0, 5e8)
+    said = capsys.readouterr().err
+    assert "even the poorest rung is reckoned to take 9 of 1 minutes and 2.0 of 0.5 GB of memory; it is taken" in said
 
 
 def test_the_costs_of_a_small_work_by_hand() -> None:

@@ -77,6 +77,7 @@ def test_the_plan_is_read_and_never_made_anew(
 def test_the_preset_is_the_same_configuration(root: Path, words: list[str], plan: Path) -> None:
     """Every stage of it is done, and the submission is the same file."""
     (submission,) = (root / "out").glob("*.txt")
+    assert read_json(submission.with_suffix(".json"))["scored_lines"] == 40
     before = submission.read_bytes()
     runs = set((root / "work").iterdir())
     for stage in STAGES:

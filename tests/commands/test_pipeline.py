@@ -74,6 +74,7 @@ def test_the_manifest_says_where_the_submission_comes_from(contest: Path, finish
     assert manifest["versions"]["torch"].startswith("2.")
     assert {len(folds) for folds in manifest["folds"].values()} == {2}
     assert manifest["final"] == "blend"
+    assert manifest["scored_lines"] == len(read_labelled(contest / "train.txt"))
     assert set(manifest["out_of_fold"]) == {"mean", "blend", *manifest["folds"]}
     assert {name.rpartition("-")[0] for name in manifest["seconds"]} == {*STAGES, "tagger", "ngram_crf"} - {
         "train",

@@ -31,14 +31,14 @@ def words(tmp_path: Path) -> list[str]:
     return [str(tmp_path / "empty.yaml"), f"data.dir={contest}", f"data.submissions={out}"]
 
 
-def submit(out: Path, answer: str, test_sha256: str, name: str = "") -> None:
+def submit(out: Path, answer: str, test_sha256: str, name: str = "", **more: int) -> None:
     out.mkdir(exist_ok=True)
     path = out / f"{name or answer}.txt"
     path.write_text(ANSWERS[answer])
     score = SCORES[answer]
     about = {"span": {"f1": score, "interval": [score - 0.01, score + 0.01]}}
     manifest = {"data_sha256": {"test.txt": test_sha256}, "submission_sha256": sha256_of_file(path)}
-    write_json(path.with_suffix(".json"), manifest | {"final": "blend", "out_of_fold": {"blend": about}})
+    write_json(path.with_suffix(".json"), manifest | more | {"final": "blend", "out_of_fold": {"blend": about}})
 
 
 def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -69,6 +69,20 @@ def test_recorded_scores_move_what_is_expected(words: list[str], capsys: pytest.
     text = said(words, capsys)
     assert "send: nothing, every answer was sent\n" in text
     assert "correlation Pearson 0.96, Spearman 1.00" in text
+
+
+def test_of_few_scored_lines_the_boards_are_expected_to_be_closer(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the spread out of fold is that of few lines. A manifest that does not say had all of them scored, here two."""
+    out, sha256 = Path(words[2].partition("=")[2]), sha256_of_file(Path(words[1].partition("=")[2]) / "test.txt")
+    before = said(words, capsys)
+    submit(out, "one", sha256, scored_lines=2)
+    assert said(words, capsys) == before
+    submit(out, "one", sha256, scored_lines=1)
+    (old, *others), (new, *same) = (re.findall(r"(\S+)–(\S+)", text) for text in (before, said(words, capsys)))
+    assert float(old[0]) < float(new[0]) < float(new[1]) < float(old[1])
+    assert others == same
 
 
 def test_the_same_twice_says_the_same(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

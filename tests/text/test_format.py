@@ -174,6 +174,15 @@ def test_a_bad_unlabelled_file_is_refused_naming_file_and_line(tmp_path, content
     assert str(error.value) == f"{path}{message}"
 
 
+def test_a_token_is_in_memory_once_however_often_it_is_read(tmp_path):
+    (tmp_path / "train.txt").write_text("1234_线/a  1234/o\n线_1234/o", "utf-8")
+    (tmp_path / "test.txt").write_text("线_1234", "utf-8")
+    lines = [*read_labelled(tmp_path / "train.txt"), *read_unlabelled(tmp_path / "test.txt")]
+    tokens = [token for line in lines for token in line.tokens]
+    assert len(tokens) == 7
+    assert len({id(token) for token in tokens}) == 2
+
+
 @pytest.mark.parametrize("read", [read_labelled, read_unlabelled])
 def test_a_missing_file_and_a_directory_are_refused(tmp_path, read):
     with pytest.raises(DataError) as error:

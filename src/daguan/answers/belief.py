@@ -3,13 +3,14 @@
 Of n candidates with scores o out of fold, the scores on the public board, A, and on the private one, B, are
 
     truth_i = o_i + δ + γ (o_i − mean of o) + η_i        δ ~ N(0, offset_sd²), γ ~ N(0, slope_sd²), η ~ N(0, K)
-    A_i     = truth_i + noise                            noise ~ N(0, (N / N_A) K + noise_sd² I), and B as A
+    A_i     = truth_i + noise                            noise ~ N(0, L + noise_sd² I), and B as A
 
-where δ is what all gain or lose on the test lines, γ by how much more the better ones do, and K how far N training
-lines mislead: K_ij = sd_i sd_j r_ij, with sd_i from the bootstrap over lines. Of N_A lines a board's own noise is
-√(N / N_A) times as large. Errors go together as far as answers agree: r_ij = exp(−(1 − a_ij) / (1 − f²)), a the span
-F1 of one answer against the other, f the mean of o. Answers with independent errors agree to about f², which makes
-1 − f² the unit of disagreement. r is 1 for equal answers, and positive semidefinite since a is: exp of a kernel is one.
+where δ is what all gain or lose on the test lines, γ by how much more the better ones do, and K how far the N_i scored
+training lines mislead: K_ij = sd_i sd_j r_ij, with sd_i from the bootstrap over lines. Of N_A lines a board's own noise
+is √(N_i / N_A) times as large: L_ij = √(N_i N_j) / N_A K_ij. Errors go together as far as answers agree:
+r_ij = exp(−(1 − a_ij) / (1 − f²)), a the span F1 of one answer against the other, f the mean of o. Answers with
+independent errors agree to about f², which makes 1 − f² the unit of disagreement. r is 1 for equal answers, and
+positive semidefinite since a is: exp of a kernel is one.
 
 Recorded scores are entries of A: what is believed of all others follows by conditioning (Kalman's formulas).
 """
@@ -93,7 +94,9 @@ def prior(candidates: Sequence[Candidate], alike: Array, lines: Lines, settings:
     sampled = np.outer(sd, sd) * np.exp(-(1 - alike) / unit)
     centred = scores - scores.mean()
     truth = settings.offset_sd**2 + settings.slope_sd**2 * np.outer(centred, centred) + sampled
+    scored = np.array([candidate.lines or lines.train for candidate in candidates], dtype=float)
+    both = np.sqrt(np.outer(scored, scored))
     shares = (settings.public_share, 1 - settings.public_share)
     own = settings.noise_sd**2 * np.eye(len(scores))
-    public, private = (truth + lines.train / (lines.test * share) * sampled + own for share in shares)
+    public, private = (truth + both / (lines.test * share) * sampled + own for share in shares)
     return Belief(np.tile(scores, 2), np.block([[public, truth], [truth, private]]))

@@ -22,19 +22,21 @@ Z = 1.959964  # standard deviations from the middle of a 95 % interval to its en
 @dataclass(frozen=True)
 class Candidate:
     """A submission, sent or not. `out_of_fold` is its span F1 there, `sd` that score's standard deviation when lines
-    are drawn anew, both fractions; `spans` are (line, start, stop, label) of its answer to the test lines."""
+    are drawn anew, both fractions; `spans` are (line, start, stop, label) of its answer to the test lines; `lines`: how
+    many it was scored on, 0 for all training lines."""
 
     name: str
     out_of_fold: float
     sd: float
     spans: frozenset[tuple[int, int, int, str]]
+    lines: int = 0
 
     @classmethod
-    def of(cls, name: str, scores: dict[str, Any], answer: Sequence[Sentence]) -> Candidate:
+    def of(cls, name: str, scores: dict[str, Any], answer: Sequence[Sentence], lines: int) -> Candidate:
         """`scores` are those out of fold, as `both_readings` gives them."""
         low, high = scores["span"]["interval"]
         spans = ((line, s.start, s.stop, s.label) for line, sentence in enumerate(answer) for s in sentence.gold)
-        return cls(name, scores["span"]["f1"], (high - low) / (2 * Z), frozenset(spans))
+        return cls(name, scores["span"]["f1"], (high - low) / (2 * Z), frozenset(spans), lines)
 
 
 def agreement(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
@@ -75,4 +77,5 @@ def _read(path: Path, manifest: dict[str, Any]) -> Candidate:
     answer = read_labelled(path)
     if sha256_of_file(path) != manifest["submission_sha256"]:
         raise DataError(f"{path}: expected the file that `submit` checked, got one changed since; submit it again")
-    return Candidate.of(path.stem, manifest["out_of_fold"][manifest["final"]], answer)
+    lines = manifest.get("scored_lines", 0)  # older ones do not say
+    return Candidate.of(path.stem, manifest["out_of_fold"][manifest["final"]], answer, lines)

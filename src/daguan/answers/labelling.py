@@ -93,4 +93,4 @@ def answer(
 def _marginals(model: Model, sentences: Sequence[Sentence], engine: EngineSettings) -> list[Probs]:
     if isinstance(model, NgramCrf):
         return halved(model.marginals(sentence) for sentence in sentences)
-    return halved(model.marginals(sentences, engine))
+    return model.marginals(sentences, engine, np.float16)

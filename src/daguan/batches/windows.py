@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def windows_of(line: int, length: int, size: int, overlap: int) -> list[Window]:
     return [Window(line, *edges) for edges in zip(starts, stops, cuts[:-1], cuts[1:], strict=True)]
 
 
-def stitch(windows: Sequence[Window], answers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def stitch(windows: Sequence[Window], answers: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The answer (T,K) for one line from the answers (stop−start, K) of its windows, in order."""
     kept = [
         answer[window.keep_start - window.start : window.keep_stop - window.start]

@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 
-from daguan.budget.costs import Facts, Rates, Work, seconds_of
+from daguan.budget.costs import Facts, Rates, Work, bytes_of, seconds_of
 
 STEP = 1.1  # measured rates are rounded down to its powers, so that two plans on one machine mostly agree
 
 
 @dataclass(frozen=True)
 class Choice:
-    """rung: its number, from 0. tokens: of pretraining. seconds: of each stage. fits: within the limit."""
+    """rung: its number, from 0. tokens: of pretraining. seconds: of each stage. bytes: of memory. fits: within both
+    limits."""
 
     rung: int
     tokens: int
     seconds: dict[str, float]
+    bytes: float
     fits: bool
 
 
-def choose(works: Sequence[Work], facts: Facts, rates: Rates, limit: float, passes: float) -> Choice:
-    """Of rungs from rich to poor, for a limit of seconds."""
+def choose(
+    works: Sequence[Work], facts: Facts, rates: Rates, limit: float, passes: float, memory: float = math.inf
+) -> Choice:
+    """Of rungs from rich to poor, for a limit of seconds and one of bytes. Rungs that are the same on these data, as
+    under caps that are above their lines, are one, and the last of them says where it stands."""
     most = max(1, int(passes * facts.text_tokens))
-    for rung, work in enumerate(works):
+    here = [replace(work, lines=work.lines if work.lines < facts.train_lines else 0) for work in works]
+    for rung, work in enumerate(here):
         least = _with_tokens(work, min(_tokens(work), most))
-        left = limit - sum(seconds_of(least, facts, rates).values())
-        if left >= 0 or rung == len(works) - 1:
+        left, size = limit - sum(seconds_of(least, facts, rates).values()), bytes_of(work, facts)
+        fits = left >= 0 and size <= memory
+        if rung == len(here) - 1 or (fits and work not in here[rung + 1 :]):
             tokens = _grown(least, max(0.0, left), rates, most)
-            return Choice(rung, tokens, seconds_of(_with_tokens(work, tokens), facts, rates), left >= 0)
+            return Choice(rung, tokens, seconds_of(_with_tokens(work, tokens), facts, rates), size, fits)
     raise AssertionError("no rungs")
 
 

@@ -1,4 +1,5 @@
-"""What a configuration costs: seconds of wall clock of each stage, from what it asks for, the data, and measured rates.
+"""What a configuration costs: seconds of wall clock of each stage, from what it asks for, the data, and measured rates;
+and bytes of memory, roughly, from the data alone.
 
 Rates are measured on the machine (trials.py); the few constants here were on two AMD cores (docs/log.md).
 """
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s for 405,000 of two members and 3 types
 TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
+PROCESS = 1e9  # bytes that do not grow with the lines: libraries, a small model, its averages and its optimiser
+TEXT = 32  # bytes of a token read: its place in a line, in windows, among tags
+FEATURES = 1_200  # bytes of a token that an n-gram CRF trains on: 1.7 GiB for 1.4 M of them (shared docs/baselines.md)
+PROB = 6  # bytes of a probability: in half precision, by windows and lines, or by lines and as the file that is written
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,11 @@ class Facts:
     types: int
     text_tokens: int
     vocabulary: int
+
+    @property
+    def tags(self) -> int:
+        """Of the BIOES scheme."""
+        return 4 * self.types + 1
 
     def taking_part(self, lines: int) -> float:
         """Tokens of so many training lines, 0 for all."""
@@ -69,6 +79,7 @@ class MemberWork:
     """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines."""
 
     name: str
+    family: str
     passes: int
     labellings: int
 
@@ -100,7 +111,9 @@ def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
         "prepare": COMMAND + reading + facts.text_tokens / rates.numbering,
         "pretrain": COMMAND + vectors + sum(one.tokens / rates.pretraining[one.name] for one in work.pretrainings),
         "train": COMMAND + makespan(jobs, work.workers),
-        "blend": COMMAND + reading + blending * (part + facts.test_tokens) * (len(work.members) + 1),
+        "blend": COMMAND
+        + blending * (part + facts.test_tokens) * (len(work.members) + 1)
+        + (part + facts.test_tokens) / rates.reading,
         "submit and score": 2 * (COMMAND + reading),
     }
 
@@ -117,6 +130,23 @@ def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rate
     training = member.passes * (part - held_out) / rate.training
     labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
     return rate.starting + (part + facts.test_tokens) / rates.reading + training + labelling
+
+
+def bytes_of(work: Work, facts: Facts) -> float:
+    """Of memory, at most: by the largest fold on every worker at once, or by the blend. The stages before read all
+    lines whatever the configuration."""
+    part = facts.taking_part(work.lines)
+    read = PROCESS + TEXT * (part + facts.test_tokens)
+    folds = read + max(_fold_bytes(member, work.folds, part, facts) for member in work.members)
+    blended = PROB / 3 * facts.tags * (part + facts.test_tokens) * (len(work.members) + 1)
+    return max(work.workers * folds, read + blended)
+
+
+def _fold_bytes(member: MemberWork, folds: int, part: float, facts: Facts) -> float:
+    """What training takes, or after it the answers: those to held-out lines are in single precision while scored."""
+    held_out = part / folds
+    learning = FEATURES * (part - held_out) if member.family == "ngram_crf" else 0.0
+    return max(learning, PROB * facts.tags * (facts.test_tokens + 2 * held_out))
 
 
 def makespan(jobs: Iterable[float], workers: int) -> float:

@@ -21,6 +21,7 @@ from daguan.batches.contest_text import prepare_text, read_contest
 from daguan.budget.choosing import Choice, choose
 from daguan.budget.costs import Facts, Rates, fold_seconds
 from daguan.budget.supervisor import BudgetSupervisor, read_dropped
+from daguan.budget.trials import FOLDS
 from daguan.commands import settings as plain
 from daguan.commands.measuring import measure
 from daguan.commands.settings import Settings
@@ -34,12 +35,13 @@ from daguan.core.settings import require, to_dict, vary
 from daguan.core.types import Sentence, labels_of
 from daguan.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.reports.settings_text import settings_text
-from daguan.training.devices import cores, cpu_model
+from daguan.training.devices import EngineSettings, cores, cpu_model, memory
 
 PLAN, PRESET = "plan.json", "plan.yaml"
 SCRATCH = "trials"
 READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "conflicts", "augmentation", "model", "train",
         "ngram_crf", "engine", "budget")  # fmt: skip
+MEMORY = 0.8  # of what can be had; the estimates are rough
 ROUND = 10  # seconds that planning took are rounded up to a multiple
 
 
@@ -101,8 +103,17 @@ def planned(asked: Settings) -> Settings:
     for member in dict.fromkeys(name for rung in rungs for name in rung.members):
         alone = not asked.member(member).needs  # what others must do first is not reckoned
         require("budget.rungs", alone, "members that need no other's run", member)
-    once(run, partial(make_plan, asked=asked, rungs=rungs))
+    engine = replace(asked.engine, workers=workers_of(asked.engine, rungs))
+    rungs = [replace(rung, engine=engine) for rung in rungs]
+    once(run, partial(make_plan, asked=replace(asked, engine=engine), rungs=rungs))
     return followed(asked, run)
+
+
+def workers_of(engine: EngineSettings, rungs: list[Settings]) -> int:
+    """At a time: what the trials take, and so training at most, as more might take more from each other than was
+    measured."""
+    members = {name for rung in rungs for name in rung.members}
+    return engine.plan(FOLDS * len(members))[0]
 
 
 def run_of_plan(asked: Settings) -> Run | None:
@@ -133,10 +144,10 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     facts, rates = tried(scratch, asked, rungs)
     shutil.rmtree(scratch, ignore_errors=True)
     spent = ROUND * math.ceil(watch.seconds / ROUND)
-    limit = 60 * budget.share * budget.minutes - spent
+    limit, room = 60 * budget.share * budget.minutes - spent, MEMORY * memory()
     there = of_tried(rungs, rates.members)
     works = [work_of(rung) for rung in there.values()]
-    choice = choose(works, facts, rates, limit, budget.passes)
+    choice = choose(works, facts, rates, limit, budget.passes, room)
     fold = fold_seconds(works[choice.rung], facts, rates)
     choice = replace(choice, rung=list(there)[choice.rung])
     changes = changes_of(asked, choice) | {"members": list(there[choice.rung].members)}
@@ -146,7 +157,7 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     preset = vary(asked, changes, "the plan")
     head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"
     write_text(run.path / PRESET, head + settings_text(preset, left_out=("budget",)))
-    tell(preset, choice, len(rungs), budget.minutes, minutes)
+    tell(preset, choice, len(rungs), budget.minutes, minutes, room)
     run.finish(watch.seconds, began=began)
 
 
@@ -189,12 +200,15 @@ def changes_of(asked: Settings, choice: Choice) -> dict[str, Any]:
     precision = "bf16" if "bfloat16" in str(asked.engine.dtype) else "float32"
     rung = dict(asked.budget.rungs[choice.rung])
     rung["pretrain"] = {"tokens": choice.tokens} if choice.tokens else rung.get("pretrain", {})
-    return {**rung, "engine": {"precision": precision}, "budget": {"minutes": 0, "rungs": []}}
+    engine = {"precision": precision, "workers": asked.engine.workers}
+    return {**rung, "engine": engine, "budget": {"minutes": 0, "rungs": []}}
 
 
-def tell(preset: Settings, choice: Choice, rungs: int, budget: float, minutes: float) -> None:
+def tell(preset: Settings, choice: Choice, rungs: int, budget: float, minutes: float, room: float) -> None:
+    """room: bytes of memory that may be taken."""
     if not choice.fits:
-        say(f"budget: even the poorest rung is reckoned to take {minutes:.0f} of {budget:g} minutes; it is taken")
+        costs = f"{minutes:.0f} of {budget:g} minutes and {choice.bytes / 1e9:.1f} of {room / 1e9:.1f} GB of memory"
+        say(f"budget: even the poorest rung is reckoned to take {costs}; it is taken")
     lines = f", {preset.folds.lines:,} training lines" if preset.folds.lines else ""
     tokens = f", {choice.tokens:,} tokens of pretraining" if choice.tokens else ""
     say(

@@ -96,19 +96,20 @@ def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> Non
     watch = Stopwatch()
     gold = read_labelled(made.path / GOLD)
     answers = {name: found for stages in trained for name, found in _answers(stages).items()}
-    candidates = [Candidate.of(name, scores, answer) for name, (scores, answer) in answers.items()]
+    candidates = [Candidate.of(name, *about) for name, about in answers.items()]
     planner = Planner(candidates, Lines(made.manifest()["kept"], len(gold)), settings.plan)
     truth = Truth.of([answers[name][1] for name in planner.names], gold)
     outcome = rehearse(planner, truth, settings.plan.public_share, settings.rehearse, settings.seed)
     run.finish(watch.seconds, outcome=json.loads(json.dumps(outcome)))
 
 
-def _answers(stages: Stages) -> dict[str, tuple[dict[str, object], list[Sentence]]]:
-    """What a configuration could send, each with its scores out of fold: every member's answer and the blend's."""
+def _answers(stages: Stages) -> dict[str, tuple[dict[str, object], list[Sentence], int]]:
+    """What a configuration could send: every member's answer and the blend's, each between its scores out of fold and
+    the number of lines that were scored."""
     run = stages.blend
-    members = [member.path.name for member in stages.members]
+    members, lines = [member.path.name for member in stages.members], stages.scored_lines
     found = {}
     for name, scores in run.manifest()["out_of_fold"].items():
         whole = name if name in members else f"{name}-{run.key}"
-        found[f"{stages.settings.name}/{whole}"] = (scores, read_labelled(run.path / f"{name}.txt"))
+        found[f"{stages.settings.name}/{whole}"] = (scores, read_labelled(run.path / f"{name}.txt"), lines)
     return found

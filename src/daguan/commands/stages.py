@@ -135,6 +135,11 @@ class Stages:
         """The training lines that take part."""
         return training_file(self.contest, self.prepare.path, self.settings.folds)
 
+    @property
+    def scored_lines(self) -> int:
+        """How many training lines take part, all of which a fold holds out."""
+        return len(read_folds(self.prepare.path))
+
     @cached_property
     def lines(self) -> str:
         """What runs must share to be blended: the labelled and the test lines, and the folds. A key."""

@@ -57,6 +57,7 @@ def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[s
         "data_sha256": stages.data_sha256,
         "submission_sha256": sha256_of_file(stages.submission),
         "out_of_fold": blend["out_of_fold"],
+        "scored_lines": stages.scored_lines,
         "folds": {name: [fold["f1"] for fold in member["folds"]] for name, member in members.items()},
         "test": test,
         "final": blend["final"],

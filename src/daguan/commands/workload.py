@@ -35,8 +35,8 @@ def work_of(settings: Settings) -> Work:
 
 def _member(name: str, settings: Settings) -> MemberWork:
     if settings.family == "ngram_crf":
-        return MemberWork(name, settings.ngram_crf.iterations, 1)
-    return MemberWork(name, settings.train.epochs, settings.train.evaluations + 1)
+        return MemberWork(name, settings.family, settings.ngram_crf.iterations, 1)
+    return MemberWork(name, settings.family, settings.train.epochs, settings.train.evaluations + 1)
 
 
 def safest_first(settings: Settings) -> Settings:

@@ -15,6 +15,8 @@ from daguan.core.errors import ConfigError, DivergenceError
 from daguan.core.settings import require
 
 PRECISIONS = ("auto", "bf16", "float32")
+CGROUP = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,38 @@ def _faster_dtype(device_type: str) -> torch.dtype:
 @cache
 def _cpu_flags() -> frozenset[str]:
     """The words of /proc/cpuinfo, vendor and instruction sets among them; none where there is no such file."""
-    path = Path("/proc/cpuinfo")
-    return frozenset(path.read_text("utf-8").split()) if path.is_file() else frozenset()
+    return frozenset(_words(Path("/proc/cpuinfo")))
 
 
-def cores() -> int:
-    """Cores this process may use (all of the machine where the system does not say)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(cgroup: Path = CGROUP) -> int:
+    """Cores this process may use: those it may run on (all of the machine where the system does not say), and no more
+    than a container's share of their time keeps busy."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return math.ceil(min(allowed, cpu_quota(cgroup)))
+
+
+def cpu_quota(cgroup: Path = CGROUP) -> float:
+    """Cores' worth of time that the control group gets, inf for no limit. Version 2 says `QUOTA PERIOD`, or `max` for
+    no limit (docs.kernel.org/admin-guide/cgroup-v2.html), 1 has a file of each, -1 for no limit
+    (docs.kernel.org/scheduler/sched-bwc.html)."""
+    words = _words(cgroup / "cpu.max")
+    words = words or [*_words(cgroup / "cpu/cpu.cfs_quota_us"), *_words(cgroup / "cpu/cpu.cfs_period_us")]
+    limited = len(words) == 2 and words[0] not in ("max", "-1")
+    return int(words[0]) / int(words[1]) if limited else math.inf
+
+
+def memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> float:
+    """Bytes that can be had without swapping: MemAvailable (proc_meminfo(5)), and no more than the control group's
+    limit; inf where the system does not say."""
+    words = _words(meminfo)
+    available = [1024 * float(words[words.index("MemAvailable:") + 1])] if "MemAvailable:" in words else []
+    limits = [*_words(cgroup / "memory.max"), *_words(cgroup / "memory/memory.limit_in_bytes")]
+    return min([*available, *(float(limit) for limit in limits if limit != "max")], default=math.inf)
+
+
+def _words(path: Path) -> list[str]:
+    """Of a file of the kernel's; none where there is no such file."""
+    return path.read_text("utf-8").split() if path.is_file() else []
 
 
 def cpu_model() -> str:

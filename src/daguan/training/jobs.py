@@ -5,11 +5,13 @@ A finished job's folder holds model/, held_out.safetensors, test.safetensors and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -29,7 +31,7 @@ from daguan.text.augmentation import AugmentationSettings, augmented
 from daguan.text.conflicts import ConflictSettings, settled
 from daguan.text.folds import Fold, FoldSettings, fold_from_file, training_file
 from daguan.text.format import read_labelled, read_unlabelled
-from daguan.text.marginals import Marginals, halved
+from daguan.text.marginals import Marginals, Probs, halved
 from daguan.text.scores import span_score
 from daguan.text.tags import TagScheme
 from daguan.text.vocabulary import Vocabulary
@@ -44,6 +46,7 @@ RESULT = "result.json"
 MODEL = "model"
 HELD_OUT = "held_out.safetensors"
 TEST = "test.safetensors"
+CHUNK_LINES = 2_000
 Report = Callable[[Progress], None]
 
 
@@ -121,10 +124,12 @@ def _settled(job: FoldJob, sentences: Sequence[Sentence], scheme: TagScheme) -> 
 
 @dataclass(frozen=True)
 class Answers:
-    """A family's marginals for the held-out and the test lines, and figures for the report."""
+    """A family's marginals for the held-out lines, what they score, those for the test lines, and figures for the
+    report. Marginals are in half precision, as they are stored: those of all lines may fill the memory."""
 
-    held_out: Sequence[NDArray[Any]]
-    test: Sequence[NDArray[Any]]
+    held_out: list[Probs]
+    score: Score
+    test: list[Probs]
     figures: dict[str, Any]
 
 
@@ -145,17 +150,24 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     if data.held_out:
         Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
-    score = held_out_score(data, answers.held_out)
     about = {"family": job.family, "fold": job.fold, "training_lines": len(data.train)}
     about |= {"pseudo_labelled_lines": len(data.pseudo), "held_out_lines": len(data.held_out)}
-    result = {**about, "held_out": asdict(score), "f1": score.f1, **answers.figures}
+    result = {**about, "held_out": asdict(answers.score), "f1": answers.score.f1, **answers.figures}
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return result
 
 
-def held_out_score(data: FoldData, answers: Sequence[NDArray[Any]]) -> Score:
-    return span_score(annotate(data.held_out, decode_lines(answers, data.scheme)), data.held_out)
+def judged(data: FoldData, answers: Iterable[NDArray[Any]]) -> tuple[list[Probs], Score]:
+    """The held-out lines' answers, halved, and what they score as they are, some lines after others."""
+    kept: list[Probs] = []
+    score, left = Score(), iter(answers)
+    for low in range(0, len(data.held_out), CHUNK_LINES):
+        gold = data.held_out[low : low + CHUNK_LINES]
+        some = list(islice(left, len(gold)))
+        score += span_score(annotate(gold, decode_lines(some, data.scheme)), gold)
+        kept += halved(some)
+    return kept, score
 
 
 def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
@@ -182,11 +194,11 @@ def run_tagger(job: FoldJob, data: FoldData, report: Report) -> Answers:
 
 
 def _answers(trained: TrainedTagger, data: FoldData, engine: EngineSettings, figures: dict[str, Any]) -> Answers:
-    held_out = trained.marginals(data.held_out, engine)
+    held_out, score = judged(data, trained.marginals(data.held_out, engine))
     watch = Stopwatch()
-    test = halved(trained.marginals(data.test, engine))
+    test = trained.marginals(data.test, engine, np.float16)
     figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
-    return Answers(held_out, test, figures)
+    return Answers(held_out, score, test, figures)
 
 
 def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
@@ -220,7 +232,8 @@ def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     watch = Stopwatch()
     test = halved(model.marginals(sentence) for sentence in data.test)
     figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
-    return Answers([model.marginals(sentence) for sentence in data.held_out], test, figures)
+    held_out, score = judged(data, (model.marginals(sentence) for sentence in data.held_out))
+    return Answers(held_out, score, test, figures)
 
 
 def run_soup(job: FoldJob, data: FoldData, report: Report) -> Answers:
@@ -233,7 +246,7 @@ def run_soup(job: FoldJob, data: FoldData, report: Report) -> Answers:
     f1s: list[float] = []
 
     def judge(trained: TrainedTagger) -> float:
-        f1s.append(held_out_score(data, trained.marginals(data.held_out, engine)).f1)
+        f1s.append(judged(data, trained.marginals(data.held_out, engine))[1].f1)
         report(Progress(len(f1s), 2 * len(soup) - 1, "soup", f"F1 {100 * f1s[-1]:.2f}"))
         return f1s[-1]
 

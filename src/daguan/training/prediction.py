@@ -67,8 +67,11 @@ class TrainedTagger:
         tagger = tagger.to_device(engine.find_device()).eval()
         return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap)
 
-    def marginals(self, sentences: Sequence[Sentence], engine: EngineSettings) -> list[NDArray[np.float32]]:
-        """One (T,K) array a sentence."""
+    def marginals(
+        self, sentences: Sequence[Sentence], engine: EngineSettings, kept: type[np.floating] = np.float32
+    ) -> list[NDArray[Any]]:
+        """One (T,K) array a sentence, of the type `kept`: each batch is cast once it is answered, as all in float32 may
+        not fit into memory, and answering some lines after others would make other batches, and other last bits."""
         windows = [
             window
             for line, sentence in enumerate(sentences)
@@ -78,8 +81,9 @@ class TrainedTagger:
         answers: list[Any] = [None] * len(windows)
         tagger = self.tagger.answering(engine.dtype)
 
-        def answer(indices: NDArray[np.int64]) -> NDArray[np.float32]:
-            return _batch_marginals(tagger, collate([examples[i] for i in indices], engine.length_multiple), engine)
+        def answer(indices: NDArray[np.int64]) -> NDArray[Any]:
+            batch = collate([examples[i] for i in indices], engine.length_multiple)
+            return _batch_marginals(tagger, batch, engine).astype(kept, copy=False)
 
         lengths = [len(example) for example in examples]
         batches = sorted_batches(lengths, BATCH_TOKENS, engine.length_multiple, self._most_rows)
@@ -114,8 +118,8 @@ def _read_about(folder: Path) -> tuple[TagScheme, ModelSettings, int, int]:
         raise CheckpointError(f"{path}: expected a tagger's description, got: {error!r}") from None
 
 
-def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    lines: dict[int, tuple[list[Window], list[NDArray[np.float32]]]] = {}
+def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    lines: dict[int, tuple[list[Window], list[NDArray[Any]]]] = {}
     for window, answer in zip(windows, answers, strict=True):
         of_line = lines.setdefault(window.line, ([], []))
         of_line[0].append(window)

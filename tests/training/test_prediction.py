@@ -1,0 +1,73 @@
+"""What is kept of many answers: half precision at once, and the same bytes as halving all of them at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from tests.models.tiny_taggers import SCHEME, SIZE, VOCABULARY, tagger
+
+from daguan.batches.windows import Window, stitch
+from daguan.core.types import Score, Sentence, Span
+from daguan.models.model_settings import ModelSettings
+from daguan.text.folds import Fold
+from daguan.text.marginals import Marginals, halved
+from daguan.text.scores import span_score
+from daguan.training import jobs, prediction
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.jobs import FoldData, judged
+from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+
+ENGINE = EngineSettings(device="cpu", precision="float32")
+RNG = np.random.default_rng(3)
+LINES = [  # of one window and of several, among them many of a batch
+    Sentence(tuple(map(str, RNG.integers(0, 30, length))), (Span(0, 1, "ab"[length % 2]),))
+    for length in [1, 300, 46, 47, *RNG.integers(1, 200, 40).tolist()]
+]
+LINES_OF_NONE = [replace(line, spans=None) for line in LINES]
+
+
+@pytest.fixture(scope="module")
+def trained() -> TrainedTagger:
+    prepare_process(1)
+    return TrainedTagger(tagger("crf").eval(), SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
+
+
+def test_answers_kept_in_half_precision_are_the_halves(trained: TrainedTagger, tmp_path: Path) -> None:
+    whole, kept = trained.marginals(LINES_OF_NONE, ENGINE), trained.marginals(LINES_OF_NONE, ENGINE, np.float16)
+    assert {probs.dtype for probs in whole} == {np.dtype(np.float32)}
+    assert {probs.dtype for probs in kept} == {np.dtype(np.float16)}
+    for name, answers in (("whole", whole), ("kept", kept)):
+        Marginals.of(range(len(LINES)), answers).save(tmp_path / name)
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "kept").read_bytes()
+
+
+def test_no_line_is_put_together_in_single_precision(trained: TrainedTagger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then all batches have been answered."""
+    seen = set()
+
+    def watched(windows: Sequence[Window], answers: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        seen.update((answer if answer.base is None else answer.base).dtype for answer in answers)
+        return stitch(windows, answers)
+
+    monkeypatch.setattr(prediction, "stitch", watched)
+    trained.marginals(LINES_OF_NONE, ENGINE, np.float16)
+    assert seen == {np.dtype(np.float16)}
+
+
+@pytest.mark.parametrize("chunk", [1, 7, len(LINES), 2_000])
+def test_held_out_lines_score_as_they_are_and_are_kept_halved_however_many_at_a_time(
+    trained: TrainedTagger, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "CHUNK_LINES", chunk)
+    answers = trained.marginals(LINES_OF_NONE, ENGINE)
+    data = FoldData(Fold(0, np.arange(0), np.arange(len(LINES))), [], [], LINES, [], SCHEME)
+    kept, score = judged(data, iter(answers))
+    assert score == span_score(annotate(LINES, decode_lines(answers, SCHEME)), LINES)
+    assert [probs.tobytes() for probs in kept] == [probs.tobytes() for probs in halved(answers)]
+    assert judged(replace(data, held_out=[]), iter(())) == ([], Score())
