@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from daguan.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
 from daguan.budget.costs import (
-    Facts, MemberRates, Pretraining, Rates, Work, bytes_of, fold_seconds, makespan, seconds_of,
+    Facts,
+    MemberRates,
+    Pretraining,
+    Rates,
+    Work,
+    bytes_of,
+    fold_seconds,
+    makespan,
+    seconds_of,
 )  # fmt: skip
 from daguan.commands.budget import changes_of, tell, workers_of
 from daguan.commands.settings import Settings
