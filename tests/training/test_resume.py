@@ -126,6 +126,20 @@ def assert_continues(make: Callable[[], Pretrainer], folder: Path, cut: int) -> 
     assert second.curve == whole.curve
 
 
+@pytest.mark.parametrize(("objective", "architecture"), [("all_tokens", "modern"), ("causal", "transformer_xl")])
+def test_threads_in_bf16_give_the_same_bits_twice(
+    tmp_path: Path, contest: Path, objective: str, architecture: str
+) -> None:
+    """Some weights are used twice in an update: their gradients must not depend on which thread is first."""
+    prepare_process(2)
+    engine, more = EngineSettings(device="cpu", precision="bf16"), {"objective": objective, "tokens": 3 * 8 * 32}
+    trainers = []
+    for folder in ("one", "two"):
+        trainers.append(pretrainer(tmp_path, contest, "muon", architecture, engine, **more))
+        assert len(list(trainers[-1].fit(tmp_path / folder))) == 3
+    assert_same_bits(*(weights(trainer.model) for trainer in trainers))
+
+
 def test_threads_that_share_an_update_change_nothing_but_rounding(tmp_path: Path, contest: Path) -> None:
     """Two threads each take half of every batch; the update is that of one thread with all of it."""
     trainers = []

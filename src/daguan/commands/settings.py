@@ -22,7 +22,6 @@ from daguan.core import settings
 from daguan.core.settings import Changes, Need, require, require_read, vary
 from daguan.models.encoder_settings import (
     ENCODERS,
-    PRETRAINED,
     EncoderSettings,
     learns,
     objective_of,
@@ -69,7 +68,7 @@ def _across_sections() -> Iterator[Need[Settings]]:
     """What one section reads by what another says."""
     for name in dict.fromkeys(name for entry in ENCODERS.values() for name in entry.own):
         yield _of_encoders(f"encoder.{name}", readers_of(name))
-    yield _of_encoders("vectors.kind", tuple(name for name in ENCODERS if name not in PRETRAINED))
+    yield _of_encoders("vectors.kind", tuple(name for name, entry in ENCODERS.items() if not entry.pretrained))
     for name, objectives in OF_OBJECTIVES.items():
         yield _of_objectives(f"pretrain.{name}", objectives)
     yield Need("model.r_drop", "model.dropout or another dropout is over 0", _is_noisy)
@@ -210,7 +209,7 @@ class Settings:
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
         fits = encoder != "lstm" or self.train.optimiser != "muon"
         require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
-        fits = not self.pretrain.tokens or encoder not in PRETRAINED or learns(encoder, self.objective)
+        fits = not self.pretrain.tokens or not ENCODERS[encoder].pretrained or learns(encoder, self.objective)
         expected = f"{' or '.join(name for name in OBJECTIVES if learns(encoder, name))} with model.encoder={encoder}"
         require("pretrain.objective", fits, expected, self.objective)
         fits = not size.checkpoint or self.objective not in GENERATED  # sizes may differ from the generator's
@@ -256,8 +255,9 @@ def load(words: list[str]) -> Settings:
 def _require_learnt(found: Settings) -> None:
     """Some encoder learns by the objective given, if not every member's. Raises ConfigError."""
     asked = found.pretrain.objective
-    learnt = not asked or any(found.member(name).model.encoder in PRETRAINED for name in found.known)
-    require("pretrain.objective", learnt, f"'' unless model.encoder is {' or '.join(PRETRAINED)}", asked)
+    pretrained = [name for name, entry in ENCODERS.items() if entry.pretrained]
+    learnt = not asked or any(found.member(name).model.encoder in pretrained for name in found.known)
+    require("pretrain.objective", learnt, f"'' unless model.encoder is {' or '.join(pretrained)}", asked)
 
 
 def require_weighed(place: str, family: str, weight: float) -> None:

@@ -69,7 +69,11 @@ class EngineSettings:
 
     def autocast(self) -> AbstractContextManager[None]:
         enabled = self.dtype == torch.bfloat16
-        context: AbstractContextManager[None] = torch.autocast(self.find_device().type, torch.bfloat16, enabled=enabled)
+        # threads share the cache of cast weights, and one that ends empties it: what a weight that is used twice gets
+        # for a gradient would depend on when
+        context: AbstractContextManager[None] = torch.autocast(
+            self.find_device().type, torch.bfloat16, enabled=enabled, cache_enabled=False
+        )
         return context
 
 
