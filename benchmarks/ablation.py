@@ -102,7 +102,7 @@ class Record:
     loss: float | None
     code: str
     cpu: str
-    tokens: int | None = None
+    tokens: int | None
 
     @property
     def trial(self) -> Trial:

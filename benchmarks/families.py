@@ -5,10 +5,10 @@
 All encoders are pretrained for the same CPU minutes, mass and transformer_xl by their own objectives, the others as
 masked language models; all taggers are trained by the recipe of the ablations' base (with the rates that the ablations
 give BERT's kin, and more epochs for encoders that are not pretrained), on the two halves of the first 3,000 training
-lines in turn. Scores are strict span F1 of the lines held
-out, and of the test part by the mean of both folds. A gain is that of the blend with the member over the blend without
-it, with its paired bootstrap interval of 95 % and p-value (text/scores.py). Seconds are CPU time of the two folds and
-of pretraining. Runs are kept in data/benchmarks and not done again.
+lines in turn. Scores are strict span F1 of the lines held out, and of the test part by the mean of both folds. A gain
+is that of the blend with the member over the blend without it, with its paired bootstrap interval of 95 % and p-value
+(text/scores.py). Seconds are CPU time of the two folds and of pretraining. Runs are kept in data/benchmarks and not
+done again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import data
-from benchmarks.ablation import COST, OF_PRETRAINING, QUICK, run_all
+from benchmarks.ablation import COST, LINES, OF_PRETRAINING, QUICK, run_all
 from benchmarks.efficiency import PEOPLE, DataSet, data_words
 from benchmarks.factors import BASE, BERT_RECIPE, CNN, LSTM
 from benchmarks.harness import Report, Row, cores, machine, options
@@ -46,7 +46,6 @@ from daguan.training.prediction import annotate
 
 _BERT = ("model.encoder=bert", *BERT_RECIPE)
 MINUTES, MINUTES_QUICK = 6.0, 0.1
-LINES = ("contest.train_lines=3000", "contest.test_lines=100")
 REFERENCE = ("bert crf", "roberta crf")  # what the others are added to
 MEMBERS: dict[str, tuple[str, ...]] = {
     "n-gram CRF": ("members=ngram_crf",),

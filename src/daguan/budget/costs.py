@@ -15,7 +15,7 @@ BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s fo
 TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
 PROCESS = 1e9  # bytes that do not grow with the lines: libraries, a small model, its averages and its optimiser
 TEXT = 32  # bytes of a token read: its place in a line, in windows, among tags
-FEATURES = 1_200  # bytes of a token that an n-gram CRF trains on: 1.7 GiB for 1.4 M of them (shared docs/baselines.md)
+FEATURES = 1_200  # bytes of a token that an n-gram CRF trains on: 1.7 GiB for 1.4 M of them
 PROB = 6  # bytes of a probability: in half precision, by windows and lines, or by lines and as the file that is written
 
 

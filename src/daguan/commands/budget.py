@@ -171,9 +171,9 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
     return facts, measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
 
 
-def of_tried(rungs: list[Settings], tried: Collection[str]) -> dict[int, Settings]:
-    """By number, without the members whose trial failed; a rung of such alone is none."""
-    members = [tuple(member for member in rung.members if member in tried) for rung in rungs]
+def of_tried(rungs: list[Settings], names: Collection[str]) -> dict[int, Settings]:
+    """By number, of those members alone, whose trials went well; a rung of others alone is none."""
+    members = [tuple(member for member in rung.members if member in names) for rung in rungs]
     return {
         number: replace(rung, members=left)
         for number, (rung, left) in enumerate(zip(rungs, members, strict=True))

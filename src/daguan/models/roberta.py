@@ -1,7 +1,8 @@
 """RoBERTa (Liu et al. 2019, arXiv 1907.11692) as Hugging Face builds it, with BERT's start that reads n-grams.
 
-Its layers are BERT's; positions are counted from one past the padding token's id. The rest of its recipe is how
-`pretrain` works anyway: full sentences in packed blocks, masks drawn afresh, no next-sentence loss, β2 .98.
+Its layers are BERT's; positions are counted from one past the padding token's id. Of its recipe, full sentences in
+packed blocks, masks drawn afresh, no next-sentence loss and β2 .98 are how `pretrain` works anyway; the rest is in
+configs/roberta.yaml.
 """
 
 from __future__ import annotations
