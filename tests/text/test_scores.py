@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from seqeval.metrics.v1 import precision_recall_fscore_support
+from seqeval.scheme import IOBES
 
 from daguan.core.errors import DataError
 from daguan.core.types import Score, Sentence, Span
@@ -18,6 +20,7 @@ from daguan.text.scores import (
     report,
     span_score,
 )
+from daguan.text.tags import TagScheme
 
 SIZES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from("oab")), max_size=12)
 LINE_COUNTS = st.lists(st.builds(lambda h, w, m: Score(h, h + w, h + m), *[st.integers(0, 4)] * 3), min_size=1)
@@ -77,6 +80,21 @@ def test_totals_and_types_are_those_counted_by_hand(reading, pairs):
 def test_the_score_that_chooses_models_is_the_span_reading(pairs):
     predicted, gold = zip(*pairs, strict=True)
     assert span_score(predicted, gold) == report(predicted, gold, "span").total
+
+
+@FEW
+@given(PAIRS)
+def test_the_span_reading_is_that_of_seqeval_on_the_tags(pairs):
+    scheme = TagScheme(("a", "b"))
+    predicted, gold = (
+        [[scheme.tags[tag] for tag in scheme.encode(len(side.tokens), side.gold)] for side in sides]
+        for sides in zip(*pairs, strict=True)
+    )
+    theirs = precision_recall_fscore_support(
+        gold, predicted, average="micro", mode="strict", scheme=IOBES, zero_division=0
+    )
+    ours = span_score(*zip(*pairs, strict=True))
+    assert (ours.precision, ours.recall, ours.f1) == pytest.approx(theirs[:3])
 
 
 @FEW
