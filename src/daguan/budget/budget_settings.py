@@ -11,6 +11,7 @@ from daguan.core.settings import require
 OF_ALL = ("members", "folds.count", "folds.lines")
 OF_A_MEMBER = (
     "train.epochs", "train.evaluations", "ngram_crf.iterations", "pretrain.tokens", "vectors.tokens", "vectors.epochs",
+    "augmentation.recombination", "augmentation.entity_swap", "augmentation.field_dropping", "augmentation.shuffling",
 )  # fmt: skip
 
 
@@ -24,10 +25,10 @@ class BudgetSettings:
     rungs: settings each, from rich to poor; the plan is the first that is reckoned to take at most so large a share of
     the minutes, and four fifths of the memory that can be had, or the last. They may say how much is done (members,
     folds.count, folds.lines, train.epochs, train.evaluations, ngram_crf.iterations, pretrain.tokens, vectors.tokens,
-    vectors.epochs; of one member in `ensemble`), not how, as each member is measured once; what they say overrules the
-    rest of the file and the command line. A rung's pretrain.tokens is the least: pretraining gets what time is left, up
-    to so many passes over the text. Rungs that come to the same on these data, as those whose folds.lines are more than
-    there are, are one, which stands where the last of them does.
+    vectors.epochs, how many lines each way of augmentation adds; of one member in `ensemble`), not how, as each member
+    is measured once; what they say overrules the rest of the file and the command line. A rung's pretrain.tokens is the
+    least: pretraining gets what time is left, up to so many passes over the text. Rungs that come to the same on these
+    data, as those whose folds.lines are more than there are, are one, which stands where the last of them does.
 
     The minutes hold while members are trained, too: one that fails or that no longer fits into them is dropped, with a
     line that says so, and the others go on. It is written down in dropped.json beside the plan; without that file it is

@@ -76,12 +76,14 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class MemberWork:
-    """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines."""
+    """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines. growth: of the
+    training lines by augmentation."""
 
     name: str
     family: str
     passes: int
     labellings: int
+    growth: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def fold_seconds(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
 def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rates) -> float:
     """Seconds of one fold of a member, of so many tokens that take part."""
     rate, held_out = rates.members[member.name], part / folds
-    training = member.passes * (part - held_out) / rate.training
+    training = member.passes * member.growth * (part - held_out) / rate.training
     labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
     return rate.starting + (part + facts.test_tokens) / rates.reading + training + labelling
 
@@ -145,7 +147,7 @@ def bytes_of(work: Work, facts: Facts) -> float:
 def _fold_bytes(member: MemberWork, folds: int, part: float, facts: Facts) -> float:
     """What training takes, or after it the answers: those to held-out lines are in single precision while scored."""
     held_out = part / folds
-    learning = FEATURES * (part - held_out) if member.family == "ngram_crf" else 0.0
+    learning = FEATURES * member.growth * (part - held_out) if member.family == "ngram_crf" else 0.0
     return max(learning, PROB * facts.tags * (facts.test_tokens + 2 * held_out))
 
 

@@ -22,6 +22,7 @@ from daguan.commands.workload import is_pretrained, starts
 from daguan.core.progress import say
 from daguan.core.settings import to_dict
 from daguan.core.types import Sentence
+from daguan.text.augmentation import AugmentationSettings
 from daguan.text.conflicts import ConflictSettings
 from daguan.text.folds import FoldSettings
 from daguan.text.vocabulary import Vocabulary
@@ -76,11 +77,17 @@ def _members(
 
 
 def _job(name: str, member: Settings, fold: int, scratch: Path, threads: int) -> FoldJob:
-    """An epoch of that member on a fold of its family's sample, with all else as it will be."""
+    """An epoch of that member on a fold of its family's sample, not augmented, with all else as it will be."""
     once = replace(member.train, epochs=1, evaluations=1, patience=0, frozen_epochs=0, lookahead_steps=0)
     few = replace(member.ngram_crf, iterations=ITERATIONS)
     # sections alone, as a whole is refused with a lookahead_alpha and no lookahead_steps
-    brief = {"train": once, "ngram_crf": few, "conflicts": ConflictSettings(), "folds": FoldSettings(FOLDS)}
+    brief = {
+        "train": once,
+        "ngram_crf": few,
+        "augmentation": AugmentationSettings(),
+        "conflicts": ConflictSettings(),
+        "folds": FoldSettings(FOLDS),
+    }
     sample = str(scratch / member.family)
     return FoldJob(
         member=name,

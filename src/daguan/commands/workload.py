@@ -35,8 +35,9 @@ def work_of(settings: Settings) -> Work:
 
 def _member(name: str, settings: Settings) -> MemberWork:
     if settings.family == "ngram_crf":
-        return MemberWork(name, settings.family, settings.ngram_crf.iterations, 1)
-    return MemberWork(name, settings.family, settings.train.epochs, settings.train.evaluations + 1)
+        return MemberWork(name, settings.family, settings.ngram_crf.iterations, 1, settings.augmentation.growth)
+    epochs, labellings = settings.train.epochs, settings.train.evaluations + 1
+    return MemberWork(name, settings.family, epochs, labellings, settings.augmentation.growth)
 
 
 def safest_first(settings: Settings) -> Settings:

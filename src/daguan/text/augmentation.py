@@ -47,6 +47,11 @@ class AugmentationSettings:
         Need("swap_rate", "augmentation.entity_swap is over 0", lambda made: made.entity_swap > 0),
     )
 
+    @property
+    def growth(self) -> float:
+        """Lines to train on for each line there is, at most."""
+        return 1 + self.recombination + self.entity_swap + self.field_dropping + self.shuffling
+
     def __post_init__(self) -> None:
         for name in WAYS:
             require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
