@@ -8,8 +8,9 @@ own, pretrained for as many: equal compute, judged by the tagger's F1.
 Every run trains on one half of 2,000 training lines drawn at random and answers the other half, which chooses nothing
 (one evaluation, at the end). A factor's gain is the mean over the seeds of its F1 less the base's with the same seed,
 code and machine; seeds are of fine-tuning, encoders have one. Seconds are a run's CPU time, pretraining and imports not
-counted; the loss is the masked-LM loss on held-out text (of the generator where that is all), the tokens are those of
-pretraining: how many fit into its minutes is reckoned by its first updates, and a noisy machine moves them by a fifth.
+counted; ECE is the expected calibration error of the tags' marginals; the loss is the masked-LM loss on held-out text
+(of the generator where that is all), the tokens are those of pretraining: how many fit into its minutes is reckoned by
+its first updates, and a noisy machine moves them by a fifth.
 
 What is measured is written down in benchmarks/ablations.jsonl and not measured again: take a line out to have it
 measured anew. docs/ablations.md is made of those lines, of the settings that the factors have today.
@@ -30,6 +31,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import data
+from benchmarks.calibration import calibration_error
 from benchmarks.efficiency import PEOPLE, UNER, DataSet, data_words
 from benchmarks.factors import BASE, FACTORS, GROUPS
 from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_environment, page, table
@@ -41,7 +43,8 @@ from daguan.commands.stages import Stages
 from daguan.core.files import read_json, write_json
 from daguan.core.runs import code_version
 from daguan.models.encoder_settings import PRETRAINED
-from daguan.training.jobs import FoldJob, result_of, run_job
+from daguan.text.marginals import Marginals
+from daguan.training.jobs import HELD_OUT, FoldData, FoldJob, result_of, run_job
 
 SEEDS = 3
 PAGE = ROOT / "docs" / "ablations.md"
@@ -90,14 +93,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Record:
-    """A line of RECORDS. settings: the factor's words; f1 in per cent; seconds of CPU; code: the version measured; cpu:
-    the machine; tokens: read in pretraining."""
+    """A line of RECORDS. settings: the factor's words; f1, ece in per cent; seconds of CPU; code: the version measured;
+    cpu: the machine; tokens: read in pretraining."""
 
     data: str
     factor: str
     settings: str
     seed: int
     f1: float
+    ece: float
     seconds: float
     loss: float | None
     code: str
@@ -203,12 +207,20 @@ def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
         settings=" ".join(FACTORS[trial.factor]),
         seed=trial.seed,
         f1=round(100 * result_of(job)["f1"], 3),
+        ece=round(100 * calibration_of(job), 3),
         seconds=read_json(Path(job.folder) / COST)["cpu_seconds"],
         loss=learnt.get("loss"),
         code=code_version()[:12],
         cpu=machine(1)["cpu"],
         tokens=learnt.get("tokens"),
     )
+
+
+def calibration_of(job: FoldJob) -> float:
+    """Of its answers to the held-out lines."""
+    data, answers = FoldData.read(job), Marginals.load(Path(job.folder) / HELD_OUT).answers()
+    gold = [data.scheme.encode(len(line.tokens), line.gold) for line in data.held_out]
+    return calibration_error(answers, gold)
 
 
 def recorded() -> list[Record]:
@@ -240,6 +252,7 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
                 "seeds": len({r.seed for r in of}),
                 "span F1": mean_and_spread([r.f1 for r in of]),
                 "gain": "" if factor == BASE_NAME or not gains else mean_and_spread(gains, sign="+"),
+                "ECE": f"{statistics.mean(r.ece for r in of):.2f}",
                 "seconds": round(statistics.mean(r.seconds for r in of)),
                 "loss": f"{statistics.mean(losses):.2f}" if losses else "–",
                 "tokens, k": round(of[0].tokens / 1000) if of[0].tokens else "–",

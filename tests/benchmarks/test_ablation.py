@@ -11,7 +11,7 @@ HERE = machine(1)["cpu"]
 
 
 def record(factor: str, seed: int, f1: float, code: str = NOW, cpu: str = HERE) -> Record:
-    return Record("uner_zh", factor, " ".join(FACTORS[factor]), seed, f1, 100.0, None, code, cpu, None)
+    return Record("uner_zh", factor, " ".join(FACTORS[factor]), seed, f1, 1.0, 100.0, None, code, cpu, None)
 
 
 def test_what_was_measured_is_not_measured_again_and_a_base_is_of_the_same_code():
@@ -45,5 +45,5 @@ def test_a_gain_is_over_the_base_of_the_same_seed_code_and_machine():
 
 def test_a_factor_that_now_means_other_settings_was_not_measured():
     assert record("softmax", 1, 60.0).current
-    assert not Record("uner_zh", "softmax", "model.head=crf", 1, 60.0, 1.0, None, NOW, HERE, None).current
-    assert not Record("uner_zh", "no such factor", "model.head=crf", 1, 60.0, 1.0, None, NOW, HERE, None).current
+    assert not Record("uner_zh", "softmax", "model.head=crf", 1, 60.0, 1.0, 100.0, None, NOW, HERE, None).current
+    assert not Record("uner_zh", "no such factor", "model.head=crf", 1, 60.0, 1.0, 100.0, None, NOW, HERE, None).current
