@@ -37,7 +37,8 @@ LABELLING = {"encoder": 8_000.0, "cnn": 12_000.0, "ngram_crf": 40_000.0}
 def facts(lines: int, length: int, text: int = 0, types: int = 3, test: int = 3_000) -> Facts:
     """Lines all of one length; as much other text as is said."""
     tokens = lines * length
-    return Facts(lines, tokens, test, test * length, length, types, text + tokens + test * length, 6_000)
+    added = {"recombination": 1.0, "entity_swap": 0.8, "field_dropping": 0.5, "shuffling": 0.5}
+    return Facts(lines, tokens, test, test * length, length, types, text + tokens + test * length, 6_000, added)
 
 
 GRID = {
@@ -212,8 +213,9 @@ def test_the_bytes_of_a_small_work_by_hand() -> None:
     alone = Work(2, 50, 2, (crf,), (), ())  # of 500,000 tokens that take part, a fold trains on half
     read = 1e9 + 32 * 900_000
     assert bytes_of(alone, data) == pytest.approx(2 * (read + 1_200 * 250_000))
-    augmented = replace(alone, members=(replace(crf, growth=2),))
-    assert bytes_of(augmented, data) == pytest.approx(2 * (read + 2 * 1_200 * 250_000))
+    augmented = replace(alone, members=(replace(crf, augmentation={"shuffling": 2}),))
+    half_as_many = replace(data, added={"shuffling": 0.25})
+    assert bytes_of(augmented, half_as_many) == pytest.approx(2 * (read + 1.5 * 1_200 * 250_000))
     both = 6 * tags * (400_000 + 2 * 250_000)
     assert bytes_of(replace(alone, members=(tagger,), workers=1), data) == pytest.approx(read + both)
     many = replace(data, test_tokens=10**9)
@@ -231,9 +233,9 @@ def test_augmented_lines_are_reckoned_as_lines() -> None:
     ways = {"recombination": 0.5, "entity_swap": 0.25}
     rung = {"augmentation": ways, "ensemble": {"ngram_crf": {"augmentation": {"recombination": 0, "entity_swap": 0}}}}
     found = work_of(vary(rungs_of("cpu_1h")[0], rung, "a rung")).members
-    assert {member.name: member.growth for member in found if member.name in ("modern_crf", "ngram_crf")} == {
-        "modern_crf": 1.75,
-        "ngram_crf": 1.0,
+    assert {member.name: member.augmentation for member in found if member.name in ("modern_crf", "ngram_crf")} == {
+        "modern_crf": ways,
+        "ngram_crf": {},
     }
 
 
@@ -280,7 +282,7 @@ def test_the_costs_of_a_small_work_by_hand() -> None:
     data = Facts(100, 1_000, 50, 400, 10, 2, 5_000, 30)
     rates = Rates(1_000, 2_500, {"e": 50}, {"w": 100}, {"m": MemberRates(10, 20, 7)})
     member = WORKS[0].members[0]
-    member = replace(member, name="m", passes=3, labellings=2, growth=1)
+    member = replace(member, name="m", passes=3, labellings=2, augmentation={})
     work = Work(2, 50, 1, (member,), (Pretraining("e", 100, True),), ())
     seconds = seconds_of(work, data, rates)
     fold = 7 + (500 + 400) / 1_000 + 3 * 250 / 10 + (2 * 250 + 400) / 20  # half of the lines take part
@@ -288,8 +290,9 @@ def test_the_costs_of_a_small_work_by_hand() -> None:
     assert seconds["pretrain"] == pytest.approx(6 + 2)
     assert fold_seconds(work, data, rates) == {"m": pytest.approx(fold)}
     assert seconds["train"] == pytest.approx(6 + 2 * fold)
-    augmented = replace(work, members=(replace(member, growth=1.5),))
-    assert fold_seconds(augmented, data, rates) == {"m": pytest.approx(fold + 0.5 * 3 * 250 / 10)}
+    augmented = replace(work, members=(replace(member, augmentation={"entity_swap": 2, "shuffling": 1}),))
+    adding = replace(data, added={"entity_swap": 0.2, "shuffling": 0.1, "recombination": 9})
+    assert fold_seconds(augmented, adding, rates) == {"m": pytest.approx(fold + 0.5 * 3 * 250 / 10)}
     with_vectors = replace(work, vectors=(("w", 1_000, 5), ("w", 0, 1)))
     assert seconds_of(with_vectors, data, rates)["pretrain"] == pytest.approx(6 + 2 + 50 + 50)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conftest import random_sentence
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, Span, labels_of
-from daguan.text.augmentation import SHORTEST_CUT, WAYS, AugmentationSettings, augmented, cut
+from daguan.text.augmentation import SHORTEST_CUT, WAYS, AugmentationSettings, added, augmented, cut
 from daguan.text.tags import TagScheme
 
 OFF = AugmentationSettings()
@@ -233,6 +233,15 @@ def test_shuffling_changes_nothing_but_the_order() -> None:
         assert joined.startswith("_".join(chain(*(segment for segment, _ in before))))
         assert joined.endswith("_".join(chain(*(segment for segment, _ in after))))
         assert line != source
+
+
+def test_what_is_added_is_what_training_reads_more() -> None:
+    lines = lines_of(4, 200)
+    told = added(lines, replace(OFF, swap_rate=0.9), 3)
+    for way in WAYS:
+        more = sum(tokens(made_of(lines, swap_rate=0.9, **{way: 1.0})).values())
+        assert 0 < more == pytest.approx(told[way] * sum(tokens(lines).values()))
+    assert added([Sentence(("1",) * 3, ())], OFF, 3) == dict.fromkeys(WAYS, 0.0)
 
 
 @pytest.mark.parametrize(

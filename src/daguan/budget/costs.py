@@ -7,8 +7,8 @@ Rates are measured on the machine (trials.py); the few constants here were on tw
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s for 405,000 of two members and 3 types
@@ -21,7 +21,8 @@ PROB = 6  # bytes of a probability: in half precision, by windows and lines, or 
 
 @dataclass(frozen=True)
 class Facts:
-    """The data. text_tokens: of all distinct lines, corpus, train and test, as pretraining reads them."""
+    """The data. text_tokens: of all distinct lines, corpus, train and test, as pretraining reads them. added: by way of
+    augmentation, the tokens that it adds to each training token where its setting is 1."""
 
     train_lines: int
     train_tokens: int
@@ -31,6 +32,7 @@ class Facts:
     types: int
     text_tokens: int
     vocabulary: int
+    added: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def tags(self) -> int:
@@ -76,14 +78,18 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class MemberWork:
-    """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines. growth: of the
-    training lines by augmentation."""
+    """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines. augmentation: what
+    it is set to, by way."""
 
     name: str
     family: str
     passes: int
     labellings: int
-    growth: float = 1.0
+    augmentation: Mapping[str, float] = field(default_factory=dict)
+
+    def growth(self, facts: Facts) -> float:
+        """Of the training tokens by augmentation."""
+        return 1 + sum(share * facts.added[way] for way, share in self.augmentation.items())
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def fold_seconds(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
 def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rates) -> float:
     """Seconds of one fold of a member, of so many tokens that take part."""
     rate, held_out = rates.members[member.name], part / folds
-    training = member.passes * member.growth * (part - held_out) / rate.training
+    training = member.passes * member.growth(facts) * (part - held_out) / rate.training
     labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
     return rate.starting + (part + facts.test_tokens) / rates.reading + training + labelling
 
@@ -147,7 +153,7 @@ def bytes_of(work: Work, facts: Facts) -> float:
 def _fold_bytes(member: MemberWork, folds: int, part: float, facts: Facts) -> float:
     """What training takes, or after it the answers: those to held-out lines are in single precision while scored."""
     held_out = part / folds
-    learning = FEATURES * member.growth * (part - held_out) if member.family == "ngram_crf" else 0.0
+    learning = FEATURES * member.growth(facts) * (part - held_out) if member.family == "ngram_crf" else 0.0
     return max(learning, PROB * facts.tags * (facts.test_tokens + 2 * held_out))
 
 

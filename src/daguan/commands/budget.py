@@ -35,6 +35,7 @@ from daguan.core.settings import require, to_dict, vary
 from daguan.core.types import Sentence, labels_of
 from daguan.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.reports.settings_text import settings_text
+from daguan.text.augmentation import added
 from daguan.training.devices import EngineSettings, cores, cpu_model, memory
 
 PLAN, PRESET = "plan.json", "plan.yaml"
@@ -42,6 +43,7 @@ SCRATCH = "trials"
 READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "conflicts", "augmentation", "model", "train",
         "ngram_crf", "engine", "budget")  # fmt: skip
 MEMORY = 0.8  # of what can be had; the estimates are rough
+AUGMENTED_LINES = 1_000  # that tell how much augmentation adds
 ROUND = 10  # seconds that planning took are rounded up to a multiple
 
 
@@ -167,7 +169,7 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
     train, test = read_contest(contest)
     read = watch.seconds
     text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
-    facts = facts_of(train, test, text)
+    facts = facts_of(train, test, text, asked)
     return facts, measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
 
 
@@ -181,7 +183,7 @@ def of_tried(rungs: list[Settings], names: Collection[str]) -> dict[int, Setting
     }
 
 
-def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int]) -> Facts:
+def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int], asked: Settings) -> Facts:
     lengths = [[len(sentence.tokens) for sentence in part] for part in (train, test)]
     return Facts(
         train_lines=len(train),
@@ -192,6 +194,7 @@ def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int
         types=len(labels_of(train)),
         text_tokens=text["tokens"],
         vocabulary=text["vocabulary"],
+        added=added(train[:: math.ceil(len(train) / AUGMENTED_LINES)], asked.augmentation, asked.seed),
     )
 
 

@@ -35,9 +35,10 @@ def work_of(settings: Settings) -> Work:
 
 def _member(name: str, settings: Settings) -> MemberWork:
     if settings.family == "ngram_crf":
-        return MemberWork(name, settings.family, settings.ngram_crf.iterations, 1, settings.augmentation.growth)
-    epochs, labellings = settings.train.epochs, settings.train.evaluations + 1
-    return MemberWork(name, settings.family, epochs, labellings, settings.augmentation.growth)
+        passes, labellings = settings.ngram_crf.iterations, 1
+    else:
+        passes, labellings = settings.train.epochs, settings.train.evaluations + 1
+    return MemberWork(name, settings.family, passes, labellings, settings.augmentation.shares)
 
 
 def safest_first(settings: Settings) -> Settings:

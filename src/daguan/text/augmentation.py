@@ -7,7 +7,7 @@ longer, and a resumed run has the same lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import ClassVar, TypeVar
 
@@ -48,9 +48,9 @@ class AugmentationSettings:
     )
 
     @property
-    def growth(self) -> float:
-        """Lines to train on for each line there is, at most."""
-        return 1 + self.recombination + self.entity_swap + self.field_dropping + self.shuffling
+    def shares(self) -> dict[str, float]:
+        """How many lines each way adds, of those that add any."""
+        return {way: share for way in WAYS if (share := getattr(self, way))}
 
     def __post_init__(self) -> None:
         for name in WAYS:
@@ -63,6 +63,13 @@ def augmented(lines: Sequence[Sentence], settings: AugmentationSettings, seed: i
     """The annotated lines, and after them those made of them, each way from a random stream of its own."""
     made = [make(lines, settings, stream(seed, "augmentation", way)) for way, make in WAYS.items()]
     return [*lines, *chain.from_iterable(made)]
+
+
+def added(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> dict[str, float]:
+    """By way, the tokens that it adds to each token of the lines where its setting is 1."""
+    ones, tokens = replace(settings, **dict.fromkeys(WAYS, 1.0)), sum(len(line.tokens) for line in lines)
+    made = {way: make(lines, ones, stream(seed, "augmentation", way)) for way, make in WAYS.items()}
+    return {way: sum(len(line.tokens) for line in of_way) / tokens for way, of_way in made.items()}
 
 
 def cut(line: Sentence) -> tuple[Piece, list[Piece], Piece]:
