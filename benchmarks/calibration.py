@@ -11,8 +11,8 @@ BINS = 15  # as Guo et al. and Müller et al. take
 
 
 def calibration_error(answers: Sequence[NDArray[np.floating]], gold: Sequence[NDArray[np.int64]]) -> float:
-    """Expected calibration error over tokens (Guo et al. 2017, arXiv 1706.04599 §2): probabilities of the
-    likeliest tags in bins of equal width, the mean of |share that is right - mean probability| by their sizes.
+    """Expected calibration error over tokens (Guo et al. 2017, arXiv 1706.04599 §2): the likeliest tags' probabilities
+    go into bins of equal width; the mean of |share that is right - mean probability|, weighted by the bins' tokens.
 
     answers: (T,K) marginals a line. gold: (T,) tags a line."""
     probs = np.concatenate(answers).astype(np.float64)

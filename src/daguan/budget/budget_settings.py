@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from daguan.core.settings import require
+from daguan.text.augmentation import WAYS
 
 OF_ALL = ("members", "folds.count", "folds.lines")
 OF_A_MEMBER = (
     "train.epochs", "train.evaluations", "ngram_crf.iterations", "pretrain.tokens", "vectors.tokens", "vectors.epochs",
-    "augmentation.recombination", "augmentation.entity_swap", "augmentation.field_dropping", "augmentation.shuffling",
+    *(f"augmentation.{way}" for way in WAYS),
 )  # fmt: skip
 
 

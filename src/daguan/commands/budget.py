@@ -169,8 +169,9 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
     train, test = read_contest(contest)
     read = watch.seconds
     text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
+    numbered = watch.seconds - read
     facts = facts_of(train, test, text, asked)
-    return facts, measure(rungs, scratch, train, test, facts, read, watch.seconds - read)
+    return facts, measure(rungs, scratch, train, test, facts, read, numbered)
 
 
 def of_tried(rungs: list[Settings], names: Collection[str]) -> dict[int, Settings]:
