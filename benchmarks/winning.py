@@ -2,12 +2,12 @@
 
     python -m benchmarks.winning [--json] [--quick] [DATA …]
 
-On two real data sets, by the commands that a user types. The preset configs/cpu_1h.yaml plans its hour and trains its
-members; their answers are combined in several ways; a student of theirs, trained on pseudo-labels too, joins them; and
-the blend with it is taught to one model. Scores are strict span F1 with 95 % intervals: out of fold, each fold by what
-the others taught, and of the test part. A gain is out of fold, over the row before, with its paired bootstrap interval
-and p-value of one side (text/scores.py). Core seconds are those of all the models in a row. The student that is shipped
-is judged on fold 0's held-out lines beside its teacher's answers to the same. Runs are kept in data/benchmarks and not
+On two real data sets, whole, by the commands that a user types. The preset configs/cpu_1h.yaml plans its hour and
+trains its members; their answers are combined in several ways; a student of theirs, trained on pseudo-labels too, joins
+them; and the blend with it is taught to one model. Scores are strict span F1 with 95 % intervals: out of fold, each
+fold by what the others taught, and of the test part. A gain is out of fold, with its paired bootstrap interval and
+p-value of one side (text/scores.py). Core seconds are those of all the models in a row. The student that is shipped is
+judged on fold 0's held-out lines beside its teacher's answers to the same. Runs are kept in data/benchmarks and not
 done again.
 """
 
@@ -43,15 +43,18 @@ QUICK = (
     "model.ngram_buckets=1024",
 )
 METHODS = ("mean", "weights", "stack")
+BASELINE = "ngram_crf"
 
 
 @dataclass(frozen=True)
 class Played:
-    """A data set with all that was trained on it: the stages of the plan, and of the plan with the student."""
+    """A data set with all that was trained on it: the stages of the plan, and of the plan with the student. minutes: of
+    the budget, what is to be said. told: by `distil`."""
 
     name: str
     planned: Stages
     taught: Stages
+    minutes: str
     told: dict[str, Any]
 
     @property
@@ -84,6 +87,8 @@ def play(name: str, quick: bool) -> Played:
     words = words_of(name, quick)
     for command in (prepare, pretrain, train, blend):
         command.main(words)
+    followed = Stages(budget.load(words))
+    minutes = budget.used(words, followed.blend.path)
     run = budget.run_of_plan(load(words))
     assert run is not None
     preset = run.path / budget.PRESET
@@ -92,11 +97,11 @@ def play(name: str, quick: bool) -> Played:
     for command in (pretrain, train, blend, distil):
         command.main(with_student)
     taught = Stages(load(with_student))
-    return Played(name, Stages(planned), taught, taught.distil.manifest())
+    return Played(name, Stages(planned), taught, minutes, taught.distil.manifest())
 
 
 def words_of(name: str, quick: bool) -> list[str]:
-    here = [f"data.dir={UNER}"] if name == UNER.name else list(data.SLICE)
+    here = [f"data.dir={UNER}"] if name == UNER.name else []
     return [str(ROOT / "configs" / "cpu_1h.yaml"), f"data.work={data.WORK}", *here, *(QUICK if quick else ())]
 
 
@@ -112,13 +117,14 @@ def student_of(settings: Settings) -> list[str]:
 
 
 def steps_of(played: Played) -> list[Row]:
-    """The best member, all of them by each way, and by the last with the student."""
+    """The baseline, the best member, all of them by each way, and by the last with the student."""
     contest, members = played.contest, played.members(played.planned)
-    alone = [contest.scored([member]) for member in members]
-    best = max(range(len(members)), key=lambda i: sum_of(alone[i][0]).f1)
     seconds = dict(zip((member.name for member in members), costs(played.planned), strict=True))
-    name = members[best].name.rpartition("-")[0]
-    rows = [(f"best single model: {name}", *alone[best], seconds[members[best].name])]
+    alone = {member.name.rpartition("-")[0]: (*contest.scored([member]), seconds[member.name]) for member in members}
+    best = max(alone, key=lambda name: sum_of(alone[name][0]).f1)
+    rows = [(BASELINE, *alone[BASELINE])] if BASELINE in alone else []
+    single = f"best single model: {best}"
+    rows.append((single, *alone[best]))
     rows += [(f"all, {method}", *contest.scored(members, method), sum(seconds.values())) for method in METHODS]
     with_student = contest.scored(played.members(played.taught), METHODS[-1])
     rows.append((f"with {STUDENT}, {METHODS[-1]}", *with_student, sum(costs(played.taught))))
@@ -127,7 +133,8 @@ def steps_of(played: Played) -> list[Row]:
             "": name,
             "out of fold": f1(out_of_fold),
             "test": f1(test),
-            "gain over the row above": gain(out_of_fold, rows[number - 1][1]) if number else "–",
+            "gain over the best single model": "–" if name == single else gain(out_of_fold, alone[best][0]),
+            "over the row above": gain(out_of_fold, rows[number - 1][1]) if number else "–",
             "core seconds": round(spent),
         }
         for number, (name, out_of_fold, test, spent) in enumerate(rows)
@@ -168,10 +175,11 @@ def gains_of(played: Played) -> str:
 
 
 def about(played: Played) -> str:
-    settings = played.planned.settings
+    settings, lines = played.planned.settings, played.planned.scored_lines
     return (
-        f"Planned: {', '.join(settings.members)}; {settings.folds.count} folds, {settings.train.epochs} epochs, "
-        f"{settings.pretrain.tokens:,} tokens of pretraining."
+        f"Planned for {lines:,} training lines: {', '.join(settings.members)}; {settings.folds.count} folds, "
+        f"{settings.train.epochs} epochs, {settings.pretrain.tokens:,} tokens of pretraining; "
+        f"{played.minutes.removeprefix('budget: ')}."
     )
 
 
