@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from daguan.budget import trials
+from daguan.budget.choosing import STEP
 from daguan.budget.trials import (
     FOLDS,
     LEAST_TOKENS,
     LINES,
+    MINUTES,
     TOKENS,
     USUAL,
     measure_members,
@@ -54,11 +56,16 @@ def test_a_written_sample_is_a_contest_in_folds(tmp_path: Path) -> None:
 
 
 def test_a_slow_machine_gets_a_smaller_sample() -> None:
-    assert sample_tokens("tagger", False, 10 * USUAL) == TOKENS["tagger"]
-    assert sample_tokens("tagger", False, USUAL / 2) == TOKENS["tagger"] / 2
-    assert sample_tokens("tagger", False, 1.0) == LEAST_TOKENS
-    assert sample_tokens("tagger", True, float("inf")) > TOKENS["tagger"]
-    assert sample_tokens("ngram_crf", True, float("inf")) == TOKENS["ngram_crf"]
+    assert sample_tokens("tagger", False, 10 * USUAL, MINUTES) == TOKENS["tagger"]
+    assert sample_tokens("tagger", False, USUAL / 2, MINUTES) == TOKENS["tagger"] / 2
+    assert sample_tokens("tagger", False, 1.0, MINUTES) == LEAST_TOKENS
+    assert sample_tokens("tagger", True, float("inf"), MINUTES) > TOKENS["tagger"]
+    assert sample_tokens("ngram_crf", True, float("inf"), 1.0) == TOKENS["ngram_crf"]
+
+
+def test_more_minutes_get_a_larger_sample_up_to_twice_as_large() -> None:
+    sizes = [sample_tokens("tagger", False, USUAL, MINUTES * times) for times in (0.1, 0.75, 1, 1.5, 2, 20)]
+    assert sizes == [LEAST_TOKENS, *(TOKENS["tagger"] * times for times in (0.75, 1, 1.5, 2, 2))]
 
 
 @pytest.mark.parametrize("failing", [set(), {"b"}, {"a", "b"}])
@@ -91,3 +98,22 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
     rates = measure_members(jobs, 1)
     assert set(rates) == {"a", "b"} - failing
     assert rates["a"].starting == 8
+
+
+def test_the_features_of_an_ngram_crf_are_no_part_of_its_iterations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 seconds 20 iterations of one second each leave 80."""
+    write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 600, 1)
+    where, settings = str(tmp_path), {"folds": {"count": FOLDS}, "ngram_crf": {"iterations": 20}}
+    jobs = [
+        FoldJob("n", "ngram_crf", fold, f"{where}/n{fold}", where, where, "", 1, 1, settings) for fold in range(FOLDS)
+    ]
+    for job in jobs:
+        result = {"seconds": 100.0, "seconds_an_iteration": 1.0, "test_tokens_per_second": 10}
+        write_json(Path(job.folder) / "result.json", result)
+    monkeypatch.setattr(trials, "run_jobs", lambda jobs, workers, supervisor: {job.name: 1_000.0 for job in jobs})
+    tokens = sum(len(sentence.tokens) for sentence in read_labelled(tmp_path / "train.txt")) / FOLDS
+    (rates,) = measure_members(jobs, 1).values()
+    assert rates.training == pytest.approx(20 * tokens / 25, rel=STEP - 1)  # a quarter at least
+    assert rates.indexing == pytest.approx(tokens / 80, rel=STEP - 1)

@@ -244,7 +244,8 @@ def test_fewer_lines_get_more_members_and_epochs() -> None:
     sizes = ("1,000 lines", "4,000 lines", "6,000 lines", "45,000 lines", "45,000 long lines")
     taken = [chosen(size).rung for size in sizes]
     assert taken == sorted(taken)
-    assert rungs[taken[0]].folds.count > rungs[taken[2]].folds.count
+    richness = [(len(rungs[rung].members), rungs[rung].folds.count, rungs[rung].train.epochs) for rung in taken[:4]]
+    assert richness == sorted(set(richness), reverse=True)
     assert {"modern_crf", "transformer_xl", "ngram_crf"} <= set(rungs[taken[2]].members)
     assert rungs[taken[3]].folds.lines == 0
     assert rungs[taken[4]].folds.lines > 0
@@ -281,6 +282,7 @@ def test_no_time_gets_the_poorest_rung_and_a_warning(capsys: pytest.CaptureFixtu
 def test_the_costs_of_a_small_work_by_hand() -> None:
     data = Facts(100, 1_000, 50, 400, 10, 2, 5_000, 30)
     rates = Rates(1_000, 2_500, {"e": 50}, {"w": 100}, {"m": MemberRates(10, 20, 7)})
+    indexed = replace(rates, members={"m": MemberRates(10, 20, 7, 25)})
     member = WORKS[0].members[0]
     member = replace(member, name="m", passes=3, labellings=2, augmentation={})
     work = Work(2, 50, 1, (member,), (Pretraining("e", 100, True),), ())
@@ -289,6 +291,7 @@ def test_the_costs_of_a_small_work_by_hand() -> None:
     assert seconds["prepare"] == pytest.approx(6 + 1.4 + 2)
     assert seconds["pretrain"] == pytest.approx(6 + 2)
     assert fold_seconds(work, data, rates) == {"m": pytest.approx(fold)}
+    assert fold_seconds(work, data, indexed) == {"m": pytest.approx(fold + 250 / 25)}
     assert seconds["train"] == pytest.approx(6 + 2 * fold)
     augmented = replace(work, members=(replace(member, augmentation={"entity_swap": 2, "shuffling": 1}),))
     adding = replace(data, added={"entity_swap": 0.2, "shuffling": 0.1, "recombination": 9})

@@ -48,11 +48,12 @@ class Facts:
 class MemberRates:
     """Tokens a second of one worker while the others work too. training: tokens times epochs, or times iterations of
     the n-gram CRF. starting: seconds of a job beside both, until its process has loaded what it needs and its model is
-    written."""
+    written. indexing: tokens of which the n-gram CRF makes features, once before it begins; 0 where there are none."""
 
     training: float
     labelling: float
     starting: float
+    indexing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def fold_seconds(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
 def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rates) -> float:
     """Seconds of one fold of a member, of so many tokens that take part."""
     rate, held_out = rates.members[member.name], part / folds
-    training = member.passes * member.growth(facts) * (part - held_out) / rate.training
+    of_train = member.growth(facts) * (part - held_out)
+    training = member.passes * of_train / rate.training + (of_train / rate.indexing if rate.indexing else 0.0)
     labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
     return rate.starting + (part + facts.test_tokens) / rates.reading + training + labelling
 

@@ -35,6 +35,7 @@ LINES = 16  # of a sample, at least
 TOKENS = {"tagger": 24_000, "ngram_crf": 120_000}  # of a sample's training lines; the n-gram CRF is quick
 GPU_TOKENS = 240_000
 LEAST_TOKENS = 12_000
+MINUTES = 30  # of a budget for such a sample of a tagger; of a longer one it is larger, up to twice as large
 USUAL = 2_000  # tokens a second and worker of pretraining; where it is slower, samples are as much smaller
 TEST_TOKENS = 8_000
 ITERATIONS = 20  # of the n-gram CRF
@@ -43,12 +44,13 @@ WARM, ENOUGH = 2, 50  # updates of pretraining before the clock starts, and with
 SECONDS = 8.0  # of pretraining, at most
 
 
-def sample_tokens(family: str, on_gpu: bool, pretraining: float) -> int:
+def sample_tokens(family: str, on_gpu: bool, pretraining: float, minutes: float) -> int:
     """Of a family's sample. The less, where pretraining's tokens a second and worker are few, so that a slow machine
-    takes about as long; not of the n-gram CRF's, which would stay in the caches and seem too fast."""
+    takes about as long, and where the budget's minutes are; the more, the less is in the rates of what a model's first
+    batches cost. Not so the n-gram CRF's, which would stay in the caches and seem too fast."""
     if family == "ngram_crf":
         return TOKENS[family]
-    usual = GPU_TOKENS if on_gpu else TOKENS[family]
+    usual = (GPU_TOKENS if on_gpu else TOKENS[family]) * min(2.0, minutes / MINUTES)
     return max(LEAST_TOKENS, round(usual * min(1.0, pretraining / USUAL)))
 
 
@@ -103,24 +105,30 @@ class _Trials(Supervisor):
 
 def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> MemberRates:
     """Over the folds: tokens are added, the ratios taken once. A tagger's seconds hold one labelling of its held-out
-    lines, which is taken off; tokens are those of lines, so what windows share is in the rate. wall_clock: seconds of
-    each job, by its name."""
-    trained = seconds = answered = labelling = starting = 0.0
+    lines, which is taken off, an n-gram CRF's its features, which a trial of few iterations is mostly about; tokens are
+    those of lines, so what windows share is in the rate. wall_clock: seconds of each job, by its name."""
+    trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
     for job in jobs:
         sentences = read_labelled(Path(job.contest) / "train.txt")
         fold, result = fold_from_file(Path(job.prepared), job.fold), result_of(job)
         of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
         of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Path(job.contest) / "test.txt"))
         rate = max(1.0, result["test_tokens_per_second"])
-        passes = job.settings["ngram_crf"]["iterations"] if job.family == "ngram_crf" else 1
-        evaluation = 0.0 if job.family == "ngram_crf" else of_held_out / rate
+        if job.family == "ngram_crf":
+            passes = job.settings["ngram_crf"]["iterations"]
+            learning = passes * result["seconds_an_iteration"]
+            indexed += of_train
+            indexing += max(0.1, result["seconds"] - learning)
+        else:
+            passes, learning = 1, result["seconds"] - of_held_out / rate
         trained += of_train * passes
-        seconds += max(0.1, result["seconds"] / 4, result["seconds"] - evaluation)  # a quarter: the rates are noisy
+        seconds += max(0.1, result["seconds"] / 4, learning)  # a quarter: the rates are noisy
         answered += of_held_out
         labelling += of_held_out / rate
         starting += max(0.0, wall_clock[job.name] - result["seconds"] - (of_held_out + of_test) / rate)
     each = math.ceil(starting / len(jobs))  # whole seconds, as rates are rounded: plans are to agree
-    return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling), each)
+    indexes = rounded_down(indexed / indexing) if indexed else 0.0
+    return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling), each, indexes)
 
 
 def measure_pretraining(

@@ -70,7 +70,7 @@ def _members(
     workers, threads = most.engine.plan(len(most.members) * most.folds.count)
     on_gpu = most.engine.find_device().type != "cpu"
     for family in {member.family for member in members.values()}:
-        tokens = sample_tokens(family, on_gpu, pretraining / workers)
+        tokens = sample_tokens(family, on_gpu, pretraining / workers, most.budget.minutes)
         write_sample(scratch / family, train, test, vocabulary, tokens, most.seed)
     jobs = [_job(name, member, fold, scratch, threads) for name, member in members.items() for fold in range(FOLDS)]
     return measure_members(jobs, most.engine.plan(len(jobs))[0])

@@ -221,13 +221,15 @@ def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     a line as any other."""
     settings = build(ngram_crf.NgramCrfSettings, job.settings["ngram_crf"])
     folder = Path(job.folder) / MODEL
-    watch = Stopwatch()
+    watch, ends = Stopwatch(), list[float]()
 
     def show(iteration: int, loss: float) -> None:
+        ends.append(watch.seconds)
         report(Progress(iteration, settings.iterations, "it", f"loss {loss:.0f}"))
 
     ngram_crf.train([*data.train, *data.pseudo], data.scheme, settings, folder, show)
-    figures = {"seconds": round(watch.seconds, 1)}
+    each = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else 0.0
+    figures = {"seconds": round(watch.seconds, 1), "seconds_an_iteration": round(each, 4)}
     model = ngram_crf.NgramCrf(folder)
     watch = Stopwatch()
     test = halved(model.marginals(sentence) for sentence in data.test)
