@@ -91,9 +91,9 @@ def play(name: str, quick: bool) -> Played:
     minutes = budget.used(words, followed.blend.path)
     run = budget.run_of_plan(load(words))
     assert run is not None
-    preset = run.path / budget.PRESET
-    planned = load([str(preset)])
-    with_student = [str(preset), *student_of(planned), *SHIPPED]
+    preset, left = str(run.path / budget.PRESET), followed.settings.members
+    planned = load([preset, f"members=[{', '.join(left)}]"])  # without those that were dropped, which it names
+    with_student = [preset, *student_of(planned), *SHIPPED]
     for command in (pretrain, train, blend, distil):
         command.main(with_student)
     taught = Stages(load(with_student))

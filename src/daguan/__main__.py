@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from daguan.core.errors import ConfigError, DaguanError
+from daguan.core.errors import ConfigError, DaguanError, exit_code_of
 from daguan.core.processes import settle_environment
 
 COMMANDS = {
@@ -47,9 +47,9 @@ def main(words: list[str]) -> int:
     except DaguanError as error:
         print(f"daguan: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:  # a full disk, no permission
+    except OSError as error:
         print(f"daguan: {error}", file=sys.stderr)
-        return 2
+        return exit_code_of(error)
     except KeyboardInterrupt:
         print("daguan: interrupted; the same command continues", file=sys.stderr)
         return 130

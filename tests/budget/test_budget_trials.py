@@ -13,6 +13,7 @@ from daguan.budget.trials import (
     LEAST_TOKENS,
     LINES,
     MINUTES,
+    TEST_TOKENS,
     TOKENS,
     USUAL,
     measure_members,
@@ -50,7 +51,9 @@ def test_unlabelled_lines_are_taken_evenly() -> None:
 def test_a_written_sample_is_a_contest_in_folds(tmp_path: Path) -> None:
     write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 60, 1)
     train = read_labelled(tmp_path / "train.txt")
-    assert read_unlabelled(tmp_path / "test.txt") == TEST
+    unlabelled = read_unlabelled(tmp_path / "test.txt")
+    assert unlabelled == TEST * (len(unlabelled) // len(TEST))
+    assert 0 <= sum(len(sentence.tokens) for sentence in unlabelled) - TEST_TOKENS < 2 * len(TEST)
     held_out = [line for fold in range(FOLDS) for line in fold_from_file(tmp_path, fold).held_out.tolist()]
     assert sorted(held_out) == list(range(len(train)))
 
@@ -88,7 +91,7 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
         for job in jobs:
             if job.member in failing:
                 supervisor.failed(WorkerError(f"{job.name}: killed"), job.member)
-        return {job.name: 107.5 + (held_out[job.fold] + 2 * len(TEST)) / 10 for job in jobs}
+        return {job.name: 107.5 + (held_out[job.fold] + TEST_TOKENS) / 10 for job in jobs}
 
     monkeypatch.setattr(trials, "run_jobs", run_jobs)
     if failing == {"a", "b"}:

@@ -85,7 +85,7 @@ def rates_of(preset: str) -> Rates:
     slower = size.layers * size.hidden**2 / (4 * 256**2)
     members, begun = {}, {}
     for rung in rungs_of(preset):
-        begun |= {name: 4_300 / slower for name, _ in starts(rung)}
+        begun |= dict.fromkeys(starts(rung), 4_300 / slower)
         for name in rung.members:
             kind = name if name in RATES else "cnn" if name.startswith("cnn") else "encoder"
             share = 1 / slower if kind == "encoder" else 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from daguan.budget.supervisor import BudgetSupervisor, Clock, read_dropped
 from daguan.core.files import read_json
 from daguan.engines.local import WorkerError
 from daguan.training.jobs import FoldJob
+from daguan.training.tagging import CHECKPOINT
 
 PLAN = {
     "minutes": 10.0,
@@ -30,19 +32,30 @@ def jobs(member: str, folds: int = FOLDS) -> list[FoldJob]:
     return [FoldJob(member, "tagger", fold, "", "", "", "", 1, 1, {}) for fold in range(folds)]
 
 
-@pytest.mark.parametrize(("folds", "seconds"), [(3, 120.0), (2, 60.0), (1, 60.0)])
-def test_a_member_starts_if_its_folds_and_what_follows_still_fit(tmp_path: Path, folds: int, seconds: float) -> None:
-    """By as many workers as there are; of a member that is half done, what is left counts."""
-    one, *_ = waiting = [*jobs("large", folds), *jobs("small")]
-    latest = 600 - seconds - AFTER
+def test_a_member_starts_if_its_folds_and_what_follows_still_fit(tmp_path: Path) -> None:
+    """By as many workers as there are."""
+    one, *_ = waiting = [*jobs("large"), *jobs("small")]
+    latest = 600 - 120 - AFTER
     assert supervisor(tmp_path, latest - 2).starts(one, waiting)
     assert read_dropped(tmp_path) == {}
     late = supervisor(tmp_path, latest + 2)
     assert not late.starts(one, waiting)
     assert not late.keeps("large")
     assert late.starts(waiting[-1], waiting)  # a cheaper one still fits
-    more = (seconds + AFTER) / 60
+    more = (120 + AFTER) / 60
     assert read_dropped(tmp_path)["large"].endswith(f"of 10 minutes are over, and with it {more:.1f} more are reckoned")
+
+
+@pytest.mark.parametrize("folds_left", [1, 2, 3])
+def test_what_was_begun_before_a_kill_goes_on_while_what_follows_fits(tmp_path: Path, folds_left: int) -> None:
+    """A fold was done, or has a checkpoint."""
+    waiting = [replace(job, folder=str(tmp_path / f"fold{job.fold}")) for job in jobs("large", folds_left)]
+    if folds_left == FOLDS:
+        assert not supervisor(tmp_path / "new", 600 - AFTER - 5).starts(waiting[0], waiting)
+        (tmp_path / "fold1").mkdir()
+        (tmp_path / "fold1" / CHECKPOINT).touch()
+    assert supervisor(tmp_path, 600 - AFTER - 5).starts(waiting[0], waiting)
+    assert not supervisor(tmp_path, 600 - AFTER + 5).starts(waiting[0], waiting)
 
 
 def test_later_folds_of_what_was_begun_are_not_reckoned_anew(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.commands.in_process import in_process
 
 from conftest import TINY
 from daguan.__main__ import main
-from daguan.commands import pretrain
+from daguan.commands import measuring, pretrain
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages
 from daguan.core.errors import DaguanError, DivergenceError
@@ -146,6 +146,25 @@ def test_a_trial_that_fails_leaves_its_member_out_of_the_plan(
     assert plan["changes"]["members"] == ["tagger"]
     assert set(plan["fold"]) == set(plan["rates"]["members"]) == {"tagger"}
     assert plan["fold"]["tagger"] >= plan["rates"]["members"]["tagger"]["starting"] >= 0
+
+
+def test_a_trial_of_pretraining_that_fails_leaves_out_who_starts_from_it(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverge(*_: object) -> float:
+        raise DivergenceError("update 3: no number")
+
+    monkeypatch.setattr(measuring, "measure_pretraining", diverge)
+    made = contest_in(tmp_path, contest)
+    made.words += ["pretrain.tokens=3072", "members=[tagger, ngram_crf]"]
+    jobs = Jobs()
+    assert made.run("prepare", jobs=jobs) == [0]
+    assert {name.partition(" ")[0] for name in jobs.begun} == {"ngram_crf"}
+    assert "FAILED: update 3: no number; no rung is reckoned with what starts from it" in capsys.readouterr().err
+    assert read_json(made.plan / "plan.json")["changes"]["members"] == ["ngram_crf"]
+    made.words[-1] = "members=[tagger]"
+    assert made.run("prepare", jobs=Jobs()) == [2]
+    assert capsys.readouterr().err.splitlines()[-1] == "daguan: update 3: no number"
 
 
 class Noting(Supervisor):

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
+from daguan.__main__ import main
 from daguan.commands import prepare
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages
-from daguan.core.errors import DaguanError, DivergenceError, StoppedError, WriteError
+from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
 from daguan.core.progress import Bar, Progress
 from daguan.core.settings import load
 from daguan.engines import local, worker
@@ -158,18 +159,20 @@ def test_a_full_disk_and_a_request_to_end_are_no_failures_of_a_job(
         with pytest.raises(error):
             run_jobs([job], 1, supervisor)
         assert not supervisor.failures
+        with pytest.raises(error):
+            local.Processes().run_command(["pretrain"], tmp_path / "pretrain.log", 1)
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (WriteError("full"), worker.UNWRITABLE),
-        (OSError(errno.ENOSPC, "full"), worker.UNWRITABLE),
+        (WriteError("full"), UNWRITABLE),
+        (OSError(errno.ENOSPC, "full"), UNWRITABLE),
         (OSError(errno.ENOMEM, "no memory"), 2),
         (DivergenceError("no number"), 2),
     ],
 )
-def test_a_worker_says_whether_the_disk_was_full(
+def test_a_worker_and_a_command_say_whether_the_disk_was_full(
     job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
 ) -> None:
     def fail(*_: object) -> None:
@@ -178,3 +181,5 @@ def test_a_worker_says_whether_the_disk_was_full(
     monkeypatch.setattr(worker, "run_job", fail)
     (tmp_path / "job.json").write_text(json.dumps(job.to_json()), "utf-8")
     assert worker.main(str(tmp_path / "job.json")) == code
+    monkeypatch.setattr("daguan.commands.settings.main", fail)
+    assert main(["settings"]) == code

@@ -18,6 +18,7 @@ from daguan.core.progress import say
 from daguan.core.runs import Stopwatch
 from daguan.engines.supervision import Supervisor
 from daguan.training.jobs import FoldJob
+from daguan.training.tagging import CHECKPOINT
 
 DROPPED, CLOCK = "dropped.json", "clock.json"
 KEEP_SECONDS = 5.0  # between two times that the clock is written
@@ -55,8 +56,9 @@ class Clock:
 class BudgetSupervisor(Supervisor):
     """Drops a member with a line that says why and who goes on. For want of time: before its first fold, if what is
     reckoned for all its folds and for what follows the training no longer fits into the minutes; at any report, if what
-    follows does not. The first member that is left goes on whatever the time, so that there is something to submit;
-    where none would be left, all is as if none had been dropped, and the error is raised."""
+    follows does not. One that an earlier command began is not reckoned anew, as what is left of it is not known. The
+    first member that is left goes on whatever the time, so that there is something to submit; where none would be left,
+    all is as if none had been dropped, and the error is raised."""
 
     def __init__(
         self, folder: Path, plan: Mapping[str, Any], needs: Mapping[str, Iterable[str]], folds: int, workers: int,
@@ -78,10 +80,10 @@ class BudgetSupervisor(Supervisor):
 
     def starts(self, job: FoldJob, jobs: Sequence[FoldJob]) -> bool:
         with self._lock:
-            begun = job.member in self._begun
+            ours = [other for other in jobs if other.member == job.member]
+            begun = job.member in self._begun or len(ours) < self._folds or any(map(_has_checkpoint, ours))
             self._begun.add(job.member)
-            folds = sum(other.member == job.member for other in jobs)
-            return self._pays([job.member], 0.0 if begun else self._seconds(job.member, folds))
+            return self._pays([job.member], 0.0 if begun else self._seconds(job.member, len(ours)))
 
     def goes_on(self, member: str) -> bool:
         return self._pays([member], 0.0)
@@ -129,3 +131,7 @@ class BudgetSupervisor(Supervisor):
         write_json(self._path, self._dropped)
         left = ", ".join(self._left())
         say(f"budget: DROPPED {', '.join(members)}: {why}; goes on with {left} ({self._path})")
+
+
+def _has_checkpoint(job: FoldJob) -> bool:
+    return (Path(job.folder) / CHECKPOINT).is_file()

@@ -67,10 +67,12 @@ def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sen
 def write_sample(
     folder: Path, train: Sequence[Sentence], test: Sequence[Sentence], vocabulary: Vocabulary, tokens: int, seed: int
 ) -> None:
-    """A contest and what `prepare` makes of it, both in the folder."""
-    lines = sample_of(train, tokens, seed)
+    """A contest and what `prepare` makes of it, both in the folder. Its test lines are repeated where they are few, as
+    the labelling of a line or two takes as long as that of many."""
+    lines, unlabelled = sample_of(train, tokens, seed), sample_of(test, TEST_TOKENS, seed)
+    times = math.ceil(TEST_TOKENS / sum(len(sentence.tokens) for sentence in unlabelled))
     write_lines(folder / "train.txt", map(format_labelled, lines))
-    write_lines(folder / "test.txt", map(format_unlabelled, sample_of(test, TEST_TOKENS, seed)))
+    write_lines(folder / "test.txt", map(format_unlabelled, unlabelled * times))
     write_folds(folder, assign_folds(lines, FoldSettings(FOLDS)))
     vocabulary.save(folder)
 

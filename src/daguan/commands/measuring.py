@@ -18,7 +18,8 @@ from daguan.budget.trials import (
     write_sample,
 )
 from daguan.commands.settings import Settings
-from daguan.commands.workload import is_pretrained, starts
+from daguan.commands.workload import is_pretrained, start_of, starts
+from daguan.core.errors import DaguanError, DivergenceError
 from daguan.core.progress import say
 from daguan.core.settings import to_dict
 from daguan.core.types import Sentence
@@ -33,10 +34,14 @@ def measure(
     rungs: list[Settings], scratch: Path, train: list[Sentence], test: list[Sentence], facts: Facts,
     reading: float, numbering: float,
 ) -> Rates:  # fmt: skip
-    """Of all that a rung asks for; reading, numbering: seconds that it took. `scratch` holds all the text as ids."""
+    """Of all that a rung asks for; reading, numbering: seconds that it took. `scratch` holds all the text as ids. What
+    fails has no rate, nor has a member that starts from it. Raises DaguanError: nothing has."""
     members = {name: rung.member(name) for rung in reversed(rungs) for name in rung.members}
     say(f"budget: trying {', '.join(members)}")
-    begun = _starts(rungs, scratch)
+    begun, failed = _starts(rungs, scratch)
+    members = {name: member for name, member in members.items() if start_of(member) not in failed}
+    if not members:
+        raise next(iter(failed.values()))
     slowest = min(begun["pretraining"].values(), default=math.inf)
     return Rates(
         reading=rounded_down((facts.train_tokens + facts.test_tokens) / reading),
@@ -46,18 +51,25 @@ def measure(
     )
 
 
-def _starts(rungs: list[Settings], prepared: Path) -> dict[str, dict[str, float]]:
+def _starts(rungs: list[Settings], prepared: Path) -> tuple[dict[str, dict[str, float]], dict[str, DaguanError]]:
+    """Tokens a second of each that went well, and the errors of the others."""
     vocabulary = Vocabulary.load(prepared)
     rates: dict[str, dict[str, float]] = {"pretraining": {}, "vectors": {}}
-    for name, member in {name: member for rung in rungs for name, member in starts(rung)}.items():
-        if is_pretrained(member):
-            rates["pretraining"][name] = measure_pretraining(
-                member.model.encoder, member.encoder, member.pretrain, member.engine, prepared, vocabulary, member.seed
-            )  # fmt: skip
-        else:
-            width = member.encoder.width
-            rates["vectors"][name] = measure_vectors(member.vectors, width, prepared, vocabulary, member.seed)
-    return rates
+    failed: dict[str, DaguanError] = {}
+    for name, member in {name: member for rung in rungs for name, member in starts(rung).items()}.items():
+        try:
+            if is_pretrained(member):
+                rates["pretraining"][name] = measure_pretraining(
+                    member.model.encoder, member.encoder, member.pretrain, member.engine, prepared, vocabulary,
+                    member.seed,
+                )  # fmt: skip
+            else:
+                width = member.encoder.width
+                rates["vectors"][name] = measure_vectors(member.vectors, width, prepared, vocabulary, member.seed)
+        except DivergenceError as error:
+            say(f"budget: the trial of {name} FAILED: {error}; no rung is reckoned with what starts from it")
+            failed[name] = error
+    return rates, failed
 
 
 def _members(

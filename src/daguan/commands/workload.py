@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from daguan.budget.costs import MemberWork, Pretraining, Work
@@ -22,12 +21,12 @@ def work_of(settings: Settings) -> Work:
         members=tuple(_member(name, member) for name, member in members.items()),
         pretrainings=tuple(
             Pretraining(name, member.pretrain.tokens, member.pretrain.tokens == settings.pretrain.tokens)
-            for name, member in starts(settings)
+            for name, member in starts(settings).items()
             if is_pretrained(member)
         ),
         vectors=tuple(
             (name, member.vectors.tokens, member.vectors.epochs)
-            for name, member in starts(settings)
+            for name, member in starts(settings).items()
             if not is_pretrained(member)
         ),
     )
@@ -48,22 +47,24 @@ def safest_first(settings: Settings) -> Settings:
     return replace(settings, members=tuple(order))
 
 
-def starts(settings: Settings) -> Iterator[tuple[str, Settings]]:
-    """What members start from, once each though several share it: a name, the same for whatever tokens it reads, and a
-    member's settings."""
-    told = set()
-    for name in settings.members:
-        member = settings.member(name)
-        if not pretrains(member) or member.vectors.folder:
-            continue
-        everything = to_dict(member)
-        learnt = {key: everything[key] for key in ("seed", "encoder", "pretrain", "vectors")}
-        amounts = {"pretrain": everything["pretrain"] | {"tokens": 0}}
-        amounts["vectors"] = everything["vectors"] | {"tokens": 0, "epochs": 0}
-        key = f"{member.model.encoder}-{sha256_of_json(learnt | amounts)[:6]}"
-        if key not in told:
-            told.add(key)
-            yield key, member
+def starts(settings: Settings) -> dict[str, Settings]:
+    """What members start from, once each though several share it: by name, a member's settings."""
+    found: dict[str, Settings] = {}
+    for member in map(settings.member, settings.members):
+        if name := start_of(member):
+            found.setdefault(name, member)
+    return found
+
+
+def start_of(member: Settings) -> str:
+    """A name of what the member starts from, the same for whatever tokens that reads; empty where it is not made."""
+    if not pretrains(member) or member.vectors.folder:
+        return ""
+    everything = to_dict(member)
+    learnt = {key: everything[key] for key in ("seed", "encoder", "pretrain", "vectors")}
+    amounts = {"pretrain": everything["pretrain"] | {"tokens": 0}}
+    amounts["vectors"] = everything["vectors"] | {"tokens": 0, "epochs": 0}
+    return f"{member.model.encoder}-{sha256_of_json(learnt | amounts)[:6]}"
 
 
 def is_pretrained(settings: Settings) -> bool:

@@ -1,4 +1,10 @@
-"""Errors a user can cause. Each is one line that names the place, what was expected and what came; exit code 2."""
+"""Errors a user can cause. Each is one line that names the place, what was expected and what came; exit code 2, and 74
+where the disk is full, no fault of what was asked."""
+
+import errno
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = 74  # EX_IOERR of sysexits.h
 
 
 class DaguanError(Exception):
@@ -22,6 +28,8 @@ class CheckpointError(DaguanError):
 class WriteError(DaguanError):
     """A file cannot be written: a full disk, no permission."""
 
+    exit_code = UNWRITABLE
+
 
 class DivergenceError(DaguanError):
     """Training went astray: its loss is infinite or no number."""
@@ -29,3 +37,8 @@ class DivergenceError(DaguanError):
 
 class StoppedError(DaguanError):
     """Work was stopped before it was done, not by a fault of its own; the same command continues."""
+
+
+def exit_code_of(error: OSError) -> int:
+    """Of one that nothing has made a DaguanError of: a full disk, no permission, no memory."""
+    return UNWRITABLE if error.errno in FULL else DaguanError.exit_code

@@ -15,12 +15,11 @@ from threading import Lock
 from typing import IO, Any
 
 import daguan
-from daguan.core.errors import DaguanError, StoppedError, WriteError
+from daguan.core.errors import UNWRITABLE, DaguanError, StoppedError, WriteError
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress, say
 from daguan.engines.supervision import UNSUPERVISED, Supervisor
-from daguan.engines.worker import UNWRITABLE
 from daguan.training.jobs import FoldJob, result_of
 
 LOG = "worker.log"
@@ -117,7 +116,8 @@ class Processes:
         return go_on
 
     def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
-        """`python -m daguan` with these words; all it says goes into the log. Raises WorkerError or StoppedError."""
+        """`python -m daguan` with these words; all it says goes into the log. Raises WorkerError, StoppedError or
+        WriteError."""
         with log.open("w") as file, self._start(["daguan", *words], file, threads) as process:
             process.wait()
         self._check(words[0], process, log, process.returncode == 0)

@@ -5,19 +5,16 @@ It lives as long as its pipe: when the parent is killed, the next report fails a
 
 from __future__ import annotations
 
-import errno
 import sys
 import time
 from pathlib import Path
 
-from daguan.core.errors import DaguanError, WriteError
+from daguan.core.errors import DaguanError, exit_code_of
 from daguan.core.files import read_json
 from daguan.core.progress import Progress
 from daguan.training.jobs import FoldJob, run_job
 
 REPORT_SECONDS = 0.5
-UNWRITABLE = 74  # exit code where the disk is full, no fault of the job: EX_IOERR of sysexits.h
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Reporter:
@@ -41,15 +38,12 @@ def main(path: str) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1
-    except WriteError as error:
-        print(error, file=sys.stderr)
-        return UNWRITABLE
     except DaguanError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    except OSError as error:  # a full disk, no permission, no memory
+    except OSError as error:
         print(error, file=sys.stderr)
-        return UNWRITABLE if error.errno in FULL else 2
+        return exit_code_of(error)
     return 0
 
 
