@@ -32,8 +32,8 @@ from daguan.text.scores import Gain, bootstrap_interval
 
 PAGE = ROOT / "docs" / "winning.md"
 STUDENT = "student"
-CHOICE = {"corpus_lines": 5000, "confidence": 0.8, "weight": 0.5}
-SHIPPED = ("distil.test=false", "distil.corpus_lines=10000")  # its test lines are new to what is shipped
+CHOICE = {"corpus_lines": 20000, "confidence": 0.8, "weight": 0.5}
+SHIPPED = ("distil.test=false", "distil.corpus_lines=40000")  # its test lines are new to what is shipped
 RUNG = "{members: [modern_crf, ngram_crf], folds: {count: 2}, train: {epochs: 1}, pretrain: {tokens: 20000}}"
 QUICK = (
     *data.QUICK_SLICE,

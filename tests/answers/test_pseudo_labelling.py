@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from noisy_members import SCHEME, evidence, noisy_answers, with_other_gold
 
 from conftest import random_sentence
@@ -13,7 +15,7 @@ from daguan.answers.blending import METHODS
 from daguan.answers.labelling import Verdict
 from daguan.answers.pseudo_labelling import Teachers, figures, kept, unlabelled
 from daguan.core.errors import CheckpointError, DataError
-from daguan.core.types import Sentence
+from daguan.core.types import Sentence, Span
 from daguan.text.marginals import Marginals
 from daguan.training.devices import EngineSettings
 from daguan.training.jobs import HELD_OUT, TEST
@@ -22,6 +24,7 @@ from daguan.training.pseudo_labels import PseudoLabelSettings, labelled_file, re
 GIVEN = evidence((1.5, 2.5), lines=45)
 RNG = np.random.default_rng(3)
 TEST_GOLD = [random_sentence(RNG, 20) for _ in range(30)]
+BARE = [Sentence(("1",), ())]  # gold of which no share is asked
 TEST_LINES = [Sentence(line.tokens) for line in TEST_GOLD]
 
 
@@ -74,8 +77,9 @@ def settings(**named) -> PseudoLabelSettings:
 def test_a_higher_threshold_keeps_a_part(runs, name):
     found = taught(runs, GIVEN, "stack", 0)
     least = settings(confidence=0.0)
-    steps = [kept(found, settings(**({"confidence": 0.0} | {name: value}))) for value in np.linspace(0, 1, 11)]
-    assert steps[0] == kept(found, least) == [verdict.sentence for verdict in found]
+    asked = [settings(**({"confidence": 0.0} | {name: value})) for value in np.linspace(0, 1, 11)]
+    steps = [kept(found, one, BARE) for one in asked]
+    assert steps[0] == kept(found, least, BARE) == [verdict.sentence for verdict in found]
     assert all(set(higher) <= set(lower) for lower, higher in pairwise(steps))
     assert len(steps[-1]) < len(steps[0])
 
@@ -83,10 +87,25 @@ def test_a_higher_threshold_keeps_a_part(runs, name):
 def test_limits_are_kept():
     lines = [Sentence((str(number),), ()) for number in range(4)]
     found = [Verdict(line, *of) for line, of in zip(lines, ((1, 1), (1, 0.5), (0.99, 1), (0, 0)), strict=True)]
-    assert kept(found, settings(confidence=1.0)) == lines[:2]
-    assert kept(found, settings(confidence=1.0, agreement=1.0)) == lines[:1]
-    assert kept(found, settings(confidence=0.0, agreement=1.0)) == [lines[0], lines[2]]
-    assert kept(found, settings(confidence=0.0)) == lines
+    assert kept(found, settings(confidence=1.0), BARE) == lines[:2]
+    assert kept(found, settings(confidence=1.0, agreement=1.0), BARE) == lines[:1]
+    assert kept(found, settings(confidence=0.0, agreement=1.0), BARE) == [lines[0], lines[2]]
+    assert kept(found, settings(confidence=0.0), BARE) == lines
+
+
+@given(st.lists(st.booleans(), max_size=40), st.lists(st.booleans(), min_size=1, max_size=40))
+def test_lines_without_an_entity_are_no_larger_a_share_than_among_gold(offered, gold):
+    def lines(have):
+        return [Sentence((str(place),), (Span(0, 1, "a"),) if has else ()) for place, has in enumerate(have)]
+
+    found = [Verdict(line, 1.0, 1.0) for line in lines(offered)]
+    taken = kept(found, settings(confidence=0.5), lines(gold))
+    bare = sum(not line.gold for line in taken)
+    assert [line for line in taken if line.gold] == [line for line in lines(offered) if line.gold]
+    assert taken == [line for line in lines(offered) if line in taken]
+    assert bare * sum(gold) <= (len(taken) - bare) * gold.count(False) or not any(gold)
+    if bare < offered.count(False):  # one more would be too many
+        assert (bare + 1) * sum(gold) > (len(taken) - bare) * gold.count(False)
 
 
 def test_each_text_is_offered_once_and_none_that_stands_in_train():

@@ -97,13 +97,20 @@ def unlabelled(test: Sequence[Sentence], train: Sequence[Sentence]) -> list[int]
     return [lines[0] for text, lines in lines_by_text(test).items() if text not in known]
 
 
-def kept(found: Sequence[Verdict], settings: PseudoLabelSettings) -> list[Sentence]:
-    """Those that are sure enough, and on which enough teachers agree."""
-    return [
+def kept(found: Sequence[Verdict], settings: PseudoLabelSettings, gold: Sequence[Sentence]) -> list[Sentence]:
+    """Those that are sure enough, and on which enough teachers agree. Lines without an entity, of which models are sure
+    most easily, and of which a corpus of another kind is full, are no larger a share than among the gold lines; if they
+    are, some are taken from all over."""
+    sure = [
         verdict.sentence
         for verdict in found
         if verdict.confidence >= settings.confidence and verdict.agreement >= settings.agreement
     ]
+    without = [place for place, sentence in enumerate(sure) if not sentence.gold]
+    bare = sum(not sentence.gold for sentence in gold)
+    most = (len(sure) - len(without)) * bare // max(1, len(gold) - bare) if bare < len(gold) else len(without)
+    taken = {without[i * len(without) // most] for i in range(most)} if most < len(without) else set(without)
+    return [sentence for place, sentence in enumerate(sure) if sentence.gold or place in taken]
 
 
 def figures(offered: Sequence[Verdict], taken: Sequence[Sentence]) -> dict[str, int]:
@@ -112,9 +119,11 @@ def figures(offered: Sequence[Verdict], taken: Sequence[Sentence]) -> dict[str, 
     return {"offered": len(offered), "kept": len(taken), "entities": entities}
 
 
-def keep(folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: PseudoLabelSettings) -> None:
+def keep(
+    folder: Path, fold: int, offered: Mapping[str, list[Verdict]], asked: PseudoLabelSettings, gold: Sequence[Sentence]
+) -> None:
     """Write what of the labelled lines is good enough, and last how many there are of each source."""
-    taken = {source: kept(offered[source], asked) for source in SOURCES}
+    taken = {source: kept(offered[source], asked, gold) for source in SOURCES}
     write_lines(labelled_file(folder, fold), map(format_labelled, chain(*taken.values())))
     write_json(folder / f"fold{fold}.json", {source: figures(offered[source], taken[source]) for source in SOURCES})
 

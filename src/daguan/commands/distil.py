@@ -160,8 +160,8 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
         known, seed = [*lesson.train, *lesson.test], lesson.stages.settings.seed
         corpus = corpus_sample(lesson.stages.contest / CORPUS, asked, known, seed, "distil")
         lines = unlabelled(lesson.test, lesson.train) if asked.test else []
-        keep(folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked)
-        keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked)
+        keep(folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
+        keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
     for name, sources in found.items():
         counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]

@@ -33,7 +33,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     for fold in range(settings.folds.count):
         about = run.path / f"fold{fold}.json"
         if not about.is_file():
-            keep(run.path, fold, teachers.blend(fold).label(test, lines, corpus, engine), asked)
+            keep(run.path, fold, teachers.blend(fold).label(test, lines, corpus, engine), asked, train)
         found.append(read_json(about))
     say(f"{run.path.name}: by {', '.join(path.name for path in runs)}: {_summary(found)}")
     run.finish(watch.seconds, by_fold=found)

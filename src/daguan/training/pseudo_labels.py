@@ -16,8 +16,9 @@ class PseudoLabelSettings:
     taught by its own models alone, so that no label comes from a model that was trained on the lines held out there.
     test: are the test lines among them? corpus_lines: how many lines of the corpus are, drawn at random. confidence:
     lines whose least certain decision is less probable are left out. agreement: so are lines on which a smaller share
-    of the teachers gives the blend's answer. weight: what the loss of such a line counts beside that of a gold one (1
-    with family ngram_crf, which cannot weigh lines)."""
+    of the teachers gives the blend's answer. What is kept has no larger a share of lines without an entity than train
+    has. weight: what the loss of such a line counts beside that of a gold one (1 with family ngram_crf, which cannot
+    weigh lines)."""
 
     teachers: tuple[str, ...] = ()
     test: bool = True
