@@ -29,7 +29,7 @@ from benchmarks.factors import BASE, BERT_RECIPE, CNN, LSTM
 from benchmarks.harness import Report, Row, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.answers.blending import METHODS, Member, load_member, nested_spans
+from daguan.answers.blending import METHODS, Member, load_member, nested_spans, prepared_text
 from daguan.answers.evidence import OutOfFold
 from daguan.commands import pretrain as pretrain_stage
 from daguan.commands.settings import load
@@ -39,6 +39,7 @@ from daguan.core.types import Score, Sentence, labels_of
 from daguan.models.encoder_settings import PRETRAINED
 from daguan.text.folds import read_folds
 from daguan.text.format import read_labelled
+from daguan.text.occurrences import Occurrences
 from daguan.text.scores import Gain, paired_gain, span_scores
 from daguan.text.tags import TagScheme
 from daguan.training.jobs import FoldJob
@@ -115,17 +116,19 @@ class Contest:
     test: list[Sentence]
     fold_of_line: np.ndarray
     scheme: TagScheme
+    text: Occurrences
 
     @classmethod
     def of(cls, stages: Stages) -> Contest:
         train = read_labelled(stages.train_file)
         test = read_labelled(stages.contest / "test_gold.txt")
-        return cls(train, test, read_folds(stages.prepare.path), TagScheme(labels_of(train)))
+        folds, text = read_folds(stages.prepare.path), prepared_text(stages.prepare.path)
+        return cls(train, test, folds, TagScheme(labels_of(train)), text)
 
     def scored(self, members: Sequence[Member], method: str = "mean") -> tuple[list[Score], list[Score]]:
         """Of a blend of members, line by line, out of fold and on the test part."""
         answers = [member.held_out for member in members]
-        evidence = OutOfFold(self.train, self.fold_of_line, answers, self.scheme, seed=1)
+        evidence = OutOfFold(self.train, self.fold_of_line, answers, self.scheme, 1, self.text)
         learner = METHODS[method].learner(evidence)
         whole = learner.fit(np.ones(len(self.train), bool))
         test = annotate(self.test, whole.spans(self.test, [member.test for member in members]))

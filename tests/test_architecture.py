@@ -35,7 +35,7 @@ DOORS = {
     "gensim": ("models/vectors.py",),
     "optuna": ("tuning/optuna_study.py",),
     "scipy": ("answers/planning.py",),
-    "sklearn": ("text/folds.py", "answers/stacking.py"),
+    "sklearn": ("text/folds.py", "answers/stacking.py", "answers/boosting.py"),
     "pycrfsuite": ("models/ngram_crf.py",),
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import NDArray
 
 from conftest import LABELS, random_sentence
 from daguan.answers.evidence import OutOfFold
+from daguan.batches.packing import token_file, write_token_file
 from daguan.core.types import Sentence
 from daguan.text.marginals import Probs
+from daguan.text.occurrences import Occurrences
 from daguan.text.tags import TagScheme
+from daguan.text.vocabulary import SEP, SPECIALS, Vocabulary
 
 SCHEME = TagScheme(LABELS)
 
@@ -27,7 +34,22 @@ def evidence(noises: tuple[float, ...], lines: int = 60, folds: int = 3, seed: i
     rng = np.random.default_rng(seed)
     gold = [random_sentence(rng, int(length)) for length in rng.integers(1, 25, lines)]
     answers = [noisy_answers(gold, noise, rng) for noise in noises]
-    return OutOfFold(gold, np.arange(lines) % folds, answers, SCHEME, seed)
+    return OutOfFold(gold, np.arange(lines) % folds, answers, SCHEME, seed, Occurrences(*ids_of(gold)))
+
+
+def ids_of(sentences: Sequence[Sentence]) -> tuple[NDArray[np.uint32], Vocabulary]:
+    """The lines as ids, and by what vocabulary."""
+    vocabulary = Vocabulary([*SPECIALS, *dict.fromkeys(token for line in sentences for token in line.tokens)])
+    ids = [id for line in sentences for id in (*vocabulary.encode(line.tokens), SEP)]
+    return np.array(ids, np.uint32), vocabulary
+
+
+def prepare(folder: Path, sentences: Sequence[Sentence]) -> Path:
+    """As the command of that name leaves the text."""
+    ids, vocabulary = ids_of(sentences)
+    vocabulary.save(folder)
+    write_token_file(token_file(folder, len(vocabulary)), [ids])
+    return folder
 
 
 def with_other_gold(given: OutOfFold, fold: int) -> OutOfFold:
@@ -37,4 +59,4 @@ def with_other_gold(given: OutOfFold, fold: int) -> OutOfFold:
         Sentence(line.tokens, random_sentence(rng, len(line.tokens)).spans) if of == fold else line
         for line, of in zip(given.gold, given.fold_of_line.tolist(), strict=True)
     ]
-    return OutOfFold(gold, given.fold_of_line, given.answers, given.scheme, given.seed)
+    return OutOfFold(gold, given.fold_of_line, given.answers, given.scheme, given.seed, given.text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-from noisy_members import SCHEME, evidence, with_other_gold
+from noisy_members import SCHEME, evidence, prepare, with_other_gold
 
 from daguan.answers.blending import (
     BLEND,
@@ -52,13 +53,20 @@ def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
     everything = np.ones(45, bool)
     fitted = METHODS[method].learner(given_evidence).fit(everything)
     assert METHODS[method].learner(given_evidence).fit(everything).to_json() == fitted.to_json()
-    save_blend(tmp_path / "blend-1", method, fitted, [tmp_path / "one-1", tmp_path / "two-1"], 2)
+    prepared, runs = tmp_path / "prepare-1", [tmp_path / "one-1", tmp_path / "two-1"]
+    save_blend(tmp_path / "blend-1", method, fitted, runs, 2, prepare(prepared, given_evidence.gold))
     models, read = load_blend(tmp_path / "blend-1")
     assert models == [[tmp_path / run / f"fold{fold}" / "model" for fold in (0, 1)] for run in ("one-1", "two-1")]
     assert read.labels == SCHEME.labels
     assert read.spans(given_evidence.gold, given_evidence.answers) == fitted.spans(
         given_evidence.gold, given_evidence.answers
     )
+    shutil.rmtree(prepared)
+    if method == "stack":
+        with pytest.raises(CheckpointError, match=r"prepare-1.*expected a vocabulary"):
+            load_blend(tmp_path / "blend-1")
+    else:
+        assert load_blend(tmp_path / "blend-1")[0] == models
 
 
 @METHOD

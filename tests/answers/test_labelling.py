@@ -10,7 +10,7 @@ from daguan.answers.blending import METHODS
 from daguan.answers.evidence import least_certain
 from daguan.answers.labelling import verdicts
 from daguan.answers.proposals import Proposals
-from daguan.answers.stacking import Stack
+from daguan.answers.stacking import Judges, Stack
 from daguan.answers.voting import Vote
 from daguan.answers.weighting import WeightedMean, plain_mean
 from daguan.core.types import Span
@@ -76,7 +76,8 @@ def test_a_stack_is_as_sure_as_of_its_least_certain_proposal():
     proposals = Proposals.of(GIVEN.answers, SCHEME)
     own = proposals.features.shape[1]
     coefficients = (0.0, 0.0, 0.0, 1.0, *(0.0,) * (own - 4), *(0.0,) * 6)
-    stack = Stack(SCHEME.labels, coefficients, 0.0, 0.0, Lexicon.of(GIVEN.gold, SCHEME.labels, np.zeros(45, np.int64)))
+    lexicon = Lexicon.of(GIVEN.gold, SCHEME.labels, np.zeros(45, np.int64))
+    stack = Stack(SCHEME.labels, Judges(coefficients, 0.0, None), 0.0, lexicon)
     spans, confidences = stack.judge(GIVEN.gold, GIVEN.answers)
     right = 1 / (1 + np.exp(-proposals.features[:, 3]))
     expected = np.ones(45)

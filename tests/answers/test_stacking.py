@@ -1,11 +1,17 @@
+import zlib
 from dataclasses import replace
 
 import numpy as np
-from noisy_members import SCHEME, evidence, with_other_gold
+import pytest
+from noisy_members import SCHEME, evidence, ids_of, noisy_answers, with_other_gold
 
+from daguan.answers import stacking
+from daguan.answers.blending import nested_spans
+from daguan.answers.evidence import OutOfFold
 from daguan.answers.proposals import NO_RIVAL, Proposals, _best_rivals, lexicon_features
 from daguan.answers.stacking import Stack, StackLearner, _regress
 from daguan.core.types import Sentence, Span
+from daguan.text.occurrences import Occurrences
 from daguan.text.scores import span_score
 from daguan.training.prediction import annotate, decode_lines
 
@@ -64,7 +70,7 @@ def test_of_two_folds_the_one_that_is_kept_still_teaches_its_lexicon():
     learner = StackLearner(given_evidence)
     width = learner._proposals.features.shape[1]
     assert learner.features(kept)[kept[learner._proposals.lines], width:].any()
-    assert any(learner.fit(kept).coefficients[width:])
+    assert any(learner.fit(kept).judges.coefficients[width:])
     other = StackLearner(with_other_gold(given_evidence, fold=1))
     assert np.array_equal(learner.features(kept), other.features(kept))
     line = int(learner._proposals.lines[0])
@@ -95,10 +101,44 @@ def test_members_that_are_always_right_or_find_nothing_leave_nothing_to_learn():
     assert StackLearner(blind).fit(np.ones(12, bool)).spans(blind.gold, blind.answers) == [()] * 12
 
 
+def test_of_many_proposals_some_lines_are_learnt_from_and_the_lexicon_is_of_all(monkeypatch):
+    given_evidence = evidence((2.0, 2.5), lines=150)
+    learner = StackLearner(given_evidence)
+    whole, everything = learner.fit(np.ones(150, bool)), len(learner._proposals.lines)
+    read = []
+    monkeypatch.setattr(
+        stacking, "_regress", lambda features, right: read.append(len(right)) or _regress(features, right)
+    )
+    for share in (1, 2, 3):
+        monkeypatch.setattr(stacking, "ENOUGH", everything / share)
+        part = learner.fit(np.ones(150, bool))
+        assert read.pop() == pytest.approx(everything / share, rel=0.25)
+        assert part.lexicon.to_json() == whole.lexicon.to_json()
+        assert (part.to_json() == whole.to_json()) == (share == 1)
+
+
+def test_what_the_text_tells_of_strings_is_known_to_the_judges():
+    """Members alike on all spans; those whose string stands in one context alone are never entities."""
+    rng = np.random.default_rng(3)
+    gold, lines = [], []
+    for number in range(400):
+        word = "xy"[number % 2]
+        beside = ("l", "r") if word == "y" else tuple(f"{n}" for n in rng.integers(0, 40, 2))
+        tokens = (beside[0], f"{word}1{number % 20}", f"{word}2{number % 20}", beside[1])
+        lines.append(tokens)
+        gold.append(Sentence(tokens, (Span(1, 3, "a"),) if word == "x" else ()))
+    shared = noisy_answers([Sentence(line.tokens, (Span(1, 3, "a"),)) for line in gold], 1.5, rng)
+    folds = np.array([zlib.crc32(line[1].encode()) % 3 for line in lines])  # no string in two of them
+    known, blind = (OutOfFold(gold, folds, [shared], SCHEME, 0, text) for text in (Occurrences(*ids_of(gold)), None))
+    f1 = [span_score(annotate(gold, nested_spans(StackLearner(one), one)), gold).f1 for one in (known, blind)]
+    assert f1[0] > 0.95
+    assert f1[1] < 0.8
+
+
 def test_json_gives_back_the_same_answers():
     given_evidence = evidence((2.0, 2.5))
     stack = StackLearner(given_evidence).fit(np.ones(60, bool))
-    again = Stack.from_json(stack.to_json())
+    again = replace(Stack.from_json(stack.to_json()), text=given_evidence.text)
     assert again.spans(given_evidence.gold, given_evidence.answers) == stack.spans(
         given_evidence.gold, given_evidence.answers
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from daguan.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
 from daguan.budget.costs import (
+    JUDGING,
     Facts,
     MemberRates,
     Pretraining,
@@ -38,7 +39,8 @@ def facts(lines: int, length: int, text: int = 0, types: int = 3, test: int = 3_
     """Lines all of one length; as much other text as is said."""
     tokens = lines * length
     added = {"recombination": 1.0, "entity_swap": 0.8, "field_dropping": 0.5, "shuffling": 0.5}
-    return Facts(lines, tokens, test, test * length, length, types, text + tokens + test * length, 6_000, added)
+    text += tokens + test * length
+    return Facts(lines, tokens, test, test * length, length, types, text, 6_000, added, tokens // 25)
 
 
 GRID = {
@@ -296,6 +298,9 @@ def test_the_costs_of_a_small_work_by_hand() -> None:
     augmented = replace(work, members=(replace(member, augmentation={"entity_swap": 2, "shuffling": 1}),))
     adding = replace(data, added={"entity_swap": 0.2, "shuffling": 0.1, "recombination": 9})
     assert fold_seconds(augmented, adding, rates) == {"m": pytest.approx(fold + 0.5 * 3 * 250 / 10)}
+    few = replace(data, entities=60)  # of which half takes part
+    more = seconds_of(work, few, rates)["blend"] - seconds["blend"]
+    assert more == pytest.approx(JUDGING * 3 * 30)
     with_vectors = replace(work, vectors=(("w", 1_000, 5), ("w", 0, 1)))
     assert seconds_of(with_vectors, data, rates)["pretrain"] == pytest.approx(6 + 2 + 50 + 50)
 

@@ -15,12 +15,15 @@ from daguan.answers.evidence import Answers, Combination, Learner, OutOfFold
 from daguan.answers.stacking import Stack, StackLearner
 from daguan.answers.voting import Vote, VoteLearner
 from daguan.answers.weighting import MeanLearner, WeightedMean, WeightLearner
+from daguan.batches.packing import TokenLines, token_file
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
 from daguan.core.settings import require
 from daguan.core.types import Sentence, Span
 from daguan.text.marginals import Marginals, Probs, mean
+from daguan.text.occurrences import Occurrences
 from daguan.text.scores import paired_gains, span_scores
+from daguan.text.vocabulary import Vocabulary
 from daguan.training.jobs import HELD_OUT, MODEL, TEST
 from daguan.training.prediction import annotate
 
@@ -51,8 +54,9 @@ class BlendSettings:
     """runs: folders of trained members in the work folder, as `runs` lists them, e.g. tagger-1a2b3c; empty takes this
     configuration's. method: how they become one. `mean` of marginals; `weights` of that mean, by ensemble selection on
     held-out lines (Caruana et al. 2004); `thresholds`: the plain mean with a bias for each type, set so that span F1 is
-    best; `weights+thresholds`; `vote` of the members' spans; `stack`: a logistic regression on what members say of a
-    span and on a lexicon of the training lines (Wolpert 1992; for the lexicon, rank 5, github shifop/datagrand_bert).
+    best; `weights+thresholds`; `vote` of the members' spans; `stack`: a logistic regression and boosted trees on what
+    members say of a span, on a lexicon of the training lines, and on how its string stands in all the text (Wolpert
+    1992; for the lexicon, rank 5, github shifop/datagrand_bert).
     lookup: answer test lines that stand in train with train's commonest labels, in the submission alone (out of fold
     there are none such, and `predict` looks nothing up).
     """
@@ -163,18 +167,28 @@ def gains(labelled: Sequence[Labelled], gold: Sequence[Sentence]) -> dict[str, d
     return {row.name: gain.to_json() for row, gain in zip(labelled[:-1], found, strict=True)}
 
 
-def save_blend(folder: Path, method: str, combination: Combination, runs: Sequence[Path], folds: int) -> None:
-    """What `predict` needs: the fitted combination, and of each member the folders of its models."""
+def prepared_text(prepared: Path) -> Occurrences:
+    """All the text, as `prepare` left it. Raises CheckpointError: it is not there."""
+    vocabulary = Vocabulary.load(prepared)
+    return Occurrences(TokenLines(token_file(prepared, len(vocabulary)), vocabulary).ids, vocabulary)
+
+
+def save_blend(
+    folder: Path, method: str, combination: Combination, runs: Sequence[Path], folds: int, prepared: Path
+) -> None:
+    """What `predict` needs: the fitted combination, of each member the folders of its models, and that of the text."""
     models = [[os.path.relpath(run / f"fold{fold}" / MODEL, folder) for fold in range(folds)] for run in runs]
-    write_json(folder / FILE, {"method": method, **combination.to_json()})
+    write_json(folder / FILE, {"method": method, "text": os.path.relpath(prepared, folder), **combination.to_json()})
     write_json(folder / MODELS, models)
 
 
 def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
-    """Of each member the folders of its models, and the fitted combination. Raises CheckpointError: damaged."""
+    """Of each member the folders of its models, and the fitted combination. Raises CheckpointError: damaged, or a stack
+    whose text is no longer there."""
     names, values = read_json(folder / MODELS), read_json(folder / FILE)
     try:
         models = [[(folder / name).resolve() for name in of_member] for of_member in names]
-        return models, METHODS[values["method"]].read(values)
+        combination, prepared = METHODS[values["method"]].read(values), (folder / values["text"]).resolve()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: expected a fitted blend, got: {error!r}") from None
+    return models, replace(combination, text=prepared_text(prepared)) if isinstance(combination, Stack) else combination

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from daguan.core.types import Sentence, Span
 from daguan.text.marginals import Probs
+from daguan.text.occurrences import Occurrences
 from daguan.text.tags import TagScheme
 
 Answers = Sequence[Sequence[Probs]]  # of each of M members one (T,K) array a line
@@ -19,13 +20,15 @@ Kept = NDArray[np.bool_]  # (N,): the lines to learn from, whole folds of them
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """N lines with gold, the fold that held each out (N,), and the members' answers by the models of that fold."""
+    """N lines with gold, the fold that held each out (N,), and the members' answers by the models of that fold. text:
+    what is known of all the text without gold, if anything."""
 
     gold: Sequence[Sentence]
     fold_of_line: NDArray[np.int64]
     answers: Answers
     scheme: TagScheme
     seed: int
+    text: Occurrences | None = None
 
 
 class Judged(NamedTuple):

@@ -19,7 +19,7 @@ from daguan.text.marginals import mean
 from daguan.text.tags import TagScheme
 from daguan.training.prediction import SMALLEST, decode_lines, log_probs
 
-BIASES = (0.0, 0.75, 1.5, 3.0)  # nats on all types: the mean's own spans, and those it nearly finds
+BIASES = (0.0, 0.75, 1.5, 3.0, 5.0)  # nats on all types: the mean's own spans, and those it nearly finds
 NO_RIVAL = float(np.log(SMALLEST))  # nothing has lower odds
 Floats = NDArray[np.float64]
 

@@ -27,6 +27,7 @@ from daguan.core.progress import say
 from daguan.core.types import Sentence
 from daguan.text.conflicts import lines_by_text
 from daguan.text.format import format_labelled, format_unlabelled, iter_lines, parse_unlabelled, write_lines
+from daguan.text.occurrences import Occurrences
 from daguan.text.sampling import sample_lines
 from daguan.text.tags import TagScheme
 from daguan.training.devices import EngineSettings
@@ -72,12 +73,12 @@ class Teachers:
     @classmethod
     def of(
         cls, runs: Sequence[Path], train: Sequence[Sentence], fold_of_line: NDArray[np.int64], scheme: TagScheme,
-        method: str, seed: int,
+        method: str, seed: int, text: Occurrences | None = None,
     ) -> Teachers:  # fmt: skip
-        """By what their folds left. Raises CheckpointError: a fold or a line is missing."""
+        """By what their folds left, and what the text tells. Raises CheckpointError: a fold or a line is missing."""
         answers = [load_held_out(run, int(fold_of_line.max()) + 1) for run in runs]
         check_lines(train, answers)
-        learner = METHODS[method].learner(OutOfFold(train, fold_of_line, answers, scheme, seed))
+        learner = METHODS[method].learner(OutOfFold(train, fold_of_line, answers, scheme, seed, text))
         return cls(runs, learner, fold_of_line)
 
     def combination(self, fold: int) -> Combination:

@@ -1,43 +1,80 @@
-"""Stacking (Wolpert 1992): spans that a member proposes, judged by a logistic regression that also knows a lexicon.
+"""Stacking (Wolpert 1992): spans that a member proposes, judged by models that also know a lexicon and the text.
 
-What the members say of a span, how it stands beside its rivals, its type and length, and how often its string is an
-entity in the lines learnt from: by the last, rank 5 of the contest rescored its ensemble. M members, C spans.
+What the members say of a span, how it stands beside its rivals, its type and length; how often its string is an entity
+in the lines learnt from, by which rank 5 of the contest rescored its ensemble; and how it stands in all the text. The
+judges are a logistic regression and boosted trees, whose log-odds are averaged: the former needs few spans, the latter
+see what matters only together. M members, C spans, F features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from daguan.answers.boosting import Trees
 from daguan.answers.evidence import Answers, Judged, Kept, OutOfFold, least_certain
 from daguan.answers.proposals import Floats, Proposals, lexicon_features
 from daguan.core.types import Sentence, Span
 from daguan.text.lexicon import Lexicon
+from daguan.text.occurrences import Occurrences
 from daguan.text.tags import TagScheme
 
 PENALTY = 1.0  # of the regression, on standardised features
 CERTAIN = 10.0  # nats
 CONSTANT = 1e-6
 ENOUGH_FOLDS = 3
-PARTS = 4  # of each fold, where there are fewer
-THRESHOLDS = np.arange(0.2, 0.71, 0.02)  # of P(right)
+ENOUGH = 100_000  # proposals to learn from; where there are more, every second line is read, or every third, …
+PARTS = 4  # of each fold, where there are fewer; of all lines, for the threshold
+THRESHOLDS = np.arange(0.1, 0.71, 0.02)  # of P(right)
+
+
+@dataclass(frozen=True)
+class Judges:
+    """coefficients (F,) and intercept of the regression, for features as they are; the trees, None where all spans were
+    right, or none."""
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    trees: Trees | None
+
+    @classmethod
+    def fit(cls, features: Floats, right: NDArray[np.bool_]) -> Judges:
+        """To features (C,F), and which of the spans are right (C,)."""
+        coefficients, intercept = _regress(features, right)
+        trees = None if right.all() or not right.any() else Trees.fit(features, right)
+        return cls(tuple(coefficients.tolist()), intercept, trees)
+
+    def odds(self, features: Floats) -> Floats:
+        """(C,) log-odds that spans are right."""
+        # a sum a row, as a matrix product may round a row by how many there are
+        odds: Floats = (features * np.array(self.coefficients)).sum(1) + self.intercept
+        return odds if self.trees is None else (odds + self.trees.odds(features)) / 2
+
+    def to_json(self) -> dict[str, Any]:
+        trees = self.trees.to_json() if self.trees else None
+        return {"coefficients": self.coefficients, "intercept": self.intercept, "trees": trees}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Judges:
+        trees = Trees.from_json(values["trees"]) if values["trees"] else None
+        return cls(tuple(values["coefficients"]), values["intercept"], trees)
 
 
 @dataclass(frozen=True)
 class Stack:
-    """coefficients (features,) and intercept: of the log-odds that a span is right, its features as they are; what
-    exceeds `threshold` may be taken. The lexicon is of all lines learnt from."""
+    """What exceeds `threshold`, log-odds, may be taken. The lexicon is of all lines learnt from. text: what was known
+    of it when the judges were fitted, if anything; it does not go into JSON."""
 
     labels: tuple[str, ...]
-    coefficients: tuple[float, ...]
-    intercept: float
+    judges: Judges
     threshold: float
     lexicon: Lexicon
+    text: Occurrences | None = field(default=None, compare=False, repr=False)
 
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
         proposals, odds = self._odds(sentences, answers)
@@ -59,19 +96,19 @@ class Stack:
         proposals = Proposals.of(answers, TagScheme(self.labels))
         numbers, types = proposals.look_up(sentences, self.lexicon, self.labels)
         known = lexicon_features(self.lexicon.counts[numbers, 0], types)
-        features = np.concatenate([proposals.features, known], 1)
-        # a sum a row, as a matrix product may round a row by how many there are
-        return proposals, (features * np.array(self.coefficients)).sum(1) + self.intercept
+        features = np.concatenate([_told(proposals, sentences, self.text), known], 1)
+        return proposals, self.judges.odds(features)
 
     def to_json(self) -> dict[str, Any]:
-        told = {name: getattr(self, name) for name in ("labels", "coefficients", "intercept", "threshold")}
-        return told | {"lexicon": self.lexicon.to_json()}
+        told = {name: getattr(self, name) for name in ("labels", "threshold")}
+        return told | {"judges": self.judges.to_json(), "lexicon": self.lexicon.to_json()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Stack:
+        """Without the text."""
         labels = tuple(values["labels"])
         lexicon = Lexicon.from_json(values["lexicon"], len(labels))
-        return cls(labels, tuple(values["coefficients"]), values["intercept"], values["threshold"], lexicon)
+        return cls(labels, Judges.from_json(values["judges"]), values["threshold"], lexicon)
 
 
 class StackLearner:
@@ -83,6 +120,7 @@ class StackLearner:
         self._proposals = Proposals.of(evidence.answers, evidence.scheme)
         self._group_of_line = _groups_of(evidence)
         self._of_proposals = self._group_of_line[self._proposals.lines]
+        self._told = _told(self._proposals, evidence.gold, evidence.text)
         self._lexicon = Lexicon.of(evidence.gold, labels, self._group_of_line)
         self._numbers, self._types = self._proposals.look_up(evidence.gold, self._lexicon, labels)
 
@@ -93,18 +131,19 @@ class StackLearner:
         for group in range(len(groups)):
             here = self._of_proposals == group
             counts[here] = self._lexicon.among(groups & (np.arange(len(groups)) != group))[self._numbers[here]]
-        return np.concatenate([self._proposals.features, lexicon_features(counts, self._types)], 1)
+        return np.concatenate([self._told, lexicon_features(counts, self._types)], 1)
 
     def fit(self, kept: Kept) -> Stack:
         evidence, proposals = self._evidence, self._proposals
         gold = [set(sentence.gold) for sentence in evidence.gold]
-        ours = proposals.of_lines(kept[proposals.lines], self.features(kept))
+        of_kept, features = kept[proposals.lines], self.features(kept)
+        read = kept & (np.arange(len(kept)) % max(1, -(-int(of_kept.sum()) // ENOUGH)) == 0)
+        ours = proposals.of_lines(read[proposals.lines], features)
         right = np.array([span in gold[line] for line, span in zip(ours.lines.tolist(), ours.spans, strict=True)], bool)
-        coefficients, intercept = _regress(ours.features, right)
-        odds = (ours.features * coefficients).sum(1) + intercept
-        threshold = _best_threshold(ours, odds, [gold[line] if is_kept else set() for line, is_kept in enumerate(kept)])
+        odds = _cross_fitted(ours, right, _parts_of(evidence.gold))
+        threshold = _best_threshold(ours, odds, [gold[line] if is_read else set() for line, is_read in enumerate(read)])
         lexicon = self._lexicon.only(self._groups(kept))
-        return Stack(evidence.scheme.labels, tuple(coefficients.tolist()), intercept, threshold, lexicon)
+        return Stack(evidence.scheme.labels, Judges.fit(ours.features, right), threshold, lexicon, evidence.text)
 
     def _groups(self, kept: Kept) -> NDArray[np.bool_]:
         """(groups,): those that are kept."""
@@ -118,8 +157,31 @@ def _groups_of(evidence: OutOfFold) -> NDArray[np.int64]:
     folds = evidence.fold_of_line
     if folds.max() >= ENOUGH_FOLDS - 1:
         return folds
-    parts = [crc32(" ".join(sentence.tokens).encode()) % PARTS for sentence in evidence.gold]
-    return folds * PARTS + np.array(parts, np.int64)
+    return folds * PARTS + _parts_of(evidence.gold)
+
+
+def _parts_of(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
+    """(N,): equal texts are in one."""
+    return np.array([crc32(" ".join(sentence.tokens).encode()) % PARTS for sentence in sentences], np.int64)
+
+
+def _told(proposals: Proposals, sentences: Sequence[Sentence], text: Occurrences | None) -> Floats:
+    """(C,F) all that is known of proposals without gold."""
+    if text is None:
+        return proposals.features
+    places = zip(proposals.lines.tolist(), proposals.spans, strict=True)
+    strings = [sentences[line].tokens[span.start : span.stop] for line, span in places]
+    return np.concatenate([proposals.features, text.features(strings)], 1)
+
+
+def _cross_fitted(proposals: Proposals, right: NDArray[np.bool_], part_of_line: NDArray[np.int64]) -> Floats:
+    """(C,) log-odds by judges that had not seen the part of the line: those of its own would be too sure."""
+    parts, odds = part_of_line[proposals.lines], np.zeros(len(right))
+    for part in np.unique(parts).tolist():
+        here = parts == part
+        others = here if here.all() else ~here
+        odds[here] = Judges.fit(proposals.features[others], right[others]).odds(proposals.features[here])
+    return odds
 
 
 def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]:

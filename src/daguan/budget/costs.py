@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s for 405,000 of two members and 3 types
+ORDERING = 8.0  # seconds until a stack has the text in order, of which it reads no more than so much
+JUDGING = 0.6e-3  # seconds an entity that takes part, for each fold and once for all: one to three proposals of it
+JUDGED = 60_000  # entities, at most: of more proposals a part is learnt from
 TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
 PROCESS = 1e9  # bytes that do not grow with the lines: libraries, a small model, its averages and its optimiser
 TEXT = 32  # bytes of a token read: its place in a line, in windows, among tags
@@ -22,7 +25,8 @@ PROB = 6  # bytes of a probability: in half precision, by windows and lines, or 
 @dataclass(frozen=True)
 class Facts:
     """The data. text_tokens: of all distinct lines, corpus, train and test, as pretraining reads them. added: by way of
-    augmentation, the tokens that it adds to each training token where its setting is 1."""
+    augmentation, the tokens that it adds to each training token where its setting is 1. entities: of the training
+    lines."""
 
     train_lines: int
     train_tokens: int
@@ -33,6 +37,7 @@ class Facts:
     text_tokens: int
     vocabulary: int
     added: Mapping[str, float] = field(default_factory=dict)
+    entities: int = 0
 
     @property
     def tags(self) -> int:
@@ -121,6 +126,8 @@ def seconds_of(work: Work, facts: Facts, rates: Rates) -> dict[str, float]:
         "pretrain": COMMAND + vectors + sum(one.tokens / rates.pretraining[one.name] for one in work.pretrainings),
         "train": COMMAND + makespan(jobs, work.workers),
         "blend": COMMAND
+        + ORDERING
+        + JUDGING * (work.folds + 1) * min(JUDGED, facts.entities * part / max(1, facts.train_tokens))
         + blending * (part + facts.test_tokens) * (len(work.members) + 1)
         + (part + facts.test_tokens) / rates.reading,
         "submit and score": 2 * (COMMAND + reading),

@@ -39,13 +39,15 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
     folds, scheme = read_folds(stages.prepare.path), TagScheme(labels_of(train))
-    evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed)
+    text = blending.prepared_text(stages.prepare.path)
+    evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
     labelled = blending.label_all(members, evidence, test, settings.blend.method)
     for row in labelled:
         answer = looked_up(row.test, train) if settings.blend.lookup else row.test
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
     runs, final = [member.path for member in stages.members], labelled[-1]
-    blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count)
+    how, prepared = final.combination, stages.prepare.path
+    blending.save_blend(run.path, settings.blend.method, how, runs, settings.folds.count, prepared)
     out_of_fold = {row.name: both_readings(row.out_of_fold, train) for row in labelled}
     gains = blending.gains(labelled, train)
     run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.blend.method)

@@ -195,6 +195,7 @@ def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int
         types=len(labels_of(train)),
         text_tokens=text["tokens"],
         vocabulary=text["vocabulary"],
+        entities=sum(len(sentence.gold) for sentence in train),
         added=added(train[:: math.ceil(len(train) / AUGMENTED_LINES)], asked.augmentation, asked.seed),
     )
 

@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from daguan.answers.blending import load_blend, load_held_out, load_member
+from daguan.answers.blending import load_blend, load_held_out, load_member, prepared_text
 from daguan.answers.distillation import (
     BEST,
     STUDENT,
@@ -143,8 +143,9 @@ class Lesson:
     @cached_property
     def teachers(self) -> Teachers:
         """Of that fold, by the way of the blend."""
-        asked, folds = self.stages.settings, read_folds(self.stages.prepare.path)
-        return Teachers.of(self.runs, self.train, folds, self.scheme, asked.blend.method, asked.seed)
+        asked, prepared = self.stages.settings, self.stages.prepare.path
+        folds, text = read_folds(prepared), prepared_text(prepared)
+        return Teachers.of(self.runs, self.train, folds, self.scheme, asked.blend.method, asked.seed, text)
 
     @cached_property
     def blend(self) -> Blend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from daguan.answers.blending import prepared_text
 from daguan.answers.pseudo_labelling import SOURCES, Teachers, corpus_sample, keep, unlabelled
 from daguan.commands.stages import CORPUS, Stages
 from daguan.core.files import read_json
@@ -26,9 +27,13 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
     corpus = corpus_sample(stages.contest / CORPUS, asked, [*train, *test], stages.settings.seed)
     lines = unlabelled(test, train) if asked.test else []
-    folds, scheme = read_folds(stages.prepare.path), TagScheme(labels_of(train))
+    folds, scheme, text = (
+        read_folds(stages.prepare.path),
+        TagScheme(labels_of(train)),
+        prepared_text(stages.prepare.path),
+    )
     runs = [teacher.path for teacher in stages.teachers(member)]
-    teachers = Teachers.of(runs, train, folds, scheme, stages.settings.blend.method, stages.settings.seed)
+    teachers = Teachers.of(runs, train, folds, scheme, stages.settings.blend.method, stages.settings.seed, text)
     found = []
     for fold in range(settings.folds.count):
         about = run.path / f"fold{fold}.json"
