@@ -36,7 +36,7 @@ def submit(out: Path, answer: str, test_sha256: str, name: str = "", **more: int
     path = out / f"{name or answer}.txt"
     path.write_text(ANSWERS[answer])
     score = SCORES[answer]
-    about = {"span": {"f1": score, "interval": [score - 0.01, score + 0.01]}}
+    about = {"contest": {"f1": score, "interval": [score - 0.01, score + 0.01]}}
     manifest = {"data_sha256": {"test.txt": test_sha256}, "submission_sha256": sha256_of_file(path)}
     write_json(path.with_suffix(".json"), manifest | more | {"final": "blend", "out_of_fold": {"blend": about}})
 

@@ -16,12 +16,13 @@ from daguan.core.files import read_json, sha256_of_file
 from daguan.core.types import Sentence
 from daguan.text.format import read_labelled
 
+BOARD_READING = "contest"  # as leaderboards count
 Z = 1.959964  # standard deviations from the middle of a 95 % interval to its ends
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A submission, sent or not. `out_of_fold` is its span F1 there, `sd` that score's standard deviation when lines
+    """A submission, sent or not. `out_of_fold` is its contest F1 there, `sd` that score's standard deviation when lines
     are drawn anew, both fractions; `spans` are (line, start, stop, label) of its answer to the test lines; `lines`: how
     many it was scored on, 0 for all training lines."""
 
@@ -34,9 +35,10 @@ class Candidate:
     @classmethod
     def of(cls, name: str, scores: dict[str, Any], answer: Sequence[Sentence], lines: int) -> Candidate:
         """`scores` are those out of fold, as `both_readings` gives them."""
-        low, high = scores["span"]["interval"]
+        ours = scores[BOARD_READING]
+        low, high = ours["interval"]
         spans = ((line, s.start, s.stop, s.label) for line, sentence in enumerate(answer) for s in sentence.gold)
-        return cls(name, scores["span"]["f1"], (high - low) / (2 * Z), frozenset(spans), lines)
+        return cls(name, ours["f1"], (high - low) / (2 * Z), frozenset(spans), lines)
 
 
 def agreement(candidates: Sequence[Candidate]) -> NDArray[np.float64]:

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.answers.belief import Array
+from daguan.answers.candidates import BOARD_READING
 from daguan.answers.planning import Planner
 from daguan.core.seeds import stream
 from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.text.folds import text_of_line
 from daguan.text.scores import READINGS, count_items
-
-BOARD_READING = "contest"  # as leaderboards count
 
 
 @dataclass(frozen=True)
