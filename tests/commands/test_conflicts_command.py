@@ -59,18 +59,21 @@ def test_a_run_that_is_to_judge_must_be_there(contest: Path) -> None:
         Stages(load(Settings, None, words)).train("tagger")
 
 
-def test_known_test_lines_are_answered_from_train(contest: Path) -> None:
-    """A member that says outside everywhere, with and without looking up."""
+@pytest.mark.parametrize("lines", [0, 2])
+def test_known_test_lines_are_answered_from_train(contest: Path, lines: int) -> None:
+    """A member that says outside everywhere, with and without looking up; also where the known lines take no part."""
     places = [f"data.dir={contest}", f"data.work={contest / 'work'}", "members=ngram_crf", "folds.count=2"]
+    places += [f"folds.lines={lines}", "folds.seed=5"]
     (contest / "empty.yaml").touch()
     words = [str(contest / "empty.yaml"), *places]
     assert main(["prepare", *words]) == 0
     stages = Stages(load(Settings, None, places))
     run = stages.train("ngram_crf")
-    folds = read_folds(stages.prepare.path)
+    folds, drawn = read_folds(stages.prepare.path), stages.train_file.read_text("utf-8").split("\n")
+    assert ("1_2/a" in drawn) == (lines == 0)
     for fold in range(2):
         held_out = np.flatnonzero(folds == fold)
-        outside(run.path / f"fold{fold}" / HELD_OUT, held_out, [TRAIN.split("\n")[line] for line in held_out])
+        outside(run.path / f"fold{fold}" / HELD_OUT, held_out, [drawn[line] for line in held_out])
         outside(run.path / f"fold{fold}" / TEST_ANSWERS, np.arange(3), TEST.split("\n"))
     run.finish(0.0, lines=stages.lines)
     answers = {}

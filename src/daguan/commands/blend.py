@@ -42,8 +42,9 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     text = blending.prepared_text(stages.prepare.path)
     evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
     labelled = blending.label_all(members, evidence, test, settings.blend.method)
+    known = read_labelled(stages.gold_file) if settings.blend.lookup else []
     for row in labelled:
-        answer = looked_up(row.test, train) if settings.blend.lookup else row.test
+        answer = looked_up(row.test, known)
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
     runs, final = [member.path for member in stages.members], labelled[-1]
     how, prepared = final.combination, stages.prepare.path

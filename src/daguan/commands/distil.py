@@ -158,9 +158,9 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
     """Write the lines of each student, where they are not written yet; how many there are of which source."""
     asked, count = lesson.student.pseudo_labels, lesson.student.folds.count
     if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
-        known, seed = [*lesson.train, *lesson.test], lesson.stages.settings.seed
-        corpus = corpus_sample(lesson.stages.contest / CORPUS, asked, known, seed, "distil")
-        lines = unlabelled(lesson.test, lesson.train) if asked.test else []
+        known, seed = read_labelled(lesson.stages.gold_file), lesson.stages.settings.seed
+        corpus = corpus_sample(lesson.stages.contest / CORPUS, asked, [*known, *lesson.test], seed, "distil")
+        lines = unlabelled(lesson.test, known) if asked.test else []
         keep(folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
         keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}

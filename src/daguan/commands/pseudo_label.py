@@ -25,8 +25,9 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     asked, engine = settings.pseudo_labels, settings.engine
     prepare_process(engine.plan(1)[1])
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
-    corpus = corpus_sample(stages.contest / CORPUS, asked, [*train, *test], stages.settings.seed)
-    lines = unlabelled(test, train) if asked.test else []
+    known = read_labelled(stages.gold_file)
+    corpus = corpus_sample(stages.contest / CORPUS, asked, [*known, *test], stages.settings.seed)
+    lines = unlabelled(test, known) if asked.test else []
     folds, scheme, text = (
         read_folds(stages.prepare.path),
         TagScheme(labels_of(train)),

@@ -131,6 +131,11 @@ class Stages:
         return run
 
     @property
+    def gold_file(self) -> Path:
+        """All lines whose labels are known, whether they take part or not."""
+        return self.contest / FILES[0]
+
+    @property
     def train_file(self) -> Path:
         """The training lines that take part."""
         return training_file(self.contest, self.prepare.path, self.settings.folds)
