@@ -136,7 +136,8 @@ def test_a_member_is_refused_what_it_does_not_read() -> None:
 
 
 def test_an_objective_is_taken_if_some_member_learns_by_it() -> None:
-    load([str(ROOT / "configs" / "cpu_1h.yaml"), "pretrain.objective=rtd", "pretrain.generator_layers=0.5"])
+    load([str(ROOT / "configs" / "gpu_day.yaml"), "pretrain.objective=rtd", "pretrain.generator_layers=0.5"])
+    load([str(ROOT / "configs" / "cpu_1h.yaml"), "pretrain.objective=mlm+nsp"])
     load(["pretrain.objective=rtd", "model.encoder=lstm", "ensemble.deep.model.encoder=bert", "members=tagger,deep"])
 
 
