@@ -42,7 +42,7 @@ def runs(tmp_path_factory):
 
 
 def taught(runs, given, method, fold):
-    teachers = Teachers.of(runs, given.gold, given.fold_of_line, SCHEME, method, given.seed)
+    teachers = Teachers.of(runs, given.gold, given.fold_of_line, SCHEME, method, given.seed, given.text)
     return teachers.blend(fold).label(TEST_LINES, range(30), [], EngineSettings(device="cpu"))["test"]
 
 
@@ -63,8 +63,8 @@ def test_each_fold_is_taught_by_its_own_models(runs):
 
 def test_runs_on_other_lines_are_refused(runs):
     with pytest.raises(CheckpointError, match="expected answers for 44 lines"):
-        Teachers.of(runs, GIVEN.gold[1:], GIVEN.fold_of_line, SCHEME, "mean", 0)
-    teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", 0)
+        Teachers.of(runs, GIVEN.gold[1:], GIVEN.fold_of_line, SCHEME, "mean", 0, GIVEN.text)
+    teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", 0, GIVEN.text)
     with pytest.raises(CheckpointError, match="expected answers for 29 lines"):
         teachers.blend(0).label(TEST_LINES[1:], [0], [], EngineSettings(device="cpu"))
 

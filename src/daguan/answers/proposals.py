@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from daguan.answers.disjoint import best_disjoint
 from daguan.answers.evidence import Answers
 from daguan.core.types import Sentence, Span
-from daguan.text.lexicon import Lexicon
+from daguan.text.lexicon import String
 from daguan.text.marginals import mean
 from daguan.text.tags import TagScheme
 from daguan.training.prediction import SMALLEST, decode_lines, log_probs
@@ -71,13 +71,14 @@ class Proposals:
         pairs = zip(certain, rivals, strict=True)
         return [tuple(sorted([*alone, *best_disjoint(some)])) if some else tuple(alone) for alone, some in pairs]
 
-    def look_up(
-        self, sentences: Sequence[Sentence], lexicon: Lexicon, labels: Sequence[str]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(C,) the number of each span's string in the lexicon, and (C,) its type."""
+    def strings(self, sentences: Sequence[Sentence]) -> list[String]:
+        """The C spans' tokens."""
         pairs = zip(self.lines.tolist(), self.spans, strict=True)
-        numbers = [lexicon.number(sentences[line].tokens[span.start : span.stop]) for line, span in pairs]
-        return np.array(numbers, np.int64), np.array([labels.index(span.label) for span in self.spans], np.int64)
+        return [sentences[line].tokens[span.start : span.stop] for line, span in pairs]
+
+    def types(self, labels: Sequence[str]) -> NDArray[np.int64]:
+        """(C,): the place of each span's label."""
+        return np.array([labels.index(span.label) for span in self.spans], np.int64)
 
 
 def _biased(of_mean: Sequence[NDArray[np.floating]], scheme: TagScheme) -> Iterator[list[tuple[Span, ...]]]:

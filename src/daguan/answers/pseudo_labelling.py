@@ -73,7 +73,7 @@ class Teachers:
     @classmethod
     def of(
         cls, runs: Sequence[Path], train: Sequence[Sentence], fold_of_line: NDArray[np.int64], scheme: TagScheme,
-        method: str, seed: int, text: Occurrences | None = None,
+        method: str, seed: int, text: Occurrences | None,
     ) -> Teachers:  # fmt: skip
         """By what their folds left, and what the text tells. Raises CheckpointError: a fold or a line is missing."""
         answers = [load_held_out(run, int(fold_of_line.max()) + 1) for run in runs]
@@ -107,10 +107,12 @@ def kept(found: Sequence[Verdict], settings: PseudoLabelSettings, gold: Sequence
         for verdict in found
         if verdict.confidence >= settings.confidence and verdict.agreement >= settings.agreement
     ]
-    without = [place for place, sentence in enumerate(sure) if not sentence.gold]
     bare = sum(not sentence.gold for sentence in gold)
-    most = (len(sure) - len(without)) * bare // max(1, len(gold) - bare) if bare < len(gold) else len(without)
-    taken = {without[i * len(without) // most] for i in range(most)} if most < len(without) else set(without)
+    if bare == len(gold):
+        return sure
+    without = [place for place, sentence in enumerate(sure) if not sentence.gold]
+    most = min(len(without), (len(sure) - len(without)) * bare // (len(gold) - bare))
+    taken = {without[i * len(without) // most] for i in range(most)}
     return [sentence for place, sentence in enumerate(sure) if sentence.gold or place in taken]
 
 

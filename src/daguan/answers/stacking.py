@@ -20,7 +20,7 @@ from daguan.answers.boosting import Trees
 from daguan.answers.evidence import Answers, Judged, Kept, OutOfFold, least_certain
 from daguan.answers.proposals import Floats, Proposals, lexicon_features
 from daguan.core.types import Sentence, Span
-from daguan.text.lexicon import Lexicon
+from daguan.text.lexicon import Lexicon, String
 from daguan.text.occurrences import Occurrences
 from daguan.text.tags import TagScheme
 
@@ -45,9 +45,10 @@ class Judges:
     @classmethod
     def fit(cls, features: Floats, right: NDArray[np.bool_]) -> Judges:
         """To features (C,F), and which of the spans are right (C,)."""
+        if right.all() or not right.any():  # then so is what is to come
+            return cls((0.0,) * features.shape[1], CERTAIN if right.any() else -CERTAIN, None)
         coefficients, intercept = _regress(features, right)
-        trees = None if right.all() or not right.any() else Trees.fit(features, right)
-        return cls(tuple(coefficients.tolist()), intercept, trees)
+        return cls(tuple(coefficients.tolist()), intercept, Trees.fit(features, right))
 
     def odds(self, features: Floats) -> Floats:
         """(C,) log-odds that spans are right."""
@@ -94,10 +95,10 @@ class Stack:
     def _odds(self, sentences: Sequence[Sentence], answers: Answers) -> tuple[Proposals, Floats]:
         """What is proposed, and (C,) the log-odds that it is right."""
         proposals = Proposals.of(answers, TagScheme(self.labels))
-        numbers, types = proposals.look_up(sentences, self.lexicon, self.labels)
-        known = lexicon_features(self.lexicon.counts[numbers, 0], types)
-        features = np.concatenate([_told(proposals, sentences, self.text), known], 1)
-        return proposals, self.judges.odds(features)
+        strings = proposals.strings(sentences)
+        counts = self.lexicon.counts[self.lexicon.look_up(strings), 0]
+        known = lexicon_features(counts, proposals.types(self.labels))
+        return proposals, self.judges.odds(np.concatenate([_told(proposals, strings, self.text), known], 1))
 
     def to_json(self) -> dict[str, Any]:
         told = {name: getattr(self, name) for name in ("labels", "threshold")}
@@ -120,9 +121,10 @@ class StackLearner:
         self._proposals = Proposals.of(evidence.answers, evidence.scheme)
         self._group_of_line = _groups_of(evidence)
         self._of_proposals = self._group_of_line[self._proposals.lines]
-        self._told = _told(self._proposals, evidence.gold, evidence.text)
+        strings = self._proposals.strings(evidence.gold)
+        self._told = _told(self._proposals, strings, evidence.text)
         self._lexicon = Lexicon.of(evidence.gold, labels, self._group_of_line)
-        self._numbers, self._types = self._proposals.look_up(evidence.gold, self._lexicon, labels)
+        self._numbers, self._types = self._lexicon.look_up(strings), self._proposals.types(labels)
 
     def features(self, kept: Kept) -> Floats:
         """(C,features) of all proposals, as for those of kept lines."""
@@ -165,13 +167,9 @@ def _parts_of(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
     return np.array([crc32(" ".join(sentence.tokens).encode()) % PARTS for sentence in sentences], np.int64)
 
 
-def _told(proposals: Proposals, sentences: Sequence[Sentence], text: Occurrences | None) -> Floats:
-    """(C,F) all that is known of proposals without gold."""
-    if text is None:
-        return proposals.features
-    places = zip(proposals.lines.tolist(), proposals.spans, strict=True)
-    strings = [sentences[line].tokens[span.start : span.stop] for line, span in places]
-    return np.concatenate([proposals.features, text.features(strings)], 1)
+def _told(proposals: Proposals, strings: Sequence[String], text: Occurrences | None) -> Floats:
+    """(C,F) all that is known of proposals without gold; theirs are these strings."""
+    return proposals.features if text is None else np.concatenate([proposals.features, text.features(strings)], 1)
 
 
 def _cross_fitted(proposals: Proposals, right: NDArray[np.bool_], part_of_line: NDArray[np.int64]) -> Floats:
@@ -185,12 +183,9 @@ def _cross_fitted(proposals: Proposals, right: NDArray[np.bool_], part_of_line: 
 
 
 def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Coefficients (F,) for features as they are, and the intercept. Where all spans are right, or none, so is what is
-    to come."""
+    """Coefficients (F,) for features as they are, and the intercept, where some spans are right and others are not."""
     from sklearn.linear_model import LogisticRegression
 
-    if right.all() or not right.any():
-        return np.zeros(features.shape[1]), CERTAIN if right.any() else -CERTAIN
     centre, spread = features.mean(0), features.std(0)
     spread[spread <= CONSTANT * (1 + np.abs(centre))] = np.inf  # up to rounding; what never varies tells nothing
     model = LogisticRegression(C=PENALTY, max_iter=1000).fit((features - centre) / spread, right)

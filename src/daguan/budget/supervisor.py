@@ -18,7 +18,6 @@ from daguan.core.progress import say
 from daguan.core.runs import Stopwatch
 from daguan.engines.supervision import Supervisor
 from daguan.training.jobs import FoldJob
-from daguan.training.tagging import CHECKPOINT
 
 DROPPED, CLOCK = "dropped.json", "clock.json"
 KEEP_SECONDS = 5.0  # between two times that the clock is written
@@ -81,7 +80,7 @@ class BudgetSupervisor(Supervisor):
     def starts(self, job: FoldJob, jobs: Sequence[FoldJob]) -> bool:
         with self._lock:
             ours = [other for other in jobs if other.member == job.member]
-            begun = job.member in self._begun or len(ours) < self._folds or any(map(_has_checkpoint, ours))
+            begun = job.member in self._begun or len(ours) < self._folds or any(other.begun for other in ours)
             self._begun.add(job.member)
             return self._pays([job.member], 0.0 if begun else self._seconds(job.member, len(ours)))
 
@@ -131,7 +130,3 @@ class BudgetSupervisor(Supervisor):
         write_json(self._path, self._dropped)
         left = ", ".join(self._left())
         say(f"budget: DROPPED {', '.join(members)}: {why}; goes on with {left} ({self._path})")
-
-
-def _has_checkpoint(job: FoldJob) -> bool:
-    return (Path(job.folder) / CHECKPOINT).is_file()

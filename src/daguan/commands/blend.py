@@ -38,8 +38,8 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     watch = Stopwatch()
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
-    folds, scheme = read_folds(stages.prepare.path), TagScheme(labels_of(train))
-    text = blending.prepared_text(stages.prepare.path)
+    prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
+    folds, text = read_folds(prepared), blending.prepared_text(prepared)
     evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
     labelled = blending.label_all(members, evidence, test, settings.blend.method)
     known = read_labelled(stages.gold_file) if settings.blend.lookup else []
@@ -47,8 +47,7 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
         answer = looked_up(row.test, known)
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
     runs, final = [member.path for member in stages.members], labelled[-1]
-    how, prepared = final.combination, stages.prepare.path
-    blending.save_blend(run.path, settings.blend.method, how, runs, settings.folds.count, prepared)
+    blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count, prepared)
     out_of_fold = {row.name: both_readings(row.out_of_fold, train) for row in labelled}
     gains = blending.gains(labelled, train)
     run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.blend.method)

@@ -20,7 +20,7 @@ def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
     build_contest(settings, stages)
-    train, test = read_labelled(stages.contest / "train.txt"), read_unlabelled(stages.contest / "test.txt")
+    train, test = read_labelled(stages.gold_file), read_unlabelled(stages.contest / "test.txt")
     print_conflicts(train)
     print_found(test, train)
 

@@ -28,11 +28,8 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     known = read_labelled(stages.gold_file)
     corpus = corpus_sample(stages.contest / CORPUS, asked, [*known, *test], stages.settings.seed)
     lines = unlabelled(test, known) if asked.test else []
-    folds, scheme, text = (
-        read_folds(stages.prepare.path),
-        TagScheme(labels_of(train)),
-        prepared_text(stages.prepare.path),
-    )
+    prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
+    folds, text = read_folds(prepared), prepared_text(prepared)
     runs = [teacher.path for teacher in stages.teachers(member)]
     teachers = Teachers.of(runs, train, folds, scheme, stages.settings.blend.method, stages.settings.seed, text)
     found = []

@@ -42,6 +42,10 @@ class Lexicon:
     def number(self, string: String) -> int:
         return self.numbers.get(string, len(self.numbers))
 
+    def look_up(self, strings: Sequence[String]) -> NDArray[np.int64]:
+        """(C,): the number of each."""
+        return np.array([self.number(string) for string in strings], np.int64)
+
     def among(self, groups: NDArray[np.bool_]) -> NDArray[np.int64]:
         """(strings+1, labels+1): counts in those groups (G,). A string that is no entity there is unknown, its
         row 0, as whether it is in the table at all would tell of the other groups."""

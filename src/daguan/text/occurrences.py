@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from daguan.text.lexicon import String
 from daguan.text.vocabulary import SEP, UNK, Vocabulary
 
 LONGEST = 32  # tokens of a string, a power of two; of longer ones nothing is known
@@ -36,16 +37,16 @@ class Occurrences:
         counts[UNK] = 1
         self._logs = np.log(np.maximum(counts, 1) / max(1, self._size))
 
-    def features(self, strings: Sequence[tuple[str, ...]]) -> Floats:
+    def features(self, strings: Sequence[String]) -> Floats:
         """(C,FEATURES) of each string: its count (log of one more), the entropies of what stands to its left and to its
         right (nats), both less the log of the count, which they cannot exceed, and its pointwise mutual information a
         token. A string that does not stand in the text, has a token that the vocabulary lacks, or is too long, counts
         as one that stands there once."""
-        numbers: dict[tuple[str, ...], int] = {}
+        numbers: dict[String, int] = {}
         places = [numbers.setdefault(string, len(numbers)) for string in strings]
         return self._of_distinct(list(numbers))[places]
 
-    def _of_distinct(self, strings: Sequence[tuple[str, ...]]) -> Floats:
+    def _of_distinct(self, strings: Sequence[String]) -> Floats:
         encoded = [self._vocabulary.encode(string) for string in strings]
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         alone = np.array([self._logs[ids].sum() for ids in encoded])
@@ -98,16 +99,15 @@ class Occurrences:
 
 def _sorted_places(ids: Ints) -> Ints:
     """(N,) all places, sorted by the LONGEST ids from there on, by prefix doubling."""
-    ranks, order = ids, np.argsort(ids, kind="stable")
-    width = 1
-    while width < LONGEST:
+    ranks, width = ids, 1
+    while True:
         further = np.concatenate([ranks[width:] + 1, np.zeros(width, np.int64)])
         keys = ranks * (len(ids) + int(ids.max()) + 2) + further
         order = np.argsort(keys, kind="stable")
+        if (width := 2 * width) == LONGEST:
+            return order
         ranks = np.empty_like(ids)
         ranks[order] = np.cumsum(np.diff(keys[order], prepend=keys[order[0]]) != 0)
-        width *= 2
-    return order
 
 
 def _entropies(owners: Ints, neighbours: Ints, count: int) -> Floats:

@@ -75,6 +75,11 @@ class FoldJob:
         return (Path(self.folder) / RESULT).is_file()
 
     @property
+    def begun(self) -> bool:
+        """There is something that it would continue."""
+        return (Path(self.folder) / CHECKPOINT).is_file()
+
+    @property
     def name(self) -> str:
         whole = self.fold == self.settings["folds"]["count"]
         return f"{self.member} on all lines" if whole else f"{self.member} fold {self.fold}"
