@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,11 @@ def test_a_full_disk_and_a_request_to_end_are_no_failures_of_a_job(
             local.Processes().run_command(["pretrain"], tmp_path / "pretrain.log", 1)
 
 
+class Full(StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -182,4 +188,7 @@ def test_a_worker_and_a_command_say_whether_the_disk_was_full(
     (tmp_path / "job.json").write_text(json.dumps(job.to_json()), "utf-8")
     assert worker.main(str(tmp_path / "job.json")) == code
     monkeypatch.setattr("daguan.commands.settings.main", fail)
+    assert main(["settings"]) == code
+    monkeypatch.setattr("sys.stderr", Full())  # the log's disk, too
+    assert worker.main(str(tmp_path / "job.json")) == code
     assert main(["settings"]) == code

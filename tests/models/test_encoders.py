@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.errors import CheckpointError, ConfigError, WriteError
 from daguan.models.encoder_settings import ENCODERS, FROM_SCRATCH, PRETRAINED, EncoderSettings
 from daguan.models.encoders import Encoder, MaskedLm, architectures, load_encoder, new_encoder
 from daguan.text.vocabulary import CLS, PAD, SEP
@@ -17,6 +18,20 @@ SMALL = EncoderSettings(
 )  # fmt: skip
 VOCABULARY = 60
 LENGTHS = [14, 1, 6]
+
+
+def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
+    """Of all that is saved in Hugging Face's layout."""
+
+    def full(*_):
+        raise SafetensorError("I/O error: No space left on device")
+
+    lm = MaskedLm("bert", SMALL, VOCABULARY)
+    monkeypatch.setattr(type(lm.model), "save_pretrained", full)
+    monkeypatch.setattr(type(lm.model.base_model), "save_pretrained", full)
+    for number, thing in enumerate((lm, Encoder(lm.model.base_model, 0.0))):
+        with pytest.raises(WriteError, match=rf"{number}: expected to write here, got: .*No space left"):
+            thing.save(tmp_path / str(number))
 
 
 def random_ids(*shape: int, vocabulary_size: int = VOCABULARY) -> Tensor:

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pycrfsuite
 import pytest
 
 import daguan
-from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.errors import CheckpointError, ConfigError, WriteError
 from daguan.core.types import Sentence, Span
-from daguan.models.ngram_crf import ABOUT, MODEL, TEMPLATES, NgramCrf, NgramCrfSettings, features, train
+from daguan.models.ngram_crf import ABOUT, MODEL, TEMPLATES, NgramCrf, NgramCrfSettings, _Trainer, features, train
 from daguan.text.tags import TagScheme
 
 SOURCES = str(Path(daguan.__file__).parents[1])
@@ -66,6 +67,22 @@ def test_marginals_sum_to_one_and_unseen_tags_have_none(folder):
     assert probs.sum(1) == pytest.approx(np.ones(4), abs=1e-5)
     seen = [SCHEME.tags.index("O"), SCHEME.tags.index("S-a")]
     assert (np.delete(probs, seen, axis=1) == 0).all()
+
+
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_model_that_a_full_disk_cut_short_is_an_error(tmp_path, monkeypatch, share):
+    """CRFsuite writes what it can and says nothing."""
+    whole = pycrfsuite.Trainer.train
+
+    def cut(trainer, path):
+        whole(trainer, path)
+        written = Path(path).read_bytes()
+        Path(path).write_bytes(written[: int(share * len(written))])
+
+    monkeypatch.setattr(_Trainer, "train", cut)
+    with pytest.raises(WriteError, match=r"ngram\.crfsuite: expected to write a whole model here, got \d+ bytes"):
+        train(synthetic(30), SCHEME, NgramCrfSettings(), tmp_path)
+    assert not (tmp_path / ABOUT).exists()
 
 
 def test_each_iteration_is_reported_with_a_falling_loss(tmp_path):

@@ -22,6 +22,7 @@ from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, Stopwatch
 from daguan.engines.supervision import Supervisor
 from daguan.models.encoder_settings import ENCODERS, EncoderSettings, objective_of
+from daguan.models.encoders import save_model
 from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import prepare_process
 from daguan.training.pretraining import CHECKPOINT, Pretrainer
@@ -114,7 +115,7 @@ def pretrain(
 def adopt_checkpoint(folder: Path, vocabulary: Vocabulary, settings: Settings) -> None:
     """Write the checkpoint over our vocabulary. Not resumed: a killed run starts again."""
     model = adopted(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
-    model.save_pretrained(folder)
+    save_model(model, folder)
     vocabulary.save(folder)
     size = f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}"
     say(f"pretrain: {settings.encoder.checkpoint} taken over, {size}, with {len(vocabulary):,} entries of ours")

@@ -2,6 +2,8 @@
 where the disk is full, no fault of what was asked."""
 
 import errno
+import sys
+from contextlib import suppress
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = 74  # EX_IOERR of sysexits.h
@@ -42,3 +44,10 @@ class StoppedError(DaguanError):
 def exit_code_of(error: OSError) -> int:
     """Of one that nothing has made a DaguanError of: a full disk, no permission, no memory."""
     return UNWRITABLE if error.errno in FULL else DaguanError.exit_code
+
+
+def told(message: str, code: int) -> int:
+    """Print the line and return the code, which is what counts where the log is on the same full disk."""
+    with suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+    return code

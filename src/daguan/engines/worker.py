@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from daguan.core.errors import DaguanError, exit_code_of
+from daguan.core.errors import DaguanError, exit_code_of, told
 from daguan.core.files import read_json
 from daguan.core.progress import Progress
 from daguan.training.jobs import FoldJob, run_job
@@ -39,11 +39,9 @@ def main(path: str) -> int:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1
     except DaguanError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+        return told(str(error), error.exit_code)
     except OSError as error:
-        print(error, file=sys.stderr)
-        return exit_code_of(error)
+        return told(str(error), exit_code_of(error))
     return 0
 
 

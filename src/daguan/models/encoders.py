@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
+from daguan.core.files import naming
 from daguan.models.architecture import Architecture
 from daguan.models.encoder_settings import AUTO, ENCODERS, EncoderSettings
 from daguan.text.vocabulary import CLS, PAD, SEP
@@ -77,8 +78,7 @@ class MaskedLm(nn.Module):
         return self.to(device)
 
     def save(self, folder: Path) -> None:
-        """Hugging Face layout: config.json and model.safetensors."""
-        self.model.save_pretrained(folder)
+        save_model(self.model, folder)
 
 
 class Encoder(nn.Module):
@@ -106,7 +106,13 @@ class Encoder(nn.Module):
         return hidden[:, 1:-1]
 
     def save(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
+        save_model(self.model, folder)
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Hugging Face layout: config.json and model.safetensors. Raises WriteError: a full disk."""
+    with naming(folder):
+        model.save_pretrained(folder)
 
 
 def load_encoder(folder: Path, dropout: float) -> Encoder:

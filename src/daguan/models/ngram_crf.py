@@ -10,7 +10,7 @@ import numpy as np
 import pycrfsuite
 from numpy.typing import NDArray
 
-from daguan.core.errors import CheckpointError
+from daguan.core.errors import CheckpointError, WriteError
 from daguan.core.files import read_json, sha256_of_file, write_json
 from daguan.core.settings import require
 from daguan.core.types import Sentence
@@ -73,7 +73,7 @@ def train(
     folder: Path,
     report: Callable[[int, float], None] = lambda iteration, loss: None,
 ) -> None:
-    """Fit and write the model into `folder`; `report` gets (iteration, loss)."""
+    """Fit and write the model into `folder`; `report` gets (iteration, loss). Raises WriteError: a full disk."""
     trainer = _Trainer(report, algorithm="lbfgs", verbose=False)
     trainer.set_params(
         {
@@ -88,7 +88,18 @@ def train(
         trainer.append(features(sentence.tokens), [scheme.tags[tag] for tag in tags])
     folder.mkdir(parents=True, exist_ok=True)
     trainer.train(str(folder / MODEL))
+    _require_whole(folder / MODEL)
     write_json(folder / ABOUT, {"labels": scheme.labels, "sha256": sha256_of_file(folder / MODEL)})
+
+
+def _require_whole(path: Path) -> None:
+    """CRFsuite says nothing when a disk is full; its file begins with "lCRF" and its size. Raises WriteError."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8)[4:], "little")
+    if not size == path.stat().st_size > 0:
+        raise WriteError(
+            f"{path}: expected to write a whole model here, got {path.stat().st_size} bytes; the disk is full"
+        )
 
 
 class NgramCrf:

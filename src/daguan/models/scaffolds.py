@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu, logsigmoid
 
 from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import MaskedLm
+from daguan.models.encoders import MaskedLm, save_model
 from daguan.nn.scans import running_sums
 from daguan.nn.transformer_xl import Memory
 from daguan.text.vocabulary import SPECIALS
@@ -88,7 +88,7 @@ class ReplacedTokens(nn.Module):
         return [self.encoder, *self.generator.lm.encoders]
 
     def save(self, folder: Path) -> None:
-        self.encoder.save_pretrained(folder)
+        save_model(self.encoder, folder)
 
 
 class AllTokens(nn.Module):
