@@ -117,18 +117,19 @@ class Contest:
     fold_of_line: np.ndarray
     scheme: TagScheme
     text: Occurrences
+    seed: int
 
     @classmethod
     def of(cls, stages: Stages) -> Contest:
         train = read_labelled(stages.train_file)
         test = read_labelled(stages.contest / "test_gold.txt")
         folds, text = read_folds(stages.prepare.path), prepared_text(stages.prepare.path)
-        return cls(train, test, folds, TagScheme(labels_of(train)), text)
+        return cls(train, test, folds, TagScheme(labels_of(train)), text, stages.settings.seed)
 
     def scored(self, members: Sequence[Member], method: str = "mean") -> tuple[list[Score], list[Score]]:
         """Of a blend of members, line by line, out of fold and on the test part."""
         answers = [member.held_out for member in members]
-        evidence = OutOfFold(self.train, self.fold_of_line, answers, self.scheme, 1, self.text)
+        evidence = OutOfFold(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
         learner = METHODS[method].learner(evidence)
         whole = learner.fit(np.ones(len(self.train), bool))
         test = annotate(self.test, whole.spans(self.test, [member.test for member in members]))
@@ -210,7 +211,7 @@ def gain(ours: Sequence[Score], theirs: Sequence[Score]) -> str:
 
 def text_of(found: Gain) -> str:
     low, high = found.interval
-    return f"{100 * found.f1:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}), p {found.p_value:.3f}"
+    return f"{100 * found.f1:+.2f} ({100 * low:+.2f} to {100 * high:+.2f}), p {found.p_value:.4f}"
 
 
 def sum_of(scores: Sequence[Score]) -> Score:

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import statistics
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.processes import ENVIRONMENT
+from daguan.core.runs import commit
 
 ROOT = Path(__file__).parents[1]
 Row = dict[str, Any]
+WIDTH = 120  # of a document's lines
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,13 @@ def _same_columns(rows: Iterable[Row]) -> list[list[Row]]:
 def page(title: str, module: str, doc: str | None, about: Mapping[str, Any], parts: Iterable[str]) -> str:
     """A document that a table writes: by what it was made, what its docstring says below the usage, and the parts."""
     facts = ", ".join(f"{name} {value}" for name, value in about.items() if name != "load")
+    made = wrapped(f"Made by `python -m benchmarks.{module}` at {commit()}: {facts}.")
     explained = (doc or "").strip().split("\n\n")[2:]
-    return "\n\n".join([f"# {title}", f"Made by `python -m benchmarks.{module}`: {facts}.", *explained, *parts]) + "\n"
+    return "\n\n".join([f"# {title}", made, *explained, *parts]) + "\n"
+
+
+def wrapped(sentences: str) -> str:
+    return textwrap.fill(sentences, WIDTH, break_on_hyphens=False)
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -48,6 +48,21 @@ def test_nothing_that_scores_a_fold_was_fitted_to_its_gold(method):
 
 
 @METHOD
+def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
+    given_evidence = evidence((1.5, 2.5), lines=45)
+    members = [Member(f"m{i}", answers, answers[:7]) for i, answers in enumerate(given_evidence.answers)]
+
+    def reported(of):
+        return label_all(members, of, tokens(of.gold[:7]), method)[-1].out_of_fold
+
+    found = [line.spans for line in reported(given_evidence)]
+    assert found == nested_spans(METHODS[method].learner(given_evidence), given_evidence)
+    others = [line.spans for line in reported(with_other_gold(given_evidence, fold=2))]
+    held_out = np.flatnonzero(given_evidence.fold_of_line == 2)
+    assert [found[line] for line in held_out] == [others[line] for line in held_out]
+
+
+@METHOD
 def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
     given_evidence = evidence((1.5, 2.5, 2.0), lines=45)
     everything = np.ones(45, bool)

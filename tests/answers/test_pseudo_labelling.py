@@ -58,6 +58,9 @@ def test_a_folds_pseudo_labels_know_nothing_of_the_gold_that_it_holds_out(runs, 
 def test_each_fold_is_taught_by_its_own_models(runs):
     first, second = (taught(runs, GIVEN, "mean", fold) for fold in (0, 1))
     assert first != second
+    teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", GIVEN.seed, GIVEN.text)
+    for fold in range(3):  # those that would label other lines, too
+        assert teachers.blend(fold).models == [[run / f"fold{fold}" / "model"] for run in runs]
     assert [verdict.sentence.tokens for verdict in first] == [line.tokens for line in TEST_LINES]
 
 

@@ -9,7 +9,7 @@ from daguan.answers import stacking
 from daguan.answers.blending import nested_spans
 from daguan.answers.evidence import OutOfFold
 from daguan.answers.proposals import NO_RIVAL, Proposals, _best_rivals, lexicon_features
-from daguan.answers.stacking import Stack, StackLearner, _regress
+from daguan.answers.stacking import THRESHOLDS, Judges, Stack, StackLearner, _best_threshold, _cross_fitted, _regress
 from daguan.core.types import Sentence, Span
 from daguan.text.occurrences import Occurrences
 from daguan.text.scores import span_score
@@ -172,3 +172,44 @@ def test_features_of_some_lines_are_those_among_all():
     here = (whole.lines >= 20) & (whole.lines < 25)
     assert np.array_equal(part.features, whole.features[here])
     assert part.spans == [span for span, is_here in zip(whole.spans, here, strict=True) if is_here]
+
+
+def test_the_threshold_is_the_one_with_the_best_f1():
+    """Of 40 lines with one proposal each those are right whose odds are over those of P = 0.3."""
+    lines, probability = np.arange(40), (np.arange(40) + 0.5) / 40
+    spans = [Span(0, 1, "a")] * 40
+    proposals = Proposals(spans, lines, np.zeros((40, 1)), np.zeros(40, bool))
+    odds = np.log(probability / (1 - probability))
+    gold = [{Span(0, 1, "a")} if p > 0.3 else set() for p in probability]
+    found = _best_threshold(proposals, odds, gold)
+    assert 1 / (1 + np.exp(-found)) == pytest.approx(0.3, abs=0.03)
+
+    def f1(threshold: float) -> float:
+        taken = odds > threshold
+        hits = sum(bool(of_line) for of_line, is_taken in zip(gold, taken, strict=True) if is_taken)
+        return 2 * hits / (taken.sum() + sum(map(len, gold)))
+
+    assert f1(found) == max(f1(t) for t in np.log(THRESHOLDS / (1 - THRESHOLDS))) == 1
+    assert f1(0.0) < 1
+
+
+def test_odds_for_the_threshold_are_by_judges_that_had_not_seen_the_line():
+    rng = np.random.default_rng(0)
+    features, lines = rng.normal(size=(200, 3)), np.arange(200)
+    proposals = Proposals([Span(0, 1, "a")] * 200, lines, features, np.zeros(200, bool))
+    right = features[:, 0] + rng.normal(size=200) > 0
+    parts = lines % 4
+    here = parts == 1
+    first, second = (_cross_fitted(proposals, of, parts) for of in (right, np.where(here, ~right, right)))
+    assert np.array_equal(first[here], second[here])
+    assert all((first[parts == part] != second[parts == part]).any() for part in (0, 2, 3))
+
+
+def test_odds_are_halfway_between_the_regression_and_the_trees():
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(300, 4))
+    judges = Judges.fit(features, features[:, 0] * features[:, 1] > 0)
+    assert judges.trees is not None
+    by_line = features @ np.array(judges.coefficients) + judges.intercept
+    assert judges.odds(features) == pytest.approx((by_line + judges.trees.odds(features)) / 2)
+    assert (np.abs(judges.trees.odds(features) - by_line) > 0.1).any()

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from noisy_members import SCHEME, evidence
 
+from daguan.answers.evidence import OutOfFold
 from daguan.answers.voting import Vote, VoteLearner, count_votes, elect
-from daguan.core.types import Span
+from daguan.core.types import Sentence, Span
 from daguan.training.prediction import decode_lines
 
 
@@ -19,6 +20,21 @@ def test_a_vote_of_identical_members_is_the_member(members):
     assert fitted.spans(same.gold, same.answers) == expected
     for needed in range(1, members + 1):
         assert Vote(SCHEME.labels, needed).spans(same.gold, same.answers) == expected
+
+
+def test_as_many_votes_are_asked_as_the_kept_lines_need():
+    """On half of the lines what all three members say is right, on the others whatever one of them says."""
+    lines = [Sentence(("1", "2", "3", "4", "5"))] * 8
+    said = [[Span(0, 1, "a"), Span(2, 3, "a")], [Span(0, 1, "a"), Span(4, 5, "b")], [Span(0, 1, "a")]]
+    answers = [[np.eye(len(SCHEME), dtype=np.float16)[SCHEME.encode(5, spans)]] * 8 for spans in said]
+    rest = (Span(0, 1, "a"), Span(2, 3, "a"), Span(4, 5, "b"))
+    gold = [Sentence(line.tokens, rest[: 1 if n < 4 else 3]) for n, line in enumerate(lines)]
+    given_evidence = OutOfFold(gold, np.arange(8) // 4, answers, SCHEME, 0, None)
+    learner = VoteLearner(given_evidence)
+    first = np.arange(8) < 4
+    assert (learner.fit(first).needed, learner.fit(~first).needed) == (2, 1)  # 2 is nearest to half, and gives the same
+    assert learner.fit(first).spans(lines, answers) == [(Span(0, 1, "a"),)] * 8
+    assert learner.fit(~first).spans(lines, answers) == [rest] * 8
 
 
 def test_what_is_elected_has_the_votes_and_the_order_of_members_is_nothing():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daguan.budget import trials
-from daguan.budget.choosing import STEP
+from daguan.budget.choosing import STEP, rounded_down
 from daguan.budget.trials import (
     FOLDS,
     LEAST_TOKENS,
@@ -101,6 +101,14 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
     rates = measure_members(jobs, 1)
     assert set(rates) == {"a", "b"} - failing
     assert rates["a"].starting == 8
+    lines = read_labelled(tmp_path / "train.txt")
+    exact = [
+        sum(len(lines[place].tokens) for place in fold_from_file(tmp_path, fold).held_out) for fold in range(FOLDS)
+    ]
+    in_all = sum(exact)  # a fold trains on what the others hold out; its seconds hold one labelling of its own
+    assert rates["a"].training == rounded_down((FOLDS - 1) * in_all / sum(100 - of_fold / 10 for of_fold in exact))
+    assert rates["a"].labelling == rounded_down(10)
+    assert rates["a"].indexing == 0
 
 
 def test_the_features_of_an_ngram_crf_are_no_part_of_its_iterations(

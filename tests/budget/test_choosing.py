@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from daguan.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
 from daguan.budget.costs import (
+    BLENDING,
+    JUDGED,
     JUDGING,
+    ORDERING,
     Facts,
     MemberRates,
     Pretraining,
@@ -223,11 +226,13 @@ def test_the_bytes_of_a_small_work_by_hand() -> None:
     many = replace(data, test_tokens=10**9)
     of_test = 6 * tags * (10**9 + 2 * 250_000)
     assert bytes_of(alone, many) == pytest.approx(2 * (1e9 + 32 * (10**9 + 500_000) + of_test))
+    ensemble = Work(2, 0, 1, (tagger,) * 8, (), ())  # all of whose answers are blended at once
+    assert bytes_of(ensemble, data) == pytest.approx(1e9 + 32 * 1_400_000 + 2 * tags * 1_400_000 * 9)
 
 
 def test_training_has_no_more_workers_than_the_trials_had() -> None:
     rungs = rungs_of("cpu_1h")
-    assert workers_of(EngineSettings(device="cpu", workers=64), rungs) == 2 * 4
+    assert workers_of(EngineSettings(device="cpu", workers=64), rungs) == 2 * 5  # a spare member is tried, too
     assert workers_of(EngineSettings(device="cpu", workers=3), rungs) == 3
 
 
@@ -295,6 +300,13 @@ def test_the_costs_of_a_small_work_by_hand() -> None:
     assert fold_seconds(work, data, rates) == {"m": pytest.approx(fold)}
     assert fold_seconds(work, data, indexed) == {"m": pytest.approx(fold + 250 / 25)}
     assert seconds["train"] == pytest.approx(6 + 2 * fold)
+    read, answered = (1_000 + 400) / 1_000, 500 + 400  # the mean is answered beside the member
+    blended = BLENDING * (1 + 2 / 12) * answered * 2
+    judged = JUDGING * 3 * data.entities / 2
+    assert seconds["blend"] == pytest.approx(6 + ORDERING + judged + blended + answered / 1_000)
+    assert seconds["submit and score"] == pytest.approx(2 * (6 + read))
+    full = seconds_of(work, replace(data, entities=10 * JUDGED), rates)["blend"]
+    assert full - seconds["blend"] == pytest.approx(JUDGING * 3 * JUDGED - judged)
     augmented = replace(work, members=(replace(member, augmentation={"entity_swap": 2, "shuffling": 1}),))
     adding = replace(data, added={"entity_swap": 0.2, "shuffling": 0.1, "recombination": 9})
     assert fold_seconds(augmented, adding, rates) == {"m": pytest.approx(fold + 0.5 * 3 * 250 / 10)}

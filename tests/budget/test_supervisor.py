@@ -18,6 +18,7 @@ PLAN = {
     "minutes": 10.0,
     "fold": {"safe": 10.0, "large": 60.0, "small": 20.0, "taught": 20.0},
     "seconds": {"blend": 20.0, "submit and score": 10.0},
+    "spare": ["small"],
 }
 AFTER = 30.0
 NEEDS = {"safe": ["safe"], "large": ["large"], "small": ["small"], "taught": ["large", "taught"]}
@@ -64,6 +65,28 @@ def test_later_folds_of_what_was_begun_are_not_reckoned_anew(tmp_path: Path) -> 
     assert watching.starts(one, jobs("large"))
     watching.clock = Clock(tmp_path / "later.json", 600 - AFTER - 5 - COMMAND)
     assert watching.starts(two, jobs("large"))
+
+
+@pytest.mark.parametrize(("taken", "pace"), [(0.0, 0.4), (45.0, 0.6), (112.5, 1.5)])
+def test_a_spare_member_is_reckoned_at_the_pace_of_those_before(tmp_path: Path, taken: float, pace: float) -> None:
+    """Of four folds of 50 seconds each on two workers, which the last of them still keeps one busy."""
+    plan = PLAN | {"fold": PLAN["fold"] | {"large": 50.0, "safe": 50.0}}
+    before = [*jobs("safe", 2), *jobs("large", 2)]  # of what an earlier command began
+
+    def at(left: float) -> BudgetSupervisor:
+        worked = 600 - AFTER - left
+        watching = BudgetSupervisor(tmp_path / f"{left}", plan, NEEDS, FOLDS, WORKERS, worked - taken - COMMAND)
+        for job in before:
+            assert watching.starts(job, before)
+        watching.clock = Clock(tmp_path / f"{left}.json", worked - COMMAND)
+        return watching
+
+    spare = jobs("small")
+    assert at(pace * 40 + 2).starts(spare[0], spare)
+    assert not at(pace * 40 - 2).starts(spare[0], spare)
+    fresh = supervisor(tmp_path / "fresh", 600 - AFTER - 38)
+    assert not fresh.starts(spare[0], spare)  # nothing tells its pace
+    assert at(pace * 40 + 2).starts(jobs("taught")[0], jobs("taught")) == (pace * 40 + 2 >= 40)  # as reckoned
 
 
 def test_what_is_being_trained_ends_when_nothing_but_the_blend_fits(tmp_path: Path) -> None:

@@ -72,18 +72,41 @@ def test_each_method_and_seed_has_a_run_of_its_own_and_the_order_of_runs_has_non
 
 
 def test_the_command_says_where_a_blend_is_no_better(
-    contest: Path, trained: Path, capsys: pytest.CaptureFixture[str]
+    contest: Path, trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A member beside one much worse: the plain mean of two cannot be the best."""
+    """And the final table again, of whatever scores were reported."""
     assert main(["blend", *words(contest, trained, "blend.method=mean")]) == 0
     printed = capsys.readouterr()
     manifests = [json.loads(path.read_text("utf-8")) for path in (trained / "work").glob("blend-*/manifest.json")]
     (found,) = [manifest for manifest in manifests if manifest["method"] == "mean"]
     assert "the blend's gain over" in printed.out
-    for name, scores in found["out_of_fold"].items():
-        beaten = found["out_of_fold"]["blend"]["span"]["f1"] > scores["span"]["f1"]
-        if not beaten and name.startswith("ngram_crf"):
-            assert f"no better than {name}" in printed.err
+    f1 = {name: scores["span"]["f1"] for name, scores in found["out_of_fold"].items()}
+    ngrams = next(name for name in f1 if name.startswith("ngram_crf"))
+    best = max(f1.keys() - {"blend"}, key=lambda name: f1[name])
+    expected = {name for name in (ngrams, best) if f1["blend"] <= f1[name]}
+    assert {name for name in f1 if f"no better than {name}, " in printed.err} == expected
+
+    monkeypatch.setattr("daguan.commands.blend.no_better", lambda *told: [f"no better than {told[2][ngrams]}"])
+    for command in ("blend", "score"):
+        assert main([command, *words(contest, trained, "blend.method=mean")]) == 0
+    printed = capsys.readouterr()
+    assert "blend: no better than ngram_crf" in printed.err
+    assert "warning: no better than ngram_crf\n" in printed.out
+
+
+def test_a_damaged_answer_is_not_submitted(
+    contest: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(trained, tmp_path / "damaged")
+    for earlier in (root / "out").glob("*"):
+        earlier.unlink()
+    assert main(["blend", *words(contest, root)]) == 0
+    for answer in (root / "work").glob("blend-*/blend.txt"):
+        answer.write_text("\n".join(answer.read_text("utf-8").split("\n")[:-2]) + "\n", "utf-8")
+    capsys.readouterr()
+    assert main(["submit", *words(contest, root)]) == 2
+    assert "blend.txt" in capsys.readouterr().err
+    assert not list((root / "out").glob("*.txt"))
 
 
 def test_runs_lists_what_may_be_blended(contest: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,15 @@ from tests.commands.in_process import in_process
 
 from conftest import TINY
 from daguan.__main__ import main
+from daguan.budget.choosing import Choice, choose
+from daguan.budget.costs import Facts, MemberRates, Rates, Work
 from daguan.commands import budget
+from daguan.commands import settings as plain
 from daguan.core.files import read_json
 
 STAGES = ("prepare", "pretrain", "train", "blend", "submit", "score")
 RUNGS = """
+ensemble: {second: {train: {seed: 1}}}
 budget:
   minutes: 60
   passes: 2
@@ -21,6 +27,7 @@ budget:
     - {members: [tagger, ngram_crf], folds: {count: 3}, train: {epochs: 1000000}}
     - {members: [tagger, ngram_crf], folds: {count: 2, lines: 40}, train: {epochs: 3}, pretrain: {tokens: 1024}}
     - {members: [ngram_crf]}
+  spare: [second, tagger]
 """
 
 
@@ -57,6 +64,49 @@ def test_the_first_rung_that_fits_is_followed(root: Path, words: list[str], plan
     assert settings.pretrain.tokens > 1024
     assert settings.pretrain.tokens <= 2 * found["facts"]["text_tokens"]
     assert not (plan / "trials").exists()
+    assert (settings.members, found["spare"]) == (("ngram_crf", "tagger", "second"), ["second"])
+    assert "second" in found["fold"]
+
+
+def test_spare_members_stand_where_nothing_more_is_to_be_made_for_them_and_they_fit(words: list[str]) -> None:
+    """The tagger's encoder serves them; one that starts from another is left out, as is one whose trial failed."""
+    spare = "budget.spare=[second, other, alone]"
+    more = ("pretrain.tokens=1024", "ensemble.second={train: {seed: 1}}", "ensemble.other={seed: 5}")
+    asked = plain.load([*words, *more, "ensemble.alone={family: ngram_crf, ngram_crf: {c1: 1}}", spare])
+    rung = replace(asked, members=("ngram_crf", "tagger"))
+    tried = ("ngram_crf", "tagger", "second", "other", "alone")
+    assert budget.with_spare(rung) == tried
+    assert budget.full_rung(rung, tried, lambda _: True).members == ("ngram_crf", "tagger", "second", "alone")
+    assert budget.full_rung(rung, tried[:2], lambda _: True) == rung
+    assert budget.full_rung(rung, tried, lambda _: False) == rung
+    few = budget.full_rung(rung, tried, lambda full: len(full.members) <= 3)
+    assert few.members == ("ngram_crf", "tagger", "second")
+    alone = replace(asked, members=("ngram_crf",))
+    assert budget.full_rung(alone, tried, lambda _: True).members == ("ngram_crf", "alone")
+
+
+def test_a_plan_is_for_its_share_of_the_minutes_less_what_planning_took(
+    root: Path, words: list[str], plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And for four fifths of the memory that can be had."""
+    found = read_json(plan / "plan.json")
+    members = {name: MemberRates(**of) for name, of in found["rates"].pop("members").items()}
+    made = Facts(**found["facts"]), Rates(**found["rates"], members=members)
+    told: list[tuple[float, ...]] = []
+
+    def noted(works: list[Work], facts: Facts, rates: Rates, limit: float, passes: float, room: float) -> Choice:
+        told.append((limit, passes, room))
+        return choose(works, facts, rates, limit, passes, room)
+
+    monkeypatch.setattr(budget, "choose", noted)
+    monkeypatch.setattr(budget, "tried", lambda *_: time.sleep(0.1) or made)
+    monkeypatch.setattr(budget, "memory", lambda: 5e9)
+    more = ("budget.share=0.6", "budget.minutes=20", f"data.work={tmp_path}")
+    budget.planned(plain.load([str(root / "hour.yaml"), *words, *more]))
+    (path,) = tmp_path.glob("budget-*/plan.json")
+    planning = read_json(path)["planning"]
+    assert planning > 0
+    assert told == [(pytest.approx(0.6 * 20 * 60 - planning), 2, 4e9)]
 
 
 def test_only_the_lines_drawn_take_part(root: Path, plan: Path) -> None:
@@ -122,6 +172,10 @@ def test_without_a_plan_one_line_says_what_to_run(
     [
         ("budget.minutes=-1", "budget.minutes: expected at least 0, got -1.0"),
         ("budget.minutes=5", "budget.rungs: expected one or more with budget.minutes, got ()"),
+        (
+            "budget={minutes: 5, rungs: [{}], spare: [oracle]}",
+            "budget.spare: expected tagger or ngram_crf or soup, got",
+        ),
         ("budget.rungs=[{model: {head: crf}}]", "budget.rungs: expected in rung 0 any of members, folds.count"),
         ("budget.rungs=[{ensemble: {x: {seed: 1}}}]", "got 'ensemble.x.seed'"),
         ("folds.lines=1", "folds.lines: expected 0 or at least folds.count, 2, got 1"),

@@ -13,9 +13,19 @@ from tests.commands.in_process import in_process
 
 from conftest import TINY
 from daguan.__main__ import main
+from daguan.answers.blending import METHODS, load_held_out, prepared_text
+from daguan.answers.evidence import OutOfFold
+from daguan.answers.pseudo_labelling import Teachers
 from daguan.commands import distil
+from daguan.commands.settings import load
+from daguan.commands.stages import Stages
 from daguan.core.files import read_json, sha256_of_file
+from daguan.core.types import labels_of
+from daguan.text.folds import read_folds
 from daguan.text.format import read_labelled
+from daguan.text.scores import span_score
+from daguan.text.tags import TagScheme
+from daguan.training.prediction import annotate
 
 TAUGHT = [
     *TINY,
@@ -101,6 +111,40 @@ def test_the_shipped_student_is_trained_on_all_lines_and_the_scored_one_holds_fo
         kept = manifest["labelled"][name]
         assert len(labelled) == result["pseudo_labelled_lines"] == kept["test"]["kept"] + kept["corpus"]["kept"] > 0
         assert kept["corpus"]["offered"] == 20
+
+
+def test_the_scored_student_and_its_teacher_know_nothing_of_fold_0(
+    contest: Path, taught: Path, distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taught by fold 0's models, and stands beside a blend of their answers that the other folds taught."""
+    asked: list[tuple[str, int]] = []
+    for name in ("blend", "combination"):
+        method = getattr(Teachers, name)
+
+        def noted(teachers: Teachers, fold: int, name: str = name, method: Callable[..., Any] = method) -> Any:
+            asked.append((name, fold))
+            return method(teachers, fold)
+
+        monkeypatch.setattr(Teachers, name, noted)
+    root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
+    with in_process():
+        assert main(["distil", *words(contest, root)]) == 0
+    assert set(asked) == {("blend", 0), ("combination", 0)}
+    assert digests(root) == digests(distilled)
+
+    stages = Stages(load(words(contest, distilled)))
+    train, folds = read_labelled(stages.train_file), read_folds(stages.prepare.path)
+    answers = [load_held_out(run.path, 2) for run in stages.members]
+    text = prepared_text(stages.prepare.path)
+    scheme, seed = TagScheme(labels_of(train)), stages.settings.seed
+    fitted = METHODS["stack"].learner(OutOfFold(train, folds, answers, scheme, seed, text)).fit(folds != 0)
+    lines = [line for line, fold in enumerate(folds.tolist()) if fold == 0]
+    gold = [train[line] for line in lines]
+    score = span_score(
+        annotate(gold, fitted.spans(gold, [[member[line] for line in lines] for member in answers])), gold
+    )
+    told = read_json(folder(distilled) / "manifest.json")["sides"]["teacher"]["held_out"]
+    assert (told["hits"], told["predicted"], told["gold"]) == (score.hits, score.predicted, score.gold)
 
 
 def test_the_folder_alone_labels_lines_as_the_run_did(contest: Path, distilled: Path, tmp_path: Path) -> None:

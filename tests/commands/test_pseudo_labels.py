@@ -13,7 +13,7 @@ from tests.commands.in_process import in_process
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.answers import gate
-from daguan.answers.pseudo_labelling import corpus_sample
+from daguan.answers.pseudo_labelling import Blend, Teachers, corpus_sample
 from daguan.commands.settings import load
 from daguan.commands.stages import Stages
 from daguan.core.errors import DataError
@@ -94,8 +94,17 @@ def test_lines_are_of_test_and_corpus_and_none_stands_in_train(contest: Path, ro
 
 @pytest.mark.parametrize("member", ["student", "late"])
 def test_killed_in_a_fold_or_done_anew_it_writes_the_same(
-    contest: Path, root: Path, tmp_path: Path, member: str
+    contest: Path, root: Path, tmp_path: Path, member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Each fold by its own teachers."""
+    asked: list[int] = []
+    blend_of = Teachers.blend
+
+    def noted(teachers: Teachers, fold: int) -> Blend:
+        asked.append(fold)
+        return blend_of(teachers, fold)
+
+    monkeypatch.setattr(Teachers, "blend", noted)
     shutil.copytree(root / "work", tmp_path / "work")
     files = {path.name: path.read_bytes() for path in pseudo(contest, root, member).glob("fold*")}
     copy = pseudo(contest, tmp_path, member)
@@ -105,6 +114,7 @@ def test_killed_in_a_fold_or_done_anew_it_writes_the_same(
             (copy / name).unlink()
         assert main(["train", *words(contest, tmp_path)]) == 0
         assert {path.name: path.read_bytes() for path in copy.glob("fold*")} == files
+    assert asked == [1, 0, 1]
 
 
 def test_other_commands_know_such_members(

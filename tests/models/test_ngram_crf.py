@@ -69,6 +69,14 @@ def test_marginals_sum_to_one_and_unseen_tags_have_none(folder):
     assert (np.delete(probs, seen, axis=1) == 0).all()
 
 
+def test_each_setting_is_the_one_of_crfsuite(tmp_path, monkeypatch):
+    told = {}
+    monkeypatch.setattr(_Trainer, "set_params", lambda trainer, params: told.update(params))
+    monkeypatch.setattr(_Trainer, "train", lambda trainer, path: Path(path).write_bytes(b"lCRF\x08\0\0\0"))
+    train(synthetic(3), SCHEME, NgramCrfSettings(c1=0.3, c2=0.7, iterations=9, min_count=4), tmp_path)
+    assert told == {"c1": 0.3, "c2": 0.7, "max_iterations": 9, "feature.minfreq": 4}
+
+
 @pytest.mark.parametrize("share", [0, 0.3, 0.99])
 def test_a_model_that_a_full_disk_cut_short_is_an_error(tmp_path, monkeypatch, share):
     """CRFsuite writes what it can and says nothing."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointers, tagger
 
-from daguan.batches.collate import Batch, collate
+from daguan.batches.collate import Batch, Example, collate
+from daguan.batches.windows import stitch, windows_of
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.models.encoder_settings import FROM_SCRATCH
 from daguan.models.model_settings import HEADS, ModelSettings
@@ -101,6 +102,15 @@ def test_in_evaluation_the_dropouts_do_not_matter_and_in_training_each_does(head
         assert not noisy.train().marginals(batch).equal(still.train().marginals(batch)), name
 
 
+def test_smoothing_is_of_the_joined_heads_that_read_it():
+    """Seq2seq gives some tags no chance at all: to smooth over those costs without end."""
+    batch = collate(examples(), 16)
+    plain, smoothed = (tagger("crf+seq2seq", label_smoothing=share).eval().loss(batch) for share in (0.0, 0.1))
+    alone, alone_smoothed = (tagger("crf", label_smoothing=share).eval().loss(batch) for share in (0.0, 0.1))
+    assert (alone_smoothed - alone).abs() > 0.01
+    assert (smoothed - plain).abs() < 10 * (alone_smoothed - alone).abs()
+
+
 @every_head
 def test_every_parameter_learns(head):
     model = tagger(head)
@@ -130,6 +140,34 @@ def test_answers_come_in_the_order_of_the_lines_and_as_long_as_they_are():
     for sentence, answer in zip(SENTENCES, answers, strict=True):
         assert tagger.marginals([sentence], ENGINE)[0] == pytest.approx(answer, abs=1e-5)
         assert answer.sum(1) == pytest.approx(np.ones(len(answer)), abs=1e-5)
+
+
+def test_each_window_of_a_long_line_is_read():
+    """The windows' own answers to what stands there, the middle of each where it is surest, make the line's."""
+    model, line = trained("crf"), SENTENCES[-1]
+    windows = windows_of(0, len(line.tokens), 12, 4)
+    assert len(windows) > 1
+    answers = []
+    for window in windows:
+        example = Example(VOCABULARY.encode(line.tokens[window.start : window.stop]))
+        answers.append(model.tagger.marginals(collate([example], 16)).detach().numpy()[0, : len(example)])
+    assert model.marginals([line], ENGINE)[0] == pytest.approx(stitch(windows, answers), abs=1e-5)
+    assert not np.allclose(answers[0][:8], answers[1][:8], atol=1e-3)
+
+
+@pytest.mark.parametrize("head", ["crf", "biaffine"])
+def test_bf16_answers_nearly_as_float32_and_leaves_the_weights_as_they_were(head):
+    model = trained(head)
+    before = {name: weight.clone() for name, weight in model.tagger.state_dict().items()}
+    exact = model.marginals(SENTENCES, ENGINE)
+    rough = model.marginals(SENTENCES, replace(ENGINE, precision="bf16"))
+    for one, other in zip(exact, rough, strict=True):
+        assert np.allclose(one, other, atol=0.03)
+        assert not np.array_equal(one, other)
+    after = model.tagger.state_dict()
+    assert all(after[name].dtype == weight.dtype and after[name].equal(weight) for name, weight in before.items())
+    for one, other in zip(exact, model.marginals(SENTENCES, ENGINE), strict=True):
+        assert np.array_equal(one, other)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"no tensors" * 9])

@@ -13,9 +13,9 @@ import torch
 from counting_text import counting_blocks
 from safetensors.torch import load_file
 
-from daguan.batches.masking import places_per_row
+from daguan.batches.masking import Masked, places_per_row
 from daguan.batches.packing import Blocks
-from daguan.core.errors import ConfigError
+from daguan.core.errors import ConfigError, DivergenceError
 from daguan.core.settings import build
 from daguan.models.encoder_settings import PRETRAINED, EncoderSettings, learns
 from daguan.models.encoders import load_encoder
@@ -228,3 +228,32 @@ def test_a_vocabulary_without_tokens_is_refused_where_tokens_are_drawn(blocks: B
 def test_impossible_settings_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"{next(iter(values))}: expected"):
         build(PretrainSettings, values)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(blocks: Blocks) -> None:
+    trained = trainer(blocks, "mlm", "modern")
+    updates = trained.fit(Path("nowhere"))
+    next(updates)
+    with torch.no_grad():
+        next(trained.model.parameters()).fill_(float("nan"))
+    with pytest.raises(DivergenceError, match="update 1: expected a finite loss, got nan"):
+        next(updates)
+
+
+@pytest.mark.parametrize("objective", ["mlm", "rtd", "mass"])
+def test_what_is_evaluated_is_the_held_out_text(blocks: Blocks, objective: str) -> None:
+    """The places put back, the rows are those that no update reads."""
+    trained = trainer(blocks, objective)
+    _, held_out = blocks.split(1)
+    read = {tuple(row) for part in [trained.objective.batch(0)] for row in restored(part)}
+    assert not read & set(map(tuple, blocks.take(held_out).tolist()))
+    parts = [part for _, parts in trained.objective.evaluations() for part in parts]
+    found = [row for part in parts for row in restored(part)]
+    assert found == blocks.take(held_out).tolist() * (len(found) // len(held_out))
+    assert found
+
+
+def restored(part: Masked) -> list[list[int]]:
+    ids = part.inputs.copy()
+    np.put_along_axis(ids, part.positions, part.labels, axis=1)
+    return [list(map(int, row)) for row in ids]

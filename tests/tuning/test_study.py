@@ -17,7 +17,7 @@ from fake_study import AXES, SPACE, TRIALS, Fake, outcome_of, settings_of
 from daguan.core.errors import ConfigError, StoppedError
 from daguan.core.runs import folder_lock
 from daguan.tuning import study as studies
-from daguan.tuning.optuna_study import importances
+from daguan.tuning.optuna_study import importances, prunes
 from daguan.tuning.search import search
 from daguan.tuning.space import Space
 from daguan.tuning.study import Study, Watch
@@ -126,6 +126,19 @@ def test_a_trial_is_pruned_below_the_median_of_those_it_knows(trials: list[Trial
                 there = sorted(other.steps[step] for other in known)
                 median = (there[len(there) // 2] + there[(len(there) - 1) // 2]) / 2
                 assert (trial.state == PRUNED and step == max(trial.steps)) == (trial.steps[step] < median)
+
+
+def test_a_fold_is_judged_by_what_others_had_on_it_alone() -> None:
+    """On an easier one before, this trial was better than they are here."""
+    known = [
+        Trial(n, COMPLETE, {}, {50: 0.87, 100: 0.88, 150: 0.84, 200: 0.85 + n / 1000}, Outcome(0.87, 1.0))
+        for n in range(4)
+    ]
+    assert prunes(known, {50: 0.86}, 2)
+    good = {50: 0.87, 100: 0.88}
+    assert not prunes(known, good, 2)
+    assert prunes(known, {**good, 150: 0.7}, 2)
+    assert not prunes(known, {**good, 150: 0.845, 200: 0.86}, 2)
 
 
 def test_what_is_drawn_depends_on_seed_and_number_alone(tmp_path: Path) -> None:

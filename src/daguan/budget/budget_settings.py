@@ -31,6 +31,9 @@ class BudgetSettings:
     least: pretraining gets what time is left, up to so many passes over the text. Rungs that come to the same on these
     data, as those whose folds.lines are more than there are, are one, which stands where the last of them does.
 
+    spare: members that every plan has after those of its rung, unless they start from what that does not make. They are
+    not reckoned in it: each is trained last, where time is left for all its folds, at the pace of what was trained.
+
     The minutes hold while members are trained, too: one that fails or that no longer fits into them is dropped, with a
     line that says so, and the others go on. It is written down in dropped.json beside the plan; without that file it is
     tried again. Pauses between commands do not count."""
@@ -39,6 +42,7 @@ class BudgetSettings:
     share: float = 0.8
     passes: float = 20.0
     rungs: tuple[dict[str, Any], ...] = ()
+    spare: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require("minutes", self.minutes >= 0, "at least 0", self.minutes)

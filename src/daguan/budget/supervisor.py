@@ -21,6 +21,7 @@ from daguan.training.jobs import FoldJob
 
 DROPPED, CLOCK = "dropped.json", "clock.json"
 KEEP_SECONDS = 5.0  # between two times that the clock is written
+FASTEST = 0.4  # of what was reckoned; a pace that is better is not trusted
 
 
 def read_dropped(folder: Path) -> dict[str, str]:
@@ -54,9 +55,10 @@ class Clock:
 
 class BudgetSupervisor(Supervisor):
     """Drops a member with a line that says why and who goes on. For want of time: before its first fold, if what is
-    reckoned for all its folds and for what follows the training no longer fits into the minutes; at any report, if what
-    follows does not. One that an earlier command began is not reckoned anew, as what is left of it is not known. The
-    first member that is left goes on whatever the time, so that there is something to submit; where none would be left,
+    reckoned for all its folds and for what follows the training no longer fits into the minutes (of a spare one at
+    the pace of the folds before it, which the plan's own are to be safe from); at any report, if what follows does
+    not. One that an earlier command began is not reckoned anew, as what is left of it is not known. The first
+    member that is left goes on whatever the time, so that there is something to submit; where none would be left,
     all is as if none had been dropped, and the error is raised."""
 
     def __init__(
@@ -70,7 +72,8 @@ class BudgetSupervisor(Supervisor):
         self._needs = {member: set(needed) for member, needed in needs.items()}
         self._limit, self._fold = 60 * plan["minutes"], plan["fold"]
         self._after = plan["seconds"]["blend"] + plan["seconds"]["submit and score"]
-        self._folds, self._workers = folds, workers
+        self._folds, self._workers, self._spare = folds, workers, set(plan["spare"])
+        self._since, self._started = 0.0, list[float]()  # the clock then; reckoned seconds of what this process began
         self._begun: set[str] = set()
         self._lock = RLock()  # what is asked from one thread may drop what another asks about
 
@@ -82,7 +85,12 @@ class BudgetSupervisor(Supervisor):
             ours = [other for other in jobs if other.member == job.member]
             begun = job.member in self._begun or len(ours) < self._folds or any(other.begun for other in ours)
             self._begun.add(job.member)
-            return self._pays([job.member], 0.0 if begun else self._seconds(job.member, len(ours)))
+            seconds = 0.0 if begun else self._seconds(job.member, len(ours))
+            starts = self._pays([job.member], seconds * (self._pace if job.member in self._spare else 1.0))
+            if starts:
+                self._since = self._since if self._started else self.clock.seconds
+                self._started.append(self._fold[job.member])
+            return starts
 
     def goes_on(self, member: str) -> bool:
         return self._pays([member], 0.0)
@@ -111,6 +119,13 @@ class BudgetSupervisor(Supervisor):
 
     def _seconds(self, member: str, folds: int) -> float:
         return makespan([self._fold[member]] * folds, self._workers)
+
+    @property
+    def _pace(self) -> float:
+        """Seconds taken for one that was reckoned. What was begun last, on the other workers, counts as not done yet; 1
+        where nothing is."""
+        done = sum(self._started[: len(self._started) - (self._workers - 1)])
+        return max(FASTEST, (self.clock.seconds - self._since) * self._workers / done) if done else 1.0
 
     def _pays(self, members: Sequence[str], seconds: float) -> bool:
         """Is there time for so much and for what follows? Members for which there is none are dropped."""

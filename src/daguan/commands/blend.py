@@ -24,13 +24,19 @@ def main(words: list[str]) -> None:
 
 def make(settings: Settings) -> None:
     stages = Stages(settings)
-    families = {run.path.name: run.manifest()["depends_on"]["family"] for run in stages.members}
     once(stages.blend, lambda run: blend(run, stages, settings))
     found = stages.blend.manifest()
     print_scores("out of fold", found["out_of_fold"])
     print_gains(found["gains"])
-    for line in no_better(found["out_of_fold"], found["final"], families):
+    for line in shortfalls(stages):
         say(f"blend: {line}")
+
+
+def shortfalls(stages: Stages) -> list[str]:
+    """Where the answer is no better than what it is made of."""
+    found = stages.blend.manifest()
+    families = {run.path.name: run.manifest()["depends_on"]["family"] for run in stages.members}
+    return no_better(found["out_of_fold"], found["final"], families)
 
 
 def blend(run: Run, stages: Stages, settings: Settings) -> None:

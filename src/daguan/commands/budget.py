@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,14 +19,14 @@ from typing import Any
 
 from daguan.batches.contest_text import prepare_text, read_contest
 from daguan.budget.choosing import Choice, choose
-from daguan.budget.costs import Facts, Rates, fold_seconds
+from daguan.budget.costs import Facts, Rates, bytes_of, fold_seconds, seconds_of
 from daguan.budget.supervisor import BudgetSupervisor, read_dropped
 from daguan.budget.trials import FOLDS
 from daguan.commands import settings as plain
 from daguan.commands.measuring import measure
 from daguan.commands.settings import Settings
 from daguan.commands.stages import Stages, once, told
-from daguan.commands.workload import safest_first, work_of
+from daguan.commands.workload import safest_first, start_of, starts, work_of
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json, write_text
 from daguan.core.progress import say
@@ -102,7 +102,9 @@ def planned(asked: Settings) -> Settings:
         safest_first(vary(asked, rung, f"budget.rungs, rung {number}"))
         for number, rung in enumerate(asked.budget.rungs)
     ]
-    for member in dict.fromkeys(name for rung in rungs for name in rung.members):
+    for name in asked.budget.spare:
+        require("budget.spare", name in asked.known, " or ".join(asked.known), name)
+    for member in dict.fromkeys(name for rung in rungs for name in with_spare(rung)):
         alone = not asked.member(member).needs  # what others must do first is not reckoned
         require("budget.rungs", alone, "members that need no other's run", member)
     engine = replace(asked.engine, workers=workers_of(asked.engine, rungs))
@@ -114,7 +116,7 @@ def planned(asked: Settings) -> Settings:
 def workers_of(engine: EngineSettings, rungs: list[Settings]) -> int:
     """At a time: what the trials take, and so training at most, as more might take more from each other than was
     measured."""
-    members = {name for rung in rungs for name in rung.members}
+    members = {name for rung in rungs for name in with_spare(rung)}
     return engine.plan(FOLDS * len(members))[0]
 
 
@@ -148,18 +150,22 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     spent = ROUND * math.ceil(watch.seconds / ROUND)
     limit, room = 60 * budget.share * budget.minutes - spent, MEMORY * memory()
     there = of_tried(rungs, rates.members)
-    works = [work_of(rung) for rung in there.values()]
-    choice = choose(works, facts, rates, limit, budget.passes, room)
-    fold = fold_seconds(works[choice.rung], facts, rates)
+    choice = choose([work_of(rung) for rung in there.values()], facts, rates, limit, budget.passes, room)
     choice = replace(choice, rung=list(there)[choice.rung])
-    changes = changes_of(asked, choice) | {"members": list(there[choice.rung].members)}
+    chosen = there[choice.rung]
+    full = full_rung(chosen, rates.members, lambda rung: bytes_of(work_of(rung), facts) <= room)
+    work, spare = work_of(full), list(full.members[len(chosen.members) :])
+    fold, blended = fold_seconds(work, facts, rates), seconds_of(work, facts, rates)["blend"]
+    choice = replace(choice, seconds=choice.seconds | {"blend": blended})
+    changes = changes_of(asked, choice) | {"members": list(full.members)}
     minutes = round((spent + sum(choice.seconds.values())) / 60, 1)
     about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, **asdict(choice), "fold": fold}
+    about["spare"] = spare
     write_json(run.path / PLAN, {**about, "changes": changes, "facts": asdict(facts), "rates": asdict(rates)})
     preset = vary(asked, changes, "the plan")
     head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"
     write_text(run.path / PRESET, head + settings_text(preset, left_out=("budget",)))
-    tell(preset, choice, len(rungs), budget.minutes, minutes, room)
+    tell(preset, choice, len(rungs), budget.minutes, minutes, room, spare)
     run.finish(watch.seconds, began=began)
 
 
@@ -171,7 +177,24 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
     text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
     numbered = watch.seconds - read
     facts = facts_of(train, test, text, asked)
-    return facts, measure(rungs, scratch, train, test, facts, read, numbered)
+    richest = replace(rungs[0], members=with_spare(rungs[0]))
+    return facts, measure([richest, *rungs[1:]], scratch, train, test, facts, read, numbered)
+
+
+def with_spare(rung: Settings) -> tuple[str, ...]:
+    """The rung's members and all that may be trained beside them."""
+    return tuple(dict.fromkeys([*rung.members, *rung.budget.spare]))
+
+
+def full_rung(rung: Settings, tried: Collection[str], fits: Callable[[Settings], bool]) -> Settings:
+    """With those of the spare members whose trials went well, that start from nothing which the rung does not make, and
+    with whom it fits into memory."""
+    made, full = {"", *starts(rung)}, rung
+    for name in with_spare(rung)[len(rung.members) :]:
+        more = replace(full, members=(*full.members, name))
+        if name in tried and start_of(rung.member(name)) in made and fits(more):
+            full = more
+    return full
 
 
 def of_tried(rungs: list[Settings], names: Collection[str]) -> dict[int, Settings]:
@@ -206,19 +229,23 @@ def changes_of(asked: Settings, choice: Choice) -> dict[str, Any]:
     rung = dict(asked.budget.rungs[choice.rung])
     rung["pretrain"] = {"tokens": choice.tokens} if choice.tokens else rung.get("pretrain", {})
     engine = {"precision": precision, "workers": asked.engine.workers}
-    return {**rung, "engine": engine, "budget": {"minutes": 0, "rungs": []}}
+    return {**rung, "engine": engine, "budget": {"minutes": 0, "rungs": [], "spare": []}}
 
 
-def tell(preset: Settings, choice: Choice, rungs: int, budget: float, minutes: float, room: float) -> None:
+def tell(
+    preset: Settings, choice: Choice, rungs: int, budget: float, minutes: float, room: float, spare: Sequence[str] = ()
+) -> None:
     """room: bytes of memory that may be taken."""
     if not choice.fits:
         costs = f"{minutes:.0f} of {budget:g} minutes and {choice.bytes / 1e9:.1f} of {room / 1e9:.1f} GB of memory"
         say(f"budget: even the poorest rung is reckoned to take {costs}; it is taken")
     lines = f", {preset.folds.lines:,} training lines" if preset.folds.lines else ""
     tokens = f", {choice.tokens:,} tokens of pretraining" if choice.tokens else ""
+    members = ", ".join(name for name in preset.members if name not in spare)
+    rest = f"; in what is left of them {', '.join(spare)}" if spare else ""
     say(
-        f"budget: rung {choice.rung} of 0 to {rungs - 1}: {', '.join(preset.members)}; {preset.folds.count} folds, "
-        f"{preset.train.epochs} epochs{lines}{tokens}; reckoned to take {minutes:.0f} of {budget:g} minutes"
+        f"budget: rung {choice.rung} of 0 to {rungs - 1}: {members}; {preset.folds.count} folds, "
+        f"{preset.train.epochs} epochs{lines}{tokens}; reckoned to take {minutes:.0f} of {budget:g} minutes{rest}"
     )
 
 

@@ -29,6 +29,7 @@ from daguan.reports.plan_table import print_rehearsal
 from daguan.text.format import format_labelled, format_unlabelled, read_labelled, write_lines
 
 CONTEST, GOLD = "contest", "hidden_gold.txt"  # the labels are outside of the folder that stages see
+CODE = "commands/rehearse.py"
 STAGES = (prepare, pretrain, train, blend)
 
 
@@ -45,7 +46,7 @@ def main(words: list[str]) -> None:
     trained = [_train([*call, *places]) for call in calls]
     told = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.blend.path.name for stages in trained]
-    played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **told})
+    played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **told}, CODE)
     once(played, lambda run: _play(run, made, trained, settings))
     print_rehearsal(played.manifest()["outcome"])
     print(f"rehearsal: {played.path}")
@@ -54,7 +55,7 @@ def main(words: list[str]) -> None:
 def make_contest(stages: Stages, settings: Settings) -> Run:
     """The folder of the made contest, beside the labels of its test file."""
     told = {"data": stages.data_sha256, "seed": settings.seed, "share": settings.rehearse.share}
-    run = run_of(stages.work, "rehearse", told)
+    run = run_of(stages.work, "rehearse", told, CODE)
     once(run, partial(_make_contest, contest=stages.contest, settings=settings))
     return run
 

@@ -50,7 +50,7 @@ def main(words: list[str]) -> None:
     task, chosen = parse([word for word in words if word != "--json"])
     prepare_process(chosen.engine.plan(1)[1])
     learnt = {name: value for name, value in settings.to_dict(chosen).items() if name not in UNLEARNT}
-    run = run_of(Path(chosen.work), f"reproduce-{task}", learnt)
+    run = run_of(Path(chosen.work), f"reproduce-{task}", learnt, "commands/reproduce.py")
     once(run, partial(train, task=task, chosen=chosen))
     measured = measure(run, task, chosen)
     facts = {name: run.manifest()[name] for name in ("updates", "instances", "seconds", "cpu_seconds")}

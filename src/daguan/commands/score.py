@@ -44,6 +44,8 @@ def score_configuration(words: list[str], as_json: bool) -> None:
 
 def print_final(stages: Stages, minutes: str, as_json: bool) -> None:
     """minutes: what is to be said of a budget, if anything."""
+    from daguan.commands.blend import shortfalls
+
     blend = stages.blend.manifest()
     print_scores("out of fold", blend["out_of_fold"])
     summary = {"submission": str(stages.submission), "out_of_fold": blend["out_of_fold"]}
@@ -59,6 +61,8 @@ def print_final(stages: Stages, minutes: str, as_json: bool) -> None:
     print(f"model: {stages.blend.path}")
     print(f"submission: {stages.submission}{'' if stages.submission.is_file() else ' (not written yet: run submit)'}")
     print(f"scores: {line}")
+    for warning in shortfalls(stages):
+        print(f"warning: {warning}")
     if minutes:
         print(minutes)
     if as_json:

@@ -156,7 +156,7 @@ class Stages:
     @cached_property
     def blend(self) -> Run:
         asked = self.settings.blend
-        way = {"method": asked.method, "lookup": asked.lookup, "seed": self.settings.seed}
+        way = {"method": asked.method, "lookup": asked.lookup, "seed": self.settings.seed, "prepare": self.prepare.key}
         return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **way})
 
     @cached_property

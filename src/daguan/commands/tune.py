@@ -65,7 +65,8 @@ def run_of_study(settings: Settings) -> Run:
     base = settings.member(tune.member)
     about = {key: value for key, value in to_dict(tune).items() if key not in UNTOLD}
     before = {"base": stages.train(tune.member).key, **told(base, *SEARCHED), "tune": about}
-    return run_of(stages.work, "tune", before | {"seed": settings.seed, "optuna": metadata.version("optuna")})
+    before |= {"seed": settings.seed, "optuna": metadata.version("optuna")}
+    return run_of(stages.work, "tune", before, "tuning", "commands/tune.py", "commands/trial.py")
 
 
 def workers_of(settings: Settings) -> int:

@@ -9,7 +9,7 @@ import fcntl
 import platform
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,14 @@ from daguan.core.errors import CheckpointError
 from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_json, write_json
 
 MANIFEST = "manifest.json"
-RESULT_FREE = ("commands", "engines", "reports", "tuning", "__main__.py")  # layers that change no result
+# What changes no result of a stage: whole layers, and commands that read what stages made or say in a key what they ask
+RESULT_FREE = (
+    "engines", "reports", "tuning", "__main__.py",
+    *(f"commands/{name}.py" for name in (
+        "baseline", "check", "conflicts", "plan", "predict", "rehearse", "reproduce", "runs", "score", "settings",
+        "submit", "trial", "tune",
+    )),
+)  # fmt: skip
 PACKAGES = (
     "torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "scipy", "optuna", "numpy",
     "safetensors", "gensim",
@@ -73,18 +80,26 @@ class Run:
         write_json(self.path / MANIFEST, about | environment() | facts)
 
 
-def run_of(work: Path, stage: str, depends_on: dict[str, Any]) -> Run:
-    """The folder `work/STAGE-KEY` for a stage with these inputs and settings, under this version of the code."""
-    key = sha256_of_json({**depends_on, "stage": stage, "code": code_version()})[:12]
+def run_of(work: Path, stage: str, depends_on: dict[str, Any], *code: str) -> Run:
+    """The folder `work/STAGE-KEY` for a stage with these inputs and settings, under this version of the code. code:
+    what else of it decides the result, of RESULT_FREE."""
+    key = sha256_of_json({**depends_on, "stage": stage, "code": code_version(*code)})[:12]
     return Run(work / f"{stage}-{key}", stage, key, depends_on)
 
 
 @cache
-def code_version() -> str:
-    """A hash of the source files that results depend on: another version of them never continues an old run."""
+def code_version(*more: str) -> str:
+    """A hash of the source files that results depend on, and of more of RESULT_FREE: another version of them never
+    continues an old run."""
     root = Path(__file__).parents[1]
-    files = sorted(path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in RESULT_FREE)
-    return sha256_of_json({str(path.relative_to(root)): sha256_of_file(path) for path in files})
+    return sha256_of_json({name: sha256_of_file(root / name) for name in source_files(root, more)})
+
+
+def source_files(root: Path, more: Collection[str] = ()) -> list[str]:
+    """All but RESULT_FREE, and of that what `more` names, in a fixed order."""
+    left_out = {Path(name) for name in RESULT_FREE} - {Path(name) for name in more}
+    files = sorted(path.relative_to(root) for path in root.rglob("*.py"))
+    return [str(path) for path in files if not left_out & {path, *path.parents}]
 
 
 def environment() -> dict[str, Any]:

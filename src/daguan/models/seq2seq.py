@@ -35,6 +35,7 @@ class Seq2SeqHead(SoftmaxHead):
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__(width, scheme, settings)
+        self.smoothing = 0.0  # of a head that it is joined with: some of its tags are forbidden
         self.beam = settings.beam
         self.written = nn.Embedding(1 + len(scheme), width)  # its last row: nothing yet
         self.norm = Norm(width)

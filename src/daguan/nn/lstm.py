@@ -20,6 +20,12 @@ class BiLstm(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """features (B,T,H), mask (B,T) left-aligned → (B,T,2·hidden)."""
+        if features.is_cuda:  # autocast computes cuDNN's LSTMs in float16 whatever type is asked for
+            with torch.autocast("cuda", enabled=False):
+                return self._read(features.to(next(self.parameters()).dtype), mask)
+        return self._read(features, mask)
+
+    def _read(self, features: Tensor, mask: Tensor) -> Tensor:
         reversal = reversed_positions(mask)
         for layer, (forwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             if layer:

@@ -16,7 +16,8 @@ class NgramTable(nn.Module):
     """The n-grams around each token as rows of a hashed table.
 
     Each template is a set of places relative to the token; its n-gram is hashed into one of `buckets` rows of a table
-    of the given width. In training a feature is left out with probability `dropout`.
+    of the given width. In training a feature is left out with probability `dropout`, and the others are so much larger
+    that the mean is as without.
     """
 
     def __init__(self, templates: Sequence[Sequence[int]], buckets: int, width: int, dropout: float) -> None:
@@ -33,7 +34,7 @@ class NgramTable(nn.Module):
         features: Tensor = self.table(rows)
         if self.training and self.dropout:
             kept = torch.rand(rows.shape, device=rows.device) >= self.dropout
-            features = features * kept.unsqueeze(3)
+            features = features * kept.unsqueeze(3) / (1 - self.dropout)
         return features
 
     def hashes(self, token_ids: Tensor) -> Tensor:
@@ -70,9 +71,8 @@ class NgramEmbeddings(NgramTable):
     """The embeddings of the n-grams around a token side by side: templates · width columns."""
 
     def forward(self, token_ids: Tensor) -> Tensor:
-        """token_ids (B,T), 0 at padding, → (B,T,templates·width), in training with the same mean as without."""
-        share = 1 - self.dropout if self.training else 1.0
-        return self.features(token_ids).flatten(2) / share
+        """token_ids (B,T), 0 at padding, → (B,T,templates·width)."""
+        return self.features(token_ids).flatten(2)
 
 
 def _mix(value: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from daguan.core.errors import ConfigError
 from daguan.tuning.space import Parameters, Space
-from daguan.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, RUNNING, Outcome, Trial
+from daguan.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, RUNNING, Outcome, Trial, fold_of
 from daguan.tuning.tune_settings import F1, SECONDS, Axis
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -227,11 +227,14 @@ def _suggested(asked: optuna.Trial, path: str, axis: Axis, whole: bool) -> Any:
 
 
 def prunes(known: Sequence[Trial], steps: Mapping[int, float], startup: int) -> bool:
-    """Is the last of these evaluations reason to end the trial (Golovin et al. 2017, Vizier §3.2.2)?"""
+    """Is the last of these evaluations reason to end the trial (Golovin et al. 2017, Vizier §3.2.2)? A fold's best is
+    compared with what others had on that fold alone: on another it may be easy to be better than they are here."""
     study = _study(Space({}, frozenset()), known, (F1,), pruner=MedianPruner(n_startup_trials=startup))
     asked = study.ask()
+    fold = fold_of(max(steps))
     for step, f1 in steps.items():
-        asked.report(f1, step)
+        if fold_of(step) == fold:
+            asked.report(f1, step)
     return asked.should_prune()
 
 

@@ -35,6 +35,11 @@ class Trial:
         return self.state != RUNNING
 
 
+def fold_of(step: int) -> int:
+    """On which an evaluation was made."""
+    return (step - 1) // 100  # the last of a fold is at 100 %
+
+
 def best_of(trials: Sequence[Trial]) -> Trial | None:
     """The one with the highest F1, of equals the first."""
     scored = [(trial.outcome.f1, -trial.index, trial) for trial in trials if trial.outcome]

@@ -48,8 +48,8 @@ class TuneSettings:
     objective: f1 (strict span F1 over the held-out lines of those folds), or f1+seconds, which seeks the best F1 for
     each number of seconds (those of pretraining and of training the folds; draws then follow what the clock said).
     startup: trials that are drawn evenly, before the rest are by TPE (Bergstra et al. 2011), and that nothing prunes.
-    pruner: none, or median: a trial ends when the best of its evaluations is below the median of those that other
-    trials had at the same share of the same fold.
+    pruner: none, or median: a trial ends when the best of its evaluations on a fold is below the median of those
+    that other trials had at the same share of that fold.
 
     at_once: trials under way at a time, over all workers and machines: a trial is drawn and pruned by those that many
     and more before it, for which it waits, so that the study is the same by however many workers and however often
