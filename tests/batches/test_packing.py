@@ -62,24 +62,6 @@ def stream_of(lines: list[str], vocabulary: Vocabulary) -> list[int]:
     return [id for line in lines for id in (*vocabulary.encode(line.split("_")), SEP)]
 
 
-@given(LINES, st.integers(0, 6))
-@examples(deadline=None)
-def test_lines_that_follow_stand_last_wherever_the_corpus_has_them(lines, count):
-    """As often counted, and the same text, as when they stand where they are first seen."""
-    last = lines[:count]
-    with TemporaryFile() as scratch, TemporaryFile() as other:
-        text, plain = NumberedText(scratch), NumberedText(other)
-        text.add_corpus(Path("corpus.txt"), enumerate(lines, 1), set(last))
-        plain.add_corpus(Path("corpus.txt"), enumerate(lines, 1))
-        for line in last:
-            text.add(line)
-            plain.add(line)
-        assert (text.lines, text.distinct_lines, text.counts()) == (plain.lines, plain.distinct_lines, plain.counts())
-        vocabulary = vocabulary_of(text)
-        end = stream_of(list(dict.fromkeys(last)), vocabulary)
-        assert ids_of(text, vocabulary)[-len(end) :] == end or not end
-
-
 @pytest.fixture
 def lines() -> list[str]:
     return list(dict.fromkeys(random_lines(200)))

@@ -28,17 +28,16 @@ def read_contest(contest: Path) -> tuple[list[Sentence], list[Sentence]]:
 
 
 def prepare_text(folder: Path, corpus: Path, labelled: list[Sentence], settings: VocabularySettings) -> dict[str, Any]:
-    """Number the distinct lines of corpus, train and test while counting, then write them as ids, the labelled and
-    the test lines last. Returns what was counted."""
-    last = [format_unlabelled(sentence) for sentence in labelled]
+    """Number the distinct lines of corpus, train and test while counting, then write them as ids. Returns what was
+    counted."""
     with TemporaryFile(dir=folder) as scratch:  # it has no name there, so nothing of it outlives us, even killed
         text = NumberedText(scratch)
         if corpus.exists():
-            text.add_corpus(corpus, _counted(iter_lines(corpus), "read", "lines", REPORT_LINES), set(last))
+            text.add_corpus(corpus, _counted(iter_lines(corpus), "read", "lines", REPORT_LINES))
         else:
             say(f"prepare: no {corpus.name} in {corpus.parent}: pretraining on train and test alone")
-        for line in last:
-            text.add(line)
+        for sentence in labelled:
+            text.add(format_unlabelled(sentence))
         counts = text.counts()
         vocabulary = count_to_vocabulary(counts, settings)
         vocabulary.save(folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from os import SEEK_END
 from pathlib import Path
@@ -68,16 +68,11 @@ class NumberedText:
         if len(self._gathered) >= CHUNK:
             self._flush()
 
-    def add_corpus(self, path: Path, lines: Iterable[tuple[int, str]], last: Collection[str] = ()) -> None:
-        """Add `iter_lines(path)`, blank lines skipped, and counted alone those of `last`, which are to be added when
-        this is done: so they stand at the end, wherever the corpus has them too. Raises DataError at a line that is no
-        token list."""
+    def add_corpus(self, path: Path, lines: Iterable[tuple[int, str]]) -> None:
+        """Add `iter_lines(path)`, blank lines skipped. Raises DataError at a line that is no token list."""
         for number, line in lines:
             if not line:
                 self.blank_lines += 1
-                continue
-            if line in last:
-                self.lines += 1
                 continue
             try:
                 self.add(line)

@@ -17,8 +17,8 @@ class VectorSettings:
     arXiv 1310.4546) or `fasttext` (Bojanowski et al. 2017, arXiv 1607.04606), which `pretrain` trains on all the text
     (fastText adds vectors of a token's characters, worth something only where tokens are spelt); or the folder of a
     finished `pretrain` run, for its encoder's embeddings. tokens: how much of the text is read, from its end, where
-    train and test stand; 0 for all. epochs, window (tokens each way), negative (samples), learning_rate: of the
-    training; the defaults are word2vec's own."""
+    train and test stand unless the corpus has their lines already; 0 for all. epochs, window (tokens each way),
+    negative (samples), learning_rate: of the training; the defaults are word2vec's own."""
 
     kind: str = NO_VECTORS
     tokens: int = 0

@@ -17,7 +17,7 @@ from daguan.text.lexicon import String
 from daguan.text.vocabulary import SEP, UNK, Vocabulary
 
 LONGEST = 32  # tokens of a string, a power of two; of longer ones nothing is known
-MOST_TOKENS = 3_000_000  # of the text: the last ones, among which are those of train and test
+MOST_TOKENS = 3_000_000  # of the text: the last ones, with train and test unless the corpus has them before
 MOST_OCCURRENCES = 1_000  # of a string, for its entropies
 FEATURES = 6
 Ints = NDArray[np.int64]
