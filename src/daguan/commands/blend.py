@@ -24,6 +24,8 @@ def main(words: list[str]) -> None:
 
 def make(settings: Settings) -> None:
     stages = Stages(settings)
+    for member in stages.members:
+        member.manifest()  # an error names the first that is not trained
     once(stages.blend, lambda run: blend(run, stages, settings))
     found = stages.blend.manifest()
     print_scores("out of fold", found["out_of_fold"])
