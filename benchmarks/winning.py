@@ -25,6 +25,7 @@ from benchmarks.efficiency import PEOPLE, UNER
 from benchmarks.families import Contest, gain, sum_of
 from benchmarks.harness import ROOT, Report, Row, cores, machine, options, page, table, wrapped
 from benchmarks.ours import precision
+from daguan.answers import distillation
 from daguan.answers.blending import Member, load_member
 from daguan.answers.pseudo_labelling import SOURCES
 from daguan.commands import blend, budget, distil, prepare, pretrain, train
@@ -180,7 +181,7 @@ def distilled(played: Played, contest: Contest, single: Step, teacher: Step) -> 
     gold = [contest.train[line] for line in held_out]
     answers = decode_lines(Marginals.load(folder / distil.SCORED / HELD_OUT).answers(), contest.scheme)
     scores = span_scores(annotate(gold, answers), gold)
-    test, shipped = played.told["sides"]["student"]["test"], read_json(folder / distil.SHIPPED / RESULT)
+    test, shipped = played.told["sides"][distillation.STUDENT]["test"], read_json(folder / distil.SHIPPED / RESULT)
     return {
         "": "distilled into one model (out of fold: fold 0)",
         "out of fold": f1(scores),
@@ -212,7 +213,7 @@ def costs(stages: Stages) -> dict[str, float]:
 
 def shipped_of(played: Played) -> list[Row]:
     """The whole blend with the student, and the model that it was taught to, as `predict` takes them."""
-    names = {"teacher": "all with student, stack", "student": "distilled into one model"}
+    names = {distillation.TEACHER: "all with student, stack", distillation.STUDENT: "distilled into one model"}
     return [
         {
             "to ship": names[name],

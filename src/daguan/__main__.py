@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from daguan.core.errors import ConfigError, DaguanError, exit_code_of, told
+from daguan.core.errors import ConfigError, DaguanError, ended, exit_code_of
 from daguan.core.processes import settle_environment
 
 COMMANDS = {
@@ -45,12 +45,11 @@ def main(words: list[str]) -> int:
         else:
             command.main(words[1:])
     except DaguanError as error:
-        return told(f"daguan: {error}", error.exit_code)
+        return ended(f"daguan: {error}", error.exit_code)
     except OSError as error:
-        return told(f"daguan: {error}", exit_code_of(error))
+        return ended(f"daguan: {error}", exit_code_of(error))
     except KeyboardInterrupt:
-        print("daguan: interrupted; the same command continues", file=sys.stderr)
-        return 130
+        return ended("daguan: interrupted; the same command continues", 130)
     return 0
 
 

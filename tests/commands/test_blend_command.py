@@ -86,8 +86,8 @@ def test_the_command_says_where_a_blend_is_no_better(
     expected = {name for name in (ngrams, best) if f1["blend"] <= f1[name]}
     assert {name for name in f1 if f"no better than {name}, " in printed.err} == expected
 
-    monkeypatch.setattr("daguan.commands.blend.no_better", lambda *told: [f"no better than {told[2][ngrams]}"])
     for command in ("blend", "score"):
+        monkeypatch.setattr(f"daguan.commands.{command}.no_better", lambda *told: [f"no better than {told[2][ngrams]}"])
         assert main([command, *words(contest, trained, "blend.method=mean")]) == 0
     printed = capsys.readouterr()
     assert "blend: no better than ngram_crf" in printed.err

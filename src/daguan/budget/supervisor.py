@@ -73,7 +73,7 @@ class BudgetSupervisor(Supervisor):
         self._limit, self._fold = 60 * plan["minutes"], plan["fold"]
         self._after = plan["seconds"]["blend"] + plan["seconds"]["submit and score"]
         self._folds, self._workers, self._spare = folds, workers, set(plan["spare"])
-        self._since, self._started = 0.0, list[float]()  # the clock then; reckoned seconds of what this process began
+        self._since, self._started = self.clock.seconds, list[float]()  # reckoned seconds of each job begun since
         self._begun: set[str] = set()
         self._lock = RLock()  # what is asked from one thread may drop what another asks about
 
@@ -85,10 +85,8 @@ class BudgetSupervisor(Supervisor):
             ours = [other for other in jobs if other.member == job.member]
             begun = job.member in self._begun or len(ours) < self._folds or any(other.begun for other in ours)
             self._begun.add(job.member)
-            seconds = 0.0 if begun else self._seconds(job.member, len(ours))
-            starts = self._pays([job.member], seconds * (self._pace if job.member in self._spare else 1.0))
+            starts = self._pays([job.member], 0.0 if begun else self._seconds(job.member, len(ours)))
             if starts:
-                self._since = self._since if self._started else self.clock.seconds
                 self._started.append(self._fold[job.member])
             return starts
 
@@ -118,7 +116,8 @@ class BudgetSupervisor(Supervisor):
         return [member for member, needed in self._needs.items() if not gone & needed]
 
     def _seconds(self, member: str, folds: int) -> float:
-        return makespan([self._fold[member]] * folds, self._workers)
+        pace = self._pace if member in self._spare else 1.0
+        return pace * makespan([self._fold[member]] * folds, self._workers)
 
     @property
     def _pace(self) -> float:

@@ -24,21 +24,13 @@ def main(words: list[str]) -> None:
 
 def make(settings: Settings) -> None:
     stages = Stages(settings)
-    for member in stages.members:
-        member.manifest()  # an error names the first that is not trained
+    families = stages.families
     once(stages.blend, lambda run: blend(run, stages, settings))
     found = stages.blend.manifest()
     print_scores("out of fold", found["out_of_fold"])
     print_gains(found["gains"])
-    for line in shortfalls(stages):
+    for line in no_better(found["out_of_fold"], found["final"], families):
         say(f"blend: {line}")
-
-
-def shortfalls(stages: Stages) -> list[str]:
-    """Where the answer is no better than what it is made of."""
-    found = stages.blend.manifest()
-    families = {run.path.name: run.manifest()["depends_on"]["family"] for run in stages.members}
-    return no_better(found["out_of_fold"], found["final"], families)
 
 
 def blend(run: Run, stages: Stages, settings: Settings) -> None:

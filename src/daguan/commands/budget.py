@@ -159,8 +159,8 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     choice = replace(choice, seconds=choice.seconds | {"blend": blended})
     changes = changes_of(asked, choice) | {"members": list(full.members)}
     minutes = round((spent + sum(choice.seconds.values())) / 60, 1)
-    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, **asdict(choice), "fold": fold}
-    about["spare"] = spare
+    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, "spare": spare, "fold": fold}
+    about |= asdict(choice)
     write_json(run.path / PLAN, {**about, "changes": changes, "facts": asdict(facts), "rates": asdict(rates)})
     preset = vary(asked, changes, "the plan")
     head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"

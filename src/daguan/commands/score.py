@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daguan.reports.score_table import print_scores, print_types
+from daguan.reports.score_table import no_better, print_scores, print_types
 from daguan.text.scores import score_files
 
 if TYPE_CHECKING:  # loads torch, which scoring two files does without
@@ -44,8 +44,6 @@ def score_configuration(words: list[str], as_json: bool) -> None:
 
 def print_final(stages: Stages, minutes: str, as_json: bool) -> None:
     """minutes: what is to be said of a budget, if anything."""
-    from daguan.commands.blend import shortfalls
-
     blend = stages.blend.manifest()
     print_scores("out of fold", blend["out_of_fold"])
     summary = {"submission": str(stages.submission), "out_of_fold": blend["out_of_fold"]}
@@ -61,7 +59,7 @@ def print_final(stages: Stages, minutes: str, as_json: bool) -> None:
     print(f"model: {stages.blend.path}")
     print(f"submission: {stages.submission}{'' if stages.submission.is_file() else ' (not written yet: run submit)'}")
     print(f"scores: {line}")
-    for warning in shortfalls(stages):
+    for warning in no_better(blend["out_of_fold"], blend["final"], stages.families):
         print(f"warning: {warning}")
     if minutes:
         print(minutes)

@@ -122,6 +122,11 @@ class Stages:
         runs = [self._named("blend.runs", name) for name in self.settings.blend.runs]
         return sorted(runs, key=lambda run: run.path.name)
 
+    @property
+    def families(self) -> dict[str, str]:
+        """Of the runs to blend, by name. Raises CheckpointError: the first that is not trained."""
+        return {run.path.name: run.manifest()["depends_on"]["family"] for run in self.members}
+
     def _named(self, setting: str, name: str) -> Run:
         """A trained run that a setting names. Raises CheckpointError: it is not there, or on other lines."""
         stage, _, key = name.rpartition("-")

@@ -46,8 +46,8 @@ def exit_code_of(error: OSError) -> int:
     return UNWRITABLE if error.errno in FULL else DaguanError.exit_code
 
 
-def told(message: str, code: int) -> int:
-    """Print the line and return the code, which is what counts where the log is on the same full disk."""
+def ended(message: str, code: int) -> int:
+    """Say with what a process ends and return its code, which is what counts where the log is on the same full disk."""
     with suppress(OSError):
         print(message, file=sys.stderr, flush=True)
     return code

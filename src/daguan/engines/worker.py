@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from daguan.core.errors import DaguanError, exit_code_of, told
+from daguan.core.errors import DaguanError, ended, exit_code_of
 from daguan.core.files import read_json
 from daguan.core.progress import Progress
 from daguan.training.jobs import FoldJob, run_job
@@ -39,9 +39,9 @@ def main(path: str) -> int:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1
     except DaguanError as error:
-        return told(str(error), error.exit_code)
+        return ended(str(error), error.exit_code)
     except OSError as error:
-        return told(str(error), exit_code_of(error))
+        return ended(str(error), exit_code_of(error))
     return 0
 
 
