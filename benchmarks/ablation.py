@@ -37,14 +37,14 @@ from benchmarks.factors import BASE, FACTORS, GROUPS
 from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_environment, page, table
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.commands import pretrain as pretrain_stage
-from daguan.commands.settings import load
-from daguan.commands.stages import Stages
+from daguan.cli import pretrain as pretrain_stage
 from daguan.core.files import read_json, write_json
 from daguan.core.runs import code_version
-from daguan.models.encoder_settings import PRETRAINED
-from daguan.text.marginals import Marginals
-from daguan.training.jobs import HELD_OUT, FoldData, FoldJob, result_of, run_job
+from daguan.data.marginals import Marginals
+from daguan.families.jobs import HELD_OUT, FoldData, FoldJob, result_of, run_job
+from daguan.models.encoders.settings import PRETRAINED
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
 
 SEEDS = 3
 PAGE = ROOT / "docs" / "ablations.md"

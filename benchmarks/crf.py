@@ -20,10 +20,10 @@ from torch import Tensor
 
 from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine, options, our_environment, shells
 from benchmarks.sides import Side
-from daguan.batches.collate import length_mask
 from daguan.core.types import Span
+from daguan.data.batches.collate import length_mask
+from daguan.data.tags import TagScheme
 from daguan.nn.crf import ConstrainedCrf, constrained_decode
-from daguan.text.tags import TagScheme
 
 THREADS = 2
 SHAPES = ((32, 60), (64, 128), (8, 512))

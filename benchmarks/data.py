@@ -7,14 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.harness import ROOT
-from daguan.batches.packing import token_file
-from daguan.commands import prepare
-from daguan.commands.settings import Settings, load
-from daguan.commands.stages import Stages
+from daguan.cli import prepare
 from daguan.core.types import Sentence, labels_of
-from daguan.text.format import read_labelled, read_unlabelled
-from daguan.text.tags import TagScheme
-from daguan.text.vocabulary import Vocabulary
+from daguan.data.batches.packing import token_file
+from daguan.data.format import read_labelled, read_unlabelled
+from daguan.data.tags import TagScheme
+from daguan.data.vocabulary import Vocabulary
+from daguan.pipeline.settings import Settings, load
+from daguan.pipeline.stages import Stages
 
 WORK = ROOT / "data" / "benchmarks"
 LENGTH = 128  # positions of every model here, [CLS] and [SEP] included

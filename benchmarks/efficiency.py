@@ -22,11 +22,11 @@ from benchmarks import data
 from benchmarks.harness import ROOT, Aim, Report, cores, machine, options
 from benchmarks.learning import BERT, BEST_BERT, OURS, Learning
 from benchmarks.ours import precision
-from daguan.commands import prepare
-from daguan.commands.settings import load
-from daguan.commands.stages import Stages
-from daguan.engines.local import run_jobs
-from daguan.training.jobs import FoldJob, result_of
+from daguan.cli import prepare
+from daguan.families.jobs import FoldJob, result_of
+from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
 
 PARTS = ("loss", "f1")
 MINUTES = {BERT: 60.0, BEST_BERT: 60.0, OURS: 12.0}

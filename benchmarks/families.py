@@ -7,7 +7,7 @@ masked language models; all taggers are trained by the recipe of the ablations' 
 give BERT's kin, and more epochs for encoders that are not pretrained), on the two halves of the first 3,000 training
 lines in turn. Scores are strict span F1 of the lines held out, and of the test part by the mean of both folds. A gain
 is that of the blend with the member over the blend without it, with its paired bootstrap interval of 95 % and p-value
-(text/scores.py). Seconds are CPU time of the two folds and of pretraining. Runs are kept in data/benchmarks and not
+(data/scores.py). Seconds are CPU time of the two folds and of pretraining. Runs are kept in data/benchmarks and not
 done again.
 """
 
@@ -29,20 +29,20 @@ from benchmarks.factors import BASE, BERT_RECIPE, CNN, LSTM
 from benchmarks.harness import Report, Row, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.answers.blending import METHODS, Member, load_member, nested_spans, prepared_text
-from daguan.answers.evidence import OutOfFold
-from daguan.commands import pretrain as pretrain_stage
-from daguan.commands.settings import load
-from daguan.commands.stages import Stages
+from daguan.cli import pretrain as pretrain_stage
 from daguan.core.files import read_json
 from daguan.core.types import Score, Sentence, labels_of
-from daguan.models.encoder_settings import PRETRAINED
-from daguan.text.folds import read_folds
-from daguan.text.format import read_labelled
-from daguan.text.occurrences import Occurrences
-from daguan.text.scores import Gain, paired_gain, span_scores
-from daguan.text.tags import TagScheme
-from daguan.training.jobs import FoldJob
+from daguan.data.folds import read_folds
+from daguan.data.format import read_labelled
+from daguan.data.occurrences import Occurrences
+from daguan.data.scores import Gain, paired_gain, span_scores
+from daguan.data.tags import TagScheme
+from daguan.ensemble.blending import METHODS, Member, load_member, nested_spans, prepared_text
+from daguan.ensemble.combination import OutOfFold
+from daguan.families.jobs import FoldJob
+from daguan.models.encoders.settings import PRETRAINED
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate
 
 _BERT = ("model.encoder=bert", *BERT_RECIPE)

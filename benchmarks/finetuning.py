@@ -26,7 +26,7 @@ from benchmarks.data import Text
 from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine, options, our_environment, shells
 from benchmarks.sides import Side
 from daguan.core.types import Sentence
-from daguan.text.vocabulary import CLS, SEP
+from daguan.data.vocabulary import CLS, SEP
 
 THREADS = 2
 BATCH = 16

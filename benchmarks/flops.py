@@ -7,7 +7,7 @@ import time
 import torch
 
 from benchmarks.data import LENGTH
-from daguan.batches.masking import places_per_row
+from daguan.data.batches.masking import places_per_row
 
 SHAPES = ((4096, 512, 2048), (4096, 2048, 512), (2048, 2048, 2048), (4096, 256, 1024))
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from benchmarks import data
 from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, cores, machine, options, our_environment
 from benchmarks.ours import precision
-from daguan.commands.stages import Stages
-from daguan.engines.local import run_jobs
-from daguan.training.jobs import FoldJob, run_job
+from daguan.families.jobs import FoldJob, run_job
+from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.stages import Stages
 
 FOLDS = 4
 AIM_ON_TWO_CORES = 1.7

@@ -15,7 +15,7 @@ from transformers import BertConfig, PreTrainedTokenizerFast, Trainer, TrainerCa
 from transformers.utils import logging
 
 from benchmarks.data import LENGTH, WORK
-from daguan.text.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
+from daguan.data.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 
 logging.disable_progress_bar()
 

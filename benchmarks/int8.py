@@ -21,8 +21,8 @@ from torch import nn
 
 from benchmarks.harness import Comparison, Report, alternate, machine, options
 from daguan.core.types import Sentence
-from daguan.text.format import read_labelled, read_unlabelled
-from daguan.text.scores import span_score
+from daguan.data.format import read_labelled, read_unlabelled
+from daguan.data.scores import span_score
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 

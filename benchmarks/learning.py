@@ -19,11 +19,11 @@ from typing import Any
 from benchmarks.data import WORK, Text
 from benchmarks.harness import ROOT, our_environment
 from benchmarks.ours import encoder_settings
-from daguan.batches.packing import Blocks
-from daguan.commands.settings import load
 from daguan.core.files import read_json, sha256_of_json, write_json
 from daguan.core.runs import code_version
-from daguan.models.encoder_settings import EncoderSettings
+from daguan.data.batches.packing import Blocks
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.pipeline.settings import load
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.pretraining import Pretrainer, PretrainSettings
 

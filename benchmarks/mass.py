@@ -22,10 +22,10 @@ from benchmarks.efficiency import DataSet
 from benchmarks.harness import ROOT, Report, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.commands.settings import load
-from daguan.commands.stages import Stages
-from daguan.engines.local import run_jobs
-from daguan.training.jobs import FoldJob, result_of
+from daguan.families.jobs import FoldJob, result_of
+from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
 
 PERCENTS = (10, 30, 50, 70, 90)
 MINUTES, MINUTES_QUICK = 5.0, 0.05

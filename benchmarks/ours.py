@@ -12,15 +12,15 @@ import torch
 
 from benchmarks.data import LENGTH, WORK, Text
 from daguan.core.types import Sentence, Span
-from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import new_encoder
-from daguan.models.model_settings import ModelSettings
+from daguan.data.tags import TagScheme
+from daguan.models.encoders.loading import new_encoder
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.text.tags import TagScheme
 from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger, default_overlap
-from daguan.training.tagging import TaggerTrainer
-from daguan.training.train_settings import TrainSettings
 
 NEVER = 1e9  # seconds to the next checkpoint
 NOWHERE = WORK / "nowhere"  # the folder of runs that leave nothing behind; it is never made

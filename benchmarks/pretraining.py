@@ -39,9 +39,9 @@ from benchmarks.harness import (
     peer_environment,
 )
 from benchmarks.sides import Side
-from daguan.batches.masking import MaskingSettings, mask
-from daguan.batches.packing import Blocks
 from daguan.core.seeds import stream
+from daguan.data.batches.masking import MaskingSettings, mask
+from daguan.data.batches.packing import Blocks
 from daguan.training.devices import prepare_process
 from daguan.training.pretraining import Pretrainer, PretrainSettings
 

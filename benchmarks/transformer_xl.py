@@ -29,11 +29,11 @@ from benchmarks import data
 from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, machine, options, our_environment
 from benchmarks.learning import OURS, Learning
 from benchmarks.sides import Side
-from daguan.batches.packing import TokenLines, token_file, write_token_file
-from daguan.commands.settings import load
-from daguan.models.encoders import architectures, read_masked_lm
+from daguan.data.batches.packing import TokenLines, token_file, write_token_file
+from daguan.data.vocabulary import CLS, SEP
+from daguan.models.encoders.loading import architectures, read_masked_lm
 from daguan.nn.transformer_xl import Memory
-from daguan.text.vocabulary import CLS, SEP
+from daguan.pipeline.settings import load
 from daguan.training.devices import prepare_process
 
 PARTS = ("memory", "speed")

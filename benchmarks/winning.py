@@ -7,7 +7,7 @@ sixty minutes so that both sets take one sitting, plans them and trains its memb
 several ways; a student of theirs, trained on their pseudo-labels of test and corpus lines too, joins them; and the
 blend with it is taught to one model, which sees no test line. Scores are strict span F1 with 95 % intervals: out of
 fold, each fold by what the others taught, and of the test part. A gain is out of fold, with its paired bootstrap
-interval and p-value of one side, .0002 at the least (text/scores.py). Core seconds are of training all that a row
+interval and p-value of one side, .0002 at the least (data/scores.py). Core seconds are of training all that a row
 needs, pretraining and the labelling of lines for students included. The model that is shipped has read all lines: out
 of fold stands its like that was taught without fold 0, by teachers without it, and its gains are those on that fold's
 lines. Runs are kept in data/benchmarks and not done again.
@@ -25,19 +25,20 @@ from benchmarks.efficiency import PEOPLE, UNER
 from benchmarks.families import Contest, gain, sum_of
 from benchmarks.harness import ROOT, Report, Row, cores, machine, options, page, table, wrapped
 from benchmarks.ours import precision
-from daguan.answers import distillation
-from daguan.answers.blending import Member, load_member
-from daguan.answers.pseudo_labelling import SOURCES
-from daguan.commands import blend, budget, distil, prepare, pretrain, train
-from daguan.commands.settings import Settings, load
-from daguan.commands.stages import Stages
+from daguan.cli import blend, distil, prepare, pretrain, train
 from daguan.core.files import read_json
 from daguan.core.types import Score
-from daguan.models.encoder_settings import ENCODERS
-from daguan.text.folds import fold_from_file
-from daguan.text.marginals import Marginals
-from daguan.text.scores import bootstrap_interval, span_scores
-from daguan.training.jobs import HELD_OUT, RESULT
+from daguan.data.folds import fold_from_file
+from daguan.data.marginals import Marginals
+from daguan.data.scores import bootstrap_interval, span_scores
+from daguan.ensemble import distillation
+from daguan.ensemble.blending import Member, load_member
+from daguan.ensemble.pseudo_labels import SOURCES
+from daguan.families.jobs import HELD_OUT, RESULT
+from daguan.models.encoders.settings import ENCODERS
+from daguan.pipeline.budget import plan as budget
+from daguan.pipeline.settings import Settings, load
+from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate, decode_lines
 
 PAGE = ROOT / "docs" / "winning.md"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from daguan.core.types import Sentence, Span
-from daguan.text.format import format_labelled, format_unlabelled, write_lines
+from daguan.data.format import format_labelled, format_unlabelled, write_lines
 
 settings.register_profile("daguan", deadline=None, derandomize=True, max_examples=60)  # the machine may be busy
 settings.load_profile("daguan")

@@ -41,8 +41,8 @@ def test_the_tree_names_what_there_is() -> None:
 
 
 def test_every_configuration_states_its_cost_and_loads() -> None:
-    from daguan.commands.settings import Settings
     from daguan.core.settings import load
+    from daguan.pipeline.settings import Settings
 
     for path in (ROOT / "configs").glob("*.yaml"):
         assert "Cost:" in path.read_text("utf-8") or "For one GPU:" in path.read_text("utf-8")

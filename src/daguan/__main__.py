@@ -39,7 +39,7 @@ def main(words: list[str]) -> int:
     try:
         if words[0] not in COMMANDS:
             raise ConfigError(f"{words[0]}: no such command; known: {', '.join(COMMANDS)}")
-        command = importlib.import_module(f"daguan.commands.{words[0]}")
+        command = importlib.import_module(f"daguan.cli.{words[0]}")
         if {"-h", "--help"} & set(words[1:]):
             print(command.__doc__)
         else:

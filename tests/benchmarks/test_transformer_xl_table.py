@@ -11,10 +11,10 @@ import torch
 
 from benchmarks import data
 from benchmarks import transformer_xl as table
-from daguan.batches.packing import token_file, write_token_file
-from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import MaskedLm
-from daguan.text.vocabulary import SPECIALS, Vocabulary
+from daguan.data.batches.packing import token_file, write_token_file
+from daguan.data.vocabulary import SPECIALS, Vocabulary
+from daguan.models.encoders.loading import MaskedLm
+from daguan.models.encoders.settings import EncoderSettings
 
 
 def test_the_stretch_and_the_rest_are_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

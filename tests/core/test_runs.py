@@ -45,17 +45,17 @@ def test_the_code_that_makes_a_run_is_in_its_key():
     """Of all commands that finish one; what is changed elsewhere leaves it as it is."""
     root = Path(daguan.core.runs.__file__).parents[1]
     hashed = source_files(root)
-    makers = [path for path in (root / "commands").glob("*.py") if ".finish(" in path.read_text("utf-8")]
+    makers = [path for path in (root / "cli").glob("*.py") if ".finish(" in path.read_text("utf-8")]
     assert len(makers) > 5
     for path in makers:
-        name = f"commands/{path.name}"
+        name = f"cli/{path.name}"
         assert name in hashed or f'"{name}"' in path.read_text("utf-8")
-    assert {"commands/stages.py", "answers/stacking.py"} < set(hashed)
-    assert not [name for name in hashed if name.startswith(("tuning/", "reports/")) or name.endswith("score.py")]
-    assert set(source_files(root, ["tuning", "commands/tune.py"])) - set(hashed) == {
-        "commands/tune.py", *(str(path.relative_to(root)) for path in (root / "tuning").glob("*.py"))
+    assert {"pipeline/stages.py", "ensemble/stacking.py"} < set(hashed)
+    assert not [name for name in hashed if name.startswith("pipeline/tuning/") or name.endswith("score.py")]
+    assert set(source_files(root, ["pipeline/tuning", "cli/tune.py"])) - set(hashed) == {
+        "cli/tune.py", *(str(path.relative_to(root)) for path in (root / "pipeline/tuning").glob("*.py"))
     }  # fmt: skip
-    assert code_version() != code_version("tuning")
+    assert code_version() != code_version("pipeline/tuning")
     missing = [name for name in daguan.core.runs.RESULT_FREE if not (root / name).exists()]
     assert not missing
 

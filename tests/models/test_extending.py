@@ -9,11 +9,13 @@ from types import ModuleType
 
 import pytest
 import torch
-from tiny_taggers import examples, tagger
 
-from daguan.batches.collate import collate
-from daguan.models import encoder_settings, encoders, model_settings
+from daguan.data.batches.collate import collate
+from daguan.models import settings as model_settings
+from daguan.models.encoders import loading as encoders
+from daguan.models.encoders import settings as encoder_settings
 from daguan.models.tagger import Tagger
+from tiny_taggers import examples, tagger
 
 TEXT = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
 MODULE, LINE, ENCODER_MODULE, ENCODER_LINE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)

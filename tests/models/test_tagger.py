@@ -8,11 +8,11 @@ import pytest
 import torch
 from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointers, tagger
 
-from daguan.batches.collate import Batch, Example, collate
-from daguan.batches.windows import stitch, windows_of
 from daguan.core.errors import CheckpointError, ConfigError
-from daguan.models.encoder_settings import FROM_SCRATCH
-from daguan.models.model_settings import HEADS, ModelSettings
+from daguan.data.batches.collate import Batch, Example, collate
+from daguan.data.batches.windows import stitch, windows_of
+from daguan.models.encoders.settings import FROM_SCRATCH
+from daguan.models.settings import HEADS, ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger

@@ -13,9 +13,9 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 from torchcrf import CRF
 
+from daguan.data.tags import TagScheme
 from daguan.nn import crf as module
 from daguan.nn.crf import FORBIDDEN, ConstrainedCrf, constrained_decode, viterbi
-from daguan.text.tags import TagScheme
 
 NONE, ONE, TWO = TagScheme(()), TagScheme(("a",)), TagScheme(("a", "b"))
 SHORT = [(ONE, length) for length in range(1, 6)] + [(TWO, length) for length in range(1, 5)]  # (scheme, T)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from daguan.data.vocabulary import MASK
 from daguan.nn.dropouts import ByteDropout, TokenDropout
-from daguan.text.vocabulary import MASK
 
 IDS = torch.arange(5, 40_005).reshape(100, 400)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from daguan.models.ngram_crf import TEMPLATES
+from daguan.data.ngram_templates import TEMPLATES
 from daguan.nn.ngrams import NgramEmissions
 
 BUCKETS = 1 << 16

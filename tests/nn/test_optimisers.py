@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer, RAdam
 
 from daguan.core.errors import ConfigError
-from daguan.models.encoder_settings import PRETRAINED, EncoderSettings
-from daguan.models.encoders import MaskedLm, new_encoder
-from daguan.models.model_settings import ModelSettings
+from daguan.data.tags import TagScheme
+from daguan.models.encoders.loading import MaskedLm, new_encoder
+from daguan.models.encoders.settings import PRETRAINED, EncoderSettings
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.muon import Muon
 from daguan.nn.optimisers import (
@@ -30,7 +31,6 @@ from daguan.nn.optimisers import (
     load_state_tensors,
     state_tensors,
 )
-from daguan.text.tags import TagScheme
 from daguan.training.checkpoints import load_state, save_state
 from daguan.training.pretraining import PretrainSettings, build_optimisers
 

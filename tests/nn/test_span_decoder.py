@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from daguan.core.types import Span
+from daguan.data.tags import TagScheme
 from daguan.nn.span_beam import best_sequences
 from daguan.nn.span_decoder import NO_MORE, Reading, SpanDecoder, choice_loss, in_reading_order
 from daguan.nn.spans import gold_spans
-from daguan.text.tags import TagScheme
 
 TWO = TagScheme(("a", "b"))
 WIDTH, SIZE = 6, 4

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from daguan.core.types import Span
+from daguan.data.tags import TagScheme
 from daguan.nn.spans import gold_spans, span_marginals, spans_within, spelled, tag_marginals
-from daguan.text.tags import TagScheme
 
 TWO = TagScheme(("a", "b"))
 

@@ -11,15 +11,15 @@ import pytest
 import torch
 from counting_text import counting_blocks
 
-from daguan.batches.packing import Blocks
-from daguan.commands.settings import Settings
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build
-from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import MaskedLm
-from daguan.text.vocabulary import SPECIALS
-from daguan.training.causal import CausalObjective
+from daguan.data.batches.packing import Blocks
+from daguan.data.vocabulary import SPECIALS
+from daguan.models.encoders.loading import MaskedLm
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.pipeline.settings import Settings
 from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.objectives.causal import CausalObjective
 from daguan.training.pretraining import Pretrainer, PretrainSettings
 
 SIZE = EncoderSettings(layers=2, hidden=32, heads=2, feed_forward=64, max_length=16, memory=20)

@@ -13,20 +13,20 @@ import torch
 from counting_text import counting_blocks
 from safetensors.torch import load_file
 
-from daguan.batches.masking import Masked, places_per_row
-from daguan.batches.packing import Blocks
 from daguan.core.errors import ConfigError, DivergenceError
 from daguan.core.settings import build
-from daguan.models.encoder_settings import PRETRAINED, EncoderSettings, learns
-from daguan.models.encoders import load_encoder
-from daguan.models.scaffolds import ReplacedTokens
-from daguan.text.vocabulary import MASK, SPECIALS
+from daguan.data.batches.masking import Masked, places_per_row
+from daguan.data.batches.packing import Blocks
+from daguan.data.vocabulary import MASK, SPECIALS
+from daguan.models.encoders.loading import load_encoder
+from daguan.models.encoders.settings import PRETRAINED, EncoderSettings, learns
+from daguan.models.pretraining_heads import ReplacedTokens
 from daguan.training.devices import EngineSettings, prepare_process
-from daguan.training.generated import Guesses, ReplacedObjective
-from daguan.training.masked_lm import EVALUATION_MASKING
-from daguan.training.objectives import OBJECTIVES
+from daguan.training.objectives.generated import Guesses, ReplacedObjective
+from daguan.training.objectives.masked_lm import EVALUATION_MASKING
+from daguan.training.objectives.sentence_pairs import PairObjective
+from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretraining import Pretrainer, PretrainSettings
-from daguan.training.sentence_pairs import PairObjective
 
 SIZE = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
 EXACT = EngineSettings(device="cpu", precision="float32")

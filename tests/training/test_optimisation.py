@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer, RAdam
 
 from daguan.core.errors import ConfigError
-from daguan.models.encoder_settings import FROM_SCRATCH, EncoderSettings
-from daguan.models.encoders import new_encoder
-from daguan.models.model_settings import HEADS, ModelSettings
+from daguan.data.tags import TagScheme
+from daguan.models.encoders.loading import new_encoder
+from daguan.models.encoders.settings import FROM_SCRATCH, EncoderSettings
+from daguan.models.settings import HEADS, ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import Muon, hidden_matrices
 from daguan.nn.optimisers import OPTIMISERS, decayed_names
-from daguan.text.tags import TagScheme
+from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.optimisation import (
     build_adversary,
     build_optimisers,
@@ -28,7 +29,6 @@ from daguan.training.optimisation import (
     freeze,
     layer_of,
 )
-from daguan.training.train_settings import TrainSettings
 
 DEEP = EncoderSettings(
     layers=3, hidden=16, heads=2, feed_forward=32, max_length=32, embedding_size=16, groups=3, ngram_buckets=9

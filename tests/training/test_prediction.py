@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.models.tiny_taggers import SCHEME, SIZE, VOCABULARY, tagger
 
-from daguan.batches.windows import Window, stitch
 from daguan.core.types import Score, Sentence, Span
-from daguan.models.model_settings import ModelSettings
-from daguan.text.folds import Fold
-from daguan.text.marginals import Marginals, halved
-from daguan.text.scores import span_score
-from daguan.training import jobs, prediction
+from daguan.data.batches.windows import Window, stitch
+from daguan.data.folds import Fold
+from daguan.data.marginals import Marginals, halved
+from daguan.data.scores import span_score
+from daguan.families import jobs
+from daguan.families.jobs import FoldData, judged
+from daguan.models.settings import ModelSettings
+from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
-from daguan.training.jobs import FoldData, judged
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+from tiny_taggers import SCHEME, SIZE, VOCABULARY, tagger
 
 ENGINE = EngineSettings(device="cpu", precision="float32")
 RNG = np.random.default_rng(3)

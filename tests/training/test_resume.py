@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 import torch
 
-from daguan.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.core.settings import build
 from daguan.core.types import labels_of
-from daguan.models.encoder_settings import FROM_SCRATCH, PRETRAINED, EncoderSettings, learns
-from daguan.models.encoders import new_encoder
-from daguan.models.model_settings import ModelSettings
+from daguan.data.batches.packing import Blocks, NumberedText, write_token_file
+from daguan.data.format import read_labelled
+from daguan.data.tags import TagScheme
+from daguan.data.vocabulary import SPECIALS, Vocabulary
+from daguan.models.encoders.loading import new_encoder
+from daguan.models.encoders.settings import FROM_SCRATCH, PRETRAINED, EncoderSettings, learns
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.text.format import read_labelled
-from daguan.text.tags import TagScheme
-from daguan.text.vocabulary import SPECIALS, Vocabulary
 from daguan.training.devices import EngineSettings, prepare_process
-from daguan.training.masked_lm import HeldOut
-from daguan.training.objectives import OBJECTIVES
+from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.objectives.masked_lm import HeldOut
+from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
 from daguan.training.pretraining import Pretrainer, PretrainSettings
-from daguan.training.tagging import TaggerTrainer
-from daguan.training.train_settings import TrainSettings
 
 BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32, embedding_size=32)
 ENGINE = EngineSettings(device="cpu")

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
-from daguan.models.modern import (
+from daguan.models.encoders.modern import (
     FORBIDDEN,
     PEAK,
     Attention,

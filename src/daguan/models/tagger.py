@@ -1,4 +1,4 @@
-"""A tagger is an encoder and one or more heads, chosen by name from the table in models/model_settings.py."""
+"""A tagger is an encoder and one or more heads, chosen by name from the table in models/settings.py."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from daguan.batches.collate import Batch
 from daguan.core.errors import CheckpointError
-from daguan.models.encoders import Encoder
-from daguan.models.heads import Head, divergence, mean_of
-from daguan.models.model_settings import HEADS, LSTM, ModelSettings
-from daguan.models.ngram_crf import TEMPLATES
+from daguan.data.batches.collate import Batch
+from daguan.data.ngram_templates import TEMPLATES
+from daguan.data.tags import TagScheme
+from daguan.data.vocabulary import MASK
+from daguan.models.encoders.loading import Encoder
+from daguan.models.heads.base import Head, divergence, mean_of
+from daguan.models.settings import HEADS, LSTM, ModelSettings
 from daguan.nn.dropouts import ByteDropout, TokenDropout
 from daguan.nn.lstm import BiLstm
 from daguan.nn.ngrams import NgramEmissions
-from daguan.text.tags import TagScheme
-from daguan.text.vocabulary import MASK
 
 ENCODER = "encoder."
 HEAD_FILE = "head.safetensors"

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from daguan.data.tags import TagScheme
 from daguan.nn.viterbi import FORBIDDEN, constrained_decode, viterbi
-from daguan.text.tags import TagScheme
 
 __all__ = ["FORBIDDEN", "ConstrainedCrf", "constrained_decode", "viterbi"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from daguan.data.tags import PREFIXES, B, E, I, S
 from daguan.nn.scans import running_sums
-from daguan.text.tags import PREFIXES, B, E, I, S
 
 NEVER = float("-inf")
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from daguan.text.tags import TagScheme
+from daguan.data.tags import TagScheme
 
 FORBIDDEN = -1e30  # less than any legal path has, yet finite, as inf − inf is nan
 BLOCK = 1 << 13  # sums made in a step, as many as the fastest cache holds; but

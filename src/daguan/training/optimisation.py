@@ -15,7 +15,7 @@ from daguan.nn.adversary import Adversary, awp, fgm
 from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import OPTIMISERS, Group, Options, decayed_names
-from daguan.training.train_settings import WHOLE, TrainSettings
+from daguan.training.fine_tuning_settings import WHOLE, TrainSettings
 
 NGRAMS = ".ngrams."
 ABOVE_ALL = "final_norm"

@@ -11,19 +11,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from daguan.batches.collate import Batch, Example, collate, length_mask, sorted_batches
-from daguan.batches.windows import Window, stitch, windows_of
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import naming, read_json, write_json
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
-from daguan.models.encoder_settings import EncoderSettings
-from daguan.models.encoders import load_encoder
-from daguan.models.model_settings import ModelSettings
+from daguan.data.batches.collate import Batch, Example, collate, length_mask, sorted_batches
+from daguan.data.batches.windows import Window, stitch, windows_of
+from daguan.data.tags import TagScheme
+from daguan.data.vocabulary import Vocabulary
+from daguan.models.encoders.loading import load_encoder
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.crf import constrained_decode
-from daguan.text.tags import TagScheme
-from daguan.text.vocabulary import Vocabulary
 from daguan.training.devices import EngineSettings
 from daguan.training.threads import map_on_threads
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from daguan.batches.masking import MaskingSettings, Rows
-from daguan.batches.packing import Blocks
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream_seed
 from daguan.core.settings import require
-from daguan.models.encoder_settings import EncoderSettings, objective_of
+from daguan.data.batches.masking import MaskingSettings, Rows
+from daguan.data.batches.packing import Blocks
+from daguan.models.encoders.settings import EncoderSettings, objective_of
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import (
     OPTIMISERS,
@@ -29,8 +29,8 @@ from daguan.nn.optimisers import (
 )
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import EngineSettings, require_finite
-from daguan.training.masked_lm import HeldOut, Plan, Sums, Trained
-from daguan.training.objectives import OBJECTIVES
+from daguan.training.objectives.masked_lm import HeldOut, Plan, Sums, Trained
+from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.threads import Replicas
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -49,7 +49,7 @@ OF_OBJECTIVES = {  # who reads it; not masking.rate and masking.ngram_share, whi
 @dataclass(frozen=True)
 class PretrainSettings:
     """tokens: ids to read in all, repeats counted; 0 skips pretraining. objective: what is learnt, from the table in
-    training/objectives.py; empty: the encoder's own (mass, or transformer_xl's causal), else mlm. batch_size: blocks a
+    the table; empty: the encoder's own (mass, or transformer_xl's causal), else mlm. batch_size: blocks a
     batch; accumulation: batches an update, which is then that of one batch of as many blocks. optimiser: `muon`
     (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`. learning_rate: AdamW's or RAdam's;
     muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101), on weights of

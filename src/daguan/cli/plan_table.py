@@ -1,0 +1,70 @@
+"""A day's plan for a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daguan.cli.score_table import print_table
+from daguan.competition.candidates import Z
+from daguan.competition.planner import FEWEST, Outlook, Plan
+
+FIGURES = ("out of fold", "recorded", "expected", "95 % interval", "best yet", "at the end")
+HEADER = ("submission", "", *FIGURES, "agrees with")
+
+
+def print_plan(plan: Plan) -> None:
+    """A row a submission, best expected first, then what to do. Percent throughout."""
+    ordered = sorted(plan.outlooks, key=lambda outlook: -outlook.private)
+    print_table(HEADER, [_row(outlook, plan) for outlook in ordered])
+    sent = [outlook for outlook in plan.outlooks if outlook.recorded is not None]
+    print(f"recorded: {_board(sent, plan)}")
+    print(f"send: {', '.join(plan.send) or 'nothing, every answer was sent'}")
+    print(f"choose at the end: {' and '.join(plan.choose) or 'of what was sent; nothing was yet'}")
+
+
+def _row(outlook: Outlook, plan: Plan) -> tuple[str, ...]:
+    candidate = outlook.candidate
+    known = outlook.recorded is not None
+    own = f"{_percent(candidate.out_of_fold)} ±{100 * Z * candidate.sd:.2f}"
+    interval = "–".join(map(_percent, outlook.interval))
+    return (
+        candidate.name,
+        "sent" if known else "send" if candidate.name in plan.send else "",
+        own,
+        _percent(outlook.recorded) if outlook.recorded is not None else "",
+        "" if known else _percent(outlook.public),
+        "" if known else interval,
+        "" if outlook.improvement is None else f"{100 * outlook.improvement:.0f}",
+        _percent(outlook.private),
+        "" if outlook.nearest is None else f"{outlook.nearest[0]} {_percent(outlook.nearest[1])}",
+    )
+
+
+def _board(sent: list[Outlook], plan: Plan) -> str:
+    if not sent:
+        return "nothing yet; `plan record NAME SCORE` tells what the leaderboard said"
+    shift = sum((outlook.recorded or 0.0) - outlook.candidate.out_of_fold for outlook in sent) / len(sent)
+    text = f"{len(sent)} scores, on average {100 * shift:+.2f} from out of fold; correlation "
+    if plan.correlation is None:
+        return text + f"unknown (it takes {FEWEST} scores that differ)"
+    return text + "Pearson {:.2f}, Spearman {:.2f}".format(*plan.correlation)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def print_rehearsal(outcome: dict[str, Any]) -> None:
+    """What was to be had, what was sent, and what each way of choosing gained. Percent throughout."""
+    day_of = {name: str(day) for day, names in enumerate(outcome["days"], start=1) for name in names}
+    candidates = outcome["candidates"].items()
+    scores = ("out_of_fold", "public", "private")
+    rows = [(name, day_of.get(name, ""), *(_percent(found[key]) for key in scores)) for name, found in candidates]
+    print_table(("candidate", "day sent", "out of fold", "public", "private"), rows)
+    header = ("chosen by", "pair", "first", "better", f"mean of {outcome['deals']}: first", "better", "short of best")
+    means = ("mean_first", "mean_better", "mean_short")
+    rows = [
+        (way, " + ".join(found["chosen"]), *map(_percent, found["private"]), *(_percent(found[key]) for key in means))
+        for way, found in outcome["ways"].items()
+    ]
+    print_table(header, rows)

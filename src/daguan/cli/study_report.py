@@ -1,0 +1,77 @@
+"""A study as tables, plots and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from daguan.cli.score_table import print_table
+from daguan.cli.svg import bars, curve
+from daguan.core.files import write_json, write_text
+from daguan.pipeline.tuning.trials import COMPLETE, Trial, best_of, pareto_front
+
+HISTORY, IMPORTANCES = "history.svg", "importances.svg"
+Rows = Sequence[tuple[str, ...]]
+HEADER = ("trial", "parameters", "state", "F1", "seconds")
+
+
+def write_study(folder: Path, trials: Sequence[Trial], shares: Mapping[str, float]) -> None:
+    """study.md, trials.json and the plots."""
+    front = pareto_front(trials)
+    best = best_of(trials)
+    record = {
+        "best": best.index if best else None,
+        "pareto_front": [trial.index for trial in front],
+        "importances": shares,
+        "trials": [asdict(trial) for trial in trials],
+    }
+    write_json(folder / "trials.json", record)
+    points = [(trial.index, 100 * trial.outcome.f1) for trial in trials if trial.outcome]
+    write_text(folder / HISTORY, curve(points, "trial", "F1, %"))
+    write_text(folder / IMPORTANCES, bars(list(shares.items()), "importance"))
+    write_text(folder / "study.md", _page(trials, front, shares))
+
+
+def print_study(trials: Sequence[Trial], shares: Mapping[str, float]) -> None:
+    """The trials, the front and the importances, for a terminal."""
+    print_table(HEADER, [_row(trial) for trial in trials])
+    print_table(("front", *HEADER[1:]), [_row(trial) for trial in pareto_front(trials)])
+    print_table(("setting", "importance"), [(path, f"{share:.3f}") for path, share in shares.items()])
+
+
+def _page(trials: Sequence[Trial], front: Sequence[Trial], shares: Mapping[str, float]) -> str:
+    best = best_of(trials)
+    done = sum(trial.state == COMPLETE for trial in trials)
+    reasons = [(str(trial.index), trial.reason) for trial in trials if trial.reason]
+    parts = [
+        "# Study",
+        f"{len(trials)} trials, {done} complete" + (f"; the best is {best.index}: `best.yaml`." if best else "."),
+        f"![F1 of each trial, and the best so far]({HISTORY})",
+        "## F1 against seconds: the trials that none beats in both",
+        _table(HEADER, [_row(trial) for trial in front]),
+        "## Importance of each setting",
+        f"![importances]({IMPORTANCES})",
+        _table(("setting", "importance"), [(path, f"{share:.3f}") for path, share in shares.items()]),
+        "## All trials",
+        _table(HEADER, [_row(trial) for trial in trials]),
+        *(["## Not run to the end", _table(("trial", "reason"), reasons)] if reasons else []),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _row(trial: Trial) -> tuple[str, ...]:
+    figures = (f"{100 * trial.outcome.f1:.2f}", f"{trial.outcome.seconds:.0f}") if trial.outcome else ("–", "–")
+    parameters = ", ".join(f"{path}={_text(value)}" for path, value in trial.parameters.items())
+    return (str(trial.index), parameters, trial.state, *figures)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _table(header: tuple[str, ...], rows: Rows) -> str:
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

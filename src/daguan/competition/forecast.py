@@ -1,0 +1,102 @@
+"""What is believed of scores to come: a Gaussian over what every candidate gets on both boards.
+
+Of n candidates with scores o out of fold, the scores on the public board, A, and on the private one, B, are
+
+    truth_i = o_i + δ + γ (o_i − mean of o) + η_i        δ ~ N(0, offset_sd²), γ ~ N(0, slope_sd²), η ~ N(0, K)
+    A_i     = truth_i + noise                            noise ~ N(0, L + noise_sd² I), and B as A
+
+where δ is what all gain or lose on the test lines, γ by how much more the better ones do, and K how far the N_i scored
+training lines mislead: K_ij = sd_i sd_j r_ij, with sd_i from the bootstrap over lines. Of N_A lines a board's own noise
+is √(N_i / N_A) times as large: L_ij = √(N_i N_j) / N_A K_ij. Errors go together as far as answers agree:
+r_ij = exp(−(1 − a_ij) / (1 − f²)), a the span F1 of one answer against the other, f the mean of o. Answers with
+independent errors agree to about f², which makes 1 − f² the unit of disagreement. r is 1 for equal answers, and
+positive semidefinite since a is: exp of a kernel is one.
+
+Recorded scores are entries of A: what is believed of all others follows by conditioning (Kalman's formulas).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.competition.candidates import Candidate
+from daguan.core.settings import require
+
+Array = NDArray[np.float64]
+
+PERFECT = 0.99  # a mean score above it counts as this, or agreement would have no unit
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """submissions: how many may be sent today. public_share: of the test lines, those on the public board; the others
+    decide at the end. The rest are standard deviations, of scores as fractions. offset_sd: of what a board's scores are
+    above or below those out of fold, all candidates alike. slope_sd: of how much better the better ones do there, for
+    each point of difference out of fold. noise_sd: of what else moves a score, such as rounding."""
+
+    submissions: int = 2
+    public_share: float = 0.5
+    offset_sd: float = 0.03
+    slope_sd: float = 0.25
+    noise_sd: float = 0.001
+
+    def __post_init__(self) -> None:
+        require("submissions", self.submissions >= 1, "at least 1", self.submissions)
+        require("public_share", 0 < self.public_share < 1, "over 0, under 1", self.public_share)
+        require("offset_sd", self.offset_sd > 0, "over 0", self.offset_sd)
+        require("slope_sd", self.slope_sd >= 0, "at least 0", self.slope_sd)
+        require("noise_sd", self.noise_sd > 0, "over 0", self.noise_sd)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """How many lines there are to train on and to label."""
+
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
+class Belief:
+    """The joint Gaussian of n public scores and, after them, n private ones: mean (2n,), covariance (2n,2n)."""
+
+    mean: Array
+    covariance: Array
+
+    @property
+    def size(self) -> int:
+        return len(self.mean) // 2
+
+    def gain(self, at: Sequence[int]) -> Array:
+        """(2n,m) how much each score moves with each of the public scores `at`."""
+        return np.asarray(np.linalg.solve(self.covariance[np.ix_(at, at)], self.covariance[at]).T)
+
+    def given(self, at: Sequence[int], scores: Sequence[float]) -> Belief:
+        """The belief once the public scores `at` are known."""
+        gain = self.gain(at)
+        mean = self.mean + gain @ (np.asarray(scores, dtype=float) - self.mean[at])
+        return Belief(mean, self.covariance - gain @ self.covariance[at])
+
+    def deviation(self, index: int) -> float:
+        return math.sqrt(max(float(self.covariance[index, index]), 0.0))
+
+
+def prior(candidates: Sequence[Candidate], alike: Array, lines: Lines, settings: PlanSettings) -> Belief:
+    """The belief before any score is recorded; the module says the formula. `alike` (n,n) is their agreement."""
+    scores = np.array([candidate.out_of_fold for candidate in candidates])
+    sd = np.array([candidate.sd for candidate in candidates])
+    unit = 1 - min(scores.mean(), PERFECT) ** 2
+    sampled = np.outer(sd, sd) * np.exp(-(1 - alike) / unit)
+    centred = scores - scores.mean()
+    truth = settings.offset_sd**2 + settings.slope_sd**2 * np.outer(centred, centred) + sampled
+    scored = np.array([candidate.lines or lines.train for candidate in candidates], dtype=float)
+    both = np.sqrt(np.outer(scored, scored))
+    shares = (settings.public_share, 1 - settings.public_share)
+    own = settings.noise_sd**2 * np.eye(len(scores))
+    public, private = (truth + both / (lines.test * share) * sampled + own for share in shares)
+    return Belief(np.tile(scores, 2), np.block([[public, truth], [truth, private]]))

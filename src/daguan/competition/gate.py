@@ -1,0 +1,80 @@
+"""The gate: what a submission must be before it may be written or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from daguan.core.errors import DataError
+from daguan.core.types import labels_of
+from daguan.data.format import OUTSIDE, Segment, iter_lines, parse_segments, read_labelled, read_unlabelled, shorten
+
+TRAIN = "train.txt"
+
+
+def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> int:
+    """The number of lines of a good submission. `labels` are those allowed; None takes them from train.txt beside
+    the test file, or any lower-case one where there is none.
+
+    Raises:
+        DataError: `FILE:LINE: expected …, got …` for the first fault.
+    """
+    if labels is None and test.with_name(TRAIN).is_file():
+        labels = labels_of(read_labelled(test.with_name(TRAIN)))
+    expected = [sentence.tokens for sentence in read_unlabelled(test)]
+    _check_bytes(submission)
+    number = 0
+    for number, line in iter_lines(submission):
+        try:
+            segments = parse_segments(line)
+            if number > len(expected):
+                raise ValueError(f"expected {len(expected)} lines as in {test.name}, got more")
+            _check_tokens(segments, expected, number - 1)
+            _check_labels(segments, labels)
+            _check_merged(segments)
+        except ValueError as error:
+            raise DataError(f"{submission}:{number}: {error}") from None
+    if number < len(expected):
+        raise DataError(f"{submission}:{number}: expected {len(expected)} lines as in {test.name}, got {number}")
+    return number
+
+
+def _check_bytes(path: Path) -> None:
+    """A scorer may not forgive what our reader does. (A missing file is left to the reader.)"""
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if content.startswith(b"\xef\xbb\xbf"):
+        raise DataError(f"{path}:1: expected plain UTF-8, got a byte-order mark")
+    if (place := content.find(b"\r")) >= 0:
+        raise DataError(f"{path}:{content.count(bytes([10]), 0, place) + 1}: expected LF line ends, got a CR")
+
+
+def _check_tokens(segments: Sequence[Segment], expected: Sequence[tuple[str, ...]], index: int) -> None:
+    tokens = tuple(token for segment, _ in segments for token in segment)
+    wanted = expected[index]
+    if tokens == wanted:
+        return
+    if tokens in expected:
+        raise ValueError(f"expected the tokens of test line {index + 1}, got those of {expected.index(tokens) + 1}")
+    if len(tokens) != len(wanted):
+        raise ValueError(f"expected the {len(wanted)} tokens of the test line, got {len(tokens)}")
+    place = next(i for i, (ours, theirs) in enumerate(zip(tokens, wanted, strict=True)) if ours != theirs)
+    raise ValueError(f"expected token {place + 1} to be {shorten(wanted[place])}, got {shorten(tokens[place])}")
+
+
+def _check_labels(segments: Sequence[Segment], labels: Sequence[str] | None) -> None:
+    if labels is None:
+        return
+    for tokens, label in segments:
+        if label != OUTSIDE and label not in labels:
+            known = ", ".join((*labels, OUTSIDE))
+            raise ValueError(f"expected a label of {known}, got {label!r} on {shorten('_'.join(tokens))}")
+
+
+def _check_merged(segments: Sequence[Segment]) -> None:
+    for (first, label), (second, following) in pairwise(segments):
+        if label == following == OUTSIDE:
+            ours = f"{first[-1]}/o  {second[0]}/o"
+            raise ValueError(f"expected neighbouring o segments merged into one, got {shorten(ours)}")

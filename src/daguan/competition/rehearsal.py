@@ -1,0 +1,161 @@
+"""A rehearsal: part of train stands in for the test file, and its labels for the two boards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.competition.candidates import BOARD_READING
+from daguan.competition.forecast import Array
+from daguan.competition.planner import Planner
+from daguan.core.seeds import stream
+from daguan.core.settings import require
+from daguan.core.types import Sentence
+from daguan.data.folds import text_of_line
+from daguan.data.scores import READINGS, count_items
+
+
+@dataclass(frozen=True)
+class RehearseSettings:
+    """share: of the distinct training texts, those hidden as test lines. days: how many are played, plan.submissions
+    sent on each. deals: how many ways the hidden lines are dealt to the two boards; the first is told in full, all make
+    the means. configs: more configurations, with the same changes, whose members and blends are candidates too."""
+
+    share: float = 0.3
+    days: int = 3
+    deals: int = 100
+    configs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require("share", 0 < self.share < 1, "over 0, under 1", self.share)
+        require("days", self.days >= 1, "at least 1", self.days)
+        require("deals", self.deals >= 1, "at least 1", self.deals)
+
+
+def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Line numbers to train on, in order, and to hide, shuffled; equal texts go together.
+
+    Raises:
+        ConfigError: the share leaves one side without a line.
+    """
+    text = text_of_line(train)
+    texts = int(text.max()) + 1
+    count = round(share * texts)
+    require("rehearse.share", 0 < count < texts, f"one that divides {texts} distinct lines", share)
+    rng = stream(seed, "rehearse", "hide")
+    hidden = np.isin(text, rng.permutation(texts)[:count])
+    return np.flatnonzero(~hidden), rng.permutation(np.flatnonzero(hidden))
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the organisers know: of n candidates on each hidden line, items found (n,lines), and twice the mean number
+    of those answered and those there are (n,lines)."""
+
+    hits: NDArray[np.int64]
+    totals: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, answers: Sequence[Sequence[Sentence]], gold: Sequence[Sentence]) -> Truth:
+        items = READINGS[BOARD_READING]
+        theirs = [items(line) for line in gold]
+        scores = [[count_items(items(p), g) for p, g in zip(answer, theirs, strict=True)] for answer in answers]
+        return cls(
+            np.array([[score.hits for score in lines] for lines in scores]),
+            np.array([[score.predicted + score.gold for score in lines] for lines in scores]),
+        )
+
+    def f1(self, lines: NDArray[np.bool_]) -> Array:
+        """(n,) each candidate's micro F1 on some of the lines; 0/0 is 0."""
+        return np.asarray(2 * self.hits[:, lines].sum(1) / np.maximum(self.totals[:, lines].sum(1), 1))
+
+
+@dataclass(frozen=True)
+class Game:
+    """One contest played. days: what was sent on each; public, private: every candidate's score on either board;
+    chosen: by each way of choosing, a pair of names, the first the better."""
+
+    days: list[list[str]]
+    public: dict[str, float]
+    private: dict[str, float]
+    chosen: dict[str, list[str]]
+
+    def gained(self, way: str) -> tuple[float, float]:
+        """The private score of the first choice, and of the better one of both."""
+        scores = [self.private[name] for name in self.chosen[way]]
+        return scores[0], max(scores)
+
+
+PLANNER, BEST = "the planner", "the best possible"
+WAYS: dict[str, Callable[[Game, Mapping[str, float]], Mapping[str, float]]] = {
+    "public board alone": lambda game, _: {name: game.public[name] for day in game.days for name in day},
+    "out of fold alone": lambda _, out_of_fold: out_of_fold,
+    BEST: lambda game, _: game.private,
+}
+
+
+def play(planner: Planner, truth: Truth, dealt: NDArray[np.bool_], days: int) -> Game:
+    """The planner sends, learns public scores and chooses; beside it, the two best by each other way.
+
+    `truth` is of the planner's candidates, in its order; `dealt` (lines,) says which are on the public board.
+    """
+    public, private = (dict(zip(planner.names, truth.f1(on).tolist(), strict=True)) for on in (dealt, ~dealt))
+    game = Game([], public, private, {})
+    recorded: dict[str, float] = {}
+    for _ in range(days):
+        game.days.append(list(planner.plan(recorded).send))
+        recorded |= {name: public[name] for name in game.days[-1]}
+    game.chosen[PLANNER] = list(planner.plan(recorded).choose)
+    out_of_fold = {candidate.name: candidate.out_of_fold for candidate in planner.candidates}
+    for way, scores_of in WAYS.items():
+        scores = scores_of(game, out_of_fold)
+        game.chosen[way] = sorted(scores, key=lambda name: (-scores[name], name))[:2]
+    return game
+
+
+def deal(lines: int, public_share: float, seed: int, number: int) -> NDArray[np.bool_]:
+    """(lines,) which are on the public board; both boards have one. Raises ConfigError: there are not two lines."""
+    require("rehearse.share", lines >= 2, "a share of two lines or more", f"one of {lines}")
+    count = min(max(round(public_share * lines), 1), lines - 1)
+    dealt = np.zeros(lines, dtype=bool)
+    dealt[stream(seed, "rehearse", "deal", number).permutation(lines)[:count]] = True
+    return dealt
+
+
+def rehearse(
+    planner: Planner, truth: Truth, public_share: float, settings: RehearseSettings, seed: int
+) -> dict[str, Any]:
+    """Play every deal: the first game in full, and what each way of choosing gained on average."""
+    lines = truth.hits.shape[1]
+    deals = (deal(lines, public_share, seed, number) for number in range(settings.deals))
+    games = [play(planner, truth, dealt, settings.days) for dealt in deals]
+    first = games[0]
+    about = {
+        candidate.name: {
+            "out_of_fold": candidate.out_of_fold,
+            "public": first.public[candidate.name],
+            "private": first.private[candidate.name],
+        }
+        for candidate in planner.candidates
+    }
+    ways = {way: _summary(games, way) for way in first.chosen}
+    return {"candidates": about, "days": first.days, "deals": len(games), "ways": ways}
+
+
+def _summary(games: Sequence[Game], way: str) -> dict[str, Any]:
+    """Private scores of the first choice and of the better of both, in the first game and on average, and by how much
+    the better falls short of the best possible on average."""
+    gained = np.array([game.gained(way) for game in games])
+    best = np.array([game.gained(BEST) for game in games])
+    first, better = gained.mean(0).tolist()
+    return {
+        "chosen": games[0].chosen[way],
+        "private": gained[0].tolist(),
+        "mean_first": first,
+        "mean_better": better,
+        "mean_short": float((best - gained)[:, 1].mean()),
+    }

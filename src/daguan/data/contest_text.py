@@ -1,0 +1,58 @@
+"""A contest's files as read, and all its text as ids: what `prepare` writes, and what a budget's trials take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, TypeVar
+
+from daguan.core.errors import DataError
+from daguan.core.progress import Bar, Progress, say
+from daguan.core.types import Sentence, labels_of
+from daguan.data.batches.packing import NumberedText, token_file, write_token_file
+from daguan.data.format import format_unlabelled, iter_lines, read_labelled, read_unlabelled
+from daguan.data.vocabulary import VocabularySettings, count_to_vocabulary
+
+REPORT_LINES = 50_000
+
+Item = TypeVar("Item")
+
+
+def read_contest(contest: Path) -> tuple[list[Sentence], list[Sentence]]:
+    """(training lines, test lines). Raises DataError: a line that is none, or no entity at all."""
+    train, test = read_labelled(contest / "train.txt"), read_unlabelled(contest / "test.txt")
+    if not labels_of(train):
+        raise DataError(f"{contest / 'train.txt'}: expected at least one entity, got only outside tokens")
+    return train, test
+
+
+def prepare_text(folder: Path, corpus: Path, labelled: list[Sentence], settings: VocabularySettings) -> dict[str, Any]:
+    """Number the distinct lines of corpus, train and test while counting, then write them as ids. Returns what was
+    counted."""
+    with TemporaryFile(dir=folder) as scratch:  # it has no name there, so nothing of it outlives us, even killed
+        text = NumberedText(scratch)
+        if corpus.exists():
+            text.add_corpus(corpus, _counted(iter_lines(corpus), "read", "lines", REPORT_LINES))
+        else:
+            say(f"prepare: no {corpus.name} in {corpus.parent}: pretraining on train and test alone")
+        for sentence in labelled:
+            text.add(format_unlabelled(sentence))
+        counts = text.counts()
+        vocabulary = count_to_vocabulary(counts, settings)
+        vocabulary.save(folder)
+        chunks = _counted(text.ids(vocabulary), "write ids", "chunks", 1)
+        write_token_file(token_file(folder, len(vocabulary)), chunks)
+    lines = {"lines": text.lines, "distinct_lines": text.distinct_lines, "blank_lines": text.blank_lines}
+    return lines | {"tokens": counts.total(), "types": len(counts), "vocabulary": len(vocabulary)}
+
+
+def _counted(items: Iterator[Item], name: str, unit: str, report_every: int) -> Iterator[Item]:
+    bar = Bar(f"prepare: {name}")
+    number = 0
+    for number, item in enumerate(items, start=1):
+        if number % report_every == 0:
+            bar.show(Progress(number, 0, unit))
+        yield item
+    bar.show(Progress(number, 0, unit))
+    bar.close()

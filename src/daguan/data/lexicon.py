@@ -1,0 +1,81 @@
+"""What the gold of some lines says of strings of tokens: how often each is an entity of each type, how often none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.core.types import Sentence
+from daguan.data.format import TOKEN_SEPARATOR
+
+String = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Strings that are an entity somewhere in G groups of lines, by number; counts (strings+1, G, labels+1): in each
+    group, as an entity of each type, and last as any stretch of tokens. The last row is that of unknown strings."""
+
+    numbers: dict[String, int]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, gold: Sequence[Sentence], labels: Sequence[str], group_of_line: NDArray[np.int64]) -> Lexicon:
+        numbers: dict[String, int] = {}
+        for sentence in gold:
+            for span in sentence.gold:
+                numbers.setdefault(sentence.tokens[span.start : span.stop], len(numbers))
+        counts = np.zeros((len(numbers) + 1, int(group_of_line.max()) + 1, len(labels) + 1), np.int64)
+        beginnings = {string[:length] for string in numbers for length in range(1, len(string) + 1)}
+        for sentence, group in zip(gold, group_of_line.tolist(), strict=True):
+            for span in sentence.gold:
+                counts[numbers[sentence.tokens[span.start : span.stop]], group, labels.index(span.label)] += 1
+            for string in _stretches(sentence.tokens, beginnings):
+                if string in numbers:
+                    counts[numbers[string], group, -1] += 1
+        return cls(numbers, counts)
+
+    def number(self, string: String) -> int:
+        return self.numbers.get(string, len(self.numbers))
+
+    def look_up(self, strings: Sequence[String]) -> NDArray[np.int64]:
+        """(C,): the number of each."""
+        return np.array([self.number(string) for string in strings], np.int64)
+
+    def among(self, groups: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(strings+1, labels+1): counts in those groups (G,). A string that is no entity there is unknown, its
+        row 0, as whether it is in the table at all would tell of the other groups."""
+        counts: NDArray[np.int64] = self.counts[:, groups].sum(1)
+        counts[counts[:, :-1].sum(1) == 0] = 0
+        return counts
+
+    def only(self, groups: NDArray[np.bool_]) -> Lexicon:
+        """As if there were no other groups; one group is left."""
+        counts = self.among(groups)
+        kept = [string for string, number in self.numbers.items() if counts[number].any()]
+        rows = [self.numbers[string] for string in kept] + [len(self.numbers)]
+        return Lexicon({string: number for number, string in enumerate(kept)}, counts[rows][:, None])
+
+    def to_json(self) -> dict[str, Any]:
+        """Of one group."""
+        strings = (TOKEN_SEPARATOR.join(string) for string in self.numbers)
+        return dict(zip(strings, self.counts[:-1, 0].tolist(), strict=True))
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], labels: int) -> Lexicon:
+        numbers = {tuple(text.split(TOKEN_SEPARATOR)): number for number, text in enumerate(values)}
+        counts = np.array([*values.values(), [0] * (labels + 1)], np.int64)
+        return cls(numbers, counts[:, None])
+
+
+def _stretches(tokens: String, beginnings: set[String]) -> Iterator[String]:
+    """Every stretch of the tokens that is a beginning."""
+    for start in range(len(tokens)):
+        stop = start + 1
+        while stop <= len(tokens) and tokens[start:stop] in beginnings:
+            yield tokens[start:stop]
+            stop += 1

@@ -1,0 +1,118 @@
+"""How strings of tokens stand in unlabelled text: how often, between what, and how firmly they hold together.
+
+What begins and ends where a name does stands between many tokens, what ends within one mostly before the same: the
+entropies of what stands to the left and right (branching entropy: Harris 1955; Jin and Tanaka-Ishii 2006, P06-2056)
+tell a whole entity from a part of one, whatever the script, and no label is asked. N ids of text, C strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daguan.data.lexicon import String
+from daguan.data.vocabulary import SEP, UNK, Vocabulary
+
+LONGEST = 32  # tokens of a string, a power of two; of longer ones nothing is known
+MOST_TOKENS = 3_000_000  # of the text: the last ones, with train and test unless the corpus has them before
+MOST_OCCURRENCES = 1_000  # of a string, for its entropies
+FEATURES = 6
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Occurrences:
+    """The text as ids, and all places in the order of what stands there, to LONGEST tokens (a suffix array: Manber and
+    Myers 1990), in which the places of a string are a range."""
+
+    def __init__(self, ids: NDArray[np.integer], vocabulary: Vocabulary) -> None:
+        """ids (N,): lines, each followed by [SEP]. The order is made when it is first asked for."""
+        text = ids[-MOST_TOKENS:].astype(np.int64)
+        self._vocabulary, self._size = vocabulary, len(text)
+        self._ids = np.concatenate([text, np.full(LONGEST + 1, SEP)])  # so that nothing reaches beyond
+        counts = np.bincount(text, minlength=len(vocabulary))
+        counts[UNK] = 1
+        self._logs = np.log(np.maximum(counts, 1) / max(1, self._size))
+
+    def features(self, strings: Sequence[String]) -> Floats:
+        """(C,FEATURES) of each string: its count (log of one more), the entropies of what stands to its left and to its
+        right (nats), both less the log of the count, which they cannot exceed, and its pointwise mutual information a
+        token. A string that does not stand in the text, has a token that the vocabulary lacks, or is too long, counts
+        as one that stands there once."""
+        numbers: dict[String, int] = {}
+        places = [numbers.setdefault(string, len(numbers)) for string in strings]
+        return self._of_distinct(list(numbers))[places]
+
+    def _of_distinct(self, strings: Sequence[String]) -> Floats:
+        encoded = [self._vocabulary.encode(string) for string in strings]
+        lengths = np.array([len(ids) for ids in encoded], np.int64)
+        alone = np.array([self._logs[ids].sum() for ids in encoded])
+        low, high = self._ranges(encoded, lengths)
+        counts, ends = np.maximum(high - low, 1), np.zeros((4, len(encoded)))
+        if len(several := np.flatnonzero(high - low > 1)):
+            owners, starts = self._sampled(low[several], counts[several])
+            left = _entropies(owners, self._ids[starts - 1], len(several))
+            right = _entropies(owners, self._ids[starts + lengths[several][owners]], len(several))
+            most = np.log(np.minimum(counts[several], MOST_OCCURRENCES))
+            ends[:, several] = left, right, left - most, right - most
+        together = (np.log(counts / max(1, self._size)) - alone) / lengths
+        return np.stack([np.log1p(counts), *ends, together], 1)
+
+    @cached_property
+    def _order(self) -> Ints:
+        order = _sorted_places(self._ids)
+        return order[order < self._size]
+
+    def _ranges(self, strings: Sequence[list[int]], lengths: Ints) -> tuple[Ints, Ints]:
+        """(C,) where in the order the places of each string begin and end; none of what is not known."""
+        tokens = np.zeros((len(strings), LONGEST), np.int64)
+        for row, string in zip(tokens, strings, strict=True):
+            row[: len(string)] = string[:LONGEST]
+        known = np.array([len(string) <= LONGEST and UNK not in string for string in strings], bool)
+        low, high = np.zeros(len(strings), np.int64), np.where(known, self._size, 0)
+        for offset in range(min(LONGEST, int(lengths.max(initial=0)))):
+            here = np.flatnonzero(known & (lengths > offset))
+            between = (low[here], high[here], offset)
+            low[here], high[here] = (self._first(*between, tokens[here, offset] + one) for one in (0, 1))
+        return low, high
+
+    def _first(self, low: Ints, high: Ints, offset: int, tokens: Ints) -> Ints:
+        """(C,) the first place between `low` and `high` at which the id `offset` further is at least `tokens`."""
+        low, high = low.copy(), high.copy()
+        while len(open_ := np.flatnonzero(low < high)):
+            middle = (low[open_] + high[open_]) // 2
+            less = self._ids[self._order[middle] + offset] < tokens[open_]
+            low[open_[less]] = middle[less] + 1
+            high[open_[~less]] = middle[~less]
+        return low
+
+    def _sampled(self, low: Ints, counts: Ints) -> tuple[Ints, Ints]:
+        """Occurrences of each string, from all over where they are too many: whose, and where in the text it begins."""
+        taken = np.minimum(counts, MOST_OCCURRENCES)
+        owners = np.repeat(np.arange(len(low)), taken)
+        nth = np.arange(len(owners)) - np.repeat(np.cumsum(taken) - taken, taken)
+        return owners, self._order[low[owners] + nth * counts[owners] // taken[owners]]
+
+
+def _sorted_places(ids: Ints) -> Ints:
+    """(N,) all places, sorted by the LONGEST ids from there on, by prefix doubling."""
+    ranks, width = ids, 1
+    while True:
+        further = np.concatenate([ranks[width:] + 1, np.zeros(width, np.int64)])
+        keys = ranks * (len(ids) + int(ids.max()) + 2) + further
+        order = np.argsort(keys, kind="stable")
+        if (width := 2 * width) == LONGEST:
+            return order
+        ranks = np.empty_like(ids)
+        ranks[order] = np.cumsum(np.diff(keys[order], prepend=keys[order[0]]) != 0)
+
+
+def _entropies(owners: Ints, neighbours: Ints, count: int) -> Floats:
+    """(count,) of what stands beside each owner's occurrences, in nats."""
+    pairs, times = np.unique(np.stack([owners, neighbours]), axis=1, return_counts=True)
+    shares = times / np.bincount(owners, minlength=count)[pairs[0]]
+    found: Floats = np.bincount(pairs[0], -shares * np.log(shares), minlength=count).astype(np.float64)
+    return found

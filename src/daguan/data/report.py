@@ -1,0 +1,86 @@
+"""What a contestant should know of the data before training on it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from daguan.core.types import Sentence
+from daguan.data.conflicts import conflicts
+from daguan.data.folds import FoldSettings
+
+
+def data_report(train: Sequence[Sentence], test: Sequence[Sentence], corpus: dict[str, int]) -> dict[str, Any]:
+    """Sizes, lengths, entity lengths, unseen tokens, duplicates, conflicting labels, test lines found in train."""
+    known = {token for sentence in train for token in sentence.tokens}
+    texts = Counter(sentence.tokens for sentence in train)
+    unseen = [token for sentence in test for token in sentence.tokens if token not in known]
+    return {
+        "train": _sizes(train) | {"token_types": len(known)},
+        "test": _sizes(test) | {"unseen_tokens": len(unseen), "unseen_types": len(set(unseen))},
+        "corpus": corpus,
+        "entities": _entities(train),
+        "duplicate_train_lines": sum(texts.values()) - len(texts),
+        "texts_with_conflicting_labels": len(conflicts(train)),
+        "test_lines_found_in_train": sum(sentence.tokens in texts for sentence in test),
+    }
+
+
+def _sizes(sentences: Sequence[Sentence]) -> dict[str, Any]:
+    lengths = [len(sentence.tokens) for sentence in sentences]
+    return {"lines": len(lengths), "tokens": sum(lengths), "length": _spread(lengths)}
+
+
+def _spread(values: Sequence[int]) -> dict[str, float]:
+    p50, p95, p99 = np.percentile(values, (50, 95, 99)) if values else (0, 0, 0)
+    mean = sum(values) / len(values) if values else 0.0
+    return {
+        "mean": round(mean, 1),
+        "p50": float(p50),
+        "p95": float(p95),
+        "p99": float(p99),
+        "max": max(values, default=0),
+    }
+
+
+def _entities(train: Sequence[Sentence]) -> dict[str, Any]:
+    lengths: dict[str, list[int]] = defaultdict(list)
+    for sentence in train:
+        for span in sentence.gold:
+            lengths[span.label].append(span.stop - span.start)
+    by_label = {label: {"count": len(found), "length": _spread(found)} for label, found in sorted(lengths.items())}
+    without = sum(not sentence.gold for sentence in train)
+    return {"count": sum(map(len, lengths.values())), "by_label": by_label, "lines_without": without}
+
+
+def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
+    """A few lines for the terminal."""
+    train, test, corpus, entities = (report[key] for key in ("train", "test", "corpus", "entities"))
+    labels = "  ".join(
+        f"{label}: {found['count']:,} (mean {found['length']['mean']}, max {found['length']['max']} tokens)"
+        for label, found in entities["by_label"].items()
+    )
+    return "\n".join(
+        [
+            f"train   {_describe(train)}; {entities['count']:,} entities, none in {entities['lines_without']:,} lines",
+            f"test    {_describe(test)}; {test['unseen_tokens']:,} new tokens ({test['unseen_types']:,} types)",
+            f"text    {corpus['lines']:,} lines, {corpus['distinct_lines']:,} distinct, {corpus['tokens']:,} tokens, "
+            f"{corpus['vocabulary']:,} vocabulary entries, {corpus['blank_lines']:,} blank lines skipped",
+            f"types   {labels}",
+            f"doubles {report['duplicate_train_lines']:,} train lines, "
+            f"{report['texts_with_conflicting_labels']:,} texts with conflicting labels, "
+            f"{report['test_lines_found_in_train']:,} test lines found in train",
+            f"folds   {folds.count}, stratified by the set of types in a line, equal texts together",
+        ]
+    )
+
+
+def _describe(part: dict[str, Any]) -> str:
+    length = part["length"]
+    return (
+        f"{part['lines']:,} lines, {part['tokens']:,} tokens "
+        f"(mean {length['mean']}, p95 {length['p95']:.0f}, p99 {length['p99']:.0f}, max {length['max']})"
+    )

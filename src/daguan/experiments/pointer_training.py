@@ -1,0 +1,227 @@
+"""A pointer network learns a geometry problem on instances made on the fly, for so many minutes or updates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from daguan.core.files import write_json
+from daguan.core.runs import Stopwatch
+from daguan.core.seeds import stream, stream_seed
+from daguan.core.settings import require
+from daguan.experiments.geometry.polygons import Sequences
+from daguan.experiments.geometry.tasks import FEWEST_POINTS, TASKS, Task, draw_points
+from daguan.experiments.pointer_network import PointerNetwork, pointing_loss
+from daguan.experiments.pointer_search import beam_search, tours
+from daguan.nn.optimisers import Group, Options, load_state_tensors, new_adamw, state_tensors
+from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
+from daguan.training.devices import EngineSettings, require_finite
+from daguan.training.threads import Replicas, map_on_threads
+
+CHECKPOINT = "checkpoint.safetensors"
+WEIGHTS = "model.safetensors"
+MODEL_TYPE = "daguan-pointer-network"
+HELD_OUT_SEED = 1506
+SEARCHED_POINTS = 1 << 14  # at a time
+SMOOTHING = 0.98  # of the loss that is shown
+
+
+@dataclass(frozen=True)
+class PointingSettings:
+    """n: points of an instance. fewest: sizes in training are drawn between that and n, one an update; 0 takes n alone.
+    minutes: of wall clock to train; updates: how many there are in place of minutes, then the same command gives the
+    same bits. seed: of every named random stream. hidden: units of both LSTMs and of the attention. batch_size:
+    instances an update. learning_rate: the peak, reached after the share `warmup` of the budget, from where it falls
+    linearly to 0. clip: the gradient's largest norm. threads: cores used, each takes its part of a batch; 0 takes
+    all. device: as in `engine`. beam: width of the search in evaluation; held_out: instances evaluated.
+    checkpoint_seconds: between two checkpoints."""
+
+    n: int = 5
+    fewest: int = 0
+    minutes: float = 10.0
+    updates: int = 0
+    seed: int = 1
+    hidden: int = 128
+    batch_size: int = 256
+    learning_rate: float = 6e-3
+    warmup: float = 0.02
+    clip: float = 2.0
+    threads: int = 0
+    device: str = "auto"
+    beam: int = 4
+    held_out: int = 10_000
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        require("n", self.n >= FEWEST_POINTS, f"at least {FEWEST_POINTS}", self.n)
+        fits = self.fewest == 0 or FEWEST_POINTS <= self.fewest <= self.n
+        require("fewest", fits, f"0 or {FEWEST_POINTS} to n", self.fewest)
+        require("minutes", self.minutes > 0, "more than 0", self.minutes)
+        require("warmup", 0 <= self.warmup < 1, "0 to below 1", self.warmup)
+        for name in ("learning_rate", "clip"):
+            require(name, getattr(self, name) > 0, "more than 0", getattr(self, name))
+        for name in ("hidden", "batch_size", "beam", "held_out"):
+            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        for name in ("updates", "threads", "checkpoint_seconds"):
+            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
+
+    @property
+    def engine(self) -> EngineSettings:
+        return EngineSettings(self.device, "float32", threads=self.threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """done: updates finished; share: of the budget; loss: smoothed, nats a choice."""
+
+    done: int
+    share: float
+    loss: float
+
+
+class PointerTrainer:
+    """Trains one network. Instances of an update follow from seed and number alone."""
+
+    def __init__(self, task: str, settings: PointingSettings) -> None:
+        self.task, self.settings, self.device = TASKS[task], settings, settings.engine.find_device()
+        torch.manual_seed(stream_seed(settings.seed, "pointer-weights"))
+        self.network = PointerNetwork(settings.hidden).to(self.device)
+        self.replicas = Replicas(self.network, settings.batch_size)
+        self.names: dict[Tensor, str] = {weight: name for name, weight in self.network.named_parameters()}
+        group = Group(list(self.network.parameters()), settings.learning_rate, 0.0, 0.0)
+        (self.optimiser,) = new_adamw([group], Options())
+        self.done = 0
+        self.loss = 0.0
+        self.watch = Stopwatch()
+        self._cpu_before = -time.process_time()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all threads, over all processes that worked on the run."""
+        return self._cpu_before + time.process_time()
+
+    @property
+    def share(self) -> float:
+        """How much of the budget is used."""
+        if self.settings.updates:
+            return self.done / self.settings.updates
+        return min(1.0, self.watch.seconds / (60 * self.settings.minutes))
+
+    def fit(self, folder: Path) -> Iterator[Update]:
+        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update."""
+        if (folder / CHECKPOINT).exists():
+            self.load(folder)
+        saved = time.monotonic()
+        while (share := self.share) < 1:
+            loss = self._update(share)
+            require_finite(loss, self.done)
+            smooth = min(SMOOTHING, self.done / (self.done + 1))
+            self.loss = smooth * self.loss + (1 - smooth) * loss
+            self.done += 1
+            if time.monotonic() - saved >= self.settings.checkpoint_seconds:
+                self.save_checkpoint(folder)
+                saved = time.monotonic()
+            yield Update(self.done, self.share, self.loss)
+
+    def _update(self, share: float) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.learning_rate * rate_at(share, self.settings.warmup)
+        points = self._draw(self.done)
+        losses = self.replicas.map(self._train_on, np.array_split(points, len(self.replicas.models)))
+        self.replicas.gather_gradients()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return sum(losses)
+
+    def _draw(self, update: int) -> NDArray[np.float32]:
+        rng = stream(self.settings.seed, "instances", update)
+        size = int(rng.integers(self.settings.fewest or self.settings.n, self.settings.n + 1))
+        return draw_points(rng, self.settings.batch_size, size)
+
+    def _train_on(self, network: nn.Module, points: NDArray[np.float32]) -> float:
+        """Gradients of the part's share of the batch's loss: the mean over instances of the mean over their choices, so
+        that it does not matter how a batch is parted. Returns that share."""
+        inputs, mask = inputs_of(points, self.device)
+        choices = choices_of(self.task.solve(points)).to(self.device)
+        logs = network(inputs, mask, choices)
+        loss = pointing_loss(logs, choices).sum() / self.settings.batch_size
+        torch.autograd.backward(loss)
+        return loss.item()
+
+    def save_checkpoint(self, folder: Path) -> None:
+        tensors = with_prefix("model", dict(self.network.named_parameters()))
+        tensors |= state_tensors(self.optimiser, self.names, "optimiser")
+        values = {"done": self.done, "loss": self.loss, "seconds": self.watch.seconds, "cpu": self.cpu_seconds}
+        save_state(folder / CHECKPOINT, tensors, values)
+
+    def load(self, folder: Path) -> None:
+        """Continue exactly where `save_checkpoint` was called. Raises CheckpointError."""
+        tensors, values = load_state(folder / CHECKPOINT)
+        with torch.no_grad():
+            for name, weight in under_prefix("model", tensors).items():
+                self.network.get_parameter(name).copy_(weight)
+        load_state_tensors(self.optimiser, self.names, "optimiser", tensors)
+        self.done, self.loss = values["done"], values["loss"]
+        self.watch = Stopwatch(values["seconds"])
+        self._cpu_before = values["cpu"] - time.process_time()
+
+
+def rate_at(share: float, warmup: float) -> float:
+    """The share of the peak rate when that share of the budget is used: up linearly over the warm-up, down to 0."""
+    return min(share / warmup, (1 - share) / (1 - warmup)) if warmup else 1 - share
+
+
+def choices_of(sequences: Sequences) -> Tensor:
+    """(B,S) of point indices, −1 after the end → (B,S'+1) of choices: `pointer_network` says what they are. As wide as
+    the longest needs."""
+    longest = int((sequences >= 0).sum(1).max())
+    return nn.functional.pad(torch.from_numpy(sequences[:, :longest]) + 1, (0, 1))
+
+
+def inputs_of(points: NDArray[np.float32], device: torch.device) -> tuple[Tensor, Tensor]:
+    """The points (B,N,2) and their mask (B,N), all true."""
+    return torch.from_numpy(points).to(device), torch.ones(points.shape[:2], dtype=torch.bool, device=device)
+
+
+def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], beam: int) -> Sequences:
+    """What the network answers by beam search: (B,S) of point indices, −1 after the end. Tours are searched among
+    tours alone, as in the paper."""
+    longest, allowed = task.longest(points.shape[1]), tours if task.is_tour else None
+    device = network.start.device
+
+    def search(part: NDArray[np.float32]) -> Sequences:
+        choices, _ = beam_search(network, *inputs_of(part, device), beam, longest, allowed)
+        return np.asarray(choices[:, :longest].cpu().numpy() - 1)
+
+    rows = max(1, SEARCHED_POINTS // points.shape[1])
+    parts = [points[low : low + rows] for low in range(0, len(points), rows)]
+    return np.concatenate(map_on_threads(search, parts, device))
+
+
+def held_out(settings: PointingSettings) -> NDArray[np.float32]:
+    """The same instances for every run, whatever its seed."""
+    return draw_points(stream(HELD_OUT_SEED, "held-out", settings.n), settings.held_out, settings.n)
+
+
+def save_network(folder: Path, network: PointerNetwork, about: dict[str, Any]) -> None:
+    """Write the weights, and what they are in words."""
+    values = {"model_type": MODEL_TYPE, "hidden_size": network.attention.of_keys.in_features, **about}
+    write_json(folder / "config.json", values)
+    save_state(folder / WEIGHTS, dict(network.named_parameters()), values)
+
+
+def load_network(folder: Path, device: torch.device) -> PointerNetwork:
+    """The inverse of `save_network`. Raises CheckpointError: no such network, or damaged."""
+    tensors, values = load_state(folder / WEIGHTS)
+    network = PointerNetwork(values["hidden_size"])
+    network.load_state_dict(tensors)
+    return network.to(device)

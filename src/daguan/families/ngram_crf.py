@@ -1,0 +1,128 @@
+"""The contest's official baseline, re-created: a linear-chain CRF on n-gram templates (CRF++'s idea, by CRFsuite)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pycrfsuite
+from numpy.typing import NDArray
+
+from daguan.core.errors import CheckpointError, WriteError
+from daguan.core.files import read_json, sha256_of_file, write_json
+from daguan.core.settings import require
+from daguan.core.types import Sentence
+from daguan.data.ngram_templates import TEMPLATES
+from daguan.data.tags import TagScheme
+
+MODEL = "ngram.crfsuite"
+ABOUT = "ngram_crf.json"
+EDGE = "<>"  # stands beyond either end of the line
+
+
+@dataclass(frozen=True)
+class NgramCrfSettings:
+    """c1, c2: L1 and L2 penalties; iterations: of L-BFGS, at most; min_count: features seen less often are dropped."""
+
+    c1: float = 0.05
+    c2: float = 0.01
+    iterations: int = 60
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        require("c1", self.c1 >= 0, "at least 0", self.c1)
+        require("c2", self.c2 >= 0, "at least 0", self.c2)
+        require("iterations", self.iterations >= 1, "at least 1", self.iterations)
+        require("min_count", self.min_count >= 1, "at least 1", self.min_count)
+
+
+def features(tokens: Sequence[str]) -> list[list[str]]:
+    """For each token one string a template: the template's number and the tokens at its places."""
+    padded = (EDGE, EDGE, *tokens, EDGE, EDGE)
+    return [
+        [f"{number}:" + " ".join([padded[position + 2 + place] for place in template])
+         for number, template in enumerate(TEMPLATES)]
+        for position in range(len(tokens))
+    ]  # fmt: skip
+
+
+class _Trainer(pycrfsuite.Trainer):  # type: ignore[misc]
+    """CRFsuite's trainer with each iteration handed to a callback."""
+
+    def __init__(self, report: Callable[[int, float], None], **options: object) -> None:
+        super().__init__(**options)
+        self.report = report
+
+    def message(self, message: str) -> None:
+        """Called with each line of CRFsuite's log."""
+        if self.logparser.feed(message) == "iteration":
+            info = self.logparser.last_iteration
+            self.report(int(info["num"]), float(info["loss"]))
+
+
+def train(
+    sentences: Sequence[Sentence],
+    scheme: TagScheme,
+    settings: NgramCrfSettings,
+    folder: Path,
+    report: Callable[[int, float], None] = lambda iteration, loss: None,
+) -> None:
+    """Fit and write the model into `folder`; `report` gets (iteration, loss). Raises WriteError: a full disk."""
+    trainer = _Trainer(report, algorithm="lbfgs", verbose=False)
+    trainer.set_params(
+        {
+            "c1": settings.c1,
+            "c2": settings.c2,
+            "max_iterations": settings.iterations,
+            "feature.minfreq": settings.min_count,
+        }
+    )
+    for sentence in sentences:
+        tags = scheme.encode(len(sentence.tokens), sentence.gold)
+        trainer.append(features(sentence.tokens), [scheme.tags[tag] for tag in tags])
+    folder.mkdir(parents=True, exist_ok=True)
+    trainer.train(str(folder / MODEL))
+    _require_whole(folder / MODEL)
+    write_json(folder / ABOUT, {"labels": scheme.labels, "sha256": sha256_of_file(folder / MODEL)})
+
+
+def _require_whole(path: Path) -> None:
+    """CRFsuite says nothing when a disk is full; its file begins with "lCRF" and its size. Raises WriteError."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8)[4:], "little")
+    if not size == path.stat().st_size > 0:
+        raise WriteError(
+            f"{path}: expected to write a whole model here, got {path.stat().st_size} bytes; the disk is full"
+        )
+
+
+class NgramCrf:
+    """A trained n-gram CRF."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises CheckpointError: no model there, or damaged."""
+        if not (folder / ABOUT).is_file() or not (folder / MODEL).is_file():
+            raise CheckpointError(f"{folder}: expected a trained n-gram CRF with {MODEL} and {ABOUT}, got none")
+        try:
+            about = read_json(folder / ABOUT)
+            self.scheme, sha256 = TagScheme(tuple(about["labels"])), about["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{folder / ABOUT}: expected labels and sha256, got: {error!r}") from None
+        if (got := sha256_of_file(folder / MODEL)) != sha256:  # CRFsuite would crash on a damaged file
+            raise CheckpointError(f"{folder / MODEL}: expected SHA-256 {sha256}, got {got}")
+        self._tagger = pycrfsuite.Tagger()
+        try:
+            self._tagger.open(str(folder / MODEL))
+        except ValueError as error:
+            raise CheckpointError(f"{folder / MODEL}: expected a CRFsuite model, got: {error}") from None
+        self._columns = [(self.scheme.tags.index(tag), tag) for tag in self._tagger.labels()]
+
+    def marginals(self, sentence: Sentence) -> NDArray[np.float32]:
+        """(T,K); a tag never seen in training has probability 0."""
+        self._tagger.set(features(sentence.tokens))
+        probs = np.zeros((len(sentence.tokens), len(self.scheme)), dtype=np.float32)
+        for column, tag in self._columns:
+            probs[:, column] = [self._tagger.marginal(tag, position) for position in range(len(probs))]
+        return probs

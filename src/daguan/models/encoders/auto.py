@@ -1,0 +1,66 @@
+"""Any encoder with a masked-LM head that transformers knows, as a checkpoint holds it: DistilBERT, XLM-RoBERTa,
+DeBERTa, ModernBERT … What differs among them is asked of the model, so that none needs a file of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutput
+
+from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.bert import choose_bert_attention
+from daguan.models.encoders.settings import AUTO as NAME
+from daguan.models.encoders.settings import EncoderSettings
+
+RATES = ("dropout", "attention_dropout")  # of dropout, where a layer keeps its own as a number
+
+
+def not_new(settings: EncoderSettings, vocabulary_size: int) -> Any:
+    raise AssertionError("without a checkpoint nobody knows what encoder to build")
+
+
+def set_every_dropout(model: Any, p: float) -> None:
+    """Wherever the type has one, attention's included."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = p
+        for name in RATES:
+            if type(vars(module).get(name)) in (int, float):
+                setattr(module, name, p)
+
+
+def project_by_itself(model: Any, hidden: Tensor) -> Tensor:
+    """hidden (N,H) → logits (N,V): each type calls its head in its own way, so the whole model is called, with an
+    encoder that gives these states."""
+    encoder = model.base_model
+    encoder.forward = lambda *_, **__: BaseModelOutput(last_hidden_state=hidden.unsqueeze(0))
+    try:
+        logits: Tensor = model().logits
+    finally:
+        del encoder.forward  # its class's is in force again
+    return logits.squeeze(0)
+
+
+def choose_attention(model: Any, device: torch.device) -> None:
+    """BERT's on a CPU; elsewhere what transformers has chosen, as not every type has all kinds."""
+    if device.type == "cpu":
+        choose_bert_attention(model, device)
+
+
+def count_padding(model: Any) -> None:
+    """Positions are counted by the padding token of the configuration: MPNet's code has that of its release."""
+    for module in model.modules():
+        if getattr(module, "padding_idx", None) is not None:
+            module.padding_idx = model.config.pad_token_id
+
+
+AUTO = Architecture(
+    model_type=NAME,
+    new=not_new,
+    set_dropout=set_every_dropout,
+    project=project_by_itself,
+    settle=choose_attention,
+    complete=count_padding,
+)

@@ -1,0 +1,228 @@
+"""Encoders of every architecture behind one face: pretrained as `MaskedLm`, used as `Encoder`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import naming
+from daguan.data.vocabulary import CLS, PAD, SEP
+from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.settings import AUTO, ENCODERS, EncoderSettings
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    """Those that ENCODERS names. (Importing transformers takes seconds, so only who builds an encoder does.)"""
+    found = {}
+    for name, entry in ENCODERS.items():
+        module, _, attribute = entry.path.partition(":")
+        found[name] = getattr(import_module(module), attribute)
+    return found
+
+
+class MaskedLm(nn.Module):
+    """An encoder with its masked-language-model head; only the chosen places are projected to the vocabulary.
+
+    It has read nothing, or starts from the folder that `settings.checkpoint` names. Raises CheckpointError: that is no
+    checkpoint of the architecture for that vocabulary.
+    """
+
+    def __init__(self, architecture: str, settings: EncoderSettings, vocabulary_size: int) -> None:
+        super().__init__()
+        _quiet()
+        self.model: Any
+        if settings.checkpoint:
+            self.model = read_masked_lm(Path(settings.checkpoint), architecture)
+            if self.model.config.vocab_size != vocabulary_size:
+                raise CheckpointError(
+                    f"{settings.checkpoint}: expected {vocabulary_size} entries, got {self.model.config.vocab_size}"
+                )
+            self.architecture = architecture_of(self.model.config)
+            self.architecture.set_dropout(self.model.base_model, 0.0)  # whatever its configuration says
+            read_as_asked(self.model, self.architecture, settings)
+        else:
+            self.architecture = architectures()[architecture]
+            self.model = self.architecture.new(settings, vocabulary_size)
+
+    def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
+        """inputs (B,T) without padding, positions (B,M) → logits (B·M,V)."""
+        return self.predict(self.read(inputs), positions)
+
+    def read(self, inputs: Tensor) -> Tensor:
+        """inputs (B,T) without padding → (B,T,H)."""
+        hidden: Tensor = self.model.base_model(inputs).last_hidden_state
+        return hidden
+
+    def predict(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        """hidden (B,T,H), positions (B,M) → logits (B·M,V)."""
+        chosen = hidden.gather(1, positions.unsqueeze(2).expand(-1, -1, hidden.shape[2]))
+        return self.architecture.project(self.model, chosen.flatten(0, 1))
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        """What layers with hidden matrices are in: here the one without its head."""
+        return [self.model.base_model]
+
+    def to_device(self, device: torch.device) -> MaskedLm:
+        """Move there, with the attention that is fastest there."""
+        self.architecture.settle(self.model, device)
+        return self.to(device)
+
+    def save(self, folder: Path) -> None:
+        save_model(self.model, folder)
+
+
+class Encoder(nn.Module):
+    """An encoder over bare tokens: [CLS] and [SEP] are added here and stripped again; nobody outside sees them."""
+
+    def __init__(self, model: Any, dropout: float) -> None:
+        super().__init__()
+        self.model = model
+        self.out_features: int = model.config.hidden_size
+        self.architecture = architecture_of(model.config)
+        self.architecture.set_dropout(model, dropout)
+
+    def to_device(self, device: torch.device) -> Encoder:
+        """Move there, with the attention that is fastest there."""
+        self.architecture.settle(self.model, device)
+        return self.to(device)
+
+    def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """token_ids (B,T), mask (B,T) left-aligned → (B,T,H)."""
+        edge = token_ids.new_full((len(token_ids), 1), PAD)
+        framed = torch.cat([edge.fill_(CLS), token_ids, torch.full_like(edge, PAD)], dim=1)
+        framed = framed.scatter(1, mask.sum(1, keepdim=True) + 1, SEP)
+        wide = torch.cat([torch.ones_like(mask[:, :2]), mask], dim=1)
+        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa reckons with it
+        return hidden[:, 1:-1]
+
+    def save(self, folder: Path) -> None:
+        save_model(self.model, folder)
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Hugging Face layout: config.json and model.safetensors. Raises WriteError: a full disk."""
+    with naming(folder):
+        model.save_pretrained(folder)
+
+
+def load_encoder(folder: Path, dropout: float) -> Encoder:
+    """The encoder of a Hugging Face folder, a bare one or one with its language-model head.
+
+    Raises:
+        CheckpointError: none there, damaged, or of an architecture we have not.
+    """
+    model, missing = _read(folder)
+    if missing:  # transformers would make them up
+        raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(sorted(missing))}")
+    return Encoder(model.base_model, dropout)
+
+
+def read_masked_lm(folder: Path, architecture: str) -> Any:
+    """The model of a Hugging Face folder with its masked-LM head, a new one if it has none.
+
+    Raises:
+        CheckpointError: none there, damaged, or of another architecture.
+    """
+    model, missing = _read(folder, architecture)
+    if body := sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}.")):
+        raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(body)}")
+    return model
+
+
+def read_as_asked(model: Any, kind: Architecture, settings: EncoderSettings) -> None:
+    """A checkpoint decides the sizes, and the settings what no weight depends on."""
+    for name in kind.of_reading:
+        setattr(model.config, name, getattr(settings, name))
+
+
+def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]:
+    """The model in float32, and the names of weights that the folder lacks: of that architecture and with its masked-LM
+    head, or of any and without a head if the folder has none. Raises CheckpointError."""
+    _quiet()
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
+    try:
+        return _read_model(folder, architecture)
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{folder}: expected a readable checkpoint, got: {' '.join(str(error).split())}"
+        ) from None
+
+
+def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
+
+    architectures()  # importing ours registers them
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    kind = architecture_of(config)
+    if architecture:
+        _require_named(folder, architecture, config.model_type)
+    loading = {"output_loading_info": True, "dtype": torch.float32}
+    heads = {
+        "MaskedLM": AutoModelForMaskedLM,
+        "CausalLM": AutoModelForCausalLM,
+        "ConditionalGeneration": AutoModelForSeq2SeqLM,
+    }
+    there = [head for head in heads if any(head in name for name in config.architectures or ())]
+    if there or architecture:
+        model, info = heads[there[0] if there else kind.head].from_pretrained(folder, **loading)
+    else:
+        model, info = AutoModel.from_pretrained(folder, **loading, **_without_pooler(config))
+    kind.complete(model)
+    return model, info["missing_keys"]
+
+
+def _without_pooler(config: Any) -> dict[str, bool]:
+    """What spares a bare model the layer for [CLS] that nobody reads, where its type has one."""
+    from transformers import MODEL_MAPPING
+
+    kind: Any = MODEL_MAPPING[type(config)]
+    return {"add_pooling_layer": False} if "add_pooling_layer" in signature(kind).parameters else {}
+
+
+def architecture_of(config: Any) -> Architecture:
+    """Raises ValueError: neither one of ours nor an encoder with a masked-LM head."""
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    name = _name_of(config.model_type)
+    if name == AUTO and (config.is_encoder_decoder or type(config) not in MODEL_FOR_MASKED_LM_MAPPING):
+        raise ValueError(f"type {config.model_type}, which is no encoder with a masked-LM head")
+    return architectures()[name]
+
+
+def _name_of(model_type: str) -> str:
+    """What model.encoder calls it."""
+    return next((name for name, kind in architectures().items() if kind.model_type == model_type), AUTO)
+
+
+def _require_named(folder: Path, architecture: str, model_type: str) -> None:
+    """Raises CheckpointError: the type is not the one that model.encoder says, or learns otherwise than `auto` does."""
+    name = _name_of(model_type)
+    masked = ENCODERS[name].pretrained and not ENCODERS[name].objective
+    if architecture != name and not (architecture == AUTO and masked):
+        asked = architectures()[architecture].model_type
+        raise CheckpointError(
+            f"{folder}: expected a checkpoint of type {asked} as model.encoder says, got {model_type}, "
+            f"which is for model.encoder={name}"
+        )
+
+
+def new_encoder(architecture: str, settings: EncoderSettings, vocabulary_size: int, dropout: float) -> Encoder:
+    """An encoder that has read nothing, for a tagger without a `pretrain` stage."""
+    return Encoder(architectures()[architecture].new(settings, vocabulary_size).base_model, dropout)
+
+
+def _quiet() -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # we show our own

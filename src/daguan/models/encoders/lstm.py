@@ -1,0 +1,41 @@
+"""BiLSTMs over token and n-gram embeddings, without pretraining; importing this module makes AutoModel know it.
+
+The usual tagger before BERT (Huang et al. 2015, arXiv 1508.01991; Lample et al. 2016, arXiv 1603.01360).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, set_shallow_dropout, shallow_fields
+
+
+class LstmConfig(ShallowConfig):
+    """hidden_size: of both ways together."""
+
+    model_type = "daguan-lstm"
+
+
+class LstmModel(ShallowModel):
+    """The encoder."""
+
+    config_class = LstmConfig
+
+    def new_layers(self, width: int) -> list[nn.Module]:
+        out, count = self.config.hidden_size, self.config.num_hidden_layers
+        return [LstmLayer(size, out) for size in (width, *[out] * (count - 1))]
+
+
+AutoConfig.register(LstmConfig.model_type, LstmConfig)
+AutoModel.register(LstmConfig, LstmModel)
+
+
+def new_lstm(settings: EncoderSettings, vocabulary_size: int) -> LstmModel:
+    """A model that has read nothing."""
+    return LstmModel(LstmConfig(**shallow_fields(settings, vocabulary_size)))
+
+
+LSTM = Architecture(LstmConfig.model_type, new_lstm, set_shallow_dropout)

@@ -1,0 +1,153 @@
+"""The table of encoders, and the size of one, whatever its architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from daguan.core.settings import Need, require
+
+INITIALISATIONS = ("ngram", "normal")
+WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under sharing (arXiv 1909.11942 table 3)
+
+
+@dataclass(frozen=True)
+class EncoderEntry:
+    """path: where its `Architecture` is (`module:NAME`; whoever builds it imports it). own: settings that not every
+    encoder reads. pretrained: learns from text; the others start from token vectors or nothing. objective: the only one
+    it learns by, where it has one of its own; without, any that is nobody's own. from_scratch: the settings say how it
+    is built; without, only a checkpoint does."""
+
+    path: str
+    own: tuple[str, ...] = ()
+    pretrained: bool = True
+    objective: str = ""
+    from_scratch: bool = True
+
+
+AUTO = "auto"
+_PUBLIC = ("checkpoint", "counts")
+_SHALLOW = ("embedding_size", "ngram_buckets", "ngram_size", "ngram_dropout")
+
+ENCODERS = {
+    "bert": EncoderEntry("daguan.models.encoders.bert:BERT", ("initialisation", *_PUBLIC)),
+    "roberta": EncoderEntry("daguan.models.encoders.roberta:ROBERTA", ("initialisation", *_PUBLIC)),
+    "albert": EncoderEntry("daguan.models.encoders.albert:ALBERT", ("embedding_size", "groups", *_PUBLIC)),
+    "electra": EncoderEntry("daguan.models.encoders.electra:ELECTRA", ("embedding_size", *_PUBLIC)),
+    "modern": EncoderEntry("daguan.models.encoders.modern:MODERN", _PUBLIC),
+    "mass": EncoderEntry("daguan.models.encoders.mass:MASS", ("decoder_layers", *_PUBLIC), objective="mass"),
+    "transformer_xl": EncoderEntry(
+        "daguan.models.encoders.transformer_xl:TRANSFORMER_XL",
+        ("memory", "same_length", "clamp", *_PUBLIC),
+        objective="causal",
+    ),
+    AUTO: EncoderEntry("daguan.models.encoders.auto:AUTO", _PUBLIC, from_scratch=False),
+    "lstm": EncoderEntry("daguan.models.encoders.lstm:LSTM", _SHALLOW, pretrained=False),
+    "cnn": EncoderEntry("daguan.models.encoders.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
+}
+FROM_SCRATCH = tuple(name for name, entry in ENCODERS.items() if entry.from_scratch)
+PRETRAINED = tuple(name for name in FROM_SCRATCH if ENCODERS[name].pretrained)
+
+
+def readers_of(setting: str) -> tuple[str, ...]:
+    """The encoders that read a setting which not every encoder reads."""
+    return tuple(name for name, entry in ENCODERS.items() if setting in entry.own)
+
+
+def objective_of(encoder: str, asked: str) -> str:
+    """What the encoder of that name is pretrained by: the objective asked for, or else its own, or else `mlm`."""
+    return asked or ENCODERS[encoder].objective or "mlm"
+
+
+def learns(encoder: str, objective: str) -> bool:
+    """Can the encoder of that name be pretrained by that objective?"""
+    own = ENCODERS[encoder].objective
+    return objective == own if own else all(objective != entry.objective for entry in ENCODERS.values())
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """layers, hidden, heads, feed_forward: the size, in BERT's terms (a gated feed-forward takes a width with as many
+    parameters; lstm and cnn have no heads and no feed-forward; each direction of transformer_xl has half of the widths
+    and all of the heads). max_length: positions, [CLS] and [SEP] included; also
+    the length of a pretraining block. initialisation, of bert and roberta: `ngram` (see `initialise_ngram`) or
+    `normal`. initial_std: the standard deviation of initial weights.
+
+    embedding_size, of albert, electra, lstm and cnn: width of the token embeddings, 0 for 128. groups, of albert: so
+    many sets of weights are shared by the layers in equal parts (Lan et al. 2020, arXiv 1909.11942 §3.1); 1 shares one.
+    ngram_buckets, of lstm and cnn: rows of a hashed table of embeddings of the bigrams and trigrams around a token, 0
+    for none; ngram_size: its width; ngram_dropout: n-grams left out in training, without which they overfit. kernel,
+    of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top. decoder_layers, of mass: of
+    the decoder that its pretraining puts on the encoder. memory, of transformer_xl:
+    places before a segment that it reads in pretraining (Dai et al. 2019, arXiv 1901.02860 §3.2); same_length: whether
+    each place reads as many as that, not the earlier ones of its segment too; clamp: distances over it read as it, 0
+    for none.
+
+    checkpoint, of those that are pretrained: a folder in Hugging Face layout of the same type to start from; it decides
+    the sizes. With model.encoder=auto, which needs one, it may be of any type that transformers has with a masked-LM
+    head and that ignores padding (distilbert, xlm-roberta, camembert, deberta-v2, ernie, mpnet, modernbert …). counts:
+    a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th most frequent token of
+    ours takes the embedding of the n-th there (as in the DaGuan cup of 2021); without it a token takes that of the
+    token spelt like it, as between our own checkpoints."""
+
+    layers: int = 4
+    hidden: int = 256
+    heads: int = 4
+    feed_forward: int = 1024
+    max_length: int = 128
+    initialisation: str = "ngram"
+    initial_std: float = 0.02
+    embedding_size: int = 0
+    groups: int = 1
+    ngram_buckets: int = 0
+    ngram_size: int = 32
+    ngram_dropout: float = 0.5
+    kernel: int = 3
+    lstm_layers: int = 0
+    decoder_layers: int = 2
+    memory: int = 64
+    same_length: bool = False
+    clamp: int = 0
+    checkpoint: str = ""
+    counts: str = ""
+    NEEDS: ClassVar[tuple[Need[EncoderSettings], ...]] = (
+        Need("ngram_size", "encoder.ngram_buckets is over 0", lambda made: made.ngram_buckets > 0),
+        Need("ngram_dropout", "encoder.ngram_buckets is over 0", lambda made: made.ngram_buckets > 0),
+        Need("same_length", "encoder.memory is over 0", lambda made: made.memory > 0),
+        Need("counts", "encoder.checkpoint is given", lambda made: bool(made.checkpoint)),
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "heads", "feed_forward", "ngram_size"):
+            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
+        require(
+            "hidden",
+            self.hidden % (2 * self.heads) == 0 < self.hidden,
+            "an even multiple of encoder.heads",
+            self.hidden,
+        )
+        require("max_length", self.max_length % 16 == 0 < self.max_length, "a multiple of 16", self.max_length)
+        require("initialisation", self.initialisation in INITIALISATIONS, "ngram or normal", self.initialisation)
+        enough = self.heads >= 2 or self.initialisation != "ngram"  # one head's width is kept for positions
+        require("heads", enough, "at least 2 with encoder.initialisation=ngram", self.heads)
+        require("initial_std", self.initial_std > 0, "over 0", self.initial_std)
+        self._require_of_some()
+
+    def _require_of_some(self) -> None:
+        """What only some encoders read."""
+        require("groups", 1 <= self.groups <= self.layers, "1 to encoder.layers", self.groups)
+        for name in ("embedding_size", "ngram_buckets", "lstm_layers", "memory", "clamp"):
+            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
+        require("decoder_layers", self.decoder_layers >= 1, "at least 1", self.decoder_layers)
+        require("ngram_dropout", 0 <= self.ngram_dropout < 1, "0 to 1", self.ngram_dropout)
+        require("kernel", self.kernel % 2 == 1 <= self.kernel, "an odd number", self.kernel)
+
+    @property
+    def window(self) -> int:
+        """Tokens of a line that fit: the positions without [CLS] and [SEP]."""
+        return self.max_length - 2
+
+    @property
+    def width(self) -> int:
+        """Of the token embeddings where they are narrower than the layers."""
+        return self.embedding_size or WIDTH

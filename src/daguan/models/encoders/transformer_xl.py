@@ -1,0 +1,243 @@
+"""Transformer-XL (Dai et al. 2019, arXiv 1901.02860) as two language models, in Hugging Face layout; importing this
+module makes AutoModel know it.
+
+One reads the text forwards, one backwards (as ELMo, Peters et al. 2018, arXiv 1802.05365); their last states side by
+side are a token's features. The attention, its positions and the recurrence are the paper's; the blocks around them are
+the modern encoder's (pre-norm, gated, sublayers that start as zero), without which little compute teaches little.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, linear
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+
+from daguan.data.vocabulary import PAD
+from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.modern import Norm, OutputLinear, set_modern_dropout
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.nn.dropouts import ByteDropout
+from daguan.nn.fused import swiglu
+from daguan.nn.muon import StackedLinear
+from daguan.nn.transformer_xl import (
+    Memory,
+    RelativeAttention,
+    falling_distances,
+    sinusoids,
+    unseen,
+)
+from daguan.nn.vocabulary_loss import vocabulary_loss
+
+
+class TransformerXlConfig(PreTrainedConfig):
+    """Hugging Face's field names. hidden_size: of both directions together; num_attention_heads, intermediate_size:
+    of one. memory, same_length, clamp: see EncoderSettings; no weight depends on them."""
+
+    model_type = "daguan-transformer-xl"
+    vocab_size: int = 30000
+    hidden_size: int = 256
+    num_hidden_layers: int = 4
+    num_attention_heads: int = 4
+    intermediate_size: int = 352
+    max_position_embeddings: int = 128
+    memory: int = 64
+    same_length: bool = False
+    clamp: int = 0
+    initializer_range: float = 0.02
+    pad_token_id: int = 0
+    tie_word_embeddings: bool = True
+
+    @property
+    def width(self) -> int:
+        """Of one direction."""
+        return self.hidden_size // 2
+
+
+class Layer(nn.Module):
+    """x + attention(norm(x)), then x + feed_forward(norm(x)); the memory goes through the same norm as x."""
+
+    def __init__(self, config: TransformerXlConfig) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_forward_norm = Norm(config.width), Norm(config.width)
+        self.attention = RelativeAttention(config.width, config.num_attention_heads)
+        self.gate = StackedLinear(config.width, config.intermediate_size, count=2)
+        self.down = OutputLinear(config.intermediate_size, config.width)
+        self.dropout = ByteDropout(0.0)
+
+    def forward(self, hidden: Tensor, memory: Tensor | None, positions: Tensor, blocked: Tensor) -> Tensor:
+        """hidden (B,S,H), memory (B,M,H), positions (M+S,H), blocked (S,M+S) or (B,S,M+S) → (B,S,H)."""
+        whole = hidden if memory is None else torch.cat([memory.to(hidden.dtype), hidden], dim=1)
+        context = self.attention_norm(whole)
+        features = context[:, -hidden.shape[1] :]
+        hidden = hidden + self.dropout(self.attention(features, context, positions, blocked))
+        result: Tensor = hidden + self.dropout(self.down(swiglu(self.gate(self.feed_forward_norm(hidden)))))
+        return result
+
+
+class Direction(nn.Module):
+    """A stack of layers that reads one way."""
+
+    def __init__(self, config: TransformerXlConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.final_norm = Norm(config.width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (B,T,H) → (B,T,H), each row from its start, without memory."""
+        window = self.config.memory if self.config.same_length else 0
+        read, _ = self._read(hidden, None, window)
+        return read
+
+    def follow(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """hidden (B,S,H), segments that follow on what `memory` is of → (B,S,H), and the memory for the next."""
+        window = memory.length if self.config.same_length else 0
+        read, inputs = self._read(hidden, memory, window)
+        return read, memory.after(inputs)
+
+    def _read(self, hidden: Tensor, memory: Memory | None, window: int) -> tuple[Tensor, list[Tensor]]:
+        """What comes out, and what each layer has read."""
+        length, before = hidden.shape[1], 0 if memory is None else memory.length
+        distances = falling_distances(length, before, self.config.clamp, hidden.device)
+        positions = sinusoids(distances, hidden.shape[2]).to(hidden.dtype)
+        blocked = unseen(length, before, None if memory is None else memory.kept, window, hidden.device)
+        inputs = []
+        for number, layer in enumerate(self.layers):
+            inputs.append(hidden)
+            hidden = layer(hidden, None if memory is None else memory.states[number], positions, blocked)
+        return self.final_norm(hidden), inputs
+
+
+class TransformerXlPreTrainedModel(PreTrainedModel):
+    """What Hugging Face asks of both models."""
+
+    config_class = TransformerXlConfig
+    config: TransformerXlConfig
+    base_model_prefix = "transformer_xl"
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """As the modern encoder's: outputs of sublayers start at zero, matrices that read at a standard deviation of
+        1/2√H."""
+        if isinstance(module, Norm | nn.LayerNorm):
+            init.ones_(module.weight)
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, OutputLinear):
+            init.zeros_(module.weight)
+        elif isinstance(module, nn.Linear):
+            init.normal_(module.weight, std=0.5 * module.in_features**-0.5)
+        elif isinstance(module, RelativeAttention):
+            for tensor in (module.output.weight, module.content_bias, module.position_bias):
+                init.zeros_(tensor)
+
+
+class TransformerXlModel(TransformerXlPreTrainedModel):
+    """Both directions over one table of embeddings."""
+
+    def __init__(self, config: TransformerXlConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.width)
+        self.embedding_norm = Norm(config.width)  # in place of the paper's factor of √H
+        self.embedding_dropout = ByteDropout(0.0)
+        self.onward, self.back = Direction(config), Direction(config)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    @property
+    def directions(self) -> tuple[Direction, Direction]:
+        return self.onward, self.back
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """(B,T) → (B,T,H/2)."""
+        embedded: Tensor = self.embedding_dropout(self.embedding_norm(self.embeddings(input_ids)))
+        return embedded
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
+        """input_ids (B,T), attention_mask (B,T) left-aligned, 0 or false at padding → last_hidden_state (B,T,H): what
+        has been read up to each token, itself included, from the left and from the right."""
+        embedded = self.embed(input_ids)
+        places = reversed_places(input_ids, attention_mask).unsqueeze(2).expand_as(embedded)
+        back = self.back(embedded.gather(1, places)).gather(1, places)
+        return BaseModelOutput(last_hidden_state=torch.cat([self.onward(embedded), back], dim=2))
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.embeddings
+
+
+def reversed_places(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+    """(B,T): for each place of a row the one as far from the row's end; padding stays where it is."""
+    places = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
+    if attention_mask is None:
+        return places.flip(1)
+    mirrored: Tensor = attention_mask.bool().sum(1, keepdim=True) - 1 - places
+    return mirrored.where(mirrored >= 0, places)
+
+
+class TransformerXlForCausalLM(TransformerXlPreTrainedModel):
+    """Both directions and a head tied to the embeddings, which predicts the token after a state or, of the backward
+    direction, the one before."""
+
+    def __init__(self, config: TransformerXlConfig) -> None:
+        super().__init__(config)
+        self.transformer_xl = TransformerXlModel(config)
+        self.transform = nn.Linear(config.width, config.width, bias=False)
+        self.transform_norm = Norm(config.width)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """States of one direction (…,H/2) → logits (…,V)."""
+        return linear(self._transformed(hidden), self.transformer_xl.embeddings.weight, self.bias)
+
+    def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
+        """The summed loss () of states of one direction (B,S,H/2) for what follows them, labels (B,S); in training."""
+        states = self._transformed(hidden).flatten(0, 1)
+        return vocabulary_loss(states, self.transformer_xl.embeddings.weight, self.bias, labels.flatten())
+
+    def _transformed(self, hidden: Tensor) -> Tensor:
+        transformed: Tensor = self.transform_norm(gelu(self.transform(hidden)))
+        return transformed
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> CausalLMOutput:
+        """input_ids (B,T) → logits (B,T,V) of each next token, by the forward direction."""
+        both = self.transformer_xl(input_ids, attention_mask).last_hidden_state
+        return CausalLMOutput(logits=predict_next(self, both))
+
+
+def predict_next(model: TransformerXlForCausalLM, hidden: Tensor) -> Tensor:
+    """States of both directions (…,H) → logits (…,V) of the token after each."""
+    return model.predict(hidden[..., : model.config.width])
+
+
+AutoConfig.register(TransformerXlConfig.model_type, TransformerXlConfig)
+AutoModel.register(TransformerXlConfig, TransformerXlModel)
+AutoModelForCausalLM.register(TransformerXlConfig, TransformerXlForCausalLM)
+
+
+def new_transformer_xl(settings: EncoderSettings, vocabulary_size: int) -> TransformerXlForCausalLM:
+    """A model that has read nothing; each direction is half as wide as asked, so that both together cost about what the
+    modern encoder does: half of its layers, and the vocabulary at every place."""
+    config = TransformerXlConfig(
+        vocab_size=vocabulary_size,
+        hidden_size=settings.hidden,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=-(-settings.feed_forward // 48) * 16,  # two thirds of a half, a multiple of 16
+        max_position_embeddings=settings.max_length,
+        memory=settings.memory,
+        same_length=settings.same_length,
+        clamp=settings.clamp,
+        initializer_range=settings.initial_std,
+        pad_token_id=PAD,
+    )
+    return TransformerXlForCausalLM(config)
+
+
+TRANSFORMER_XL = Architecture(
+    TransformerXlConfig.model_type, new_transformer_xl, set_modern_dropout, predict_next, head="CausalLM",
+    of_reading=("memory", "same_length", "clamp"),
+)  # fmt: skip

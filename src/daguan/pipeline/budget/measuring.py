@@ -1,0 +1,115 @@
+"""Every rate that a plan needs, each measured once: of members, of what they start from, of reading."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from daguan.core.errors import DaguanError, DivergenceError
+from daguan.core.progress import say
+from daguan.core.settings import to_dict
+from daguan.core.types import Sentence
+from daguan.data.augmentation import AugmentationSettings
+from daguan.data.conflicts import ConflictSettings
+from daguan.data.folds import FoldSettings
+from daguan.data.vocabulary import Vocabulary
+from daguan.families.jobs import FoldJob
+from daguan.pipeline.budget.choosing import rounded_down
+from daguan.pipeline.budget.costs import Facts, MemberRates, Rates
+from daguan.pipeline.budget.trials import (
+    FOLDS,
+    ITERATIONS,
+    measure_members,
+    measure_pretraining,
+    measure_vectors,
+    sample_tokens,
+    write_sample,
+)
+from daguan.pipeline.budget.workload import is_pretrained, start_of, starts
+from daguan.pipeline.settings import Settings
+
+
+def measure(
+    rungs: list[Settings], scratch: Path, train: list[Sentence], test: list[Sentence], facts: Facts,
+    reading: float, numbering: float,
+) -> Rates:  # fmt: skip
+    """Of all that a rung asks for; reading, numbering: seconds that it took. `scratch` holds all the text as ids. What
+    fails has no rate, nor has a member that starts from it. Raises DaguanError: nothing has."""
+    members = {name: rung.member(name) for rung in reversed(rungs) for name in rung.members}
+    say(f"budget: trying {', '.join(members)}")
+    begun, failed = _starts(rungs, scratch)
+    members = {name: member for name, member in members.items() if start_of(member) not in failed}
+    if not members:
+        raise next(iter(failed.values()))
+    slowest = min(begun["pretraining"].values(), default=math.inf)
+    return Rates(
+        reading=rounded_down((facts.train_tokens + facts.test_tokens) / reading),
+        numbering=rounded_down(facts.text_tokens / numbering),
+        **begun,
+        members=_members(rungs, members, scratch, train, test, slowest),
+    )
+
+
+def _starts(rungs: list[Settings], prepared: Path) -> tuple[dict[str, dict[str, float]], dict[str, DaguanError]]:
+    """Tokens a second of each that went well, and the errors of the others."""
+    vocabulary = Vocabulary.load(prepared)
+    rates: dict[str, dict[str, float]] = {"pretraining": {}, "vectors": {}}
+    failed: dict[str, DaguanError] = {}
+    for name, member in {name: member for rung in rungs for name, member in starts(rung).items()}.items():
+        try:
+            if is_pretrained(member):
+                rates["pretraining"][name] = measure_pretraining(
+                    member.model.encoder, member.encoder, member.pretrain, member.engine, prepared, vocabulary,
+                    member.seed,
+                )  # fmt: skip
+            else:
+                width = member.encoder.width
+                rates["vectors"][name] = measure_vectors(member.vectors, width, prepared, vocabulary, member.seed)
+        except DivergenceError as error:
+            say(f"budget: the trial of {name} FAILED: {error}; no rung is reckoned with what starts from it")
+            failed[name] = error
+    return rates, failed
+
+
+def _members(
+    rungs: list[Settings], members: dict[str, Settings], scratch: Path, train: list[Sentence], test: list[Sentence],
+    pretraining: float,
+) -> dict[str, MemberRates]:  # fmt: skip
+    """pretraining: its tokens a second, of which follows how much a trial can do."""
+    vocabulary = Vocabulary.load(scratch)
+    most = max(rungs, key=lambda rung: len(rung.members) * rung.folds.count)
+    workers, threads = most.engine.plan(len(most.members) * most.folds.count)
+    on_gpu = most.engine.find_device().type != "cpu"
+    for family in {member.family for member in members.values()}:
+        tokens = sample_tokens(family, on_gpu, pretraining / workers, most.budget.minutes)
+        write_sample(scratch / family, train, test, vocabulary, tokens, most.seed)
+    jobs = [_job(name, member, fold, scratch, threads) for name, member in members.items() for fold in range(FOLDS)]
+    return measure_members(jobs, most.engine.plan(len(jobs))[0])
+
+
+def _job(name: str, member: Settings, fold: int, scratch: Path, threads: int) -> FoldJob:
+    """An epoch of that member on a fold of its family's sample, not augmented, with all else as it will be."""
+    once = replace(member.train, epochs=1, evaluations=1, patience=0, frozen_epochs=0, lookahead_steps=0)
+    few = replace(member.ngram_crf, iterations=ITERATIONS)
+    # sections alone, as a whole is refused with a lookahead_alpha and no lookahead_steps
+    brief = {
+        "train": once,
+        "ngram_crf": few,
+        "augmentation": AugmentationSettings(),
+        "conflicts": ConflictSettings(),
+        "folds": FoldSettings(FOLDS),
+    }
+    sample = str(scratch / member.family)
+    return FoldJob(
+        member=name,
+        family=member.family,
+        fold=fold,
+        folder=str(scratch / f"{name}-fold{fold}"),
+        contest=sample,
+        prepared=sample,
+        pretrained="",
+        seed=member.seed,
+        threads=threads,
+        settings=to_dict(member) | {name: to_dict(section) for name, section in brief.items()},
+    )

@@ -1,0 +1,162 @@
+"""Brief trials on the real data: how fast this machine reads, pretrains, fine-tunes and labels, each member by itself.
+
+Members are tried by the very jobs that will train them, in worker processes, as many at once as there will be, on a
+sample of lines in two folds: what cores take from each other is in the rates.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from daguan.core.errors import DaguanError
+from daguan.core.progress import say
+from daguan.core.seeds import stream_seed
+from daguan.core.types import Sentence
+from daguan.data.batches.packing import Blocks, TokenLines, token_file
+from daguan.data.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, write_folds
+from daguan.data.format import format_labelled, format_unlabelled, read_labelled, read_unlabelled, write_lines
+from daguan.data.vocabulary import Vocabulary
+from daguan.families.jobs import FoldJob, result_of
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.pipeline.budget.choosing import rounded_down
+from daguan.pipeline.budget.costs import MemberRates
+from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.supervision import Supervisor
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.token_vector_settings import VectorSettings
+
+FOLDS = 2
+LINES = 16  # of a sample, at least
+TOKENS = {"tagger": 24_000, "ngram_crf": 120_000}  # of a sample's training lines; the n-gram CRF is quick
+GPU_TOKENS = 240_000
+LEAST_TOKENS = 12_000
+MINUTES = 30  # of a budget for such a sample of a tagger; of a longer one it is larger, up to twice as large
+USUAL = 2_000  # tokens a second and worker of pretraining; where it is slower, samples are as much smaller
+TEST_TOKENS = 8_000
+ITERATIONS = 20  # of the n-gram CRF
+VECTOR_TOKENS = 200_000
+WARM, ENOUGH = 2, 50  # updates of pretraining before the clock starts, and with it at most
+SECONDS = 8.0  # of pretraining, at most
+
+
+def sample_tokens(family: str, on_gpu: bool, pretraining: float, minutes: float) -> int:
+    """Of a family's sample. The less, where pretraining's tokens a second and worker are few, so that a slow machine
+    takes about as long, and where the budget's minutes are; the more, the less is in the rates of what a model's first
+    batches cost. Not so the n-gram CRF's, which would stay in the caches and seem too fast."""
+    if family == "ngram_crf":
+        return TOKENS[family]
+    usual = (GPU_TOKENS if on_gpu else TOKENS[family]) * min(2.0, minutes / MINUTES)
+    return max(LEAST_TOKENS, round(usual * min(1.0, pretraining / USUAL)))
+
+
+def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sentence]:
+    """About so many tokens of lines at random; with labels, a line of each type among them."""
+    mean = sum(len(sentence.tokens) for sentence in sentences) / len(sentences)
+    lines = max(LINES, round(tokens / mean))
+    if sentences[0].spans is not None:
+        return draw_lines(sentences, lines, seed)
+    step = max(1, len(sentences) // lines)
+    return list(sentences[::step])[:lines]
+
+
+def write_sample(
+    folder: Path, train: Sequence[Sentence], test: Sequence[Sentence], vocabulary: Vocabulary, tokens: int, seed: int
+) -> None:
+    """A contest and what `prepare` makes of it, both in the folder. Its test lines are repeated where they are few, as
+    the labelling of a line or two takes as long as that of many."""
+    lines, unlabelled = sample_of(train, tokens, seed), sample_of(test, TEST_TOKENS, seed)
+    times = math.ceil(TEST_TOKENS / sum(len(sentence.tokens) for sentence in unlabelled))
+    write_lines(folder / "train.txt", map(format_labelled, lines))
+    write_lines(folder / "test.txt", map(format_unlabelled, unlabelled * times))
+    write_folds(folder, assign_folds(lines, FoldSettings(FOLDS)))
+    vocabulary.save(folder)
+
+
+def measure_members(jobs: Sequence[FoldJob], workers: int) -> dict[str, MemberRates]:
+    """By member, of the jobs of its folds; of those alone whose jobs all went well. Raises WorkerError: of none."""
+    trials = _Trials()
+    seconds = run_jobs(jobs, workers, trials)
+    by_member: dict[str, list[FoldJob]] = {}
+    for job in jobs:
+        if trials.keeps(job.member):
+            by_member.setdefault(job.member, []).append(job)
+    if not by_member:
+        raise next(iter(trials.failures.values()))
+    return {member: _rates_of(of_member, seconds) for member, of_member in by_member.items()}
+
+
+class _Trials(Supervisor):
+    """A member that fails is tried no further; the others are."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, DaguanError] = {}
+
+    def keeps(self, member: str) -> bool:
+        return member not in self.failures
+
+    def failed(self, error: DaguanError, *members: str) -> None:
+        for member in filter(self.keeps, members):
+            self.failures[member] = error
+            say(f"budget: the trial of {member} FAILED: {error}; no rung is reckoned with it")
+
+
+def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> MemberRates:
+    """Over the folds: tokens are added, the ratios taken once. A tagger's seconds hold one labelling of its held-out
+    lines, which is taken off, an n-gram CRF's its features, which a trial of few iterations is mostly about; tokens are
+    those of lines, so what windows share is in the rate. wall_clock: seconds of each job, by its name."""
+    trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
+    for job in jobs:
+        sentences = read_labelled(Path(job.contest) / "train.txt")
+        fold, result = fold_from_file(Path(job.prepared), job.fold), result_of(job)
+        of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
+        of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Path(job.contest) / "test.txt"))
+        rate = max(1.0, result["test_tokens_per_second"])
+        if job.family == "ngram_crf":
+            passes = job.settings["ngram_crf"]["iterations"]
+            learning = passes * result["seconds_an_iteration"]
+            indexed += of_train
+            indexing += max(0.1, result["seconds"] - learning)
+        else:
+            passes, learning = 1, result["seconds"] - of_held_out / rate
+        trained += of_train * passes
+        seconds += max(0.1, result["seconds"] / 4, learning)  # a quarter: the rates are noisy
+        answered += of_held_out
+        labelling += of_held_out / rate
+        starting += max(0.0, wall_clock[job.name] - result["seconds"] - (of_held_out + of_test) / rate)
+    each = math.ceil(starting / len(jobs))  # whole seconds, as rates are rounded: plans are to agree
+    indexes = rounded_down(indexed / indexing) if indexed else 0.0
+    return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling), each, indexes)
+
+
+def measure_pretraining(
+    architecture: str, size: EncoderSettings, settings: PretrainSettings, engine: EngineSettings,
+    prepared: Path, vocabulary: Vocabulary, seed: int,
+) -> float:  # fmt: skip
+    """Tokens a second on all cores."""
+    prepare_process(engine.plan(1)[1])
+    tokens = 2 * (WARM + ENOUGH) * settings.batch_size * settings.accumulation * size.max_length
+    brief = replace(settings, tokens=tokens, checkpoint_seconds=1e9)
+    blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
+    trainer = Pretrainer(architecture, size, brief, engine, blocks, len(vocabulary), seed)
+    begun = time.monotonic()
+    for update in trainer.fit(prepared):
+        if update.done == WARM:
+            begun = time.monotonic()
+        elif update.done > WARM and (time.monotonic() - begun >= SECONDS or update.done == WARM + ENOUGH):
+            break
+    return rounded_down((trainer.done - WARM) * trainer.tokens_per_update / (time.monotonic() - begun))
+
+
+def measure_vectors(settings: VectorSettings, width: int, prepared: Path, vocabulary: Vocabulary, seed: int) -> float:
+    """Tokens a second of an epoch."""
+    from daguan.training.token_vectors import train_vectors  # gensim takes seconds to load
+
+    lines = list(TokenLines(token_file(prepared, len(vocabulary)), vocabulary, VECTOR_TOKENS))
+    begun = time.monotonic()
+    train_vectors(lines, replace(settings, epochs=1), width, stream_seed(seed, "vectors"), lambda done: None)
+    return rounded_down(sum(map(len, lines)) / (time.monotonic() - begun))

@@ -1,0 +1,71 @@
+"""What a configuration asks for, in the terms in which a budget reckons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from daguan.core.files import sha256_of_json
+from daguan.core.settings import to_dict
+from daguan.models.encoders.settings import ENCODERS
+from daguan.pipeline.budget.costs import MemberWork, Pretraining, Work
+from daguan.pipeline.settings import Settings
+from daguan.pipeline.stages import pretrains
+
+
+def work_of(settings: Settings) -> Work:
+    members = {name: settings.member(name) for name in settings.members}
+    return Work(
+        folds=settings.folds.count,
+        lines=settings.folds.lines,
+        workers=settings.engine.plan(len(members) * settings.folds.count)[0],
+        members=tuple(_member(name, member) for name, member in members.items()),
+        pretrainings=tuple(
+            Pretraining(name, member.pretrain.tokens, member.pretrain.tokens == settings.pretrain.tokens)
+            for name, member in starts(settings).items()
+            if is_pretrained(member)
+        ),
+        vectors=tuple(
+            (name, member.vectors.tokens, member.vectors.epochs)
+            for name, member in starts(settings).items()
+            if not is_pretrained(member)
+        ),
+    )
+
+
+def _member(name: str, settings: Settings) -> MemberWork:
+    if settings.family == "ngram_crf":
+        passes, labellings = settings.ngram_crf.iterations, 1
+    else:
+        passes, labellings = settings.train.epochs, settings.train.evaluations + 1
+    return MemberWork(name, settings.family, passes, labellings, settings.augmentation.shares)
+
+
+def safest_first(settings: Settings) -> Settings:
+    """The members in the order in which a budget has them trained: n-gram CRFs, which never diverge, need no encoder
+    and are cheap, before all others, so that there is soon something to submit."""
+    order = sorted(settings.members, key=lambda name: settings.member(name).family != "ngram_crf")
+    return replace(settings, members=tuple(order))
+
+
+def starts(settings: Settings) -> dict[str, Settings]:
+    """What members start from, once each though several share it: by name, a member's settings."""
+    found: dict[str, Settings] = {}
+    for member in map(settings.member, settings.members):
+        if name := start_of(member):
+            found.setdefault(name, member)
+    return found
+
+
+def start_of(member: Settings) -> str:
+    """A name of what the member starts from, the same for whatever tokens that reads; empty where it is not made."""
+    if not pretrains(member) or member.vectors.folder:
+        return ""
+    everything = to_dict(member)
+    learnt = {key: everything[key] for key in ("seed", "encoder", "pretrain", "vectors")}
+    amounts = {"pretrain": everything["pretrain"] | {"tokens": 0}}
+    amounts["vectors"] = everything["vectors"] | {"tokens": 0, "epochs": 0}
+    return f"{member.model.encoder}-{sha256_of_json(learnt | amounts)[:6]}"
+
+
+def is_pretrained(settings: Settings) -> bool:
+    return ENCODERS[settings.model.encoder].pretrained

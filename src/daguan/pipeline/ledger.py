@@ -1,0 +1,56 @@
+"""The ledger: every trained run of a work folder, and which of them may be blended together.
+
+A run's folder is named after the hash of its data, folds, settings and code; its folds hold the marginals for
+held-out and test lines (`data/marginals.py`). Runs that share `lines`, the hash of the labelled and test lines and the
+folds, may be blended, whatever else differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from daguan.core.files import read_json
+from daguan.core.runs import MANIFEST
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trained run. lines: what it may be blended with is alike in; f1: strict span F1 over all held-out lines."""
+
+    run: str
+    lines: str
+    family: str
+    encoder: str
+    head: str
+    seed: int
+    folds: int
+    f1: float
+    seconds: float
+
+    @classmethod
+    def of(cls, run: str, manifest: dict[str, Any]) -> Entry:
+        told = manifest["depends_on"]
+        model = told.get("model", {})  # the n-gram CRF has neither encoder nor head
+        return cls(
+            run=run,
+            lines=manifest["lines"],
+            family=told["family"],
+            encoder=model.get("encoder", ""),
+            head=model.get("head", ""),
+            seed=told["seed"],
+            folds=len(manifest["folds"]),
+            f1=manifest["out_of_fold"],
+            seconds=manifest["seconds"],
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_ledger(work: Path) -> list[Entry]:
+    """All finished trained runs, by what they may be blended with, best first. Raises CheckpointError: damaged."""
+    manifests = {path.parent.name: read_json(path) for path in sorted(work.glob(f"*/{MANIFEST}"))}
+    entries = [Entry.of(run, manifest) for run, manifest in manifests.items() if "lines" in manifest]
+    return sorted(entries, key=lambda entry: (entry.lines, -entry.f1, entry.run))

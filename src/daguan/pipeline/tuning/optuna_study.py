@@ -1,0 +1,265 @@
+"""All that Optuna does for us: storages that several processes share, draws, prunings, importances.
+
+Draws and prunings are functions of the trials they are given: each builds a study in memory out of them, so that
+neither a generator's state nor the moment matters.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
+
+from daguan.core.errors import ConfigError
+from daguan.pipeline.tuning.settings import F1, SECONDS, Axis
+from daguan.pipeline.tuning.space import Parameters, Space
+from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, RUNNING, Outcome, Trial, fold_of
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+STATES = {
+    RUNNING: TrialState.RUNNING,
+    COMPLETE: TrialState.COMPLETE,
+    PRUNED: TrialState.PRUNED,
+    FAILED: TrialState.FAIL,
+    REPEATED: TrialState.FAIL,
+}
+DIRECTIONS = {F1: StudyDirection.MAXIMIZE, SECONDS: StudyDirection.MINIMIZE}
+NO_ANSWER = (SQLAlchemyError, StorageInternalError, ImportError)
+FEWEST = 5  # trials that say anything of importances
+DIGITS = 4  # of numbers drawn, that a preset can be read
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial in the storage. number: Optuna's, in the order of recording. place: the folder in whose hands it is, and
+    beat: when it last gave a sign of life, in seconds since 1970. void: it does not count; another stands for it."""
+
+    id: int
+    number: int
+    place: str
+    beat: float
+    void: bool
+    trial: Trial
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises ConfigError: the storage is not there, or no more."""
+    try:
+        yield
+    except NO_ANSWER as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"tune.storage: expected a database that answers, got: {said}") from None
+
+
+class Store:
+    """The records of one study. Whatever is begun is whole: a killed process leaves no half of one."""
+
+    def __init__(self, storage: str, folder: Path, name: str, objectives: Sequence[str]) -> None:
+        """Raises ConfigError: there is no such storage."""
+        self.objectives = objectives
+        directions = [DIRECTIONS[objective] for objective in objectives]
+        with answering():
+            self._storage = _opened(storage, folder)
+            optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
+            self._study = self._storage.get_study_id_from_name(name)
+
+    def records(self) -> list[Record]:
+        return [_record(frozen) for frozen in self._storage.get_all_trials(self._study)]
+
+    def begin(self, trial: Trial, space: Space, place: str, now: float) -> Record:
+        """Record a new trial, at once with all that is known of it."""
+        about = {"index": trial.index, "state": trial.state, "reason": trial.reason, "outcome": None}
+        frozen = _frozen(trial, space, [], about | {"place": place, "beat": now})
+        made = self._storage.create_new_trial(self._study, template_trial=frozen)
+        return _record(self._storage.get_trial(made))
+
+    def beat(self, record: Record, now: float) -> None:
+        """A sign of life. One that is lost does no harm: there will be another."""
+        with suppress(*NO_ANSWER):
+            self._update(record, {"beat": now})
+
+    def void(self, record: Record) -> None:
+        """Let it count no more. What is done already stays."""
+        if self._update(record, {"void": True}):
+            self._end(record, TrialState.FAIL, None)
+
+    def report(self, record: Record, step: int, f1: float) -> None:
+        """An evaluation; of a trial that another has given up, nothing is recorded."""
+        with suppress(UpdateFinishedTrialError):
+            self._storage.set_trial_intermediate_value(record.id, step, f1)
+
+    def finish(self, record: Record, state: str, outcome: Outcome | None = None, reason: str = "") -> bool:
+        """Record how it ended; False if somebody else has done so."""
+        values = [getattr(outcome, objective) for objective in self.objectives] if outcome else None
+        told = self._update(record, {"state": state, "reason": reason, "outcome": asdict(outcome) if outcome else None})
+        return told and self._end(record, STATES[state], values)
+
+    def _update(self, record: Record, attributes: Mapping[str, Any]) -> bool:
+        try:
+            for name, value in attributes.items():
+                self._storage.set_trial_user_attr(record.id, name, value)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def _end(self, record: Record, state: TrialState, values: list[float] | None) -> bool:
+        try:
+            return self._storage.set_trial_state_values(record.id, state, values)
+        except UpdateFinishedTrialError:
+            return False
+
+
+class _Lock(JournalFileOpenLock):
+    """Around each write; the system frees it when its holder is killed, which no lock of Optuna's is."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._path = path.with_suffix(".lock")
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> bool:
+        self._file = self._path.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        return True
+
+    def release(self) -> None:
+        assert self._file is not None
+        self._file.close()
+
+
+def _opened(storage: str, folder: Path) -> BaseStorage:
+    if storage:
+        return RDBStorage(storage)
+    path = folder / "journal.log"
+    return JournalStorage(JournalFileBackend(str(path), _Lock(path)))
+
+
+def _record(frozen: FrozenTrial) -> Record:
+    about = frozen.user_attrs
+    parameters = {path: _plain(frozen.distributions[path], value) for path, value in frozen.params.items()}
+    ended = frozen.state.is_finished()
+    trial = Trial(
+        about["index"],
+        about["state"] if ended else RUNNING,
+        parameters,
+        dict(sorted(frozen.intermediate_values.items())),
+        Outcome(**about["outcome"]) if ended and about["outcome"] else None,
+        about["reason"],
+    )
+    return Record(frozen._trial_id, frozen.number, about["place"], about["beat"], "void" in about, trial)
+
+
+def _frozen(
+    trial: Trial, space: Space, values: Sequence[float], attributes: Mapping[str, Any] | None = None
+) -> FrozenTrial:
+    distributions = {path: _distribution(space, path) for path in trial.parameters}
+    return create_trial(
+        state=STATES[trial.state],
+        values=list(values) or None,
+        params={path: _stored(distributions[path], value) for path, value in trial.parameters.items()},
+        distributions=distributions,
+        user_attrs=dict(attributes or {}),
+        intermediate_values=dict(trial.steps),
+    )
+
+
+def _distribution(space: Space, path: str) -> BaseDistribution:
+    axis = space.axes[path]
+    if axis.choices:
+        return CategoricalDistribution([_text(choice) for choice in axis.choices])
+    if path in space.whole:
+        return IntDistribution(int(axis.low), int(axis.high), axis.log, int(axis.step) or 1)
+    return FloatDistribution(axis.low, axis.high, axis.log, axis.step or None)
+
+
+def _text(choice: Any) -> str:
+    return json.dumps(choice, ensure_ascii=False)
+
+
+def _stored(distribution: BaseDistribution, value: Any) -> Any:
+    return _text(value) if isinstance(distribution, CategoricalDistribution) else value
+
+
+def _plain(distribution: BaseDistribution, value: Any) -> Any:
+    return json.loads(value) if isinstance(distribution, CategoricalDistribution) else value
+
+
+def draw(
+    space: Space, known: Sequence[Trial], under_way: Sequence[Trial], objectives: Sequence[str], startup: int, seed: int
+) -> Parameters:
+    """The parameters of the next trial, by the ones known, away from those under way."""
+    sampler = TPESampler(n_startup_trials=startup, seed=seed % 2**32, multivariate=not space.conditional)
+    study = _study(space, known, objectives, sampler=sampler)
+    for trial in under_way:
+        study.add_trial(_frozen(Trial(trial.index, RUNNING, trial.parameters), space, []))
+    asked = study.ask()
+    drawn: Parameters = {}
+    for path, axis in space.axes.items():
+        if space.applies(path, drawn):
+            drawn[path] = _suggested(asked, path, axis, path in space.whole)
+    return drawn
+
+
+def _suggested(asked: optuna.Trial, path: str, axis: Axis, whole: bool) -> Any:
+    if axis.choices:
+        return json.loads(asked.suggest_categorical(path, [_text(choice) for choice in axis.choices]))
+    if whole:
+        return asked.suggest_int(path, int(axis.low), int(axis.high), step=int(axis.step) or 1, log=axis.log)
+    value = asked.suggest_float(path, axis.low, axis.high, step=axis.step or None, log=axis.log)
+    return value if axis.step else min(max(float(f"{value:.{DIGITS}g}"), axis.low), axis.high)
+
+
+def prunes(known: Sequence[Trial], steps: Mapping[int, float], startup: int) -> bool:
+    """Is the last of these evaluations reason to end the trial (Golovin et al. 2017, Vizier §3.2.2)? A fold's best is
+    compared with what others had on that fold alone: on another it may be easy to be better than they are here."""
+    study = _study(Space({}, frozenset()), known, (F1,), pruner=MedianPruner(n_startup_trials=startup))
+    asked = study.ask()
+    fold = fold_of(max(steps))
+    for step, f1 in steps.items():
+        if fold_of(step) == fold:
+            asked.report(f1, step)
+    return asked.should_prune()
+
+
+def importances(space: Space, trials: Sequence[Trial]) -> dict[str, float]:
+    """Share of each setting in how F1 varies over the finished trials (PED-ANOVA, Watanabe et al. 2023, arXiv
+    2304.10255), most first; empty for fewer than five, or where F1 does not vary."""
+    scored = [trial for trial in trials if trial.outcome]
+    if len(scored) < FEWEST or len({trial.outcome.f1 for trial in scored if trial.outcome}) < 2:
+        return {}
+    found = optuna.importance.get_param_importances(_study(space, scored, (F1,)))
+    return {path: found[path] for path in sorted(found, key=lambda path: (-found[path], path))}
+
+
+def _study(space: Space, known: Sequence[Trial], objectives: Sequence[str], **how: Any) -> Study:
+    """In memory. Several objectives know no pruned trials."""
+    study = optuna.create_study(directions=[DIRECTIONS[objective] for objective in objectives], **how)
+    for trial in known:
+        if trial.outcome:
+            values = [getattr(trial.outcome, objective) for objective in objectives]
+            study.add_trial(_frozen(_within(trial, space), space, values))
+        elif trial.state == PRUNED and len(objectives) == 1 and trial.steps:
+            study.add_trial(_frozen(_within(trial, space), space, [trial.steps[max(trial.steps)]]))
+    return study
+
+
+def _within(trial: Trial, space: Space) -> Trial:
+    """Without the parameters that the space does not have."""
+    return Trial(trial.index, trial.state, {p: v for p, v in trial.parameters.items() if p in space.axes}, trial.steps)

@@ -1,0 +1,79 @@
+"""The loop of a study's workers: claim a trial, run it, record how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from threading import Event
+
+from daguan.core.errors import DaguanError, StoppedError, WriteError
+from daguan.core.progress import say
+from daguan.pipeline.tuning.optuna_study import Record, answering
+from daguan.pipeline.tuning.study import Study, Watch
+from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, Outcome, Trial
+
+POLL_SECONDS = 1.0  # while trials that the next one waits for are under way
+
+Run = Callable[[Trial, Watch], Outcome | None]
+
+
+def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lambda: None) -> None:
+    """Begin and run trials, so many at a time, until there are none left or the time is over.
+
+    `run` returns None when `watch` said not to go on; a DaguanError of its own is a failed trial, and the study goes
+    on. `halt` ends what is running when the search is interrupted.
+
+    Raises:
+        StoppedError, WriteError, or ConfigError for a storage that answers no more: the trial is left to the next
+        process that works on the study.
+    """
+    over = Event()
+    minutes = study.settings.timeout
+    deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
+    with ThreadPoolExecutor(workers) as executor:
+        futures = [executor.submit(_work, study, run, over, deadline) for _ in range(workers)]
+        try:
+            for future in as_completed(futures):
+                with answering():
+                    future.result()
+        finally:  # after an error or an interrupt; when all went well there is nothing to stop
+            over.set()
+            halt()
+
+
+def _work(study: Study, run: Run, over: Event, deadline: float) -> None:
+    while not over.is_set() and time.monotonic() < deadline:
+        with study.claimed() as record:
+            if record is not None:
+                _do(study, record, run)
+        if record is None:
+            if study.begun:
+                return
+            over.wait(POLL_SECONDS)
+
+
+def _do(study: Study, record: Record, run: Run) -> None:
+    trial = record.trial
+    if trial.state == REPEATED:
+        say(f"trial {trial.index}: {trial.reason}, not run")
+        return
+    say(f"trial {trial.index}: {described(trial)}")
+    outcome, state, reason = None, PRUNED, ""
+    try:
+        outcome = run(trial, study.watch(record))
+    except (StoppedError, WriteError):
+        raise
+    except DaguanError as error:
+        state, reason = FAILED, str(error)
+    if outcome:
+        state, reason = COMPLETE, ""
+    how = f"F1 {100 * outcome.f1:.2f}, {outcome.seconds:.0f} s" if outcome else f"{state} {reason}".strip()
+    if study.store.finish(record, state, outcome, reason):
+        say(f"trial {trial.index}: {how}")
+    else:
+        say(f"trial {trial.index}: {how}; another worker had given it up, so this is not recorded")
+
+
+def described(trial: Trial) -> str:
+    return ", ".join(f"{path}={value}" for path, value in trial.parameters.items())

@@ -1,0 +1,241 @@
+"""Fine-tuning one tagger on one fold: a generator that yields after every update, resumable to the bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from daguan.core.errors import ConfigError
+from daguan.core.runs import Stopwatch
+from daguan.core.seeds import stream, stream_seed
+from daguan.core.types import Score, Sentence
+from daguan.data.batches.collate import Batch, Example, bucketed_order, collate, to_example
+from daguan.data.batches.windows import training_pieces
+from daguan.data.scores import span_score
+from daguan.nn.adversary import Adversary, moved
+from daguan.nn.averaging import WeightAverage, copy_into, lent
+from daguan.nn.optimisers import SCHEDULES, load_state_tensors, state_tensors
+from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
+from daguan.training.devices import EngineSettings, require_finite
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.optimisation import build_adversary, build_optimisers, current_weights, freeze
+from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """After an update: tokens trained on so far and in all, smoothed loss (nats a token), F1 of each evaluation."""
+
+    tokens: int
+    total_tokens: int
+    loss: float
+    f1s: tuple[float, ...]
+
+
+class TaggerTrainer:
+    """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights, or the last
+    average where no lines are held out to judge by.
+
+    An epoch has all lines of `train` and all of `pseudo`, whose labels are guesses, in batches of the one or the other,
+    and what a batch of the latter does to the gradient is multiplied by `pseudo_weight`.
+    """
+
+    def __init__(
+        self,
+        trained: TrainedTagger,
+        settings: TrainSettings,
+        engine: EngineSettings,
+        train: Sequence[Sentence],
+        held_out: Sequence[Sentence],
+        seed: int,
+        pseudo: Sequence[Sentence] = (),
+        pseudo_weight: float = 1.0,
+    ) -> None:
+        self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
+        self.model = trained.tagger.to_device(engine.find_device())
+        self.held_out, self.pseudo_weight = held_out, pseudo_weight
+        gold, self.lost_entities = _examples(train, trained)
+        self.gold_examples = len(gold)
+        self.examples = gold + _examples(pseudo, trained)[0]
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
+        freeze(self.model, settings.frozen_layers)
+        self.optimisers = build_optimisers(self.model, settings, engine.dtype)
+        self.adversary = build_adversary(self.model, settings)
+        self.held = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
+        self.updates_per_epoch = len(self._epoch_order(0))
+        self.updates = settings.epochs * self.updates_per_epoch
+        if settings.lookahead_steps > self.updates:
+            raise ConfigError(
+                f"train.lookahead_steps: expected at most {self.updates}, the updates of a fold, "
+                f"got {settings.lookahead_steps}"
+            )
+        self.schedule = SCHEDULES[settings.schedule](self.optimisers, self.updates, settings.warmup)
+        swa_start = round(settings.swa_start * self.updates)
+        self.average = WeightAverage(self._weights(), settings.averaging, settings.ema_decay, swa_start)
+        self.evaluate_after = {
+            round(self.updates * (i + 1) / settings.evaluations) for i in range(settings.evaluations if held_out else 0)
+        }
+        self.best_weights: dict[str, Tensor] = {}
+        self.best: Score | None = None
+        self.f1s: list[float] = []  # of each evaluation
+        self.done = self.tokens = 0
+        self.worse = 0  # evaluations since the best one
+        self.loss = 0.0
+        self.watch = Stopwatch()
+
+    def fit(self, folder: Path) -> Iterator[Update]:
+        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update.
+
+        Raises:
+            DivergenceError: the loss is no number any more.
+        """
+        if (folder / CHECKPOINT).exists():
+            self.load_checkpoint(folder)
+        saved = time.monotonic()
+        while self.done < self.updates and not self.stopped:
+            batch = self._batch(self.done)
+            loss = self._update(batch)
+            require_finite(loss, self.done)
+            smooth = min(0.98, self.done / (self.done + 1))
+            self.loss = smooth * self.loss + (1 - smooth) * loss
+            self.done += 1
+            self.tokens += batch.num_tokens
+            if self.done in self.evaluate_after:
+                self._keep_if_best()
+            if time.monotonic() - saved >= self.settings.checkpoint_seconds:
+                self.save_checkpoint(folder)
+                saved = time.monotonic()
+            yield Update(self.tokens, self._total_tokens, self.loss, tuple(self.f1s))
+        copy_into(self.model, self.best_weights if self.held_out else self.average.shadow)
+
+    @property
+    def stopped(self) -> bool:
+        """Has it run out of patience?"""
+        return 0 < self.settings.patience <= self.worse
+
+    @property
+    def _total_tokens(self) -> int:
+        return self.tokens if self.stopped else self.settings.epochs * sum(map(len, self.examples))
+
+    def _batch(self, update: int) -> Batch:
+        epoch, within = divmod(update, self.updates_per_epoch)
+        if getattr(self, "_order_epoch", None) != epoch:
+            self._order_epoch = epoch
+            self._order = self._epoch_order(epoch)
+        indices = self._order[within]
+        weight = 1.0 if indices[0] < self.gold_examples else self.pseudo_weight
+        examples = [self.examples[i] for i in indices]
+        return collate(examples, self.engine.length_multiple, weight).to(self.engine.find_device())
+
+    def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Batches of gold examples, and among them, at random, those of pseudo-labelled ones."""
+        lengths, gold = [len(example) for example in self.examples], self.gold_examples
+        size, streams = self.settings.batch_size, partial(stream, self.seed)
+        order = bucketed_order(lengths[:gold], size, streams("batch-order", epoch))
+        if len(lengths) == gold:
+            return order
+        pseudo = bucketed_order(lengths[gold:], size, streams("pseudo-batch-order", epoch))
+        order += [indices + gold for indices in pseudo]
+        return [order[i] for i in streams("batch-mixing", epoch).permutation(len(order))]
+
+    def _update(self, batch: Batch) -> float:
+        self.model.train()
+        self._hold_encoder()
+        self.schedule.set(self.done)
+        loss = self._add_gradients(batch)
+        if self.adversary is not None and self.done >= self.settings.adversary_start * self.updates:
+            self._attack(self.adversary, batch)
+        # a gradient of a weight's size is clipped at a length of its size: else long ones would count alike
+        nn.utils.clip_grad_norm_(self.model.parameters(), batch.weight * self.settings.clip)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self._clear_gradients()
+        self.average.update(self._weights())
+        return loss
+
+    def _hold_encoder(self) -> None:
+        """In the first `frozen_epochs` the encoder has no gradients, and what has none, no optimiser moves."""
+        hold = self.done < self.settings.frozen_epochs * self.updates_per_epoch
+        for parameter in self.held:
+            parameter.requires_grad_(not hold)
+
+    def _add_gradients(self, batch: Batch) -> float:
+        """Of the loss (nats a token), which is returned, times the batch's weight; every time with the update's own
+        dropout masks."""
+        torch.manual_seed(stream_seed(self.seed, "dropout", self.done))
+        with self.engine.autocast():
+            loss = self.model.loss(batch) / batch.num_tokens
+        torch.autograd.backward(batch.weight * loss)
+        return loss.item()
+
+    def _attack(self, adversary: Adversary, batch: Batch) -> None:
+        """Nothing happens while what it would move has no gradient: in `frozen_epochs`."""
+        moves = adversary.moves()
+        if not moves:
+            return
+        if not adversary.adds:
+            self._clear_gradients()
+        with moved(moves):
+            self._add_gradients(batch)
+
+    def _clear_gradients(self) -> None:
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+    def _weights(self) -> dict[str, Tensor]:
+        return current_weights(self.model, self.optimisers)
+
+    def _keep_if_best(self) -> None:
+        with lent(self.model, self.average.shadow):
+            score = self.evaluate()
+        self.f1s.append(score.f1)
+        self.worse += 1
+        if self.best is None or score.f1 > self.best.f1:
+            self.best, self.worse = score, 0
+            self.best_weights = {name: weight.clone() for name, weight in self.average.shadow.items()}
+
+    def evaluate(self) -> Score:
+        """Strict span score over the whole held-out fold."""
+        answers = self.trained.marginals(self.held_out, self.engine)
+        return span_score(annotate(self.held_out, decode_lines(answers, self.trained.scheme)), self.held_out)
+
+    def save_checkpoint(self, folder: Path) -> None:
+        tensors = with_prefix("model", dict(self.model.named_parameters()))
+        tensors |= with_prefix("average", self.average.shadow) | with_prefix("best", self.best_weights)
+        for index, optimiser in enumerate(self.optimisers):
+            tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
+        best = [self.best.hits, self.best.predicted, self.best.gold] if self.best else None
+        values = {"done": self.done, "tokens": self.tokens, "loss": self.loss, "worse": self.worse, "f1s": self.f1s}
+        save_state(folder / CHECKPOINT, tensors, values | {"best": best, "seconds": self.watch.seconds})
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Continue exactly where `save_checkpoint` was called. Raises CheckpointError."""
+        tensors, values = load_state(folder / CHECKPOINT)
+        copy_into(self.model, under_prefix("model", tensors))
+        for name, weight in under_prefix("average", tensors).items():
+            self.average.shadow[name].copy_(weight)
+        self.best_weights = under_prefix("best", tensors)
+        for index, optimiser in enumerate(self.optimisers):
+            load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
+        self.done = self.average.updates = values["done"]
+        self.tokens, self.loss, self.worse = values["tokens"], values["loss"], values["worse"]
+        self.f1s = values["f1s"]
+        self.best = Score(*values["best"]) if values["best"] else None
+        self.watch = Stopwatch(values["seconds"])
+
+
+def _examples(sentences: Sequence[Sentence], trained: TrainedTagger) -> tuple[list[Example], int]:
+    """The lines as examples no longer than the window, and how many entities are too long for any."""
+    pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in sentences]
+    examples = [to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line]
+    return examples, sum(lost for _, lost in pieces)

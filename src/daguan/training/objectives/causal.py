@@ -1,0 +1,62 @@
+"""Language modelling of contiguous text in both directions, each row reading on with what it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+from daguan.data.batches.streams import Segments, Streams, alone
+from daguan.models.encoders.loading import MaskedLm
+from daguan.models.pretraining_heads import BidirectionalLm
+from daguan.training.objectives.masked_lm import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
+
+DIRECTIONS = ("forward", "backward")
+
+
+class CausalObjective(Objective):
+    """`causal`: every token from those before it and, by the other direction, from those after it; the mean of both
+    losses (Transformer-XL, arXiv 1901.02860 §3.2, in both directions as ELMo). Every place meets the vocabulary twice.
+
+    What is measured on held-out text is measured block by block without memory, as a tagger reads lines.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        assert isinstance(self.model, MaskedLm)
+        self.model = BidirectionalLm(self.model)
+        self.streams = Streams(plan.blocks, self.train, plan.rows)
+        self.memories = self.model.empty_memories(plan.rows)
+
+    def batch(self, update: int) -> Segments:
+        return self.streams.at(update)
+
+    def loss(self, model: nn.Module, part: Segments) -> Tensor:
+        """As for all; what the part's rows remember goes on by a segment."""
+        inputs, labels, fresh, rows = self.plan.tensors(part.inputs, part.labels, part.fresh, part.rows)
+        before = [memory.of(rows).forgotten(fresh[:, side]) for side, memory in enumerate(self.memories)]
+        with self.plan.autocast():
+            losses, after = model(inputs, labels, before)
+        for memory, remembered in zip(self.memories, after, strict=True):
+            memory.put(rows, remembered)
+        total: Tensor = losses.sum()
+        return total / (self.plan.rows * labels[0].numel())
+
+    def evaluations(self) -> Iterator[tuple[Measure, Sequence[Segments]]]:
+        lows = range(0, len(self.held_out), EVALUATION_ROWS)
+        yield self.measure, [alone(self.plan.blocks, self.held_out[low : low + EVALUATION_ROWS]) for low in lows]
+
+    def measure(self, model: nn.Module, part: Segments) -> dict[str, Sums]:
+        """Sums of each direction, and of both."""
+        inputs, labels = self.plan.tensors(part.inputs, part.labels)
+        with self.plan.autocast():
+            guesses = cast(BidirectionalLm, model).guess(inputs)
+        pairs = zip(DIRECTIONS, guesses, labels.unbind(1), strict=True)
+        sums = {name: sums_of_guesses(logits.float(), wanted) for name, logits, wanted in pairs}
+        return {"causal": sums["forward"] + sums["backward"], **sums}
+
+    def state(self) -> dict[str, Tensor]:
+        """The memories."""
+        named = zip(DIRECTIONS, self.memories, strict=True)
+        return {f"{name}/{kind}": getattr(memory, kind) for name, memory in named for kind in ("states", "kept")}

@@ -1,0 +1,148 @@
+"""Objectives on text in which a generator has replaced tokens: replaced-token detection, all-tokens masked LM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from daguan.core.errors import ConfigError
+from daguan.core.seeds import stream
+from daguan.data.batches.masking import Masked
+from daguan.data.vocabulary import SPECIALS
+from daguan.models.encoders.loading import MaskedLm
+from daguan.models.pretraining_heads import AllTokens, Generator, ReplacedTokens, copy_or_predict, likeliest
+from daguan.training.objectives.masked_lm import Measure, MlmObjective, Plan, Sums, sums_of_guesses
+
+
+@dataclass(frozen=True)
+class Drawn(Masked):
+    """draws (B,M), uniform in [0,1): what the generator samples by. They depend on the update alone."""
+
+    draws: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, masked: Masked, rng: np.random.Generator) -> Drawn:
+        draws = rng.random(masked.positions.shape, dtype=np.float32)
+        return cls(masked.inputs, masked.positions, masked.labels, draws)
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """generator: its logits (B·M,V) at positions (B,M) with labels (B,M). text (B,T) is the original, read (B,T) what
+    the generator made of it, answers the model's own logits at every place."""
+
+    generator: Tensor
+    positions: Tensor
+    labels: Tensor
+    text: Tensor
+    read: Tensor
+    answers: tuple[Tensor, ...]
+
+
+class GeneratedObjective(MlmObjective):
+    """A generator learns as a masked language model and samples tokens for the chosen places; the model answers at
+    every place of what comes of it. The generator's mean loss and `weight` times the model's are added."""
+
+    name: str
+    weight = 1.0
+
+    def __init__(self, plan: Plan) -> None:
+        plan = replace(plan, masking=replace(plan.masking, keep=0.0, random=0.0))  # all chosen places read [MASK]: §3.1
+        super().__init__(plan)
+        if plan.vocabulary_size == len(SPECIALS):
+            raise ConfigError(f"pretrain.objective: expected mlm with a vocabulary of specials alone, got {self.name}")
+        assert isinstance(self.model, MaskedLm)
+        generator = Generator(plan.architecture, plan.encoder, plan.generator_layers, self.model)
+        generator.lm.to_device(plan.device)
+        self.model = self.new_model(generator, self.model).to(plan.device)
+
+    def new_model(self, generator: Generator, lm: MaskedLm) -> ReplacedTokens | AllTokens:
+        raise NotImplementedError
+
+    def losses(self, guesses: Guesses) -> Tensor:
+        """(B,T), nats, of the model's answers."""
+        raise NotImplementedError
+
+    def right(self, guesses: Guesses) -> Tensor:
+        """(B,T): which of the model's answers are."""
+        raise NotImplementedError
+
+    def batch(self, update: int) -> Drawn:
+        return Drawn.of(super().batch(update), stream(self.plan.seed, "generator", update))
+
+    def loss(self, model: nn.Module, part: Masked) -> Tensor:
+        guesses = self.guess(model, part)
+        of_model = self.losses(guesses).sum() / (self.plan.rows * guesses.text.shape[1])
+        return self.loss_of_tokens(guesses.generator, guesses.labels) + self.weight * of_model
+
+    def guess(self, model: nn.Module, part: Masked) -> Guesses:
+        assert isinstance(part, Drawn)
+        inputs, positions, labels, draws = self.plan.tensors(part.inputs, part.positions, part.labels, part.draws)
+        with self.plan.autocast():
+            generator, read, *answers = model(inputs, positions, draws)
+        text = inputs.scatter(1, positions, labels)
+        return Guesses(generator.float(), positions, labels, text, read, tuple(answer.float() for answer in answers))
+
+    def evaluations(self) -> Iterator[tuple[Measure, Sequence[Masked]]]:
+        parts = [
+            Drawn.of(self.plan.mask_held_out(ids, low), stream(self.plan.seed, "held-out-generator", low))
+            for low, ids in self.held_out_rows()
+        ]
+        yield self.measure, parts
+
+    def measure(self, model: nn.Module, part: Masked) -> dict[str, Sums]:
+        """The generator's guesses; the model's at all places, and at the chosen ones alone."""
+        guesses = self.guess(model, part)
+        losses, right = self.losses(guesses), self.right(guesses)
+        return {
+            "generator": sums_of_guesses(guesses.generator, guesses.labels),
+            self.name: Sums.of(losses, right),
+            "chosen": Sums.of(losses.gather(1, guesses.positions), right.gather(1, guesses.positions)),
+        }
+
+
+class ReplacedObjective(GeneratedObjective):
+    """`rtd`: replaced-token detection (ELECTRA, arXiv 2003.10555 §3.1). A sampled token that is the original counts as
+    original."""
+
+    name = "rtd"
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.weight = plan.replaced_weight
+
+    def new_model(self, generator: Generator, lm: MaskedLm) -> ReplacedTokens:
+        return ReplacedTokens(generator, lm)
+
+    def losses(self, guesses: Guesses) -> Tensor:
+        (replaced,) = guesses.answers
+        targets = (guesses.read != guesses.text).float()
+        return binary_cross_entropy_with_logits(replaced, targets, reduction="none")
+
+    def right(self, guesses: Guesses) -> Tensor:
+        (replaced,) = guesses.answers
+        return (replaced > 0) == (guesses.read != guesses.text)
+
+
+class AllTokensObjective(GeneratedObjective):
+    """`all_tokens`: the original token at every place of the generator's text (ELECTRA, arXiv 2003.10555 §3.4, with its
+    copy mechanism). Every place meets the vocabulary, so it costs several times as much as `mlm`."""
+
+    name = "all_tokens"
+
+    def new_model(self, generator: Generator, lm: MaskedLm) -> AllTokens:
+        return AllTokens(generator, lm)
+
+    def losses(self, guesses: Guesses) -> Tensor:
+        logits, copy = guesses.answers
+        flat = -copy_or_predict(logits, copy, guesses.read.flatten(), guesses.text.flatten())
+        return flat.view_as(guesses.text)
+
+    def right(self, guesses: Guesses) -> Tensor:
+        logits, copy = guesses.answers
+        return likeliest(logits, copy, guesses.read.flatten()).view_as(guesses.text) == guesses.text

@@ -1,0 +1,196 @@
+"""What a pretraining objective is, and the masked language model as one: the first of `objectives.py`.
+
+All objectives hold out the same blocks. What they measure there as `mlm` or `generator` is a masked language model's
+loss under the same masks, so that it compares across runs; `mass` is that of a decoder under the same fragments, which
+compares among runs of that objective.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from daguan.core.seeds import stream
+from daguan.data.batches.masking import Ids, Masked, MaskingSettings, Rows, mask
+from daguan.data.batches.packing import Blocks
+from daguan.models.encoders.loading import MaskedLm
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.pretraining_heads import AllTokens, BidirectionalLm, FragmentLm, ReplacedTokens, SentenceLm
+from daguan.training.devices import EngineSettings
+
+EVALUATION_ROWS = 16
+EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
+
+Trained = MaskedLm | SentenceLm | ReplacedTokens | AllTokens | FragmentLm | BidirectionalLm
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an objective is told of its run. rows: blocks an update. The settings are those of `pretrain`."""
+
+    architecture: str
+    encoder: EncoderSettings
+    blocks: Blocks
+    vocabulary_size: int
+    masking: MaskingSettings
+    generator_layers: float
+    replaced_weight: float
+    fragment: float
+    rows: int
+    updates: int
+    seed: int
+    engine: EngineSettings
+
+    def new_lm(self) -> MaskedLm:
+        return MaskedLm(self.architecture, self.encoder, self.vocabulary_size).to_device(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.engine.find_device()
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return self.engine.autocast()
+
+    def mask(self, ids: Ids, update: int) -> Masked:
+        """Rows (B,T) of an update, masked by the update's own stream."""
+        settings = self.masking.at(update, self.updates)
+        return mask(ids, self.vocabulary_size, settings, stream(self.seed, "mask", update))
+
+    def mask_held_out(self, ids: Ids, low: int) -> Masked:
+        """Rows (B,T) of the held-out text from number `low` on, always masked alike."""
+        return mask(ids, self.vocabulary_size, EVALUATION_MASKING, stream(self.seed, "held-out-mask", low))
+
+    def tensors(self, *arrays: NDArray[Any]) -> list[Tensor]:
+        return [torch.from_numpy(array).to(self.device) for array in arrays]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Loss (nats) and accuracy over the places, or the pairs, of the held-out text."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Summed loss, right guesses and the number of guesses: they add over batches."""
+
+    loss: float = 0.0
+    hits: int = 0
+    count: int = 0
+
+    @classmethod
+    def of(cls, losses: Tensor, right: Tensor) -> Sums:
+        """Of losses, either each of (…) or their sum, and whether each guess (…) is right."""
+        return cls(losses.sum().item(), int(right.sum()), right.numel())
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.loss + other.loss, self.hits + other.hits, self.count + other.count)
+
+    @property
+    def mean(self) -> HeldOut:
+        return HeldOut(self.loss / self.count, self.hits / self.count)
+
+
+Measure = Callable[[nn.Module, Any], dict[str, Sums]]
+
+
+class Order:
+    """Which of the items an update reads: `rows` of them, all in a new order each epoch."""
+
+    def __init__(self, items: Ids, rows: int, seed: int) -> None:
+        self.items, self.rows, self.seed = items, rows, seed
+        self._epoch = -1
+        self._order = items[:0]
+
+    def of(self, update: int) -> Ids:
+        places = np.arange(update * self.rows, (update + 1) * self.rows)
+        epochs, within = np.divmod(places, len(self.items))
+        return self.items[[self._shuffled(int(epoch))[i] for epoch, i in zip(epochs, within, strict=True)]]
+
+    def _shuffled(self, epoch: int) -> Ids:
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = stream(self.seed, "block-order", epoch).permutation(len(self.items))
+        return self._order
+
+
+class Objective(ABC):
+    """What the loop of pretraining asks of what is learnt. train, held_out: numbers of blocks, or of pairs."""
+
+    model: Trained
+    measured = "mlm"
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.model = plan.new_lm()
+        self.train, self.held_out = plan.blocks.split(plan.seed)
+
+    @abstractmethod
+    def batch(self, update: int) -> Rows:
+        """What an update reads, to be split into parts."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, part: Any) -> Tensor:
+        """The part's share (), under a replica of the model, of the update's mean loss."""
+
+    @abstractmethod
+    def evaluations(self) -> Iterator[tuple[Measure, Sequence[Rows]]]:
+        """What is to be measured, and on which parts of the held-out text."""
+
+    def state(self) -> dict[str, Tensor]:
+        """What it carries from update to update beside the model, by name: part of a checkpoint, which is read back
+        into these very tensors."""
+        return {}
+
+
+class MlmObjective(Objective):
+    """`mlm`: the chosen places of whole blocks (RoBERTa, arXiv 1907.11692 §4.2, full sentences)."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self.order = Order(self.train, plan.rows, plan.seed)
+
+    def batch(self, update: int) -> Masked:
+        return self.plan.mask(self.plan.blocks.take(self.order.of(update)), update)
+
+    def loss(self, model: nn.Module, part: Masked) -> Tensor:
+        return self.loss_of_tokens(*self.guess_tokens(model, part))
+
+    def loss_of_tokens(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """logits (B·M,V), labels (B,M) → ()."""
+        return cross_entropy(logits, labels.flatten(), reduction="sum") / (self.plan.rows * labels.shape[1])
+
+    def guess_tokens(self, model: nn.Module, part: Masked) -> tuple[Tensor, Tensor]:
+        """Logits (B·M,V) and labels (B,M) of the chosen places."""
+        inputs, positions, labels = self.plan.tensors(part.inputs, part.positions, part.labels)
+        with self.plan.autocast():
+            logits: Tensor = model(inputs, positions)
+        return logits.float(), labels
+
+    def evaluations(self) -> Iterator[tuple[Measure, Sequence[Masked]]]:
+        yield self.measure, [self.plan.mask_held_out(ids, low) for low, ids in self.held_out_rows()]
+
+    def held_out_rows(self) -> Iterator[tuple[int, Ids]]:
+        for low in range(0, len(self.held_out), EVALUATION_ROWS):
+            yield low, self.plan.blocks.take(self.held_out[low : low + EVALUATION_ROWS])
+
+    def measure(self, model: nn.Module, part: Masked) -> dict[str, Sums]:
+        """Sums by what was guessed."""
+        return {self.measured: sums_of_guesses(*self.guess_tokens(model, part))}
+
+
+def sums_of_guesses(logits: Tensor, labels: Tensor) -> Sums:
+    """logits (N,C), labels of N in all."""
+    flat = labels.flatten()
+    return Sums.of(cross_entropy(logits, flat, reduction="sum"), logits.argmax(1) == flat)

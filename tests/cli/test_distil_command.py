@@ -1,0 +1,229 @@
+"""Two n-gram CRFs taught to a small tagger on a tiny contest: what is shipped, what is scored, and cut short."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TINY
+from daguan.__main__ import main
+from daguan.cli import distil
+from daguan.core.files import read_json, sha256_of_file
+from daguan.core.types import labels_of
+from daguan.data.folds import read_folds
+from daguan.data.format import read_labelled
+from daguan.data.scores import span_score
+from daguan.data.tags import TagScheme
+from daguan.ensemble.blending import METHODS, load_held_out, prepared_text
+from daguan.ensemble.combination import OutOfFold
+from daguan.ensemble.pseudo_labels import Teachers
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
+from daguan.training.prediction import annotate
+from in_process import in_process
+
+TAUGHT = [
+    *TINY,
+    "folds.lines=50",
+    "pretrain.tokens=0",
+    "members=ngram_crf,other",
+    "ensemble.other={family: ngram_crf, ngram_crf: {c1: 1}}",
+    "ensemble.small={model: {encoder: lstm, head: crf}, train: {epochs: 2, evaluations: 1}}",
+    "ensemble.needy={pseudo_labels: {teachers: [other]}}",
+    "distil.student=small",
+    "distil.corpus_lines=20",
+    "distil.confidence=0.3",
+]
+
+
+def words(contest: Path, root: Path, *more: str) -> list[str]:
+    root.mkdir(exist_ok=True)
+    (root / "empty.yaml").touch()
+    return [str(root / "empty.yaml"), *TAUGHT, f"data.dir={contest}", f"data.work={root / 'work'}", *more]
+
+
+@pytest.fixture(scope="module")
+def taught(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The teachers."""
+    root = tmp_path_factory.mktemp("taught")
+    with in_process():
+        for stage in ("prepare", "train", "blend"):
+            assert main([stage, *words(contest, root)]) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def distilled(contest: Path, taught: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = shutil.copytree(taught, tmp_path_factory.mktemp("distilled"), dirs_exist_ok=True)
+    with in_process():
+        assert main(["distil", *words(contest, root)]) == 0
+    return root
+
+
+def folder(root: Path) -> Path:
+    (found,) = (root / "work").glob("distil-*")
+    return found
+
+
+def digests(root: Path) -> dict[str, str]:
+    """All that is the same each time: models, labels, answers."""
+    files = [path for path in folder(root).rglob("*") if path.suffix in (".safetensors", ".txt", ".crfsuite")]
+    return {str(path.relative_to(folder(root))): sha256_of_file(path) for path in files}
+
+
+def test_the_last_line_says_what_was_measured(
+    contest: Path, distilled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["distil", *words(contest, distilled, "--json")]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["model"] == str(folder(distilled) / "model")
+    sides = told["sides"]
+    assert set(sides) == {"teacher", "student", "best member"}
+    assert {side["held_out"]["gold"] for side in sides.values()} == {sides["student"]["held_out"]["gold"]}
+    assert (sides["teacher"]["models"], sides["student"]["models"]) == (4, 1)
+    for side in (sides["teacher"], sides["student"]):
+        assert side["lines_per_second"] > 0
+        assert side["megabytes"] > 0
+        assert 0 < side["test"]["f1"] <= 1
+    assert set(told["gains"]) == {"teacher", "best member"}
+    for name, gain in told["gains"].items():
+        assert gain["f1"] == pytest.approx(sides["student"]["held_out"]["f1"] - sides[name]["held_out"]["f1"])
+
+
+def test_the_shipped_student_is_trained_on_all_lines_and_the_scored_one_holds_fold_0_out(
+    contest: Path, distilled: Path
+) -> None:
+    run = folder(distilled)
+    shipped, scored = read_json(run / "shipped" / "result.json"), read_json(run / "scored" / "result.json")
+    lines = 50  # that take part
+    assert (shipped["training_lines"], shipped["held_out_lines"], shipped["f1s"]) == (lines, 0, [])
+    assert scored["training_lines"] + scored["held_out_lines"] == lines
+    assert not (run / "shipped" / "held_out.safetensors").exists()
+    manifest = read_json(run / "manifest.json")
+    assert manifest["sides"]["student"]["held_out"]["f1"] == scored["f1"]
+    for name, result, fold in (("scored", scored, 0), ("shipped", shipped, 2)):
+        labelled = read_labelled(run / "labels" / f"fold{fold}.txt")
+        kept = manifest["labelled"][name]
+        assert len(labelled) == result["pseudo_labelled_lines"] == kept["test"]["kept"] + kept["corpus"]["kept"] > 0
+        assert kept["corpus"]["offered"] == 20
+
+
+def test_the_scored_student_and_its_teacher_know_nothing_of_fold_0(
+    contest: Path, taught: Path, distilled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taught by fold 0's models, and stands beside a blend of their answers that the other folds taught."""
+    asked: list[tuple[str, int]] = []
+    for name in ("blend", "combination"):
+        method = getattr(Teachers, name)
+
+        def noted(teachers: Teachers, fold: int, name: str = name, method: Callable[..., Any] = method) -> Any:
+            asked.append((name, fold))
+            return method(teachers, fold)
+
+        monkeypatch.setattr(Teachers, name, noted)
+    root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
+    with in_process():
+        assert main(["distil", *words(contest, root)]) == 0
+    assert set(asked) == {("blend", 0), ("combination", 0)}
+    assert digests(root) == digests(distilled)
+
+    stages = Stages(load(words(contest, distilled)))
+    train, folds = read_labelled(stages.train_file), read_folds(stages.prepare.path)
+    answers = [load_held_out(run.path, 2) for run in stages.members]
+    text = prepared_text(stages.prepare.path)
+    scheme, seed = TagScheme(labels_of(train)), stages.settings.seed
+    fitted = METHODS["stack"].learner(OutOfFold(train, folds, answers, scheme, seed, text)).fit(folds != 0)
+    lines = [line for line, fold in enumerate(folds.tolist()) if fold == 0]
+    gold = [train[line] for line in lines]
+    score = span_score(
+        annotate(gold, fitted.spans(gold, [[member[line] for line in lines] for member in answers])), gold
+    )
+    told = read_json(folder(distilled) / "manifest.json")["sides"]["teacher"]["held_out"]
+    assert (told["hits"], told["predicted"], told["gold"]) == (score.hits, score.predicted, score.gold)
+
+
+def test_the_folder_alone_labels_lines_as_the_run_did(contest: Path, distilled: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(folder(distilled) / "model", tmp_path / "elsewhere")
+    for model in (moved, folder(distilled)):
+        assert main(["predict", str(model), str(contest / "test.txt"), str(tmp_path / "out.txt")]) == 0
+        assert (tmp_path / "out.txt").read_bytes() == (folder(distilled) / "test.txt").read_bytes()
+
+
+class Killed(Exception):
+    pass
+
+
+def dying(after: int) -> Callable[..., None]:
+    """Dies at a call."""
+    calls: list[Any] = []
+
+    def die(*told: Any) -> None:
+        calls.append(told)
+        if len(calls) == after:
+            raise Killed
+
+    return die
+
+
+def test_cut_short_anywhere_and_continued_gives_the_same_bytes(contest: Path, taught: Path, distilled: Path) -> None:
+    """While lines are labelled, in each student's training, and before what came of it was written."""
+    given = words(contest, taught)
+    keep, measure = distil.keep, distil.measure
+    with pytest.MonkeyPatch.context() as patch, in_process():
+        die = dying(2)
+        patch.setattr(distil, "keep", lambda *told: die() or keep(*told))
+        with pytest.raises(Killed):
+            main(["distil", *given])
+    updates = -(-len(read_labelled(contest / "train.txt")) // 8)
+    for after in (3, 3 * updates):
+        with in_process(dying(after)), pytest.raises(Killed):
+            main(["distil", *given])
+    with pytest.MonkeyPatch.context() as patch, in_process():
+        patch.setattr(distil, "measure", dying(1))
+        with pytest.raises(Killed):
+            main(["distil", *given])
+        patch.setattr(distil, "measure", measure)
+        assert not (folder(taught) / "manifest.json").exists()
+        assert main(["distil", *given]) == 0
+    assert digests(taught) == digests(distilled)
+    assert len([name for name in digests(taught) if name.endswith(".safetensors")]) >= 5
+
+
+def test_a_student_of_another_family_learns_by_label(contest: Path, distilled: Path, tmp_path: Path) -> None:
+    root = shutil.copytree(distilled, tmp_path / "root")
+    given = words(contest, root, "distil.student=ngram_crf", "distil.corpus_lines=0")
+    shutil.rmtree(folder(root))
+    with in_process():
+        assert main(["distil", *given]) == 0
+    assert main(["predict", str(folder(root)), str(contest / "test.txt"), str(tmp_path / "out.txt")]) == 0
+    assert (tmp_path / "out.txt").read_bytes() == (folder(root) / "test.txt").read_bytes()
+    assert read_json(folder(root) / "manifest.json")["labelled"]["shipped"]["corpus"]["offered"] == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("distil.student=nobody", "distil.student: expected tagger or ngram_crf or soup or"),
+        ("distil.student=needy", "distil.student: expected a member that needs no other's run, got 'needy'"),
+        ("distil.student=soup", "distil.student: expected a member that needs no other's run, got 'soup'"),
+        ("distil={student: ngram_crf, weight: 0.5}", "distil.weight: expected 1 with family ngram_crf"),
+        ("distil={test: false, corpus_lines: 0}", "distil.test: expected true, or distil.corpus_lines over 0"),
+        ("distil.confidence=2", "distil.confidence: expected 0 to 1, got 2.0"),
+        ("distil.weight=0", "distil.weight: expected over 0, at most 1"),
+        ("distil.student=tagger", "expected the finished stage 'blend', got none; run it first"),
+    ],
+)
+def test_what_cannot_be_distilled_is_refused(
+    contest: Path, tmp_path: Path, taught: Path, capsys: pytest.CaptureFixture[str], word: str, message: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    (prepared,) = (taught / "work").glob("prepare-*")
+    shutil.copytree(prepared, tmp_path / "work" / prepared.name)
+    assert main(["distil", *words(contest, tmp_path, word)]) == 2
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "work").glob("distil-*"))

@@ -1,0 +1,144 @@
+"""What holds for every method of the table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from noisy_members import SCHEME, evidence, prepare, with_other_gold
+
+from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.types import Sentence
+from daguan.data.marginals import Marginals
+from daguan.data.scores import span_score
+from daguan.ensemble.blending import (
+    BLEND,
+    METHODS,
+    BlendSettings,
+    Member,
+    gains,
+    label_all,
+    load_blend,
+    load_member,
+    nested_spans,
+    save_blend,
+)
+from daguan.training.prediction import decode_lines
+
+METHOD = pytest.mark.parametrize("method", METHODS)
+
+
+def tokens(sentences):
+    return [Sentence(line.tokens) for line in sentences]
+
+
+@METHOD
+def test_nothing_that_scores_a_fold_was_fitted_to_its_gold(method):
+    """Not by so much as a coefficient: lines of a fold are labelled the same, whatever their gold is."""
+    given_evidence = evidence((1.5, 2.5), lines=45)
+    other = with_other_gold(given_evidence, fold=2)
+    kept = given_evidence.fold_of_line != 2
+    ours, theirs = (METHODS[method].learner(one) for one in (given_evidence, other))
+    assert ours.fit(kept).to_json() == theirs.fit(kept).to_json()
+    held_out = np.flatnonzero(~kept)
+    first, second = nested_spans(ours, given_evidence), nested_spans(theirs, other)
+    assert [first[line] for line in held_out] == [second[line] for line in held_out]
+
+
+@METHOD
+def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
+    given_evidence = evidence((1.5, 2.5), lines=45)
+    members = [Member(f"m{i}", answers, answers[:7]) for i, answers in enumerate(given_evidence.answers)]
+
+    def reported(of):
+        return label_all(members, of, tokens(of.gold[:7]), method)[-1].out_of_fold
+
+    found = [line.spans for line in reported(given_evidence)]
+    assert found == nested_spans(METHODS[method].learner(given_evidence), given_evidence)
+    others = [line.spans for line in reported(with_other_gold(given_evidence, fold=2))]
+    held_out = np.flatnonzero(given_evidence.fold_of_line == 2)
+    assert [found[line] for line in held_out] == [others[line] for line in held_out]
+
+
+@METHOD
+def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
+    given_evidence = evidence((1.5, 2.5, 2.0), lines=45)
+    everything = np.ones(45, bool)
+    fitted = METHODS[method].learner(given_evidence).fit(everything)
+    assert METHODS[method].learner(given_evidence).fit(everything).to_json() == fitted.to_json()
+    prepared, runs = tmp_path / "prepare-1", [tmp_path / "one-1", tmp_path / "two-1"]
+    save_blend(tmp_path / "blend-1", method, fitted, runs, 2, prepare(prepared, given_evidence.gold))
+    models, read = load_blend(tmp_path / "blend-1")
+    assert models == [[tmp_path / run / f"fold{fold}" / "model" for fold in (0, 1)] for run in ("one-1", "two-1")]
+    assert read.labels == SCHEME.labels
+    assert read.spans(given_evidence.gold, given_evidence.answers) == fitted.spans(
+        given_evidence.gold, given_evidence.answers
+    )
+    shutil.rmtree(prepared)
+    if method == "stack":
+        with pytest.raises(CheckpointError, match=r"prepare-1.*expected a vocabulary"):
+            load_blend(tmp_path / "blend-1")
+    else:
+        assert load_blend(tmp_path / "blend-1")[0] == models
+
+
+@METHOD
+def test_gold_is_not_read_when_labelling(method):
+    given_evidence = evidence((1.5, 2.5), lines=45)
+    fitted = METHODS[method].learner(given_evidence).fit(np.ones(45, bool))
+    assert fitted.spans(tokens(given_evidence.gold), given_evidence.answers) == fitted.spans(
+        given_evidence.gold, given_evidence.answers
+    )
+
+
+@METHOD
+def test_rows_are_members_their_mean_and_the_blend(method):
+    given_evidence = evidence((1.5, 2.5), lines=24)
+    members = [Member(f"m{i}", answers, answers[:7]) for i, answers in enumerate(given_evidence.answers)]
+    test = tokens(given_evidence.gold[:7])
+    rows = label_all(members, given_evidence, test, method)
+    assert [row.name for row in rows] == ["m0", "m1", *(["mean"] if method != "mean" else []), BLEND]
+    for row, answers in zip(rows, given_evidence.answers, strict=False):
+        assert [line.spans for line in row.out_of_fold] == decode_lines(answers, SCHEME)
+    found = gains(rows, given_evidence.gold)
+    assert list(found) == [row.name for row in rows[:-1]]
+    f1 = [span_score(row.out_of_fold, given_evidence.gold).f1 for row in rows]
+    assert [gain["f1"] for gain in found.values()] == pytest.approx([f1[-1] - other for other in f1[:-1]])
+    alone = label_all(members[:1], given_evidence, test, method)
+    assert [row.name for row in alone] == ["m0", *([BLEND] if method != "mean" else [])]
+
+
+def test_members_of_other_lines_are_refused():
+    given_evidence = evidence((1.5,), lines=12)
+    (answers,) = given_evidence.answers
+    for wrong in (answers[1:], [*answers[1:], answers[0][:0]]):
+        with pytest.raises(CheckpointError, match="expected answers for 12 lines"):
+            label_all([Member("m", wrong, answers)], given_evidence, tokens(given_evidence.gold), "mean")
+
+
+def test_folds_that_leave_a_line_out_or_answer_it_twice_are_refused(tmp_path):
+    answers = [np.ones((2, 5), np.float16)] * 2
+    for fold, lines in enumerate(([0, 1], [2, 3])):
+        Marginals.of(lines, answers).save(tmp_path / f"fold{fold}" / "held_out.safetensors")
+        Marginals.of([0, 1], answers).save(tmp_path / f"fold{fold}" / "test.safetensors")
+    member = load_member(tmp_path, 2)
+    assert (len(member.held_out), len(member.test)) == (4, 2)
+    for lines in ([1, 2], [2, 4]):
+        Marginals.of(lines, answers).save(tmp_path / "fold1" / "held_out.safetensors")
+        with pytest.raises(CheckpointError, match="expected an answer for each of 4 lines"):
+            load_member(tmp_path, 2)
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ConfigError, match=r"method: expected mean or weights or .* got 'median'"):
+        BlendSettings(method="median")
+
+
+@pytest.mark.parametrize("values", [{}, {"method": "median"}, {"method": "vote"}, {"method": "mean", "labels": 3}])
+def test_a_damaged_blend_is_refused(tmp_path, values):
+    (tmp_path / "models.json").write_text("[]", "utf-8")
+    (tmp_path / "combination.json").write_text(json.dumps(values), "utf-8")
+    with pytest.raises(CheckpointError, match="expected a fitted blend"):
+        load_blend(tmp_path)

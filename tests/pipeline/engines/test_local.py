@@ -1,0 +1,194 @@
+"""Worker processes: watched, ended, resumed; what a killed one is taken for."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY
+from daguan.__main__ import main
+from daguan.cli import prepare
+from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
+from daguan.core.progress import Bar, Progress
+from daguan.core.settings import load
+from daguan.families.jobs import FoldJob, result_of
+from daguan.pipeline.engines import local, worker
+from daguan.pipeline.engines.local import Processes, WorkerError, run_jobs
+from daguan.pipeline.engines.supervision import Supervisor
+from daguan.pipeline.settings import Settings
+from daguan.pipeline.stages import Stages
+
+
+@pytest.fixture
+def job(contest: Path, tmp_path: Path) -> FoldJob:
+    words = [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", "pretrain.tokens=0", "train.epochs=2"]
+    settings = load(Settings, None, words)
+    prepare.make(settings)
+    return Stages(settings).fold_jobs("tagger", threads=1)[0]
+
+
+def test_a_watched_job_ends_when_told_and_shows_all_its_evaluations_when_resumed(job: FoldJob) -> None:
+    seen: list[Progress] = []
+
+    def until_an_evaluation(progress: Progress) -> bool:
+        seen.append(progress)
+        return not progress.f1s
+
+    processes = Processes()
+    assert not processes.run(job, Bar("cut"), until_an_evaluation)
+    assert not job.finished
+    (first,) = seen[-1].f1s
+    seen.clear()
+    assert processes.run(job, Bar("whole"), lambda progress: seen.append(progress) is None)
+    assert seen[-1].f1s[0] == first
+    assert list(seen[-1].f1s) == result_of(job)["f1s"]
+    assert len(seen[-1].f1s) == job.settings["train"]["evaluations"]
+    assert result_of(job)["f1"] == max(seen[-1].f1s)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("kill -9 $$", "killed, as happens when memory runs out; nothing said (the worker ended with code -9"),
+        ("echo no room >&2; exit 3", "tagger fold 0: no room (the worker ended with code 3"),
+        ("exit 0", "nothing said (the worker ended with code 0"),
+    ],
+)
+def test_what_a_worker_that_fails_is_told_of(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
+    with pytest.raises(WorkerError) as error:
+        Processes().run(job, Bar("job"))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_stopped_or_interrupted_is_no_failure(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, "exit 130"))
+    processes = Processes()
+    with pytest.raises(StoppedError):
+        processes.run_command(["prepare"], tmp_path / "log", threads=1)
+    processes.stop()
+    with pytest.raises(StoppedError):
+        processes.run(job, Bar("job"))
+
+
+@pytest.mark.parametrize(("script", "error"), [("exit 3", WorkerError), ("exit 130", StoppedError)])
+def test_jobs_that_wait_for_one_that_fails_do_not_wait_for_ever(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
+    jobs = [replace(job, folder=str(tmp_path / str(number))) for number in range(5)]
+    with pytest.raises(error):
+        run_jobs(jobs, 2)
+
+
+def executable(folder: Path, script: str) -> str:
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n", "utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+FAILING = 'case "$3" in *bad*) exit 3;; esac; echo "$3" >>ROOT/begun; cp ROOT/done.json "$(dirname "$3")/result.json"'
+
+
+class WithoutTheBad(Supervisor):
+    """Members that fail are left out, and those named `late` do not start."""
+
+    def __init__(self) -> None:
+        self.failures: dict[str, str] = {}
+
+    def keeps(self, member: str) -> bool:
+        return member != "late" and member not in self.failures
+
+    def failed(self, error: DaguanError, *members: str) -> None:
+        self.failures |= dict.fromkeys(members, str(error))
+
+
+def test_a_supervisor_lets_the_others_go_on(job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = {"held_out_lines": 0, "seconds": 1.0, "test_tokens_per_second": 9}
+    (tmp_path / "done.json").write_text(json.dumps(result), "utf-8")
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, FAILING.replace("ROOT", str(tmp_path))))
+    jobs = [
+        replace(job, member=member, fold=fold, folder=str(tmp_path / member / str(fold)))
+        for member in ("bad", "good", "late", "better")
+        for fold in range(2)
+    ]
+    supervisor = WithoutTheBad()
+    seconds = run_jobs(jobs, 1, supervisor)
+    assert set(supervisor.failures) == {"bad"}
+    assert "bad fold 0: " in supervisor.failures["bad"]
+    done = [one.name for one in jobs if one.finished]
+    assert done == ["good fold 0", "good fold 1", "better fold 0", "better fold 1"]
+    assert list(seconds) == done
+    assert len((tmp_path / "begun").read_text("utf-8").splitlines()) == 4
+    assert min(seconds.values()) > 0
+
+
+def test_a_job_that_is_not_to_go_on_is_ended_and_is_no_failure(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = Progress(1, 2, "it").to_line()
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, f"echo '{report}'; exec sleep 600"))
+
+    class Late(WithoutTheBad):
+        def goes_on(self, member: str) -> bool:
+            return False
+
+    supervisor = Late()
+    assert run_jobs([job], 1, supervisor) == {}
+    assert not supervisor.failures
+
+
+def test_a_full_disk_and_a_request_to_end_are_no_failures_of_a_job(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor is not asked."""
+    cases: list[tuple[str, type[DaguanError]]] = [("exit 74", WriteError), ("kill $$", StoppedError)]
+    for script, error in cases:
+        monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
+        supervisor = WithoutTheBad()
+        with pytest.raises(error):
+            run_jobs([job], 1, supervisor)
+        assert not supervisor.failures
+        with pytest.raises(error):
+            local.Processes().run_command(["pretrain"], tmp_path / "pretrain.log", 1)
+
+
+class Full(StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (WriteError("full"), UNWRITABLE),
+        (OSError(errno.ENOSPC, "full"), UNWRITABLE),
+        (OSError(errno.ENOMEM, "no memory"), 2),
+        (DivergenceError("no number"), 2),
+    ],
+)
+def test_a_worker_and_a_command_say_whether_the_disk_was_full(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(worker, "run_job", fail)
+    (tmp_path / "job.json").write_text(json.dumps(job.to_json()), "utf-8")
+    assert worker.main(str(tmp_path / "job.json")) == code
+    monkeypatch.setattr("daguan.pipeline.settings.main", fail)
+    assert main(["settings"]) == code
+    monkeypatch.setattr("sys.stderr", Full())  # the log's disk, too
+    assert worker.main(str(tmp_path / "job.json")) == code
+    assert main(["settings"]) == code

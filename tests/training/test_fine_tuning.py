@@ -1,0 +1,254 @@
+"""What the tagger's loop does at an update: who moves, whose gradients count, which weights are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from daguan.core.errors import ConfigError
+from daguan.core.seeds import stream
+from daguan.core.types import Score, Sentence, Span
+from daguan.data.batches.collate import bucketed_order
+from daguan.models.settings import ModelSettings
+from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.prediction import TrainedTagger
+from tiny_taggers import SCHEME, SENTENCES, SIZE, VOCABULARY, tagger
+
+EXACT = EngineSettings(device="cpu", precision="float32")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    prepare_process(1)
+
+
+def trainer(
+    pseudo: Sequence[Sentence] = (),
+    pseudo_weight: float = 1.0,
+    held_out: Sequence[Sentence] = SENTENCES,
+    **settings: Any,
+) -> TaggerTrainer:
+    """4 sentences, 2 updates an epoch, 8 in all; more with pseudo-labelled ones."""
+    made = tagger("crf", dropout=0.3, encoder_dropout=0.1, token_dropout=0.1)
+    trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
+    whole = {"epochs": 4, "batch_size": 2, "evaluations": 2, "checkpoint_seconds": 1e9} | settings
+    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, held_out, 1, pseudo, pseudo_weight)
+
+
+def weights(model: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in model.named_parameters()}
+
+
+def gradients(run: TaggerTrainer, attacked: bool) -> dict[str, Tensor]:
+    """Of the first update."""
+    run.model.train()
+    batch = run._batch(0)
+    run._add_gradients(batch)
+    if attacked:
+        assert run.adversary is not None
+        run._attack(run.adversary, batch)
+    return {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}
+
+
+@pytest.mark.parametrize(("adversary", "times"), [("fgm", 2), ("awp", 1)])
+def test_an_adversary_that_goes_nowhere_doubles_the_gradient_or_leaves_it(adversary: str, times: int) -> None:
+    """To the bit: both losses see the same dropout masks. ε so small that no weight's bits change."""
+    run = trainer(adversary=adversary, fgm_epsilon=1e-30, awp_epsilon=1e-30)
+    clean, attacked = gradients(trainer(), attacked=False), gradients(run, attacked=True)
+    assert clean.keys() == attacked.keys()
+    assert all(attacked[name].equal(times * clean[name]) for name in clean)
+
+
+@pytest.mark.parametrize("adversary", ["fgm", "awp"])
+def test_an_adversary_raises_the_loss_changes_the_gradient_and_leaves_the_weights_alone(adversary: str) -> None:
+    run = trainer(adversary=adversary, fgm_epsilon=0.1, awp_epsilon=0.05)
+    before = weights(run.model)
+    losses: list[float] = []
+    add_gradients = run._add_gradients
+    run._add_gradients = lambda batch: losses.append(add_gradients(batch)) or losses[-1]  # type: ignore[assignment]
+    attacked = gradients(run, attacked=True)
+    assert losses[1] > losses[0]
+    assert all(weight.equal(before[name]) for name, weight in run.model.named_parameters())
+    clean = gradients(trainer(), attacked=False)
+    assert not any(attacked[name].equal(2 * clean[name]) or attacked[name].equal(clean[name]) for name in clean)
+
+
+def test_the_adversary_starts_when_it_is_told_to(tmp_path: Path) -> None:
+    run = trainer(adversary="fgm", adversary_start=0.5)
+    attacked = []
+    run._attack = lambda adversary, batch: attacked.append(run.done)  # type: ignore[method-assign]
+    list(run.fit(tmp_path))
+    assert attacked == [4, 5, 6, 7]
+
+
+STIRRING = {"weight_decay": 0.5, "ema_decay": 0.3, "adversary": "awp", "lookahead_alpha": 0.3}
+
+
+@pytest.mark.parametrize("averaging", ["ema", "swa", "none"])
+@pytest.mark.parametrize(("optimiser", "lookahead_steps"), [("adamw", 0), ("radam", 2)])
+def test_what_is_frozen_keeps_its_bits(tmp_path: Path, averaging: str, optimiser: str, lookahead_steps: int) -> None:
+    """Neither decay nor an average, Lookahead or an adversary moves it, in the model or in what is kept."""
+    tricks = STIRRING | {"averaging": averaging, "optimiser": optimiser, "lookahead_steps": lookahead_steps}
+    run = trainer(frozen_layers=-1, **tricks)
+    before = weights(run.model)
+    list(run.fit(tmp_path))
+    for name, weight in run.model.named_parameters():
+        same = weight.equal(before[name]) and run.average.shadow[name].equal(before[name])
+        assert same is name.startswith("encoder."), name
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_the_encoder_is_thawed_after_its_epochs(tmp_path: Path, optimiser: str) -> None:
+    run = trainer(frozen_epochs=2, optimiser=optimiser, lookahead_steps=3, **STIRRING)
+    before = weights(run.model)
+    encoder = [name for name in before if name.startswith("encoder.")]
+    for update, _ in enumerate(run.fit(tmp_path), start=1):
+        still = [run.model.get_parameter(name).equal(before[name]) for name in encoder]
+        kept = [run.average.shadow[name].equal(before[name]) for name in encoder]
+        if update <= 4:
+            assert all(still)
+            assert all(kept)
+        elif update == 5:
+            assert not any(still)
+    assert all(weight.requires_grad for weight in run.model.parameters())
+
+
+def test_a_cycle_of_lookahead_longer_than_the_run_is_refused() -> None:
+    trainer(lookahead_steps=8)
+    with pytest.raises(ConfigError, match=r"train\.lookahead_steps: expected at most 8, the updates of a fold, got 9"):
+        trainer(lookahead_steps=9)
+
+
+@pytest.mark.parametrize("averaging", ["ema", "swa", "none"])
+def test_averages_and_scores_are_of_the_slow_weights(tmp_path: Path, averaging: str) -> None:
+    """A cycle longer than the run: the slow weights never leave the start, whatever the fast ones do."""
+    run = trainer(averaging=averaging, swa_start=0.0, lookahead_steps=8)
+    for optimiser in run.optimisers:
+        optimiser.steps = 100  # type: ignore[attr-defined]  # a user may not
+    before = weights(run.model)
+    judged = []
+    run.evaluate = lambda: judged.append(weights(run.model)) or Score(0, 0, 1)  # type: ignore[method-assign]
+    updates = run.fit(tmp_path)
+    for _ in range(run.updates - 1):
+        next(updates)
+    assert not any(weight.equal(before[name]) for name, weight in run.model.named_parameters())
+    list(updates)
+    assert len(judged) == 2
+    for found in (*judged, run.average.shadow, weights(run.model)):
+        assert all(found[name].equal(before[name]) for name in before)
+
+
+def test_the_equal_average_of_a_run_is_the_mean_of_the_weights_after_its_last_updates(tmp_path: Path) -> None:
+    run = trainer(averaging="swa", swa_start=0.5)
+    seen = [weights(run.model) for _ in zip(range(run.updates - 1), run.fit(tmp_path), strict=False)]
+    run._update(run._batch(run.updates - 1))
+    seen.append(weights(run.model))
+    for name, average in run.average.shadow.items():
+        assert torch.allclose(average, torch.stack([w[name] for w in seen[4:]]).mean(0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("patience", "scores", "judged"),
+    [(0, [3, 2, 1, 0], 4), (1, [3, 3, 5, 5], 2), (2, [3, 2, 4, 4], 4), (2, [4, 2, 3, 9], 3)],
+)
+def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path, patience: int, scores: list[int], judged: int) -> None:
+    run = trainer(evaluations=4, patience=patience)
+    left = iter(scores)
+    run.evaluate = lambda: Score(next(left), 10, 10)  # type: ignore[method-assign]
+    updates = list(run.fit(tmp_path))
+    assert len(list(left)) == 4 - judged
+    assert len(updates) == 2 * judged
+    assert updates[-1].tokens == updates[-1].total_tokens
+    assert run.best is not None
+    assert run.best.hits == max(scores[:judged])
+    assert all(weight.equal(run.best_weights[name]) for name, weight in run.model.named_parameters())
+
+
+PSEUDO = [Sentence(tuple("1357"), (Span(1, 3, "a"),)), Sentence(tuple("2468013"), ()), Sentence(tuple("99"), ())]
+
+
+def test_without_pseudo_labels_the_batches_are_those_of_the_gold_lines() -> None:
+    run = trainer()
+    for epoch in (0, 1):
+        order = bucketed_order([len(line.tokens) for line in SENTENCES], 2, stream(1, "batch-order", epoch))
+        for within, indices in enumerate(order):
+            batch = run._batch(2 * epoch + within)
+            assert batch.lengths.tolist() == [len(SENTENCES[i].tokens) for i in indices]
+            assert batch.weight == 1
+
+
+def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
+    run = trainer(PSEUDO, 0.25)
+    assert (run.updates_per_epoch, run.updates) == (4, 16)
+    orders = set()
+    for epoch in range(4):
+        batches = [run._batch(4 * epoch + within) for within in range(4)]
+        for weight, lines in ((1.0, SENTENCES), (0.25, PSEUDO)):
+            found = [length for batch in batches if batch.weight == weight for length in batch.lengths.tolist()]
+            assert sorted(found) == sorted(len(line.tokens) for line in lines)
+        orders.add(tuple(batch.weight for batch in batches))
+    assert len(orders) > 1  # they are mixed
+
+
+def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:
+    """Of an update by a batch of pseudo-labelled lines, after clipping."""
+    run = trainer(PSEUDO, weight, **settings)
+    run._clear_gradients = lambda: None  # type: ignore[method-assign]
+    update = next(i for i in range(4) if run._epoch_order(0)[i][0] >= len(SENTENCES))
+    run._update(run._batch(update))
+    return {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e9])
+def test_a_weight_is_what_a_batch_does_to_the_gradient(clip: float) -> None:
+    """Half of it to the bit, clipped or not; the loss that is told is not weighed."""
+    whole, half = (pseudo_gradients(weight, clip=clip) for weight in (1.0, 0.5))
+    assert whole.keys() == half.keys()
+    norm = torch.stack([gradient.norm() for gradient in whole.values()]).norm()
+    assert norm.item() == pytest.approx(clip, rel=1e-3) if clip < 1 else norm.item() > 0
+    for name, gradient in whole.items():
+        if clip > 1:
+            assert half[name].equal(0.5 * gradient)
+        torch.testing.assert_close(half[name], 0.5 * gradient, rtol=1e-5, atol=1e-12)
+
+
+def test_a_told_loss_is_not_weighed() -> None:
+    one, other = (trainer(PSEUDO, weight) for weight in (1.0, 0.125))
+    for update in range(4):
+        assert one._add_gradients(one._batch(update)) == other._add_gradients(other._batch(update))
+
+
+def test_training_with_pseudo_labels_continues_to_the_bit(tmp_path: Path) -> None:
+    made = {"checkpoint_seconds": 0.0, "adversary": "fgm"}
+    whole, first, second = (trainer(PSEUDO, 0.5, **made) for _ in range(3))
+    updates = list(whole.fit(tmp_path / "whole"))
+    generator = first.fit(tmp_path / "cut")
+    for _ in range(6):
+        next(generator)
+    assert [*updates[:6], *second.fit(tmp_path / "cut")] == updates
+    assert all(weight.equal(weights(whole.model)[name]) for name, weight in weights(second.model).items())
+
+
+def test_the_weight_changes_what_is_learnt(tmp_path: Path) -> None:
+    light, heavy = (trainer(PSEUDO, weight, epochs=1) for weight in (0.1, 1.0))
+    for run in (light, heavy):
+        list(run.fit(tmp_path))
+    assert not all(weight.equal(weights(heavy.model)[name]) for name, weight in weights(light.model).items())
+
+
+@pytest.mark.parametrize("averaging", ["ema", "none"])
+def test_with_nothing_held_out_the_last_average_is_kept(tmp_path: Path, averaging: str) -> None:
+    judged = trainer(averaging=averaging, evaluations=1)
+    blind = trainer(averaging=averaging, evaluations=3, patience=1, held_out=())
+    judged_updates, updates = list(judged.fit(tmp_path / "judged")), list(blind.fit(tmp_path / "blind"))
+    assert [update.loss for update in updates] == [update.loss for update in judged_updates]
+    assert blind.f1s == []
+    assert all(weight.equal(blind.average.shadow[name]) for name, weight in blind.model.named_parameters())
+    assert all(weight.equal(judged.model.get_parameter(name)) for name, weight in blind.model.named_parameters())

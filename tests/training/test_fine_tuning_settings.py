@@ -1,0 +1,55 @@
+"""What makes no sense is refused, and says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daguan.core.errors import ConfigError
+from daguan.training.fine_tuning_settings import TrainSettings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"optimiser": "sgd"}, "optimiser: expected adamw or radam or muon, got 'sgd'"),
+        ({"schedule": "cosine"}, "schedule: expected linear or flat_cosine"),
+        ({"lookahead_momentum": "keep"}, "lookahead_momentum: expected maintain or reset or pullback"),
+        ({"averaging": "mean"}, "averaging: expected ema or swa or none"),
+        ({"adversary": "pgd"}, "adversary: expected none or fgm or awp"),
+        ({"lookahead_steps": -1}, "lookahead_steps: expected at least 0"),
+        ({"lookahead_alpha": 0.0}, "lookahead_alpha: expected over 0, at most 1"),
+        ({"lookahead_alpha": 1.1}, "lookahead_alpha: expected over 0, at most 1"),
+        ({"swa_start": 1.0}, "swa_start: expected 0 to 1"),
+        ({"adversary_start": 1.0}, "adversary_start: expected 0 to 1"),
+        ({"beta1": 1.0}, "beta1: expected 0 to 1"),
+        ({"fgm_epsilon": 0.0}, "fgm_epsilon: expected over 0"),
+        ({"awp_epsilon": 0.0}, "awp_epsilon: expected over 0"),
+        ({"muon_learning_rate": 0.0}, "muon_learning_rate: expected over 0"),
+        ({"patience": 3}, "patience: expected less than train.evaluations, got 3"),
+        ({"frozen_layers": -2}, "frozen_layers: expected at least -1"),
+        ({"frozen_epochs": 8}, "frozen_epochs: expected 0 to 7, as there are 8 epochs, got 8"),
+        ({"frozen_epochs": 1, "frozen_layers": -1}, "frozen_epochs: expected 0 to 0, as the whole encoder is frozen"),
+        ({"optimiser": "muon", "frozen_layers": -1}, "optimiser: expected adamw or radam with train.frozen_layers=-1"),
+        ({"adversary": "fgm", "frozen_layers": 1}, "adversary: expected none or awp with train.frozen_layers=1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainSettings(**settings)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimiser": "muon", "frozen_layers": 2},
+        {"adversary": "awp", "frozen_layers": -1},
+        {"adversary": "fgm", "frozen_epochs": 7},
+        {"patience": 2},
+        {"optimiser": "radam", "lookahead_steps": 6, "schedule": "flat_cosine", "beta1": 0.95, "warmup": 0.0},
+    ],
+)
+def test_what_makes_sense_is_taken(settings: dict[str, Any]) -> None:
+    TrainSettings(**settings)
