@@ -33,7 +33,7 @@ def prepared(quick: bool, *more: str) -> Text:
     line = [*words(quick), *more]
     prepare.main(line)
     stages = Stages(load(line))
-    return Text(str(stages.contest), str(stages.prepare.path))
+    return Text(str(stages.contest.folder), str(stages.prepare.path))
 
 
 def settings(quick: bool, *more: str) -> Settings:

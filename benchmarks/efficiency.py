@@ -142,7 +142,7 @@ class DataSet:
 
     @property
     def text(self) -> dict[str, str]:
-        return {"contest": str(self.stages.contest), "run": str(self.stages.prepare.path)}
+        return {"contest": str(self.stages.contest.folder), "run": str(self.stages.prepare.path)}
 
 
 def scores(of: DataSet, minutes: Sequence[float]) -> list[dict[str, Any]]:

@@ -122,7 +122,7 @@ class Contest:
     @classmethod
     def of(cls, stages: Stages) -> Contest:
         train = read_labelled(stages.train_file)
-        test = read_labelled(stages.contest / "test_gold.txt")
+        test = read_labelled(stages.contest.test_gold)
         folds, text = read_folds(stages.prepare.path), prepared_text(stages.prepare.path)
         return cls(train, test, folds, TagScheme(labels_of(train)), text, stages.settings.seed)
 

@@ -130,3 +130,14 @@ def test_no_error_is_swallowed_and_nothing_is_pickled(path):
             assert keywords.get("weights_only") == "True", f"line {node.lineno}: torch.load without weights_only=True"
     picklers = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
     assert not picklers & {name.split(".")[0] for name in imports(TREES[path])}
+
+
+@PATHS
+def test_only_data_spells_the_names_of_contest_files(path):
+    here = str(path.relative_to(SOURCE / "daguan"))
+    if here.startswith("data/"):
+        return
+    names = ("train.txt", "test.txt", "corpus.txt", "test_gold.txt", "groups.txt", "vocab.tsv")
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not node.value.startswith(names), f"line {node.lineno}: take {node.value!r} from data/contest.py"

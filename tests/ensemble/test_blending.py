@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-from noisy_members import SCHEME, evidence, prepare, with_other_gold
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence
@@ -26,6 +25,7 @@ from daguan.ensemble.blending import (
     save_blend,
 )
 from daguan.training.prediction import decode_lines
+from noisy_members import SCHEME, evidence, prepare, with_other_gold
 
 METHOD = pytest.mark.parametrize("method", METHODS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from noisy_members import SCHEME, evidence
 
 from daguan.core.types import Span
 from daguan.data.lexicon import Lexicon
@@ -16,6 +15,7 @@ from daguan.ensemble.stacking import Judges, Stack
 from daguan.ensemble.voting import Vote
 from daguan.ensemble.weighting import WeightedMean, plain_mean
 from daguan.training.prediction import decode_lines
+from noisy_members import SCHEME, evidence
 
 METHOD = pytest.mark.parametrize("method", METHODS)
 GIVEN = evidence((1.5, 2.5, 2.0), lines=45)

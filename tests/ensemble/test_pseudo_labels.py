@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from noisy_members import SCHEME, evidence, noisy_answers, with_other_gold
 
 from conftest import random_sentence
 from daguan.core.errors import CheckpointError, DataError
@@ -20,6 +19,7 @@ from daguan.ensemble.pseudo_labels import Teachers, figures, kept, unlabelled
 from daguan.families.jobs import HELD_OUT, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file, read_pseudo_labelled
 from daguan.training.devices import EngineSettings
+from noisy_members import SCHEME, evidence, noisy_answers, with_other_gold
 
 GIVEN = evidence((1.5, 2.5), lines=45)
 RNG = np.random.default_rng(3)

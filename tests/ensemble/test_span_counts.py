@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from noisy_members import SCHEME, evidence
 
 from daguan.data.scores import span_scores
 from daguan.ensemble.span_counts import SpanCounter
 from daguan.ensemble.weighting import SLACK, WeightedMean, tag_biases
 from daguan.training.prediction import annotate
+from noisy_members import SCHEME, evidence
 
 NO_BIAS = (0.0,) * len(SCHEME.labels)
 BIASES = st.lists(st.sampled_from([-1.5, -0.5, 0.0, 0.25, 2.0]), min_size=4, max_size=4).map(tuple)

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from noisy_members import SCHEME, evidence, ids_of, noisy_answers, with_other_gold
 
 from daguan.core.types import Sentence, Span
 from daguan.data.occurrences import Occurrences
@@ -14,6 +13,7 @@ from daguan.ensemble.combination import OutOfFold
 from daguan.ensemble.span_candidates import NO_RIVAL, Proposals, _best_rivals, lexicon_features
 from daguan.ensemble.stacking import THRESHOLDS, Judges, Stack, StackLearner, _best_threshold, _cross_fitted, _regress
 from daguan.training.prediction import annotate, decode_lines
+from noisy_members import SCHEME, evidence, ids_of, noisy_answers, with_other_gold
 
 
 def test_the_features_of_a_line_know_no_gold_of_its_fold():

@@ -3,12 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from noisy_members import SCHEME, evidence
 
 from daguan.core.types import Sentence, Span
 from daguan.ensemble.combination import OutOfFold
 from daguan.ensemble.voting import Vote, VoteLearner, count_votes, elect
 from daguan.training.prediction import decode_lines
+from noisy_members import SCHEME, evidence
 
 
 @pytest.mark.parametrize("members", [1, 2, 5])

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from noisy_members import SCHEME, evidence
 
 from daguan.core.types import Score
 from daguan.data.scores import span_score
 from daguan.ensemble.span_counts import SpanCounter
 from daguan.ensemble.weighting import BIASES, MeanLearner, WeightedMean, WeightLearner, plain_mean, select
 from daguan.training.prediction import annotate, decode_lines
+from noisy_members import SCHEME, evidence
 
 THRESHOLDS = partial(WeightLearner, weights=False, thresholds=True)
 BOTH = partial(WeightLearner, thresholds=True)

@@ -6,7 +6,6 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointers, tagger
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.data.batches.collate import Batch, Example, collate
@@ -16,6 +15,7 @@ from daguan.models.settings import HEADS, ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger
+from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointers, tagger
 
 ENGINE = EngineSettings(device="cpu", precision="float32", threads=1)
 NEAR_ZERO = 0.01  # nats a token: under log 2 for the batch, so that its gold answer has more than half of the mass

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from counting_text import counting_blocks
 
+from counting_text import counting_blocks
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build
 from daguan.data.batches.packing import Blocks

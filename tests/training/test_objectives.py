@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from counting_text import counting_blocks
 from safetensors.torch import load_file
 
+from counting_text import counting_blocks
 from daguan.core.errors import ConfigError, DivergenceError
 from daguan.core.settings import build
 from daguan.data.batches.masking import Masked, places_per_row

@@ -36,7 +36,7 @@ def make(settings: Settings) -> None:
 def blend(run: Run, stages: Stages, settings: Settings) -> None:
     """Write each member's and the blend's labelled test lines, their out-of-fold scores, and what `predict` needs."""
     watch = Stopwatch()
-    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
+    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest.test)
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
     prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
     folds, text = read_folds(prepared), blending.prepared_text(prepared)

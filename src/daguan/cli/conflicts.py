@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from daguan.cli.prepare import build_contest
 from daguan.core.types import Sentence
 from daguan.data.conflicts import conflicts, lines_by_text
+from daguan.data.contest import TEST, TRAIN
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled
 from daguan.ensemble.lookup import known_labels
 from daguan.pipeline.settings import load
@@ -20,7 +21,7 @@ def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
     build_contest(settings, stages)
-    train, test = read_labelled(stages.gold_file), read_unlabelled(stages.contest / "test.txt")
+    train, test = read_labelled(stages.gold_file), read_unlabelled(stages.contest.test)
     print_conflicts(train)
     print_found(test, train)
 
@@ -29,7 +30,7 @@ def print_conflicts(train: Sequence[Sentence]) -> None:
     """Each text's lines below one another, by number from 1."""
     found = conflicts(train)
     for lines in found:
-        print("\n".join(f"train.txt:{line + 1}: {format_labelled(train[line])}" for line in lines), end="\n\n")
+        print("\n".join(f"{TRAIN}:{line + 1}: {format_labelled(train[line])}" for line in lines), end="\n\n")
     print(f"{len(found)} texts with conflicting labels, in {sum(map(len, found))} train lines\n")
 
 
@@ -40,5 +41,5 @@ def print_found(test: Sequence[Sentence], train: Sequence[Sentence]) -> None:
     for number, text in found:
         places = ", ".join(str(line + 1) for line in lines[text])
         labels = format_labelled(known[text]) if text in known else "(no commonest labels)"
-        print(f"test.txt:{number}: train.txt:{places}: {labels}")
+        print(f"{TEST}:{number}: {TRAIN}:{places}: {labels}")
     print(f"{len(found)} of {len(test)} test lines stand in train, {sum(text in known for _, text in found)} settled")

@@ -45,11 +45,11 @@ from daguan.families.jobs import HELD_OUT, MODEL, TEST, FoldJob
 from daguan.pipeline.budget.plan import load
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.settings import Settings, require_weighed
-from daguan.pipeline.stages import CORPUS, Stages, once
+from daguan.pipeline.stages import Stages, once
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import annotate, decode_lines
 
-ANSWER = "test.txt"
+ANSWER = "answer.txt"
 LABELS, SCORED, SHIPPED = "labels", "scored", "shipped"  # folders of a run
 SAMPLE_LINES, SAMPLE_TOKENS, TURNS = 500, 20_000, 3  # at most; labelled by each side, so many times, to see how fast
 
@@ -59,7 +59,7 @@ def main(words: list[str]) -> None:
     _check(settings)
     stages = Stages(settings)
     stages.blend.manifest()
-    require_corpus(stages.contest / CORPUS, settings.distil.choice(), "distil")
+    require_corpus(stages.contest.corpus, settings.distil.choice(), "distil")
     run = stages.distil
     once(run, partial(distil, stages=stages))
     found = {name: run.manifest()[name] for name in ("sides", "gains", "labelled")}
@@ -119,7 +119,7 @@ class Lesson:
 
     @cached_property
     def test(self) -> list[Sentence]:
-        return read_unlabelled(self.stages.contest / "test.txt")
+        return read_unlabelled(self.stages.contest.test)
 
     @cached_property
     def scheme(self) -> TagScheme:
@@ -159,7 +159,7 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
     asked, count = lesson.student.pseudo_labels, lesson.student.folds.count
     if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
         known, seed = read_labelled(lesson.stages.gold_file), lesson.stages.settings.seed
-        corpus = corpus_sample(lesson.stages.contest / CORPUS, asked, [*known, *lesson.test], seed, "distil")
+        corpus = corpus_sample(lesson.stages.contest.corpus, asked, [*known, *lesson.test], seed, "distil")
         lines = unlabelled(lesson.test, known) if asked.test else []
         keep(folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
         keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
@@ -192,7 +192,7 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
     names = {TEACHER: lesson.stages.blend.path.name, STUDENT: folder.name, BEST: lesson.runs[lesson.best].name}
     found = scored(held_out, gold)
     sides: dict[str, dict[str, Any]] = {name: {"run": run, "held_out": found[name]} for name, run in names.items()}
-    path = lesson.stages.contest / "test_gold.txt"
+    path = lesson.stages.contest.test_gold
     for name, score in (scored(test, read_labelled(path)) if path.is_file() else {}).items():
         sides[name]["test"] = score
     models = {TEACHER: find_models(lesson.stages.blend.path), STUDENT: find_models(folder / MODEL)}

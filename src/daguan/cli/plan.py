@@ -19,6 +19,7 @@ from daguan.competition.forecast import Lines
 from daguan.competition.planner import Planner
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.progress import say
+from daguan.data.contest import TEST, Contest
 from daguan.data.format import iter_lines
 from daguan.pipeline.settings import Settings, load
 from daguan.pipeline.stages import Stages
@@ -32,7 +33,7 @@ def main(words: list[str]) -> None:
         return
     settings = load(words)
     candidates, contest = _candidates(settings)
-    lines = Lines(*(sum(1 for _ in iter_lines(contest / name)) for name in ("train.txt", "test.txt")))
+    lines = Lines(*(sum(1 for _ in iter_lines(path)) for path in (contest.train, contest.test)))
     recorded = board.read_scores(Path(settings.data.submissions))
     print_plan(Planner(candidates, lines, settings.plan).plan(recorded))
 
@@ -52,12 +53,12 @@ def record(words: list[str]) -> None:
     say(f"plan: {name} scored {score:g}{note} ({folder / board.BOARD})")
 
 
-def _candidates(settings: Settings) -> tuple[list[Candidate], Path]:
-    """The submissions and the contest's folder. Raises DataError: there is none."""
+def _candidates(settings: Settings) -> tuple[list[Candidate], Contest]:
+    """Returns the submissions and the contest. Raises DataError: there is none."""
     stages = Stages(settings)
     folder = Path(settings.data.submissions)
-    candidates = read_candidates(folder, stages.data_sha256["test.txt"])
+    candidates = read_candidates(folder, stages.data_sha256[TEST])
     if not candidates:
-        test = stages.contest / "test.txt"
+        test = stages.contest.test
         raise DataError(f"{folder}: expected submissions to {test}, got none; run `submit` first")
     return candidates, stages.contest

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 from functools import partial
-from pathlib import Path
 
 from daguan.cli import blend, prepare, pretrain, train
 from daguan.cli.plan_table import print_rehearsal
@@ -24,6 +23,7 @@ from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch, run_of
 from daguan.core.settings import require, to_dict
 from daguan.core.types import Sentence
+from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
 from daguan.pipeline.budget import plan as budget
 from daguan.pipeline.settings import DEFAULT, Settings, load
@@ -61,17 +61,17 @@ def make_contest(stages: Stages, settings: Settings) -> Run:
     return run
 
 
-def _make_contest(run: Run, contest: Path, settings: Settings) -> None:
+def _make_contest(run: Run, contest: Contest, settings: Settings) -> None:
     watch = Stopwatch()
-    sentences = read_labelled(contest / "train.txt")
+    sentences = read_labelled(contest.train)
     kept, hidden = hide(sentences, settings.rehearse.share, settings.seed)
-    made = run.path / CONTEST
-    write_lines(made / "train.txt", (format_labelled(sentences[line]) for line in kept))
-    write_lines(made / "test.txt", (format_unlabelled(sentences[line]) for line in hidden))
+    made = Contest(run.path / CONTEST)
+    write_lines(made.train, (format_labelled(sentences[line]) for line in kept))
+    write_lines(made.test, (format_unlabelled(sentences[line]) for line in hidden))
     write_lines(run.path / GOLD, (format_labelled(sentences[line]) for line in hidden))
-    if (corpus := contest / "corpus.txt").is_file():
-        write_atomic(made / corpus.name, partial(shutil.copyfile, corpus))
-    say(f"rehearse: {len(hidden):,} of {len(sentences):,} training lines hidden ({made})")
+    if contest.corpus.is_file():
+        write_atomic(made.corpus, partial(shutil.copyfile, contest.corpus))
+    say(f"rehearse: {len(hidden):,} of {len(sentences):,} training lines hidden ({made.folder})")
     run.finish(watch.seconds, kept=len(kept), hidden=hidden.tolist())
 
 

@@ -27,7 +27,7 @@ HEADER = ("run", "family", "encoder", "head", "seed", "folds", "F1", "test F1", 
 def main(words: list[str]) -> None:
     stages = Stages(load([word for word in words if word != "--json"]))
     entries = read_ledger(stages.work)
-    ours = stages.lines if stages.contest.is_dir() and stages.prepare.finished else ""
+    ours = stages.lines if stages.contest.folder.is_dir() and stages.prepare.finished else ""
     tests = _test_scores(stages, [entry for entry in entries if entry.lines == ours])
     for lines in dict.fromkeys(entry.lines for entry in entries):
         group = [entry for entry in entries if entry.lines == lines]
@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
 
 
 def _test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
-    path = stages.contest / "test_gold.txt"
+    path = stages.contest.test_gold
     if not entries or not path.is_file():
         return {}
     gold = read_labelled(path)

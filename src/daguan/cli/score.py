@@ -48,7 +48,7 @@ def print_final(stages: Stages, minutes: str, as_json: bool) -> None:
     print_scores("out of fold", blend["out_of_fold"])
     summary = {"submission": str(stages.submission), "out_of_fold": blend["out_of_fold"]}
     line = f"out-of-fold span F1 {100 * blend['out_of_fold'][blend['final']]['span']['f1']:.2f}"
-    gold = stages.contest / "test_gold.txt"
+    gold = stages.contest.test_gold
     if gold.is_file():
         test = {name: score_files(stages.blend.path / f"{name}.txt", gold) for name in blend["out_of_fold"]}
         print_scores("test", test)

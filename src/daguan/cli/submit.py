@@ -28,8 +28,8 @@ def main(words: list[str]) -> None:
     stages = Stages(settings)
     blend = stages.blend.manifest()
     answer = stages.blend.path / f"{blend['final']}.txt"
-    lines = gate.check(answer, stages.contest / "test.txt")  # before anything is written
-    gold = stages.contest / "test_gold.txt"
+    lines = gate.check(answer, stages.contest.test)  # before anything is written
+    gold = stages.contest.test_gold
     test = score_files(answer, gold) if gold.is_file() else None
     with folder_lock(stages.submission.parent, wait=True):  # two at once would lose a row
         write_atomic(stages.submission, partial(shutil.copyfile, answer))

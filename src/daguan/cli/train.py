@@ -18,7 +18,7 @@ from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.pseudo_label import pseudo_label
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import CORPUS, Stages, once
+from daguan.pipeline.stages import Stages, once
 
 
 def main(words: list[str]) -> None:
@@ -34,7 +34,7 @@ def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
         if settings.member(member).pseudo_labels.teachers:
-            require_corpus(stages.contest / CORPUS, settings.member(member).pseudo_labels)
+            require_corpus(stages.contest.corpus, settings.member(member).pseudo_labels)
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits, also
     # one that has dropped members
     workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)

@@ -14,6 +14,7 @@ from daguan.competition.public_scores import BOARD
 from daguan.core.errors import DataError
 from daguan.core.files import read_json, sha256_of_file
 from daguan.core.types import Sentence
+from daguan.data.contest import TEST
 from daguan.data.format import read_labelled
 
 BOARD_READING = "contest"  # as leaderboards count
@@ -68,7 +69,7 @@ def read_candidates(folder: Path, test_sha256: str) -> list[Candidate]:
             continue
         manifest = read_json(path)
         try:
-            if manifest["data_sha256"]["test.txt"] == test_sha256:
+            if manifest["data_sha256"][TEST] == test_sha256:
                 candidates.append(_read(path.with_suffix(".txt"), manifest))
         except (KeyError, TypeError) as error:
             raise DataError(f"{path}: expected the manifest that `submit` wrote, got one without {error}") from None

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from daguan.core.errors import DataError
 from daguan.core.types import labels_of
+from daguan.data.contest import Contest
 from daguan.data.format import OUTSIDE, Segment, iter_lines, parse_segments, read_labelled, read_unlabelled, shorten
-
-TRAIN = "train.txt"
 
 
 def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> int:
@@ -20,8 +19,8 @@ def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> 
     Raises:
         DataError: `FILE:LINE: expected …, got …` for the first fault.
     """
-    if labels is None and test.with_name(TRAIN).is_file():
-        labels = labels_of(read_labelled(test.with_name(TRAIN)))
+    if labels is None and (train := Contest(test.parent).train).is_file():
+        labels = labels_of(read_labelled(train))
     expected = [sentence.tokens for sentence in read_unlabelled(test)]
     _check_bytes(submission)
     number = 0

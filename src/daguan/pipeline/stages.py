@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,13 @@ from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.runs import MANIFEST, Run, run_of
 from daguan.core.settings import to_dict
+from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
 from daguan.families.jobs import FoldJob
 from daguan.models.encoders.settings import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
 from daguan.training.token_vector_settings import NO_VECTORS
 
-CORPUS = "corpus.txt"
-FILES = ("train.txt", "test.txt", CORPUS)
 NEEDED_BY_FAMILY = {
     "tagger": ("encoder", "conflicts", "augmentation", "model", "train"),
     "ngram_crf": ("conflicts", "augmentation", "ngram_crf"),
@@ -37,18 +36,14 @@ class Stages:
         self.settings = settings
         self.work = Path(settings.data.work)
         built_in = ROOT / "data" / settings.contest.folder
-        self.contest = Path(settings.data.dir) if settings.data.dir else built_in
+        self.contest = Contest(Path(settings.data.dir) if settings.data.dir else built_in)
 
     @cached_property
     def data_sha256(self) -> dict[str, str]:
         """Raises DataError: the folder, or a file it must hold, is missing."""
-        if not self.contest.is_dir():
-            hint = "" if self.settings.data.dir else "; run `prepare` first"
-            raise DataError(f"{self.contest}: expected a folder with train.txt and test.txt, got none{hint}")
-        for name in FILES[:2]:
-            if not (self.contest / name).is_file():
-                raise DataError(f"{self.contest / name}: expected a file, got nothing at that path")
-        return {name: _sha256_of_data(self.contest / name) for name in FILES if (self.contest / name).is_file()}
+        if not self.settings.data.dir and not self.contest.folder.is_dir():
+            raise DataError(f"{self.contest.folder}: expected the built-in contest, got none; run `prepare` first")
+        return self.contest.sha256()
 
     @cached_property
     def prepare(self) -> Run:
@@ -138,7 +133,7 @@ class Stages:
     @property
     def gold_file(self) -> Path:
         """All lines whose labels are known, whether they take part or not."""
-        return self.contest / FILES[0]
+        return self.contest.train
 
     @property
     def train_file(self) -> Path:
@@ -153,9 +148,9 @@ class Stages:
     @cached_property
     def lines(self) -> str:
         """What runs must share to be blended: the labelled and the test lines, and the folds. A key."""
-        data = {name: self.data_sha256[name] for name in FILES[:2]}
+        data = {name: self.data_sha256[name] for name in (TRAIN, TEST)}
         if self.settings.folds.lines:
-            data[FILES[0]] = sha256_of_file(self.train_file)
+            data[TRAIN] = sha256_of_file(self.train_file)
         return sha256_of_json({"data": data, "folds": read_folds(self.prepare.path).tolist()})
 
     @cached_property
@@ -177,7 +172,7 @@ class Stages:
 
     @property
     def submission(self) -> Path:
-        contest = self.contest.resolve().name
+        contest = self.contest.folder.resolve().name
         name = f"{contest}-{self.settings.name}-{self.blend.key[:8]}"
         return Path(self.settings.data.submissions) / f"{name}.txt"
 
@@ -190,7 +185,7 @@ class Stages:
                 family=settings.family,
                 fold=fold,
                 folder=str(run.path / f"fold{fold}"),
-                contest=str(self.contest),
+                contest=str(self.contest.folder),
                 prepared=str(self.prepare.path),
                 pretrained=str(pretrain.path) if pretrain else "",
                 seed=settings.seed,
@@ -201,17 +196,6 @@ class Stages:
             )
             for fold in range(settings.folds.count)
         ]
-
-
-def _sha256_of_data(path: Path) -> str:
-    """Read once while it is unchanged: a corpus may be large, and a command makes several stages of one contest."""
-    about = path.stat()
-    return _sha256_of_state(path, about.st_size, about.st_mtime_ns)
-
-
-@cache
-def _sha256_of_state(path: Path, size: int, modified: int) -> str:
-    return sha256_of_file(path)
 
 
 def pretrains(settings: Settings) -> bool:

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from tiny_taggers import SCHEME, examples, pointers, tagger
 from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax, one_hot
 
@@ -18,6 +17,7 @@ from daguan.models.heads.spans import multilabel_loss, smoothed_boundaries
 from daguan.models.settings import HEADS, ModelSettings
 from daguan.models.tagger import HeadStack, new_head
 from daguan.nn.spans import gold_spans, spans_within
+from tiny_taggers import SCHEME, examples, pointers, tagger
 
 ALL = pytest.mark.parametrize("head", HEADS)
 TOLD = ("span", "seq2seq")  # they answer otherwise where gold tags are not told

@@ -6,12 +6,12 @@ from itertools import pairwise, product
 
 import pytest
 import torch
-from tiny_taggers import SCHEME
 from torch import Tensor
 
 from daguan.core.errors import ConfigError
 from daguan.models.heads.seq2seq import Seq2SeqHead
 from daguan.models.settings import ModelSettings
+from tiny_taggers import SCHEME
 
 H, K = 16, len(SCHEME)
 

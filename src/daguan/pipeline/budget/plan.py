@@ -25,7 +25,7 @@ from daguan.core.settings import require, to_dict, vary
 from daguan.core.settings_text import settings_text
 from daguan.core.types import Sentence, labels_of
 from daguan.data.augmentation import added
-from daguan.data.contest_text import prepare_text, read_contest
+from daguan.data.pretraining_text import prepare_text
 from daguan.pipeline import settings as plain
 from daguan.pipeline.budget.choosing import Choice, choose
 from daguan.pipeline.budget.costs import Facts, Rates, bytes_of, fold_seconds, seconds_of
@@ -172,9 +172,9 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
 def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts, Rates]:
     """What is to know of the data and the machine."""
     contest, watch = Stages(asked).contest, Stopwatch()
-    train, test = read_contest(contest)
+    train, test = contest.read()
     read = watch.seconds
-    text = prepare_text(scratch, contest / "corpus.txt", [*train, *test], asked.vocabulary)
+    text = prepare_text(scratch, contest.corpus, [*train, *test], asked.vocabulary)
     numbered = watch.seconds - read
     facts = facts_of(train, test, text, asked)
     richest = replace(rungs[0], members=with_spare(rungs[0]))

@@ -17,6 +17,7 @@ from daguan.core.progress import say
 from daguan.core.seeds import stream_seed
 from daguan.core.types import Sentence
 from daguan.data.batches.packing import Blocks, TokenLines, token_file
+from daguan.data.contest import Contest
 from daguan.data.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, write_folds
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, read_unlabelled, write_lines
 from daguan.data.vocabulary import Vocabulary
@@ -71,8 +72,9 @@ def write_sample(
     the labelling of a line or two takes as long as that of many."""
     lines, unlabelled = sample_of(train, tokens, seed), sample_of(test, TEST_TOKENS, seed)
     times = math.ceil(TEST_TOKENS / sum(len(sentence.tokens) for sentence in unlabelled))
-    write_lines(folder / "train.txt", map(format_labelled, lines))
-    write_lines(folder / "test.txt", map(format_unlabelled, unlabelled * times))
+    contest = Contest(folder)
+    write_lines(contest.train, map(format_labelled, lines))
+    write_lines(contest.test, map(format_unlabelled, unlabelled * times))
     write_folds(folder, assign_folds(lines, FoldSettings(FOLDS)))
     vocabulary.save(folder)
 
@@ -111,10 +113,10 @@ def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> Membe
     those of lines, so what windows share is in the rate. wall_clock: seconds of each job, by its name."""
     trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
     for job in jobs:
-        sentences = read_labelled(Path(job.contest) / "train.txt")
+        sentences = read_labelled(Contest(Path(job.contest)).train)
         fold, result = fold_from_file(Path(job.prepared), job.fold), result_of(job)
         of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
-        of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Path(job.contest) / "test.txt"))
+        of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Contest(Path(job.contest)).test))
         rate = max(1.0, result["test_tokens_per_second"])
         if job.family == "ngram_crf":
             passes = job.settings["ngram_crf"]["iterations"]

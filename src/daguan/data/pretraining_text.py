@@ -1,4 +1,4 @@
-"""A contest's files as read, and all its text as ids: what `prepare` writes, and what a budget's trials take."""
+"""Writes all text of a contest as token ids, with its vocabulary."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TypeVar
 
-from daguan.core.errors import DataError
 from daguan.core.progress import Bar, Progress, say
-from daguan.core.types import Sentence, labels_of
+from daguan.core.types import Sentence
 from daguan.data.batches.packing import NumberedText, token_file, write_token_file
-from daguan.data.format import format_unlabelled, iter_lines, read_labelled, read_unlabelled
+from daguan.data.format import format_unlabelled, iter_lines
 from daguan.data.vocabulary import VocabularySettings, count_to_vocabulary
 
 REPORT_LINES = 50_000
@@ -19,18 +18,14 @@ REPORT_LINES = 50_000
 Item = TypeVar("Item")
 
 
-def read_contest(contest: Path) -> tuple[list[Sentence], list[Sentence]]:
-    """(training lines, test lines). Raises DataError: a line that is none, or no entity at all."""
-    train, test = read_labelled(contest / "train.txt"), read_unlabelled(contest / "test.txt")
-    if not labels_of(train):
-        raise DataError(f"{contest / 'train.txt'}: expected at least one entity, got only outside tokens")
-    return train, test
-
-
 def prepare_text(folder: Path, corpus: Path, labelled: list[Sentence], settings: VocabularySettings) -> dict[str, Any]:
-    """Number the distinct lines of corpus, train and test while counting, then write them as ids. Returns what was
-    counted."""
-    with TemporaryFile(dir=folder) as scratch:  # it has no name there, so nothing of it outlives us, even killed
+    """Writes the vocabulary and the token file of the distinct lines into `folder`; returns the counts.
+
+    Args:
+        corpus: unlabelled lines; the file may be missing.
+        labelled: the training and test lines, which come after the corpus.
+    """
+    with TemporaryFile(dir=folder) as scratch:  # an unnamed file: it vanishes even if we are killed
         text = NumberedText(scratch)
         if corpus.exists():
             text.add_corpus(corpus, _counted(iter_lines(corpus), "read", "lines", REPORT_LINES))

@@ -1,0 +1,80 @@
+"""The folder of a contest. No other module spells the names of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from daguan.core.errors import DataError
+from daguan.core.files import sha256_of_file
+from daguan.core.types import Sentence, labels_of
+from daguan.data.format import read_labelled, read_unlabelled
+
+TRAIN, TEST, CORPUS = "train.txt", "test.txt", "corpus.txt"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The paths of the files in a contest's folder, and what they hold.
+
+    Attributes:
+        train: labelled lines; must exist.
+        test: unlabelled lines to label; must exist.
+        corpus: unlabelled lines for pretraining alone; may be missing.
+        test_gold: the labels of the test lines, for scores only; may be missing.
+        groups, vocabulary: names reserved for later versions; not read yet.
+    """
+
+    folder: Path
+
+    @property
+    def train(self) -> Path:
+        return self.folder / TRAIN
+
+    @property
+    def test(self) -> Path:
+        return self.folder / TEST
+
+    @property
+    def corpus(self) -> Path:
+        return self.folder / CORPUS
+
+    @property
+    def test_gold(self) -> Path:
+        return self.folder / "test_gold.txt"
+
+    @property
+    def groups(self) -> Path:
+        return self.folder / "groups.txt"
+
+    @property
+    def vocabulary(self) -> Path:
+        return self.folder / "vocab.tsv"
+
+    def read(self) -> tuple[list[Sentence], list[Sentence]]:
+        """Returns the training lines and the test lines. Raises DataError: a malformed line, or no entity at all."""
+        train, test = read_labelled(self.train), read_unlabelled(self.test)
+        if not labels_of(train):
+            raise DataError(f"{self.train}: expected at least one entity, got only outside tokens")
+        return train, test
+
+    def sha256(self) -> dict[str, str]:
+        """Returns the hash of train, test and corpus (if it exists) by file name. Raises DataError: one is missing."""
+        if not self.folder.is_dir():
+            raise DataError(f"{self.folder}: expected a folder with {TRAIN} and {TEST}, got nothing at that path")
+        for path in (self.train, self.test):
+            if not path.is_file():
+                raise DataError(f"{path}: expected a file, got nothing at that path")
+        return {path.name: _sha256(path) for path in (self.train, self.test, self.corpus) if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    """Returns the hash, computed once while the file is unchanged: a corpus may be large."""
+    state = path.stat()
+    return _sha256_of_state(path, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _sha256_of_state(path: Path, size: int, modified: int) -> str:
+    return sha256_of_file(path)
