@@ -10,9 +10,9 @@ from daguan.core.types import Sentence, Span
 from daguan.data.batches.collate import Example, to_example
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, Vocabulary
-from daguan.models import settings as model_settings
 from daguan.models.encoders.loading import new_encoder
 from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 
@@ -32,7 +32,7 @@ SENTENCES = [
 
 def pointers(head: str, size: int) -> dict[str, int]:
     """The setting, for heads that read it."""
-    reads = any("pointer_size" in model_settings.HEADS[part.removeprefix("lstm_")].own for part in head.split("+"))
+    reads = any("pointer_size" in HEADS[part.removeprefix("lstm_")].reads for part in head.split("+"))
     return {"pointer_size": size} if reads else {}
 
 

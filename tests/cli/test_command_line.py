@@ -38,7 +38,7 @@ def test_help_names_every_command_and_loads_no_torch() -> None:
         (["prepare", "train.frozen_layers=9"], "train.frozen_layers: expected at most 4, the encoder's layers, got 9"),
         (
             ["prepare", "model.encoder=lstm", "train.optimiser=muon"],
-            "train.optimiser: expected one that moves LSTMs with model.encoder=lstm, got 'muon'",
+            "train.optimiser: expected adamw or radam with model.encoder=lstm, got 'muon'",
         ),
         (
             ["prepare", "pretrain.objective=rtd", "encoder.checkpoint=/nowhere"],

@@ -12,7 +12,7 @@ from daguan.cli.train import rounds_of
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build, load, to_dict
 from daguan.families.jobs import FoldJob
-from daguan.models.encoders.settings import ENCODERS
+from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
 from daguan.pipeline.settings import load as load_words
 from daguan.pipeline.stages import Stages

@@ -10,10 +10,11 @@ from types import ModuleType
 import pytest
 import torch
 
+from daguan.core.tables import Row
 from daguan.data.batches.collate import collate
-from daguan.models import settings as model_settings
-from daguan.models.encoders import loading as encoders
-from daguan.models.encoders import settings as encoder_settings
+from daguan.models.encoders import table as encoder_table
+from daguan.models.encoders.loading import load_encoder
+from daguan.models.heads.table import HEADS
 from daguan.models.tagger import Tagger
 from tiny_taggers import examples, tagger
 
@@ -26,9 +27,8 @@ def test_the_head_of_the_example_fits_a_batch(monkeypatch, head):
     module = ModuleType("daguan.models.focal")
     exec(compile(MODULE, "docs/extending.md", "exec"), module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    entry = eval(f"{{{LINE}}}", {"HeadEntry": model_settings.HeadEntry})
-    monkeypatch.setattr(model_settings, "HEADS", model_settings.HEADS | entry)
-    monkeypatch.setattr("daguan.models.tagger.HEADS", model_settings.HEADS)
+    entry = eval(f"{{{LINE}}}", {"Row": Row})
+    monkeypatch.setitem(HEADS, "focal", entry["focal"])
     assert fits(tagger(head))
     assert len(MODULE.splitlines()) + len(LINE.splitlines()) <= 30
 
@@ -37,15 +37,13 @@ def test_the_encoder_of_the_example_fits_a_batch_and_comes_back(monkeypatch, tmp
     module = ModuleType("daguan.models.dilated")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(ENCODER_MODULE, "docs/extending.md", "exec"), module.__dict__)
-    table = encoder_settings.ENCODERS | eval(f"{{{ENCODER_LINE}}}", vars(encoder_settings))
-    monkeypatch.setattr(encoders, "architectures", encoders.architectures.__wrapped__)
-    for place in (encoder_settings, encoders, model_settings):
-        monkeypatch.setattr(place, "ENCODERS", table)
+    rows = eval(f"{{{ENCODER_LINE}}}", vars(encoder_table))
+    monkeypatch.setitem(encoder_table.ENCODERS, "dilated", rows["dilated"])
     model = tagger("crf", encoder="dilated")
     assert fits(model)
     model.encoder.save(tmp_path)
     ids, mask = torch.tensor([[7, 8, 9]]), torch.ones(1, 3, dtype=torch.bool)
-    assert encoders.load_encoder(tmp_path, 0.0).eval()(ids, mask).equal(model.encoder(ids, mask))
+    assert load_encoder(tmp_path, 0.0).eval()(ids, mask).equal(model.encoder(ids, mask))
     written = [line for line in ENCODER_MODULE.splitlines() if line]
     assert len(written) + len(ENCODER_LINE.splitlines()) <= 30
 

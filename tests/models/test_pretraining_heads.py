@@ -8,7 +8,8 @@ import torch
 
 from daguan.data.vocabulary import SPECIALS
 from daguan.models.encoders.loading import MaskedLm
-from daguan.models.encoders.settings import PRETRAINED, EncoderSettings
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import PRETRAINED
 from daguan.models.pretraining_heads import Generator, copy_or_predict, likeliest, sample
 
 SIZE = EncoderSettings(layers=4, hidden=32, heads=2, feed_forward=64, max_length=32)

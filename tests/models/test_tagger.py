@@ -10,8 +10,9 @@ import torch
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.data.batches.collate import Batch, Example, collate
 from daguan.data.batches.windows import stitch, windows_of
-from daguan.models.encoders.settings import FROM_SCRATCH
-from daguan.models.settings import HEADS, ModelSettings
+from daguan.models.encoders.table import FROM_SCRATCH
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.prediction import TrainedTagger

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from daguan.nn.adversary import Adversary, awp, fgm, moved
+from daguan.nn.adversary import Adversary, Attackable, awp, fgm, moved
 
 IDS = torch.tensor([[1, 2, 2], [0, 3, 1]])
 
@@ -16,6 +16,9 @@ class Linear(nn.Module):
         super().__init__()
         self.table = nn.Embedding(5, 4, dtype=torch.float64)
         self.register_buffer("c", torch.randn(4, dtype=torch.float64))
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.table
 
     def loss(self) -> Tensor:
         loss: Tensor = (self.table(IDS) @ self.c).sum()
@@ -36,7 +39,7 @@ def test_embeddings_move_by_epsilon_along_the_gradient_and_the_loss_grows_by_as_
     counts = torch.bincount(IDS.flatten(), minlength=5).double()
     gradient = counts[:, None] * model.c
     table, epsilon = model.table.weight, 0.7
-    moves = fgm(table, epsilon).moves()
+    moves = fgm(Attackable(model, [], fgm_epsilon=epsilon)).moves()
     assert moves.keys() == {table}
     assert moves[table].norm().item() == pytest.approx(epsilon, rel=1e-12)
     assert torch.allclose(moves[table], epsilon * gradient / gradient.norm(), rtol=1e-12)
@@ -52,7 +55,7 @@ def test_embeddings_move_by_epsilon_along_the_gradient_and_the_loss_grows_by_as_
 def test_weights_move_by_epsilon_times_their_own_norm(model: Linear) -> None:
     other = nn.Parameter(100 * torch.randn(3, 2, dtype=torch.float64))
     other.grad = torch.randn_like(other)
-    moves = awp([model.table.weight, other], 0.01).moves()
+    moves = awp(Attackable(model, [model.table.weight, other], awp_epsilon=0.01)).moves()
     for weight, move in moves.items():
         assert weight.grad is not None
         assert move.norm().item() == pytest.approx(0.01 * weight.norm().item(), rel=1e-12)
@@ -72,7 +75,7 @@ def test_own_bits_come_back_after_an_error_too(model: Linear) -> None:
     with torch.no_grad():
         table.mul_(torch.logspace(-30, 30, 4, dtype=torch.float64))  # sums of these lose bits
     before = table.detach().clone()
-    moves = fgm(table, 3.0).moves()
+    moves = fgm(Attackable(model, [], fgm_epsilon=3.0)).moves()
     with moved(moves):
         assert not table.equal(before)
     assert table.equal(before)

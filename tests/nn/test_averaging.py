@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from daguan.nn.averaging import AVERAGES, WeightAverage, lent
+from daguan.nn.averaging import WeightAverage, lent
+from daguan.nn.tables import AVERAGES
 
 KINDS = pytest.mark.parametrize("kind", AVERAGES)
 

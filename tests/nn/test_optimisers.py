@@ -17,13 +17,12 @@ from torch.optim import SGD, AdamW, Optimizer, RAdam
 from daguan.core.errors import ConfigError
 from daguan.data.tags import TagScheme
 from daguan.models.encoders.loading import MaskedLm, new_encoder
-from daguan.models.encoders.settings import PRETRAINED, EncoderSettings
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import PRETRAINED
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.muon import Muon
 from daguan.nn.optimisers import (
-    OPTIMISERS,
-    SCHEDULES,
     Group,
     LinearSchedule,
     Options,
@@ -31,6 +30,7 @@ from daguan.nn.optimisers import (
     load_state_tensors,
     state_tensors,
 )
+from daguan.nn.tables import OPTIMISERS, SCHEDULES
 from daguan.training.checkpoints import load_state, save_state
 from daguan.training.pretraining import PretrainSettings, build_optimisers
 
@@ -52,7 +52,7 @@ def groups_of(optimisers: list[Optimizer]) -> list[dict]:
 
 def rates(updates: int, warmup: float, peak: float = 1.0, shape: str = "linear") -> np.ndarray:
     optimiser = SGD([nn.Parameter(torch.zeros(1))], lr=peak)
-    schedule = SCHEDULES[shape]([optimiser], updates, warmup)
+    schedule = SCHEDULES[shape].load()([optimiser], updates, warmup)
     found = []
     for done in range(updates):
         schedule.set(done)
@@ -122,7 +122,7 @@ def test_radam_is_torch_s_own_with_adamw_s_decay():
     """One step without a gradient to speak of moves a weight by rate times decay, as AdamW's does."""
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.zeros(3)
-    (optimiser,) = OPTIMISERS["radam"]([Group([weight], 0.1, 0.5, 0.0)], Options((0.95, 0.999), 1e-8))
+    (optimiser,) = OPTIMISERS["radam"].load()([Group([weight], 0.1, 0.5, 0.0)], Options((0.95, 0.999), 1e-8))
     optimiser.step()
     assert torch.allclose(weight, torch.full((3,), 1 - 0.1 * 0.5))
     assert optimiser.param_groups[0]["betas"] == (0.95, 0.999)
@@ -131,9 +131,9 @@ def test_radam_is_torch_s_own_with_adamw_s_decay():
 def test_muon_needs_matrices_and_may_be_all_there_is():
     matrix, vector = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2))
     with pytest.raises(ConfigError, match="expected an encoder with linear layers"):
-        OPTIMISERS["muon"]([Group([vector], 0.1, 0.0, 0.2)], Options(matrices={matrix: 1}))
-    muon, adamw = OPTIMISERS["muon"]([Group([vector, matrix], 0.1, 0.3, 0.2)], Options(matrices={matrix: 1}))
-    (alone,) = OPTIMISERS["muon"]([Group([matrix], 0.1, 0.3, 0.2)], Options(matrices={matrix: 1}))
+        OPTIMISERS["muon"].load()([Group([vector], 0.1, 0.0, 0.2)], Options(matrices={matrix: 1}))
+    muon, adamw = OPTIMISERS["muon"].load()([Group([vector, matrix], 0.1, 0.3, 0.2)], Options(matrices={matrix: 1}))
+    (alone,) = OPTIMISERS["muon"].load()([Group([matrix], 0.1, 0.3, 0.2)], Options(matrices={matrix: 1}))
     for optimiser, rate, parameter in ((muon, 0.2, matrix), (adamw, 0.1, vector), (alone, 0.2, matrix)):
         (group,) = optimiser.param_groups
         assert (group["lr"], group["weight_decay"]) == (rate, 0.3)

@@ -19,7 +19,8 @@ from daguan.data.batches.masking import Masked, places_per_row
 from daguan.data.batches.packing import Blocks
 from daguan.data.vocabulary import MASK, SPECIALS
 from daguan.models.encoders.loading import load_encoder
-from daguan.models.encoders.settings import PRETRAINED, EncoderSettings, learns
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import PRETRAINED, learns
 from daguan.models.pretraining_heads import ReplacedTokens
 from daguan.training.devices import EngineSettings, prepare_process
 from daguan.training.objectives.generated import Guesses, ReplacedObjective

@@ -14,18 +14,21 @@ from torch.optim import AdamW, Optimizer, RAdam
 from daguan.core.errors import ConfigError
 from daguan.data.tags import TagScheme
 from daguan.models.encoders.loading import new_encoder
-from daguan.models.encoders.settings import FROM_SCRATCH, EncoderSettings
-from daguan.models.settings import HEADS, ModelSettings
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import FROM_SCRATCH
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
+from daguan.nn.adversary import embedding_table
 from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import Muon, hidden_matrices
-from daguan.nn.optimisers import OPTIMISERS, decayed_names
+from daguan.nn.optimisers import decayed_names
+from daguan.nn.tables import OPTIMISERS
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.optimisation import (
     build_adversary,
     build_optimisers,
     current_weights,
-    embedding_table,
     freeze,
     layer_of,
 )

@@ -19,7 +19,8 @@ from daguan.data.format import read_labelled
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.loading import new_encoder
-from daguan.models.encoders.settings import FROM_SCRATCH, PRETRAINED, EncoderSettings, learns
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import FROM_SCRATCH, PRETRAINED, learns
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.training.devices import EngineSettings, prepare_process

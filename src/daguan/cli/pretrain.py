@@ -19,7 +19,8 @@ from daguan.core.runs import Run, Stopwatch
 from daguan.data.batches.packing import Blocks, token_file
 from daguan.data.vocabulary import Vocabulary
 from daguan.models.encoders.loading import save_model
-from daguan.models.encoders.settings import ENCODERS, EncoderSettings, objective_of
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS, objective_of
 from daguan.pipeline.budget.plan import supervised
 from daguan.pipeline.engines.supervision import Supervisor
 from daguan.pipeline.settings import Settings

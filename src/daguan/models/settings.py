@@ -6,32 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from daguan.core.settings import Need, require
-from daguan.models.encoders.settings import ENCODERS
+from daguan.core.tables import readers_of
+from daguan.models.encoders.table import ENCODERS
+from daguan.models.heads.table import HEADS
 
 LSTM = "lstm_"
 TOGETHER = "+"
 
 
-@dataclass(frozen=True)
-class HeadEntry:
-    """Where the class of a head is (`module:Class`; whoever builds it imports it), and which of the settings that only
-    some heads have it reads."""
-
-    path: str
-    own: tuple[str, ...] = ()
-
-
-HEADS = {
-    "softmax": HeadEntry("daguan.models.heads.base:SoftmaxHead", ("label_smoothing",)),
-    "crf": HeadEntry("daguan.models.heads.base:CrfHead", ("label_smoothing",)),
-    "span": HeadEntry("daguan.models.heads.spans:SpanHead", ("label_smoothing",)),
-    "biaffine": HeadEntry(
-        "daguan.models.heads.spans:BiaffineHead", ("pointer_size", "boundary_smoothing", "boundary_distance")
-    ),
-    "global_pointer": HeadEntry("daguan.models.heads.spans:GlobalPointerHead", ("pointer_size",)),
-    "pointer": HeadEntry("daguan.models.heads.pointer:PointerHead", ("pointer_size", "beam", "label_smoothing")),
-    "seq2seq": HeadEntry("daguan.models.heads.seq2seq:Seq2SeqHead", ("decoder_layers", "beam")),
-}
 AVERAGES = ("losses", "logits")
 TRAINING_ONLY = (
     "encoder_dropout", "dropout", "token_dropout", "ngram_dropout", "dropout_samples", "dropout_average",
@@ -40,7 +22,7 @@ TRAINING_ONLY = (
 
 
 def _of_heads(setting: str) -> Need[ModelSettings]:
-    readers = [name for name, entry in HEADS.items() if setting in entry.own]
+    readers = readers_of(HEADS, setting)
     return Need(
         setting, f"model.head has {' or '.join(readers)}", lambda made: any(head in readers for head in made.scorers)
     )
@@ -88,7 +70,7 @@ class ModelSettings:
     r_drop: float = 0.0
     NEEDS: ClassVar[tuple[Need[ModelSettings], ...]] = (
         # not lstm_hidden, lstm_layers and ngram_dropout, which presets set
-        *map(_of_heads, dict.fromkeys(name for entry in HEADS.values() for name in entry.own)),
+        *map(_of_heads, dict.fromkeys(name for row in HEADS.values() for name in row.reads)),
         Need("boundary_distance", "model.boundary_smoothing is over 0", lambda made: made.boundary_smoothing > 0),
         Need("dropout_samples", "model.dropout is over 0", lambda made: made.dropout > 0),
         Need("dropout_average", "model.dropout_samples is over 1", lambda made: made.dropout_samples > 1),

@@ -1,9 +1,8 @@
-"""A tagger is an encoder and one or more heads, chosen by name from the table in models/settings.py."""
+"""A tagger is an encoder and one or more heads, chosen by name from the table in heads/table.py."""
 
 from __future__ import annotations
 
 from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +18,8 @@ from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import MASK
 from daguan.models.encoders.loading import Encoder
 from daguan.models.heads.base import Head, divergence, mean_of
-from daguan.models.settings import HEADS, LSTM, ModelSettings
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import LSTM, ModelSettings
 from daguan.nn.dropouts import ByteDropout, TokenDropout
 from daguan.nn.lstm import BiLstm
 from daguan.nn.ngrams import NgramEmissions
@@ -30,8 +30,7 @@ HEAD_FILE = "head.safetensors"
 
 def new_head(name: str, width: int, scheme: TagScheme, settings: ModelSettings) -> Head:
     """The head of that name in the table, on features (B,T,width)."""
-    module, _, kind = HEADS[name].path.partition(":")
-    head: Head = getattr(import_module(module), kind)(width, scheme, settings)
+    head: Head = HEADS[name].load()(width, scheme, settings)
     return head
 
 

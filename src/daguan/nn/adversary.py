@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-ADVERSARIES = ("none", "fgm", "awp")
+from daguan.core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,52 @@ def moved(moves: Mapping[Tensor, Tensor]) -> Iterator[None]:
                 parameter.copy_(weight)
 
 
-def fgm(table: Tensor, epsilon: float) -> Adversary:
-    """The fast gradient method on a table of embeddings: r = ε·g/‖g‖, g over the whole table, and the gradients of both
-    losses are added. (Miyato et al. 2017, arXiv 1605.07725 §3, move each sentence's normalised embeddings; moving the
-    table is what contests made of it.)"""
-    return Adversary([table], epsilon, relative=False, adds=True)
+@dataclass(frozen=True)
+class Attackable:
+    """What an adversary may move, and by how much.
+
+    Attributes:
+        encoder: the model whose table of token embeddings `fgm` moves.
+        weights: the trained weights that decay pulls on, which `awp` moves.
+        fgm_epsilon: length of the move of the embeddings.
+        awp_epsilon: length of the move of each weight, as a share of its norm.
+    """
+
+    encoder: nn.Module
+    weights: Sequence[Tensor]
+    fgm_epsilon: float = 1.0
+    awp_epsilon: float = 5e-3
 
 
-def awp(weights: Sequence[Tensor], epsilon: float) -> Adversary:
-    """Adversarial weight perturbation (Wu et al. 2020, arXiv 2004.05884 §4): one step to the edge of the ball
-    ‖v‖ ≤ ε·‖w‖ around each weight, and the gradient there alone counts."""
-    return Adversary(weights, epsilon, relative=True, adds=False)
+def no_adversary(attackable: Attackable) -> None:
+    """Return None: each batch has one loss."""
+
+
+def fgm(attackable: Attackable) -> Adversary:
+    """Return the fast gradient method on the embeddings: r = ε·g/‖g‖, g over the whole table, and the gradients of both
+    losses are added. (Miyato et al. 2017, arXiv 1605.07725 §3, move each sentence's normalised embeddings; contests
+    move the table.)
+
+    Raises:
+        ConfigError: the encoder has no table of embeddings.
+    """
+    return Adversary([embedding_table(attackable.encoder)], attackable.fgm_epsilon, relative=False, adds=True)
+
+
+def awp(attackable: Attackable) -> Adversary:
+    """Return adversarial weight perturbation (Wu et al. 2020, arXiv 2004.05884 §4): one step to the edge of the ball
+    ‖v‖ ≤ ε·‖w‖ around each weight; the gradient there replaces the first one."""
+    return Adversary(attackable.weights, attackable.awp_epsilon, relative=True, adds=False)
+
+
+def embedding_table(encoder: nn.Module) -> Tensor:
+    """Return the weight of Hugging Face's `get_input_embeddings`. Raises ConfigError: there is no such table."""
+    give: Any = getattr(encoder, "get_input_embeddings", lambda: None)
+    try:
+        found = give()
+    except NotImplementedError:  # Hugging Face's own, where a model does not override it
+        found = None
+    if not isinstance(found, nn.Embedding):
+        kind = type(encoder).__name__
+        raise ConfigError(f"train.adversary: expected an encoder with a table of embeddings for fgm, got {kind}")
+    return found.weight

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from daguan.nn.tables import AVERAGES
+
 
 class WeightAverage:
-    """shadow ← shadow + share·(weight − shadow) after each update; `kind` names the share in AVERAGES.
+    """shadow ← shadow + share·(weight − shadow) after each update; `kind` names the function of the share in AVERAGES.
 
     decay: of the moving average; start: updates that the equal average leaves out.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], kind: str, decay: float = 0.0, start: int = 0) -> None:
-        self.kind, self.decay, self.start = kind, decay, start
+        self.share: Callable[[int, float, int], float] = AVERAGES[kind].load()
+        self.decay, self.start = decay, start
         self.updates = 0
         self.shadow = {name: weight.detach().clone() for name, weight in weights.items()}
 
@@ -24,7 +27,7 @@ class WeightAverage:
     def update(self, weights: Mapping[str, Tensor]) -> None:
         """Take in the weights after one more update, under the names of the first ones."""
         self.updates += 1
-        share = AVERAGES[self.kind](self.updates, self.decay, self.start)
+        share = self.share(self.updates, self.decay, self.start)
         torch._foreach_lerp_(list(self.shadow.values()), [weights[name] for name in self.shadow], share)
 
 
@@ -44,13 +47,6 @@ def equal_share(updates: int, decay: float, start: int) -> float:
 def whole_share(updates: int, decay: float, start: int) -> float:
     """The last weights."""
     return 1.0
-
-
-AVERAGES: dict[str, Callable[[int, float, int], float]] = {
-    "ema": moving_share,
-    "swa": equal_share,
-    "none": whole_share,
-}
 
 
 def mean_weights(models: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,10 +1,10 @@
-"""Optimisers by name, their schedules, and their state as named tensors, so that a checkpoint needs no pickle."""
+"""Optimisers, their schedules, and their state as named tensors, so that a checkpoint needs no pickle."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
@@ -98,13 +98,6 @@ def _adam_groups(groups: Sequence[Group]) -> list[dict[str, object]]:
     ]
 
 
-OPTIMISERS: dict[str, Callable[[Sequence[Group], Options], list[Optimizer]]] = {
-    "adamw": new_adamw,
-    "radam": new_radam,
-    "muon": new_muon,
-}
-
-
 def state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: str) -> dict[str, Tensor]:
     """The optimiser's state, flat: `prefix/parameter/key` → tensor."""
     found = {
@@ -174,6 +167,3 @@ class FlatCosineSchedule(Schedule):
     def fall(self, done: int) -> float:
         left = self.left(done, max(self.warmup_updates, round(FLAT_SHARE * self.updates)))
         return 0.5 - 0.5 * math.cos(math.pi * min(1.0, left))
-
-
-SCHEDULES: dict[str, type[Schedule]] = {"linear": LinearSchedule, "flat_cosine": FlatCosineSchedule}

@@ -17,6 +17,7 @@ from daguan.competition.rehearsal import RehearseSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, Need, require, require_read, vary
 from daguan.core.settings_text import settings_text
+from daguan.core.tables import readers_of
 from daguan.data.augmentation import AugmentationSettings
 from daguan.data.conflicts import ConflictSettings
 from daguan.data.folds import FoldSettings
@@ -28,20 +29,16 @@ from daguan.families.jobs import FAMILIES
 from daguan.families.ngram_crf import NgramCrfSettings
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.families.soup import SoupSettings
-from daguan.models.encoders.settings import (
-    ENCODERS,
-    EncoderSettings,
-    learns,
-    objective_of,
-    readers_of,
-)
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS, learns, objective_of
 from daguan.models.settings import TRAINING_ONLY, ModelSettings
+from daguan.nn.tables import OPTIMISERS
 from daguan.pipeline.budget.settings import BudgetSettings
 from daguan.pipeline.tuning.settings import TuneSettings
 from daguan.training.devices import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.table import OBJECTIVES
-from daguan.training.pretraining import GENERATED, OF_OBJECTIVES, PretrainSettings
+from daguan.training.pretraining import PretrainSettings
 from daguan.training.token_vector_settings import VectorSettings
 
 ROOT = Path(__file__).parents[3]
@@ -66,11 +63,11 @@ class DataSettings:
 
 def _across_sections() -> Iterator[Need[Settings]]:
     """What one section reads by what another says."""
-    for name in dict.fromkeys(name for entry in ENCODERS.values() for name in entry.own):
-        yield _of_encoders(f"encoder.{name}", readers_of(name))
+    for name in dict.fromkeys(name for row in ENCODERS.values() for name in row.reads):
+        yield _of_encoders(f"encoder.{name}", readers_of(ENCODERS, name))
     yield _of_encoders("vectors.kind", tuple(name for name, entry in ENCODERS.items() if not entry.pretrained))
-    for name, objectives in OF_OBJECTIVES.items():
-        yield _of_objectives(f"pretrain.{name}", objectives)
+    for name in dict.fromkeys(name for row in OBJECTIVES.values() for name in row.reads):
+        yield _of_objectives(f"pretrain.{name}", readers_of(OBJECTIVES, name))
     yield Need("model.r_drop", "model.dropout or another dropout is over 0", _is_noisy)
 
 
@@ -204,15 +201,16 @@ class Settings:
         expected = f"a folder with model.encoder={encoder}, which is what a checkpoint holds"
         fits = ENCODERS[encoder].from_scratch or bool(size.checkpoint)
         require("encoder.checkpoint", fits, expected, size.checkpoint)
-        layers = size.groups if encoder == "albert" else size.layers + size.lstm_layers
+        layers = ENCODERS[encoder].layers(size)
         fits = bool(size.checkpoint) or self.train.frozen_layers <= layers
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
-        fits = encoder != "lstm" or self.train.optimiser != "muon"
-        require("train.optimiser", fits, "one that moves LSTMs with model.encoder=lstm", self.train.optimiser)
+        fits = ENCODERS[encoder].for_muon or self.train.optimiser != "muon"
+        others = " or ".join(name for name in OPTIMISERS if name != "muon")
+        require("train.optimiser", fits, f"{others} with model.encoder={encoder}", self.train.optimiser)
         fits = not self.pretrain.tokens or not ENCODERS[encoder].pretrained or learns(encoder, self.objective)
         expected = f"{' or '.join(name for name in OBJECTIVES if learns(encoder, name))} with model.encoder={encoder}"
         require("pretrain.objective", fits, expected, self.objective)
-        fits = not size.checkpoint or self.objective not in GENERATED  # sizes may differ from the generator's
+        fits = not size.checkpoint or not OBJECTIVES[self.objective].generator  # sizes may differ from the generator's
         require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.objective)
 
     def _check(self, member: str) -> None:

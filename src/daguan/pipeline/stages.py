@@ -16,7 +16,7 @@ from daguan.core.settings import to_dict
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
 from daguan.families.jobs import FoldJob
-from daguan.models.encoders.settings import ENCODERS
+from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
 from daguan.training.token_vector_settings import NO_VECTORS
 

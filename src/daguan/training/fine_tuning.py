@@ -22,7 +22,8 @@ from daguan.data.batches.windows import training_pieces
 from daguan.data.scores import span_score
 from daguan.nn.adversary import Adversary, moved
 from daguan.nn.averaging import WeightAverage, copy_into, lent
-from daguan.nn.optimisers import SCHEDULES, load_state_tensors, state_tensors
+from daguan.nn.optimisers import Schedule, load_state_tensors, state_tensors
+from daguan.nn.tables import SCHEDULES
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import EngineSettings, require_finite
 from daguan.training.fine_tuning_settings import TrainSettings
@@ -79,7 +80,8 @@ class TaggerTrainer:
                 f"train.lookahead_steps: expected at most {self.updates}, the updates of a fold, "
                 f"got {settings.lookahead_steps}"
             )
-        self.schedule = SCHEDULES[settings.schedule](self.optimisers, self.updates, settings.warmup)
+        new_schedule = SCHEDULES[settings.schedule].load()
+        self.schedule: Schedule = new_schedule(self.optimisers, self.updates, settings.warmup)
         swa_start = round(settings.swa_start * self.updates)
         self.average = WeightAverage(self._weights(), settings.averaging, settings.ema_decay, swa_start)
         self.evaluate_after = {

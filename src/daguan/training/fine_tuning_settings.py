@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from daguan.core.settings import Need, require
-from daguan.nn.adversary import ADVERSARIES
-from daguan.nn.averaging import AVERAGES
 from daguan.nn.lookahead import MOMENTA
-from daguan.nn.optimisers import OPTIMISERS, SCHEDULES
+from daguan.nn.tables import ADVERSARIES, AVERAGES, OPTIMISERS, SCHEDULES
 
 WHOLE = -1  # frozen_layers: the encoder as it is
 
@@ -123,5 +121,5 @@ CHOICES = {
     "schedule": tuple(SCHEDULES),
     "lookahead_momentum": MOMENTA,
     "averaging": tuple(AVERAGES),
-    "adversary": ADVERSARIES,
+    "adversary": tuple(ADVERSARIES),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +10,11 @@ from torch.optim import Optimizer
 
 from daguan.core.errors import ConfigError
 from daguan.models.tagger import ENCODER, Tagger
-from daguan.nn.adversary import Adversary, awp, fgm
+from daguan.nn.adversary import Adversary, Attackable
 from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import hidden_matrices
-from daguan.nn.optimisers import OPTIMISERS, Group, Options, decayed_names
+from daguan.nn.optimisers import Group, Options, decayed_names
+from daguan.nn.tables import ADVERSARIES, OPTIMISERS
 from daguan.training.fine_tuning_settings import WHOLE, TrainSettings
 
 NGRAMS = ".ngrams."
@@ -55,7 +55,7 @@ def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dt
         for (rate, muon_rate, decays), parameters in parts.items()
     ]
     options = Options((settings.beta1, settings.beta2), 1e-8, hidden_matrices(model.encoder), precision)
-    optimisers = OPTIMISERS[settings.optimiser](groups, options)
+    optimisers: list[Optimizer] = OPTIMISERS[settings.optimiser].load()(groups, options)
     if not settings.lookahead_steps:
         return optimisers
     how = settings.lookahead_steps, settings.lookahead_alpha, settings.lookahead_momentum
@@ -85,31 +85,16 @@ def layer_of(name: str) -> int:
 
 
 def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
-    """Against the embeddings, or the weights that decay pulls on; none if none is asked for.
+    """Return the adversary that the settings name, None for `none`.
 
     Raises:
         ConfigError: the encoder has no embeddings.
     """
-    if settings.adversary == "fgm":
-        return fgm(embedding_table(model.encoder.model), settings.fgm_epsilon)
-    if settings.adversary == "awp":
-        decayed = decayed_names(model)
-        weights = [parameter for name, parameter in model.named_parameters() if name in decayed]
-        return awp([weight for weight in weights if weight.requires_grad], settings.awp_epsilon)
-    return None
-
-
-def embedding_table(encoder: nn.Module) -> Tensor:
-    """What the model's `get_input_embeddings`, as Hugging Face has it, gives. Raises ConfigError: no such table."""
-    give: Any = getattr(encoder, "get_input_embeddings", lambda: None)
-    try:
-        found = give()
-    except NotImplementedError:  # Hugging Face's where a model has not said
-        found = None
-    if not isinstance(found, nn.Embedding):
-        kind = type(encoder).__name__
-        raise ConfigError(f"train.adversary: expected an encoder with a table of embeddings for fgm, got {kind}")
-    return found.weight
+    decayed = decayed_names(model)
+    weights = [weight for name, weight in model.named_parameters() if name in decayed and weight.requires_grad]
+    attackable = Attackable(model.encoder.model, weights, settings.fgm_epsilon, settings.awp_epsilon)
+    adversary: Adversary | None = ADVERSARIES[settings.adversary].load()(attackable)
+    return adversary
 
 
 def current_weights(model: nn.Module, optimisers: list[Optimizer]) -> dict[str, Tensor]:

@@ -16,10 +16,10 @@ from daguan.core.seeds import stream_seed
 from daguan.core.settings import require
 from daguan.data.batches.masking import MaskingSettings, Rows
 from daguan.data.batches.packing import Blocks
-from daguan.models.encoders.settings import EncoderSettings, objective_of
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import objective_of
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import (
-    OPTIMISERS,
     Group,
     LinearSchedule,
     Options,
@@ -27,23 +27,15 @@ from daguan.nn.optimisers import (
     load_state_tensors,
     state_tensors,
 )
+from daguan.nn.tables import OPTIMISERS
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import EngineSettings, require_finite
-from daguan.training.objectives.masked_lm import HeldOut, Plan, Sums, Trained
+from daguan.training.objectives.masked_lm import HeldOut, Objective, Plan, Sums, Trained
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.threads import Replicas
 
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
-GENERATED = ("rtd", "all_tokens")  # objectives with a generator
-MASKED = ("mlm", "mlm+sop", "mlm+nsp")
-OF_OBJECTIVES = {  # who reads it; not masking.rate and masking.ngram_share, which presets set
-    "generator_layers": GENERATED,
-    "replaced_weight": ("rtd",),
-    "fragment": ("mass",),
-    **dict.fromkeys(("masking.keep", "masking.random"), (*MASKED, "mass")),
-    **dict.fromkeys(("masking.final_rate", "masking.max_ngram", "masking.ngram_lengths"), (*MASKED, *GENERATED)),
-}
 
 
 @dataclass(frozen=True)
@@ -129,7 +121,8 @@ class Pretrainer:
             settings.replaced_weight, settings.fragment, self.rows, self.updates, seed, engine,
         )  # fmt: skip
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
-        self.objective = OBJECTIVES[objective_of(architecture, settings.objective)](plan)
+        row = OBJECTIVES[objective_of(architecture, settings.objective)]
+        self.objective: Objective = row.load()(plan)
         self.model: Trained = self.objective.model.train()
         self.replicas = Replicas(self.model, settings.batch_size)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
@@ -230,4 +223,5 @@ def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.d
         for decays in (True, False)
     ]
     options = Options((0.9, settings.beta2), 1e-6, hidden_matrices(*lm.encoders), precision)
-    return OPTIMISERS[settings.optimiser](groups, options)
+    optimisers: list[Optimizer] = OPTIMISERS[settings.optimiser].load()(groups, options)
+    return optimisers

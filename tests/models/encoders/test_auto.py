@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from daguan.core.errors import CheckpointError
 from daguan.data.batches.collate import Batch, collate
 from daguan.data.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK
-from daguan.models.encoders.loading import MaskedLm, architectures, load_encoder
+from daguan.models.encoders.loading import MaskedLm, load_encoder
 from daguan.models.encoders.public_checkpoint import adopt
 from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.training.devices import EngineSettings, prepare_process
@@ -237,8 +238,8 @@ def test_what_cannot_be_adopted_is_said(
 
 def test_a_type_whose_head_reads_other_places_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint(tmp_path, "distilbert")
-    auto = architectures()["auto"]
+    auto = ENCODERS["auto"].load()
     shifted = replace(auto, project=lambda model, hidden: auto.project(model, hidden.roll(1, 0)))
-    monkeypatch.setitem(architectures(), "auto", shifted)
+    monkeypatch.setattr("daguan.models.encoders.auto.AUTO", shifted)
     with pytest.raises(CheckpointError, match="expected a type whose head reads one place, got distilbert"):
         adopt("auto", settings_of(tmp_path), VOCABULARY)

@@ -1,5 +1,7 @@
 """Laws of every encoder: our way of calling it equals Hugging Face's, padding is not read, every token is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError, ConfigError, WriteError
 from daguan.data.vocabulary import CLS, PAD, SEP
-from daguan.models.encoders.loading import Encoder, MaskedLm, architectures, load_encoder, new_encoder
-from daguan.models.encoders.settings import ENCODERS, FROM_SCRATCH, PRETRAINED, EncoderSettings
+from daguan.models.encoders.loading import Encoder, MaskedLm, load_encoder, new_encoder
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS, FROM_SCRATCH, PRETRAINED
 
 SMALL = EncoderSettings(
     layers=2, hidden=32, heads=2, feed_forward=64, max_length=32, initial_std=0.2,
@@ -61,8 +64,34 @@ def encoder(request) -> Encoder:
     return scattered(new_encoder(request.param, SMALL, VOCABULARY, dropout=0.5))
 
 
-def test_every_encoder_has_an_architecture():
-    assert list(architectures()) == list(ENCODERS)
+@pytest.mark.parametrize("name", FROM_SCRATCH)
+def test_a_row_says_the_type_and_the_number_of_layers_of_its_model(name):
+    model = ENCODERS[name].load().new(SMALL, VOCABULARY)
+    assert model.config.model_type == ENCODERS[name].model_type
+
+
+def test_a_checkpoint_is_read_without_the_modules_of_other_encoders(tmp_path):
+    """In this order each imports its own module alone, beside those it is built on, which are imported already."""
+    from transformers import DistilBertConfig, DistilBertForMaskedLM
+
+    order = ["lstm", "cnn", "bert", "auto", "roberta", "albert", "electra", "modern", "transformer_xl", "mass"]
+    assert set(order) == set(ENCODERS)
+    for name in set(order) - {"auto"}:
+        new_encoder(name, SMALL, VOCABULARY, 0.0).save(tmp_path / name)
+    DistilBertForMaskedLM(DistilBertConfig(vocab_size=9, dim=8, n_heads=2, n_layers=1)).save_pretrained(
+        tmp_path / "auto"
+    )
+    code = f"""
+import sys
+from pathlib import Path
+from daguan.models.encoders.loading import load_encoder
+for name in {order}:
+    load_encoder(Path({str(tmp_path)!r}, name), 0.0)
+    imported = {{name.rpartition(".")[2] for name in sys.modules if "daguan.models.encoders." in name}}
+    print(*sorted(imported & {set(order)}))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [" ".join(sorted(order[: number + 1])) for number in range(len(order))]
 
 
 @torch.no_grad()

@@ -14,7 +14,8 @@ from daguan.core.errors import CheckpointError, DataError
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.loading import MaskedLm, load_encoder
 from daguan.models.encoders.public_checkpoint import NONE, PublicVocabulary, adopt
-from daguan.models.encoders.settings import PRETRAINED, EncoderSettings
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import PRETRAINED
 
 PUBLIC = ["[PAD]", "[unused1]", "[unused2]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "of", "and", "to", "in"]
 SPECIAL_ROWS = [0, 3, 4, 5, 6]

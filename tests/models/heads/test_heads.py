@@ -13,8 +13,10 @@ from daguan.core.errors import ConfigError
 from daguan.data.batches.collate import Batch, collate
 from daguan.data.tags import TagScheme
 from daguan.models.heads.base import divergence
-from daguan.models.heads.spans import multilabel_loss, smoothed_boundaries
-from daguan.models.settings import HEADS, ModelSettings
+from daguan.models.heads.biaffine import smoothed_boundaries
+from daguan.models.heads.global_pointer import multilabel_loss
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import HeadStack, new_head
 from daguan.nn.spans import gold_spans, spans_within
 from tiny_taggers import SCHEME, examples, pointers, tagger

@@ -42,7 +42,6 @@ def set_albert_dropout(albert: Any, p: float) -> None:
 
 
 ALBERT = Architecture(
-    model_type="albert",
     new=new_albert,
     set_dropout=set_albert_dropout,
     project=lambda model, hidden: model.predictions(hidden),

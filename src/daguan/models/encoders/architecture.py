@@ -1,6 +1,6 @@
 """What an encoder's file says of it: how its Hugging Face model is built, called, and settled.
 
-A new encoder is one file with an `Architecture` and one line of the table in models/encoders/settings.py.
+A new encoder is one file with an `Architecture` and one line of the table in models/encoders/table.py.
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ def _no_decoder(model: Any) -> Any:
 
 @dataclass(frozen=True)
 class Architecture:
-    """model_type: Hugging Face's name for it. new: its model that has read nothing, with a language-model head where it
+    """new: its model that has read nothing, with a language-model head where it
     is pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is
     to be chosen for a device. complete: what Hugging Face leaves undone when it has built the model. with_decoder: that
     model with its decoder, where pretraining gives it one. head: Hugging Face's class of models with that head is
     AutoModelFor… this. of_reading: settings that no weight depends on, and so no checkpoint decides."""
 
-    model_type: str
     new: Callable[[EncoderSettings, int], Any]
     set_dropout: Callable[[Any, float], None]
     project: Callable[[Any, Tensor], Tensor] = _no_head

@@ -11,7 +11,6 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from daguan.models.encoders.architecture import Architecture
 from daguan.models.encoders.bert import choose_bert_attention
-from daguan.models.encoders.settings import AUTO as NAME
 from daguan.models.encoders.settings import EncoderSettings
 
 RATES = ("dropout", "attention_dropout")  # of dropout, where a layer keeps its own as a number
@@ -57,7 +56,6 @@ def count_padding(model: Any) -> None:
 
 
 AUTO = Architecture(
-    model_type=NAME,
     new=not_new,
     set_dropout=set_every_dropout,
     project=project_by_itself,

@@ -104,7 +104,6 @@ def _turn(angles: Tensor) -> Tensor:
 
 
 BERT = Architecture(
-    model_type="bert",
     new=new_bert,
     set_dropout=set_bert_dropout,
     project=lambda model, hidden: model.cls(hidden),

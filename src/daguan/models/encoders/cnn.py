@@ -76,4 +76,4 @@ def new_cnn(settings: EncoderSettings, vocabulary_size: int) -> CnnModel:
     return CnnModel(CnnConfig(**fields, kernel_size=settings.kernel, lstm_layers=settings.lstm_layers))
 
 
-CNN = Architecture(CnnConfig.model_type, new_cnn, set_shallow_dropout)
+CNN = Architecture(new_cnn, set_shallow_dropout)

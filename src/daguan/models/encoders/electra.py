@@ -19,7 +19,6 @@ def new_electra(settings: EncoderSettings, vocabulary_size: int) -> Any:
 
 
 ELECTRA = Architecture(
-    model_type="electra",
     new=new_electra,
     set_dropout=set_bert_dropout,
     project=lambda model, hidden: model.generator_lm_head(model.generator_predictions(hidden)),

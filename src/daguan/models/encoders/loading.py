@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,8 @@ from daguan.core.errors import CheckpointError
 from daguan.core.files import naming
 from daguan.data.vocabulary import CLS, PAD, SEP
 from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.settings import AUTO, ENCODERS, EncoderSettings
-
-
-@cache
-def architectures() -> dict[str, Architecture]:
-    """Those that ENCODERS names. (Importing transformers takes seconds, so only who builds an encoder does.)"""
-    found = {}
-    for name, entry in ENCODERS.items():
-        module, _, attribute = entry.path.partition(":")
-        found[name] = getattr(import_module(module), attribute)
-    return found
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import AUTO, ENCODERS
 
 
 class MaskedLm(nn.Module):
@@ -40,6 +29,7 @@ class MaskedLm(nn.Module):
         super().__init__()
         _quiet()
         self.model: Any
+        self.architecture: Architecture
         if settings.checkpoint:
             self.model = read_masked_lm(Path(settings.checkpoint), architecture)
             if self.model.config.vocab_size != vocabulary_size:
@@ -50,7 +40,7 @@ class MaskedLm(nn.Module):
             self.architecture.set_dropout(self.model.base_model, 0.0)  # whatever its configuration says
             read_as_asked(self.model, self.architecture, settings)
         else:
-            self.architecture = architectures()[architecture]
+            self.architecture = ENCODERS[architecture].load()
             self.model = self.architecture.new(settings, vocabulary_size)
 
     def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
@@ -160,9 +150,17 @@ def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]
 
 
 def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
+    from transformers import (
+        AutoConfig,
+        AutoModel,
+        AutoModelForCausalLM,
+        AutoModelForMaskedLM,
+        AutoModelForSeq2SeqLM,
+        PreTrainedConfig,
+    )
 
-    architectures()  # importing ours registers them
+    raw, _ = PreTrainedConfig.get_config_dict(folder)
+    ENCODERS[_name_of(raw.get("model_type", ""))].load()  # importing one of ours makes transformers know its type
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     kind = architecture_of(config)
     if architecture:
@@ -197,12 +195,13 @@ def architecture_of(config: Any) -> Architecture:
     name = _name_of(config.model_type)
     if name == AUTO and (config.is_encoder_decoder or type(config) not in MODEL_FOR_MASKED_LM_MAPPING):
         raise ValueError(f"type {config.model_type}, which is no encoder with a masked-LM head")
-    return architectures()[name]
+    found: Architecture = ENCODERS[name].load()
+    return found
 
 
 def _name_of(model_type: str) -> str:
     """What model.encoder calls it."""
-    return next((name for name, kind in architectures().items() if kind.model_type == model_type), AUTO)
+    return next((name for name, row in ENCODERS.items() if row.model_type == model_type), AUTO)
 
 
 def _require_named(folder: Path, architecture: str, model_type: str) -> None:
@@ -210,7 +209,7 @@ def _require_named(folder: Path, architecture: str, model_type: str) -> None:
     name = _name_of(model_type)
     masked = ENCODERS[name].pretrained and not ENCODERS[name].objective
     if architecture != name and not (architecture == AUTO and masked):
-        asked = architectures()[architecture].model_type
+        asked = ENCODERS[architecture].model_type
         raise CheckpointError(
             f"{folder}: expected a checkpoint of type {asked} as model.encoder says, got {model_type}, "
             f"which is for model.encoder={name}"
@@ -219,7 +218,8 @@ def _require_named(folder: Path, architecture: str, model_type: str) -> None:
 
 def new_encoder(architecture: str, settings: EncoderSettings, vocabulary_size: int, dropout: float) -> Encoder:
     """An encoder that has read nothing, for a tagger without a `pretrain` stage."""
-    return Encoder(architectures()[architecture].new(settings, vocabulary_size).base_model, dropout)
+    found: Architecture = ENCODERS[architecture].load()
+    return Encoder(found.new(settings, vocabulary_size).base_model, dropout)
 
 
 def _quiet() -> None:

@@ -38,4 +38,4 @@ def new_lstm(settings: EncoderSettings, vocabulary_size: int) -> LstmModel:
     return LstmModel(LstmConfig(**shallow_fields(settings, vocabulary_size)))
 
 
-LSTM = Architecture(LstmConfig.model_type, new_lstm, set_shallow_dropout)
+LSTM = Architecture(new_lstm, set_shallow_dropout)

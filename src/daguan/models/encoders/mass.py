@@ -90,7 +90,6 @@ def with_decoder(model: MassForMaskedLM) -> MassForConditionalGeneration:
 
 
 MASS = Architecture(
-    MassConfig.model_type,
     new_mass,
     set_modern_dropout,
     lambda model, hidden: model.predict(hidden),

@@ -281,6 +281,4 @@ def set_modern_dropout(model: ModernModel, p: float) -> None:
             module.p = p
 
 
-MODERN = Architecture(
-    ModernConfig.model_type, new_modern, set_modern_dropout, lambda model, hidden: model.predict(hidden)
-)
+MODERN = Architecture(new_modern, set_modern_dropout, lambda model, hidden: model.predict(hidden))

@@ -23,8 +23,9 @@ from daguan.core.errors import CheckpointError
 from daguan.data.frequency_table import read_by_frequency
 from daguan.data.vocabulary import CLS, FILE, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.loading import Encoder, architecture_of, architectures, read_as_asked, read_masked_lm
-from daguan.models.encoders.settings import AUTO, EncoderSettings
+from daguan.models.encoders.loading import Encoder, architecture_of, read_as_asked, read_masked_lm
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import AUTO, ENCODERS
 
 TOKENIZER = "tokenizer.json"
 UNUSED = re.compile(r"\[unused\d+\]")
@@ -112,7 +113,7 @@ def adopt(architecture: str, settings: EncoderSettings, vocabulary: Vocabulary) 
         )
     read_as_asked(model, kind, settings)
     rows = _rows(folder, settings.counts, vocabulary, model.config.vocab_size)
-    if kind is not architectures()[AUTO]:
+    if kind is not ENCODERS[AUTO].load():
         return _over_rows(model, kind, rows)
     try:
         ours = _over_rows(model, kind, rows)

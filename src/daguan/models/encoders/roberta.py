@@ -35,7 +35,6 @@ def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
 
 
 ROBERTA = Architecture(
-    model_type="roberta",
     new=new_roberta,
     set_dropout=set_bert_dropout,
     project=lambda model, hidden: model.lm_head(hidden),

@@ -1,4 +1,4 @@
-"""The table of encoders, and the size of one, whatever its architecture."""
+"""The size of an encoder, whatever its architecture."""
 
 from __future__ import annotations
 
@@ -9,60 +9,6 @@ from daguan.core.settings import Need, require
 
 INITIALISATIONS = ("ngram", "normal")
 WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under sharing (arXiv 1909.11942 table 3)
-
-
-@dataclass(frozen=True)
-class EncoderEntry:
-    """path: where its `Architecture` is (`module:NAME`; whoever builds it imports it). own: settings that not every
-    encoder reads. pretrained: learns from text; the others start from token vectors or nothing. objective: the only one
-    it learns by, where it has one of its own; without, any that is nobody's own. from_scratch: the settings say how it
-    is built; without, only a checkpoint does."""
-
-    path: str
-    own: tuple[str, ...] = ()
-    pretrained: bool = True
-    objective: str = ""
-    from_scratch: bool = True
-
-
-AUTO = "auto"
-_PUBLIC = ("checkpoint", "counts")
-_SHALLOW = ("embedding_size", "ngram_buckets", "ngram_size", "ngram_dropout")
-
-ENCODERS = {
-    "bert": EncoderEntry("daguan.models.encoders.bert:BERT", ("initialisation", *_PUBLIC)),
-    "roberta": EncoderEntry("daguan.models.encoders.roberta:ROBERTA", ("initialisation", *_PUBLIC)),
-    "albert": EncoderEntry("daguan.models.encoders.albert:ALBERT", ("embedding_size", "groups", *_PUBLIC)),
-    "electra": EncoderEntry("daguan.models.encoders.electra:ELECTRA", ("embedding_size", *_PUBLIC)),
-    "modern": EncoderEntry("daguan.models.encoders.modern:MODERN", _PUBLIC),
-    "mass": EncoderEntry("daguan.models.encoders.mass:MASS", ("decoder_layers", *_PUBLIC), objective="mass"),
-    "transformer_xl": EncoderEntry(
-        "daguan.models.encoders.transformer_xl:TRANSFORMER_XL",
-        ("memory", "same_length", "clamp", *_PUBLIC),
-        objective="causal",
-    ),
-    AUTO: EncoderEntry("daguan.models.encoders.auto:AUTO", _PUBLIC, from_scratch=False),
-    "lstm": EncoderEntry("daguan.models.encoders.lstm:LSTM", _SHALLOW, pretrained=False),
-    "cnn": EncoderEntry("daguan.models.encoders.cnn:CNN", (*_SHALLOW, "kernel", "lstm_layers"), pretrained=False),
-}
-FROM_SCRATCH = tuple(name for name, entry in ENCODERS.items() if entry.from_scratch)
-PRETRAINED = tuple(name for name in FROM_SCRATCH if ENCODERS[name].pretrained)
-
-
-def readers_of(setting: str) -> tuple[str, ...]:
-    """The encoders that read a setting which not every encoder reads."""
-    return tuple(name for name, entry in ENCODERS.items() if setting in entry.own)
-
-
-def objective_of(encoder: str, asked: str) -> str:
-    """What the encoder of that name is pretrained by: the objective asked for, or else its own, or else `mlm`."""
-    return asked or ENCODERS[encoder].objective or "mlm"
-
-
-def learns(encoder: str, objective: str) -> bool:
-    """Can the encoder of that name be pretrained by that objective?"""
-    own = ENCODERS[encoder].objective
-    return objective == own if own else all(objective != entry.objective for entry in ENCODERS.values())
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,6 @@ def new_transformer_xl(settings: EncoderSettings, vocabulary_size: int) -> Trans
 
 
 TRANSFORMER_XL = Architecture(
-    TransformerXlConfig.model_type, new_transformer_xl, set_modern_dropout, predict_next, head="CausalLM",
+    new_transformer_xl, set_modern_dropout, predict_next, head="CausalLM",
     of_reading=("memory", "same_length", "clamp"),
 )  # fmt: skip

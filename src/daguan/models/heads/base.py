@@ -1,7 +1,4 @@
-"""What stands on an encoder: `Head`, and those that score every token: softmax and CRF.
-
-A new head is one class and one line of the table in models/settings.py (docs/extending.md).
-"""
+"""The interface of a head, which stands on an encoder. A new head is one file and one row of table.py."""
 
 from __future__ import annotations
 
@@ -10,11 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax
-
-from daguan.data.tags import TagScheme
-from daguan.models.settings import ModelSettings
-from daguan.nn.crf import ConstrainedCrf
 
 
 class Head(nn.Module, ABC):
@@ -49,44 +41,6 @@ class Head(nn.Module, ABC):
     def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """The head's local distributions (those that gold tags (B,T) lead to): logarithms (N,C), what R-Drop
         compares."""
-
-
-class SoftmaxHead(Head):
-    """A distribution over the K tags for each token by itself."""
-
-    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
-        super().__init__()
-        self.extra_width = len(scheme)
-        self.smoothing = settings.label_smoothing
-        self.emit = nn.Linear(width, len(scheme))
-
-    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,K)."""
-        emissions: Tensor = self.emit(features).float()
-        return emissions if extra is None else emissions + extra
-
-    def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        return cross_entropy(scores[mask], tags[mask], reduction="sum", label_smoothing=self.smoothing)
-
-    def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
-        return scores.softmax(2) * mask.unsqueeze(2)
-
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        return log_softmax(scores[mask], 1)
-
-
-class CrfHead(SoftmaxHead):
-    """The same scores under a CRF. Its local distributions are those of its emissions."""
-
-    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
-        super().__init__(width, scheme, settings)
-        self.crf = ConstrainedCrf(scheme)
-
-    def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        return self.crf.loss(scores, tags, mask, self.smoothing)
-
-    def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
-        return self.crf.marginals(scores, mask)
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot, pad
 from daguan.data.tags import OUTSIDE, TagScheme
 from daguan.models.decoder import Cache, Decoder, Memory
 from daguan.models.encoders.modern import Norm
-from daguan.models.heads.base import SoftmaxHead
+from daguan.models.heads.softmax import SoftmaxHead
 from daguan.models.settings import ModelSettings
 from daguan.nn.beams import Beams
 from daguan.nn.viterbi import FORBIDDEN

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from daguan.core.files import sha256_of_json
 from daguan.core.settings import to_dict
-from daguan.models.encoders.settings import ENCODERS
+from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.costs import MemberWork, Pretraining, Work
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import pretrains

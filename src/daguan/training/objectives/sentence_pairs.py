@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -33,16 +34,17 @@ class MaskedPairs(Masked):
 
 
 class PairObjective(MlmObjective):
-    """`mlm+sop`, `mlm+nsp`: a masked language model on pairs of segments, and the class of each pair.
+    """A masked language model on pairs of segments, and the class of each pair.
 
     The two mean losses are added (BERT, arXiv 1810.04805 §A.2). A pair takes the place of a block.
     """
 
-    def __init__(self, plan: Plan, task: str) -> None:
+    task: ClassVar[str]
+
+    def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
         assert isinstance(self.model, MaskedLm)
         self.model = SentenceLm(self.model).to(plan.device)
-        self.task = task
         self.pairs = PairText(plan.blocks)
         self.train, self.held_out_pairs = self.pairs.split(self.held_out)
         self.order = Order(self.train, plan.rows, plan.seed)
@@ -88,6 +90,18 @@ class PairObjective(MlmObjective):
     def _measure_pairs(self, model: nn.Module, part: Masked) -> dict[str, Sums]:
         _, _, pairs, pair_labels = self._guess(model, part)
         return {self.task: sums_of_guesses(pairs, pair_labels)}
+
+
+class SentenceOrderObjective(PairObjective):
+    """`mlm+sop`: whether two segments stand in the order of the text."""
+
+    task = "sop"
+
+
+class NextSentenceObjective(PairObjective):
+    """`mlm+nsp`: whether a segment follows the other one in the text."""
+
+    task = "nsp"
 
 
 def _with_labels(masked: Masked, pair_labels: Ids) -> MaskedPairs:

@@ -1,0 +1,88 @@
+"""A head that classifies every span by a biaffine product of its ends."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, log_softmax
+
+from daguan.data.tags import TagScheme
+from daguan.models.heads.span_scoring import SpanScoringHead, of_both_ends
+from daguan.models.settings import ModelSettings
+from daguan.nn.spans import gold_spans, spans_within
+
+NONE = 0  # the class of a span that is no entity; type x is class x + 1
+
+
+class BiaffineHead(SpanScoringHead):
+    """A distribution over none and the types for each span, from a biaffine product of its ends (Yu et al. 2020, arXiv
+    2005.07150), with boundary smoothing (Zhu & Li 2022, arXiv 2204.12031)."""
+
+    def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
+        super().__init__()
+        self.types = len(scheme.labels)
+        self.extra_width = 2 * self.types
+        self.smoothing, self.distance = settings.boundary_smoothing, settings.boundary_distance
+        self.first, self.last = nn.Linear(width, settings.pointer_size), nn.Linear(width, settings.pointer_size)
+        self.pair = nn.Linear(settings.pointer_size + 1, (1 + self.types) * (settings.pointer_size + 1), bias=False)
+        nn.init.normal_(self.pair.weight, std=1 / settings.pointer_size)
+
+    def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
+        """(B,T,T,1+X)."""
+        first, last = (nn.functional.pad(gelu(end(features)), (0, 1), value=1.0) for end in (self.first, self.last))
+        read = self.pair(first).unflatten(2, (1 + self.types, -1))  # (B,T,1+X,D)
+        logits: Tensor = torch.einsum("bixd,bjd->bijx", read, last).float()
+        if extra is None:
+            return logits
+        with_extra: Tensor = torch.cat([logits[..., :1], logits[..., 1:] + of_both_ends(extra)], dim=3)
+        return with_extra
+
+    def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        logs = log_softmax(scores, 3)
+        fits = spans_within(mask)
+        targets = smoothed_boundaries(gold_spans(tags, mask), fits, self.types, self.smoothing, self.distance)
+        return -(targets * logs)[fits].sum()
+
+    def weights(self, scores: Tensor) -> Tensor:
+        return scores[..., 1:] - scores[..., :1]
+
+    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        return log_softmax(scores[spans_within(mask)], 1)
+
+
+def smoothed_boundaries(spans: Tensor, fits: Tensor, types: int, smoothing: float, distance: int) -> Tensor:
+    """Targets (B,T,T,1+X). spans (N,4) as `gold_spans` gives them, fits (B,T,T).
+
+    A span keeps 1 − ε; the rest goes in equal parts to the distances 1 … D (the sum of how far both ends are off), and
+    of each distance in equal parts to its 4·d spans. What falls on no span stays with it. Other spans hold what they
+    were given, all else is none. Where entities' neighbourhoods meet, shares that sum to more than 1 are scaled down.
+    """
+    targets = torch.zeros((*fits.shape, 1 + types), device=fits.device)
+    row, first, last, kind = spans.unbind(1)
+    kept = torch.ones(len(spans), device=fits.device)
+    for down, right, share in _neighbours(distance, smoothing):
+        i, j = first + down, last + right
+        length = fits.shape[1]
+        there = (i >= 0) & (i < length) & (j >= 0) & (j < length)
+        there &= fits[row, i.clamp(0, length - 1), j.clamp(0, length - 1)]
+        targets.index_put_(
+            (row[there], i[there], j[there], kind[there] + 1), targets.new_tensor(share), accumulate=True
+        )
+        kept -= share * there
+    targets.index_put_((row, first, last, kind + 1), kept, accumulate=True)
+    total = targets.sum(3, keepdim=True)
+    targets = targets / total.clamp(min=1)
+    targets[..., NONE] = 1 - targets.sum(3)
+    return targets
+
+
+def _neighbours(distance: int, smoothing: float) -> list[tuple[int, int, float]]:
+    """How far either end is off, and the share of the mass, of all spans at distances 1 … D."""
+    if not smoothing:
+        return []
+    return [
+        (down, right, smoothing / (distance * 4 * far))
+        for far in range(1, distance + 1)
+        for down in range(-far, far + 1)
+        for right in sorted({far - abs(down), abs(down) - far})
+    ]
