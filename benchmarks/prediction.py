@@ -22,8 +22,8 @@ from benchmarks import data, ours
 from benchmarks.data import WINDOW, Text
 from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine, options, our_environment, shells
 from benchmarks.sides import Side
-from daguan.cli.predict import predict
 from daguan.data.vocabulary import CLS, SEP
+from daguan.pipeline.predict import predict
 from daguan.training.devices import prepare_process
 
 THREADS = 2

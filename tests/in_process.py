@@ -10,10 +10,10 @@ from functools import partial
 
 import pytest
 
-from daguan.cli import distil, train
 from daguan.core.errors import DivergenceError
 from daguan.core.progress import Progress
 from daguan.families.jobs import FoldJob, run_job
+from daguan.pipeline import distil, train
 from daguan.pipeline.budget import trials
 from daguan.pipeline.engines.local import WorkerError
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor

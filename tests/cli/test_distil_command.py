@@ -12,7 +12,6 @@ import pytest
 
 from conftest import TINY
 from daguan.__main__ import main
-from daguan.cli import distil
 from daguan.core.files import read_json, sha256_of_file
 from daguan.core.types import labels_of
 from daguan.data.folds import read_folds
@@ -22,6 +21,7 @@ from daguan.data.tags import TagScheme
 from daguan.ensemble.blending import METHODS, load_held_out, prepared_text
 from daguan.ensemble.combination import OutOfFold
 from daguan.ensemble.pseudo_labels import Teachers
+from daguan.pipeline import distil
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate
@@ -201,7 +201,7 @@ def test_a_student_of_another_family_learns_by_label(contest: Path, distilled: P
     with in_process():
         assert main(["distil", *given]) == 0
     assert main(["predict", str(folder(root)), str(contest / "test.txt"), str(tmp_path / "out.txt")]) == 0
-    assert (tmp_path / "out.txt").read_bytes() == (folder(root) / "test.txt").read_bytes()
+    assert (tmp_path / "out.txt").read_bytes() == (folder(root) / "answer.txt").read_bytes()
     assert read_json(folder(root) / "manifest.json")["labelled"]["shipped"]["corpus"]["offered"] == 0
 
 

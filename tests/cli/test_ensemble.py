@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from daguan.cli.train import rounds_of
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build, load, to_dict
 from daguan.families.jobs import FoldJob
@@ -16,6 +15,7 @@ from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
 from daguan.pipeline.settings import load as load_words
 from daguan.pipeline.stages import Stages
+from daguan.pipeline.train import rounds_of
 
 YAML = """
 members: [tagger, big, other, ngram_crf]

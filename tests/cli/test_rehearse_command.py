@@ -12,10 +12,10 @@ import pytest
 
 from conftest import TINY
 from daguan.__main__ import main
-from daguan.cli.rehearse import make_contest
 from daguan.competition import gate
 from daguan.core.files import sha256_of_file
 from daguan.data.format import format_unlabelled, read_labelled
+from daguan.pipeline.rehearse import make_contest
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 

@@ -11,11 +11,11 @@ from tests.cli.test_pipeline import config, run, words
 
 from conftest import TINY
 from daguan.__main__ import main
-from daguan.cli.train import rounds_of
 from daguan.core.errors import ConfigError
 from daguan.core.files import read_json, sha256_of_file
 from daguan.data.format import read_labelled
 from daguan.pipeline.settings import load
+from daguan.pipeline.train import rounds_of
 from in_process import in_process
 
 SOUP = (

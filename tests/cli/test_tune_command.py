@@ -111,7 +111,7 @@ def test_the_same_command_again_runs_nothing_and_writes_the_same(words: list[str
 
 
 def test_what_changes_no_trial_changes_no_study(words: list[str], study: Path) -> None:
-    from daguan.cli.tune import run_of_study
+    from daguan.pipeline.tune import run_of_study
 
     def key(*more: str) -> str:
         return run_of_study(load([*words, *more])).path.name

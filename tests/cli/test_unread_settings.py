@@ -14,10 +14,10 @@ import pytest
 from benchmarks.factors import BASE, FACTORS
 from benchmarks.families import MEMBERS
 
-from daguan.cli.tune import space_of
 from daguan.core.errors import ConfigError
 from daguan.core.settings import vary
 from daguan.pipeline.settings import ROOT, Settings, load
+from daguan.pipeline.tune import space_of
 from daguan.pipeline.tuning.runner import varied
 
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from daguan.cli import blend, score
-from daguan.cli.train import train
+from daguan.cli import score
+from daguan.cli.blend import print_blend
 from daguan.core.settings import require
+from daguan.pipeline import blend
 from daguan.pipeline.budget.plan import load
-from daguan.pipeline.stages import Stages
+from daguan.pipeline.train import train
 
 
 def main(words: list[str]) -> None:
@@ -18,5 +19,6 @@ def main(words: list[str]) -> None:
     nothing_on_top = replace(settings.blend, method="mean")
     alone = replace(settings, members=("ngram_crf",), blend=nothing_on_top)
     train(alone)
-    blend.make(alone)
-    score.print_final(Stages(alone), minutes="", as_json=False)
+    stages = blend.make(alone)
+    print_blend(stages)
+    score.print_final(stages, minutes="", as_json=False)

@@ -1,53 +1,22 @@
-"""blend [CONFIG] [key=value …]: one answer of all members', by blend.method, scored on lines it was not fitted to."""
+"""blend [CONFIG] [key=value …]: blend the members by blend.method, scored on lines that the blend was not fitted to."""
 
 from __future__ import annotations
 
 from daguan.cli.score_table import no_better, print_gains, print_scores
 from daguan.core.progress import say
-from daguan.core.runs import Run, Stopwatch
-from daguan.core.types import labels_of
-from daguan.data.folds import read_folds
-from daguan.data.format import format_labelled, read_labelled, read_unlabelled, write_lines
-from daguan.data.scores import both_readings
-from daguan.data.tags import TagScheme
-from daguan.ensemble import blending
-from daguan.ensemble.combination import OutOfFold
-from daguan.ensemble.lookup import looked_up
+from daguan.pipeline import blend
 from daguan.pipeline.budget.plan import load
-from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, once
+from daguan.pipeline.stages import Stages
 
 
 def main(words: list[str]) -> None:
-    make(load(words))
+    print_blend(blend.make(load(words)))
 
 
-def make(settings: Settings) -> None:
-    stages = Stages(settings)
-    families = stages.families
-    once(stages.blend, lambda run: blend(run, stages, settings))
-    found = stages.blend.manifest()
+def print_blend(stages: Stages) -> None:
+    """Print out-of-fold scores and gains of a finished blend."""
+    families, found = stages.families, stages.blend.manifest()
     print_scores("out of fold", found["out_of_fold"])
     print_gains(found["gains"])
     for line in no_better(found["out_of_fold"], found["final"], families):
         say(f"blend: {line}")
-
-
-def blend(run: Run, stages: Stages, settings: Settings) -> None:
-    """Write each member's and the blend's labelled test lines, their out-of-fold scores, and what `predict` needs."""
-    watch = Stopwatch()
-    train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest.test)
-    members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
-    prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
-    folds, text = read_folds(prepared), blending.prepared_text(prepared)
-    evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
-    labelled = blending.label_all(members, evidence, test, settings.blend.method)
-    known = read_labelled(stages.gold_file) if settings.blend.lookup else []
-    for row in labelled:
-        answer = looked_up(row.test, known)
-        write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
-    runs, final = [member.path for member in stages.members], labelled[-1]
-    blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count, prepared)
-    out_of_fold = {row.name: both_readings(row.out_of_fold, train) for row in labelled}
-    gains = blending.gains(labelled, train)
-    run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.blend.method)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from daguan.cli.prepare import build_contest
 from daguan.core.types import Sentence
 from daguan.data.conflicts import conflicts, lines_by_text
 from daguan.data.contest import TEST, TRAIN
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled
 from daguan.ensemble.lookup import known_labels
+from daguan.pipeline.prepare import build_contest
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 

@@ -1,83 +1,15 @@
-"""train [CONFIG] [key=value …]: every member through the same folds, in local worker processes.
+"""train [CONFIG] [key=value …]: train every member through the same folds, in local worker processes.
 
-Members with pseudo_labels.teachers come after these, who label lines for them first. Under a budget one that fails, or
-that time has run out for, is dropped, and the others go on.
+Members with pseudo_labels.teachers come after their teachers, who label lines for them first. Under a budget a member
+that fails, or that no longer fits into the minutes, is dropped, and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-
-from daguan.core.progress import say
-from daguan.core.types import Score
-from daguan.ensemble.pseudo_labels import require_corpus
-from daguan.families.jobs import FoldJob, result_of
+from daguan.pipeline import train
 from daguan.pipeline.budget.plan import supervised
-from daguan.pipeline.engines.local import run_jobs
-from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
-from daguan.pipeline.pseudo_label import pseudo_label
-from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, once
 
 
 def main(words: list[str]) -> None:
     with supervised(words) as (settings, supervisor):
-        train(settings, supervisor)
-
-
-def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
-    """Train what is not trained yet, of what the supervisor keeps; returns the stages."""
-    stages = Stages(settings)
-    stages.prepare.manifest()
-    for member in filter(supervisor.keeps, settings.trained):
-        if pretrain := stages.pretrain(member):
-            pretrain.manifest()
-        if settings.member(member).pseudo_labels.teachers:
-            require_corpus(stages.contest.corpus, settings.member(member).pseudo_labels)
-    # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits, also
-    # one that has dropped members
-    workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
-    for ready in rounds_of(settings):
-        members = list(filter(supervisor.keeps, ready))
-        pseudo_labels(stages, members)
-        jobs = {member: stages.fold_jobs(member, threads) for member in members}
-        run_jobs([job for member in members for job in jobs[member]], workers, supervisor)
-        for member in filter(supervisor.keeps, members):
-            _finish(stages, member, jobs[member])
-    return stages
-
-
-def pseudo_labels(stages: Stages, members: Sequence[str]) -> None:
-    """Let the teachers of these members, who are trained, label the lines for them."""
-    runs = {run.key: (run, member) for member in members if (run := stages.pseudo_labels(member))}
-    for run, member in runs.values():
-        once(run, partial(pseudo_label, stages=stages, member=member), wait=True)
-
-
-def rounds_of(settings: Settings) -> list[list[str]]:
-    """Members that can be trained at the same time, after those of the rounds before."""
-    rounds: list[list[str]] = []
-    left = settings.trained
-    while left:
-        ready = [member for member in left if not set(settings.member(member).needs) & set(left)]
-        rounds.append(ready)
-        left = [member for member in left if member not in ready]
-    return rounds
-
-
-def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
-    """Pool the folds' scores: counts are added, ratios taken once."""
-    run = stages.train(member)
-    results = [result_of(job) for job in jobs]
-    pooled = sum((Score(**result["held_out"]) for result in results), Score())
-    per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
-    say(f"{member}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
-    if lost := sum(result.get("lost_entities", 0) for result in results):
-        window = stages.settings.member(member).encoder.window
-        lines = sum(result["training_lines"] for result in results)
-        say(f"{member}: {lost} entities longer than the window of {window} tokens, of {lines:,} lines, were left out")
-    if not run.finished:
-        run.finish(
-            sum(result["seconds"] for result in results), folds=results, out_of_fold=pooled.f1, lines=stages.lines
-        )
+        train.train(settings, supervisor)

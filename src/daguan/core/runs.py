@@ -23,13 +23,7 @@ from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_js
 
 MANIFEST = "manifest.json"
 # What changes no result of a stage: whole layers, and commands that read what stages made or say in a key what they ask
-RESULT_FREE = (
-    "pipeline/engines", "pipeline/tuning", "__main__.py",
-    *(f"cli/{name}.py" for name in (
-        "baseline", "check", "conflicts", "plan", "predict", "rehearse", "reproduce", "runs", "score", "submit", "tune", "svg", "geometry_plot", "geometry_table", "plan_table", "score_table", "student_table",
-        "study_report",
-    )),
-)  # fmt: skip
+RESULT_FREE = ("pipeline/engines", "pipeline/tuning", "pipeline/tune.py", "pipeline/rehearse.py", "cli", "__main__.py")
 PACKAGES = (
     "torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "scipy", "optuna", "numpy",
     "safetensors", "gensim",

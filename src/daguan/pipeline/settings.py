@@ -1,7 +1,4 @@
-"""settings [CONFIG.yaml] [key=value …]: print all settings of a pipeline as YAML, with what each means.
-
-Each section is defined beside what it sets.
-"""
+"""The settings of a whole run: every section, each defined beside what it sets, and the members they make."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from daguan.competition.forecast import PlanSettings
 from daguan.competition.rehearsal import RehearseSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, Need, require, require_read, vary
-from daguan.core.settings_text import settings_text
 from daguan.core.tables import readers_of
 from daguan.data.augmentation import AugmentationSettings
 from daguan.data.conflicts import ConflictSettings
@@ -262,7 +258,3 @@ def require_weighed(place: str, family: str, weight: float) -> None:
     """Raises ConfigError: the family cannot weigh lines."""
     weighs = family != "ngram_crf" or weight == 1
     require(place, weighs, "1 with family ngram_crf, which cannot weigh lines", weight)
-
-
-def main(words: list[str]) -> None:
-    print(settings_text(load(words)), end="")

@@ -12,11 +12,11 @@ import pytest
 
 from conftest import TINY
 from daguan.__main__ import main
-from daguan.cli import prepare
 from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
 from daguan.core.progress import Bar, Progress
 from daguan.core.settings import load
 from daguan.families.jobs import FoldJob, result_of
+from daguan.pipeline import prepare
 from daguan.pipeline.engines import local, worker
 from daguan.pipeline.engines.local import Processes, WorkerError, run_jobs
 from daguan.pipeline.engines.supervision import Supervisor

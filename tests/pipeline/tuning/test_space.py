@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from daguan.__main__ import main
-from daguan.cli.tune import space_of
 from daguan.core.errors import ConfigError
 from daguan.pipeline.settings import Settings, load
+from daguan.pipeline.tune import space_of
 from daguan.pipeline.tuning.runner import varied
 from daguan.pipeline.tuning.space import changes_of
 

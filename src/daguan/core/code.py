@@ -1,0 +1,142 @@
+"""The part of a run's key that follows from the code: what its modules compute, not what they say.
+
+A key covers the modules that a stage's work imports, and those of the table rows that its settings choose by name
+(rows are loaded by name, so imports alone would miss them; the other rows of a table do not count). Of each module the
+syntax tree counts, without comments, docstrings, and the text of messages and help: work outlives an edit of these.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from daguan.core.files import sha256_of_json
+
+PACKAGE = "daguan"
+MESSAGES: dict[str, tuple[int | str, ...]] = {  # calls with text for people, and which arguments hold it
+    "say": (0,), "print": (0,), "Bar": (0,), "require": (0, 2), "setting": (1, "help"), "Need": (0, "words"),
+}  # fmt: skip
+
+
+def code_key(roots: Iterable[str]) -> str:
+    """A hash of what the modules in the closure of `roots`, dotted names, compute."""
+    return sha256_of_json(module_keys(roots))
+
+
+def closure(roots: Iterable[str]) -> list[str]:
+    """The modules of this package that the roots import, directly or not, and the roots; sorted."""
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            found.add(module)
+            waiting += _imports(module)
+    return sorted(found)
+
+
+def module_keys(roots: Iterable[str]) -> dict[str, str]:
+    """A short hash of each module in the closure of the roots."""
+    return {module: module_key(module) for module in closure(roots)}
+
+
+def changed_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The modules that compute something else than before, are new, or are gone; sorted. Both as `module_keys`."""
+    return sorted(module for module in {*before, *now} if before.get(module) != now.get(module))
+
+
+@cache
+def module_key(module: str) -> str:
+    """A short hash of what one module computes."""
+    return sha256_of_json(ast.dump(_Computation().visit(_tree(module))))[:12]
+
+
+@cache
+def _imports(module: str) -> list[str]:
+    """The modules of this package that a module imports anywhere, except for type checkers alone."""
+    found = set()
+    for node in _nodes(_tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if _path(name) else node.module for name in names}
+    return sorted(name for name in found if name.partition(".")[0] == PACKAGE and _path(name))
+
+
+def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes, but for those under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from _nodes(node)
+
+
+def _tree(module: str) -> ast.Module:
+    path = _path(module)
+    assert path is not None, module
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def _path(module: str) -> Path | None:
+    """The source file of a module of this package; None where there is none of that name."""
+    if module == PACKAGE or not module.startswith(f"{PACKAGE}."):
+        return None
+    root = Path(__file__).parents[1].joinpath(*module.split(".")[1:])
+    files = (root.with_suffix(".py"), root / "__init__.py")
+    return next((path for path in files if path.is_file()), None)
+
+
+class _Computation(ast.NodeTransformer):
+    """Takes docstrings and the text of messages out of a module's tree."""
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_text(part) and not _is_table(part)] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            _blank_messages(node)
+        return self.generic_visit(node)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is a docstring."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _is_table(statement: ast.stmt) -> bool:
+    """Whether a statement defines a table: a dictionary of nothing but rows (core/tables.py)."""
+    value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+    rows = value.values if isinstance(value, ast.Dict) else []
+    return bool(rows) and all(isinstance(row, ast.Call) and ast.unparse(row.func).endswith("Row") for row in rows)
+
+
+def _blank_messages(function: ast.FunctionDef) -> None:
+    """Empty the strings of a function's messages, and of local names that only messages read."""
+    messages = [message for node in ast.walk(function) for message in _messages(node)]
+    within = {id(node) for message in messages for node in ast.walk(message)}
+    loads = [node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    elsewhere = {node.id for node in loads if id(node) not in within}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name not in elsewhere and any(node.id == name for node in loads):
+                messages.append(node.value)
+    for node in (node for message in messages for node in ast.walk(message)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+        elif isinstance(node, ast.JoinedStr):
+            node.values = []
+
+
+def _messages(node: ast.AST) -> list[ast.expr]:
+    """The expressions of a node that are text for people: what is raised, and arguments of MESSAGES."""
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+        return node.exc.args
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MESSAGES:
+        where = MESSAGES[node.func.id]
+        named = [keyword.value for keyword in node.keywords if keyword.arg and keyword.arg in where]
+        return named + [node.args[place] for place in where if isinstance(place, int) and place < len(node.args)]
+    return []

@@ -1,0 +1,111 @@
+"""Plays the contest on hidden training lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from functools import partial
+
+from daguan.competition.candidates import Candidate
+from daguan.competition.forecast import Lines
+from daguan.competition.planner import Planner
+from daguan.competition.rehearsal import Truth, hide, rehearse
+from daguan.core.files import write_atomic
+from daguan.core.progress import say
+from daguan.core.runs import Run, Stopwatch, run_of
+from daguan.core.settings import require, to_dict
+from daguan.core.types import Sentence
+from daguan.data.contest import Contest
+from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
+from daguan.pipeline import blend, prepare, pretrain, train
+from daguan.pipeline.budget import plan as budget
+from daguan.pipeline.settings import DEFAULT, Settings, load
+from daguan.pipeline.stages import Stages, once
+
+CONTEST, GOLD = "contest", "hidden_gold.txt"  # the labels are outside of the folder that stages see
+CODE = "pipeline/rehearse.py"
+
+
+def make(words: list[str]) -> tuple[Run, list[Stages]]:
+    """Train every configuration on the lines that are not hidden, and play; returns the game and the trained stages."""
+    settings = load(words)
+    calls = _calls(words, settings)
+    for call in calls:  # before hours of training
+        _check(load(call))
+    stages = Stages(settings)
+    prepare.build_contest(settings, stages)
+    made = make_contest(stages, settings)
+    there = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
+    places = [f"data.{name}={made.path / folder}" for name, folder in there.items()]
+    trained = [_train([*call, *places]) for call in calls]
+    told = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
+    keys = [stages.blend.path.name for stages in trained]
+    played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **told}, CODE)
+    once(played, lambda run: _play(run, made, trained, settings))
+    return played, trained
+
+
+def make_contest(stages: Stages, settings: Settings) -> Run:
+    """The folder of the made contest, beside the labels of its test file."""
+    told = {"data": stages.data_sha256, "seed": settings.seed, "share": settings.rehearse.share}
+    run = run_of(stages.work, "rehearse", told, CODE)
+    once(run, partial(_make_contest, contest=stages.contest, settings=settings))
+    return run
+
+
+def _make_contest(run: Run, contest: Contest, settings: Settings) -> None:
+    watch = Stopwatch()
+    sentences = read_labelled(contest.train)
+    kept, hidden = hide(sentences, settings.rehearse.share, settings.seed)
+    made = Contest(run.path / CONTEST)
+    write_lines(made.train, (format_labelled(sentences[line]) for line in kept))
+    write_lines(made.test, (format_unlabelled(sentences[line]) for line in hidden))
+    write_lines(run.path / GOLD, (format_labelled(sentences[line]) for line in hidden))
+    if contest.corpus.is_file():
+        write_atomic(made.corpus, partial(shutil.copyfile, contest.corpus))
+    say(f"rehearse: {len(hidden):,} of {len(sentences):,} training lines hidden ({made.folder})")
+    run.finish(watch.seconds, kept=len(kept), hidden=hidden.tolist())
+
+
+def _calls(words: list[str], settings: Settings) -> list[list[str]]:
+    """The words of each configuration."""
+    named = bool(words) and "=" not in words[0]
+    own, changes = (words[0], words[1:]) if named else (str(DEFAULT), words)
+    return [[config, *changes] for config in (own, *settings.rehearse.configs)]
+
+
+def _check(settings: Settings) -> None:
+    """Raises ConfigError: something that saw the hidden lines would take part."""
+    for name, runs in (("blend.runs", settings.blend.runs), ("conflicts.run", settings.conflicts.run)):
+        require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
+
+
+def _train(words: list[str]) -> Stages:
+    prepare.make_planned(load(words))
+    with budget.supervised(words) as (settings, supervisor):
+        pretrain.make(settings, supervisor)
+        train.train(settings, supervisor)
+    return blend.make(budget.load(words))
+
+
+def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> None:
+    watch = Stopwatch()
+    gold = read_labelled(made.path / GOLD)
+    answers = {name: found for stages in trained for name, found in _answers(stages).items()}
+    candidates = [Candidate.of(name, *about) for name, about in answers.items()]
+    planner = Planner(candidates, Lines(made.manifest()["kept"], len(gold)), settings.plan)
+    truth = Truth.of([answers[name][1] for name in planner.names], gold)
+    outcome = rehearse(planner, truth, settings.plan.public_share, settings.rehearse, settings.seed)
+    run.finish(watch.seconds, outcome=json.loads(json.dumps(outcome)))
+
+
+def _answers(stages: Stages) -> dict[str, tuple[dict[str, object], list[Sentence], int]]:
+    """What a configuration could send: every member's answer and the blend's, each between its scores out of fold and
+    the number of lines that were scored."""
+    run = stages.blend
+    members, lines = [member.path.name for member in stages.members], stages.scored_lines
+    found = {}
+    for name, scores in run.manifest()["out_of_fold"].items():
+        whole = name if name in members else f"{name}-{run.key}"
+        found[f"{stages.settings.name}/{whole}"] = (scores, read_labelled(run.path / f"{name}.txt"), lines)
+    return found

@@ -1,0 +1,75 @@
+"""Makes the study of a search over settings, and writes its best configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import metadata
+
+from daguan.core.files import write_text
+from daguan.core.progress import say
+from daguan.core.runs import Run, run_of
+from daguan.core.settings import require, to_dict
+from daguan.core.settings_text import settings_text
+from daguan.pipeline import prepare
+from daguan.pipeline.settings import SHARED, Settings
+from daguan.pipeline.stages import Stages, told
+from daguan.pipeline.tuning.runner import TrialRunner, varied
+from daguan.pipeline.tuning.search import search
+from daguan.pipeline.tuning.space import Space, checked_space
+from daguan.pipeline.tuning.study import Study
+from daguan.pipeline.tuning.trials import Trial, best_of
+
+BEST = "best.yaml"
+FIXED = tuple(name for name in SHARED if name != "vocabulary")
+UNTOLD = ("trials", "workers", "timeout", "storage")  # of `tune`: change no trial
+SEARCHED = ("vocabulary", "encoder", "vectors", "pretrain", "augmentation", "model", "train", "ngram_crf")
+
+
+def space_of(settings: Settings) -> Space:
+    """Raises ConfigError: the section `tune` does not fit the rest."""
+    tune = settings.tune
+    require("tune.member", tune.member in settings.known, " or ".join(settings.known), tune.member)
+    made = settings.member(tune.member)
+    expected = "a member without pseudo_labels.teachers and no soup, as no trial makes the runs it needs"
+    require("tune.member", not made.needs and made.family != "soup", expected, tune.member)
+    count = settings.folds.count
+    require("tune.folds", tune.folds <= count, f"at most folds.count, {count}", tune.folds)
+    fixed = SHARED if tune.member in settings.ensemble else FIXED
+    return checked_space(Settings, tune.space, (*fixed, "family", "pseudo_labels"))
+
+
+def run_of_study(settings: Settings) -> Run:
+    """The study's folder, named by all that its trials depend on."""
+    tune, stages = settings.tune, Stages(settings)
+    base = settings.member(tune.member)
+    about = {key: value for key, value in to_dict(tune).items() if key not in UNTOLD}
+    before = {"base": stages.train(tune.member).key, **told(base, *SEARCHED), "tune": about}
+    before |= {"seed": settings.seed, "optuna": metadata.version("optuna")}
+    return run_of(stages.work, "tune", before, "pipeline/tuning", "pipeline/tune.py")
+
+
+def workers_of(settings: Settings) -> int:
+    """Trials at a time of this process."""
+    return min(settings.tune.workers or settings.engine.plan(settings.tune.at_once)[0], settings.tune.at_once)
+
+
+def make(settings: Settings) -> Study:
+    """Begin trials until there are none left; returns the study."""
+    space = space_of(settings)
+    prepare.make(settings, wait=True)
+    run = run_of_study(settings)
+    say(f"tune: {settings.tune.trials} trials in {run.path}")
+    study = Study.open(run.path, space, settings.tune, settings.seed)
+    runner = TrialRunner(settings, study.folder_of)
+    search(study, runner, workers_of(settings), runner.stop)
+    return study
+
+
+def write_best(study: Study, settings: Settings) -> Trial | None:
+    """Write the best trial's configuration as a preset; returns that trial, if any is complete."""
+    trials = study.trials()
+    if best := best_of(trials):
+        found = replace(varied(settings, best.parameters), name=f"{settings.name}-tuned")
+        text = settings_text(found, left_out=("tune",))
+        write_text(study.folder / BEST, f"# The best of {len(trials)} trials: {best.index}.\n{text}")
+    return best
