@@ -42,7 +42,7 @@ from daguan.core.files import read_json, write_json
 from daguan.core.runs import code_version
 from daguan.data.marginals import Marginals
 from daguan.families.jobs import HELD_OUT, FoldData, FoldJob, result_of, run_job
-from daguan.models.encoders.settings import PRETRAINED
+from daguan.models.encoders.table import PRETRAINED
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 

@@ -40,7 +40,7 @@ from daguan.data.tags import TagScheme
 from daguan.ensemble.blending import METHODS, Member, load_member, nested_spans, prepared_text
 from daguan.ensemble.combination import OutOfFold
 from daguan.families.jobs import FoldJob
-from daguan.models.encoders.settings import PRETRAINED
+from daguan.models.encoders.table import PRETRAINED
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate

@@ -35,7 +35,7 @@ from daguan.ensemble import distillation
 from daguan.ensemble.blending import Member, load_member
 from daguan.ensemble.pseudo_labels import SOURCES
 from daguan.families.jobs import HELD_OUT, RESULT
-from daguan.models.encoders.settings import ENCODERS
+from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget import plan as budget
 from daguan.pipeline.settings import Settings, load
 from daguan.pipeline.stages import Stages
