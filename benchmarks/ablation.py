@@ -53,7 +53,11 @@ COST = "cost.json"
 COUNT = "seeds="
 BASE_NAME = "base"
 MINUTES, MINUTES_QUICK = 3.0, 0.1
-OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # settings that an encoder's pretraining depends on
+OF_PRETRAINING = (
+    "pretrain.",
+    "encoder.",
+    "model.encoder=",
+)  # the settings on which the pretraining of an encoder depends
 HALVES = ("folds.count=2", "folds.lines=2000")
 LINES = ("contest.train_lines=3000", "contest.test_lines=100")
 RUNS_A_PROCESS = 16  # a new one now and then: what a process keeps for each shape it met is memory
@@ -73,7 +77,7 @@ class Trial:
         return [*words_of(self.data, quick), *BASE, *(QUICK if quick else ()), *FACTORS[self.factor]]
 
     def pretraining(self, quick: bool) -> Learning | None:
-        """The run that its encoder comes from; None for an encoder that is not pretrained."""
+        """Returns the run that its encoder comes from; None for an encoder that is not pretrained."""
         settings = load(self.words(quick))
         if settings.model.encoder not in PRETRAINED:
             return None
@@ -93,8 +97,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Record:
-    """A line of RECORDS. settings: the factor's words; f1, ece in per cent; seconds of CPU; code: the version measured;
-    cpu: the machine; tokens: read in pretraining."""
+    """A line of RECORDS.
+
+    Attributes:
+        settings: the factor's arguments of the command line.
+        f1, ece: in per cent.
+        seconds: CPU time.
+        code: the version of the code that was measured.
+        cpu: the machine.
+        tokens: read in pretraining.
+    """
 
     data: str
     factor: str
@@ -114,7 +126,7 @@ class Record:
 
     @property
     def current(self) -> bool:
-        """Does the factor still mean those settings?"""
+        """Whether the factor still has these settings."""
         return " ".join(FACTORS.get(self.factor, ("",))) == self.settings
 
 
@@ -140,12 +152,12 @@ def main(words: list[str]) -> None:
 
 
 def trials_of(names: Sequence[str], factors: Sequence[str], seeds: Sequence[int]) -> Iterable[Trial]:
-    """All factors with one seed before any has the next: a table cut short is still one."""
+    """Returns all factors with the first seed, then all with the next: an interrupted table is still a table."""
     return (Trial(name, factor, seed) for seed in seeds for factor in factors for name in names)
 
 
 def missing(trials: Iterable[Trial], records: Sequence[Record]) -> list[Trial]:
-    """Those not measured yet, and first the bases that this code and machine lack for them."""
+    """Returns the trials not measured yet, first the bases that this code and machine lack for them."""
     here = code_version()[:12], machine(1)["cpu"]
     there = {record.trial for record in records if record.factor != BASE_NAME}
     wanted = [trial for trial in trials if trial not in there]
@@ -155,7 +167,7 @@ def missing(trials: Iterable[Trial], records: Sequence[Record]) -> list[Trial]:
 
 
 def measure(trials: Sequence[Trial], quick: bool) -> list[Record]:
-    """Prepare, pretrain, and train each, a run a core; runs that are finished in data/benchmarks are not done again."""
+    """Prepare, pretrain and train each trial, a run a core; runs that are finished in data/benchmarks are not repeated."""
     for name in dict.fromkeys(trial.data for trial in trials):
         DataSet.prepared(words_of(name, quick))
     pretrain(trials, quick)
@@ -170,7 +182,7 @@ def words_of(name: str, quick: bool) -> list[str]:
 
 
 def pretrain(trials: Sequence[Trial], quick: bool) -> None:
-    """What the trials start from: encoders, a core each, and token vectors."""
+    """Make the encoders that the trials start from, a core each, and the token vectors."""
     runs = {run.folder: run for trial in trials if (run := trial.pretraining(quick))}
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(lambda run: run.run(), runs.values()))
@@ -179,7 +191,7 @@ def pretrain(trials: Sequence[Trial], quick: bool) -> None:
 
 
 def run_all(jobs: Sequence[FoldJob]) -> None:
-    """A job a core, in processes that live for several. (`max_tasks_per_child` would do, but hangs in Python 3.11.)"""
+    """Run a job a core, in processes that live for several. (`max_tasks_per_child` would do, but hangs in Python 3.11.)"""
     os.environ.update(our_environment(1))
     spawning, some = multiprocessing.get_context("spawn"), cores() * RUNS_A_PROCESS
     for low in range(0, len(jobs), some):
@@ -188,7 +200,7 @@ def run_all(jobs: Sequence[FoldJob]) -> None:
 
 
 def run(job: FoldJob) -> None:
-    """Its CPU seconds are kept beside its result."""
+    """Do a job and store its CPU seconds with its result."""
     folder = Path(job.folder)
     if job.finished and (folder / COST).is_file():
         return
@@ -217,20 +229,20 @@ def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
 
 
 def calibration_of(job: FoldJob) -> float:
-    """Of its answers to the held-out lines."""
+    """Returns the calibration error of its answers to the held-out lines."""
     data, answers = FoldData.read(job), Marginals.load(Path(job.folder) / HELD_OUT).answers()
     gold = [data.scheme.encode(len(line.tokens), line.gold) for line in data.held_out]
     return calibration_error(answers, gold)
 
 
 def recorded() -> list[Record]:
-    """What was measured before, of factors that still mean the same."""
+    """Returns the stored records of factors whose settings are still the same."""
     lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
     return [record for record in (Record(**json.loads(line)) for line in lines) if record.current]
 
 
 def with_records(records: list[Record], new: Sequence[Record]) -> list[Record]:
-    """All of them, which are written down."""
+    """Returns all records, after writing them to disk."""
     whole = records + [record for record in new if record not in records]
     text = "".join(json.dumps(asdict(record), ensure_ascii=False) + "\n" for record in whole)
     RECORDS.write_text(text, encoding="utf-8")
@@ -238,7 +250,7 @@ def with_records(records: list[Record], new: Sequence[Record]) -> list[Record]:
 
 
 def rows_of(records: Sequence[Record]) -> list[Row]:
-    """A row a factor of one data set, in the order of the table, with its gain over the base."""
+    """Returns a row for each factor of one data set, in the order of the table, with its gain over the base."""
     bases = {(r.code, r.cpu, r.seed): r.f1 for r in records if r.factor == BASE_NAME}
     rows: list[Row] = []
     for factor in FACTORS:
@@ -263,13 +275,13 @@ def rows_of(records: Sequence[Record]) -> list[Row]:
 
 
 def mean_and_spread(values: Sequence[float], sign: str = "") -> str:
-    """Mean ± standard deviation; without the latter where there is one value."""
+    """Mean ± standard deviation; only the mean if there is one value."""
     mean = f"{statistics.mean(values):{sign}.2f}"
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 
 
 def write_page(records: Sequence[Record]) -> None:
-    """docs/ablations.md: a table a group and data set."""
+    """Write docs/ablations.md: a table for each group and data set."""
     parts = []
     for group, factors in GROUPS.items():
         for name in dict.fromkeys(record.data for record in records):

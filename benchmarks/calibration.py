@@ -1,4 +1,4 @@
-"""How far a tagger's probabilities can be taken at their word."""
+"""The expected calibration error of a tagger's probabilities."""
 
 from __future__ import annotations
 

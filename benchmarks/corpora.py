@@ -1,4 +1,4 @@
-"""Corpora of any size out of the built-in contest's, and their reading by the disk and by pandas."""
+"""Makes corpora of any size from the built-in contest's, and reads them from disk and by pandas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLOCK = 1 << 23
 
 
 def parts_of(lines: list[str]) -> tuple[list[str], list[str]]:
-    """The first and the second halves of all lines of two tokens or more."""
+    """Returns the first and the second halves of all lines of two tokens or more."""
     first, second = [], []
     for line in lines:
         tokens = line.split("_")
@@ -27,7 +27,7 @@ def parts_of(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def make(contest: Path, folder: Path, tokens: int) -> int:
-    """A contest with a corpus of about so many tokens: halves of random lines joined, so that few texts are equal.
+    """Make a contest with a corpus of about that number of tokens: random half lines joined, so that few texts are equal.
 
     Returns the bytes of corpus.txt.
     """
@@ -48,7 +48,7 @@ def make(contest: Path, folder: Path, tokens: int) -> int:
 
 
 def forget(path: Path) -> None:
-    """Drop the file from the page cache, so that the next reader meets the disk."""
+    """Drop the file from the page cache, so that the next reader reads the disk."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -64,7 +64,7 @@ def disk_rate(path: Path) -> float:
 
 
 def read_naively(folder: Path) -> None:
-    """What a notebook does in place of `prepare`: pandas for the lines, str.split, a Counter, one array of ids."""
+    """Do what a notebook does instead of `prepare`: pandas for the lines, str.split, a Counter, one array of ids."""
     import numpy as np
     import pandas as pd
 

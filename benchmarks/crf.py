@@ -1,8 +1,8 @@
-"""The CRF alone: loss with its gradients, and decoding, against pytorch-crf, on ragged lengths.
+"""Compares the CRF alone (loss with its gradients, decoding) with pytorch-crf on ragged lengths.
 
 Both sides read the same emissions, tags and transitions, illegal ones at −10,000; their losses must agree within 1e-4,
-their gradients within 1e-3 along a random direction, and their decoded tags everywhere. The peer is tried in two
-shells (see `harness.shells`), and the faster one counts.
+their gradients within 1e-3 along a random direction, and their decoded tags everywhere. The peer runs in two shells
+(see `harness.shells`), and the faster one counts.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def main(words: list[str]) -> None:
 
 
 def compare(report: Report, name: str, sides: Mapping[str, Side], rounds: int, seconds: float) -> None:
-    """Add the row of the operation with which `name` begins, on the problem posed."""
+    """Add the row of the operation with which `name` begins, on the given problem."""
     what = name.split()[0]
     given = alternate(
         rounds, {key: partial(side.call, "rate", what=what, seconds=seconds) for key, side in sides.items()}
@@ -174,7 +174,7 @@ def compare(report: Report, name: str, sides: Mapping[str, Side], rounds: int, s
 
 
 def check_equal(ours: Side, peer: Side) -> None:
-    """Raises AssertionError: the sides do not compute the same."""
+    """Raises AssertionError if the sides do not compute the same."""
     (loss, slope), (peer_loss, peer_slope) = ours.call("loss"), peer.call("loss")
     assert abs(loss - peer_loss) <= 1e-4 * abs(peer_loss), f"loss: ours {loss}, peer's {peer_loss}"
     assert abs(slope - peer_slope) <= 1e-3 * max(1, abs(peer_slope)), f"gradient: ours {slope}, peer's {peer_slope}"

@@ -1,4 +1,4 @@
-"""The real text of the measurements: the built-in contest as `prepare` leaves it, and the peers' view of it."""
+"""The text of the measurements: the built-in contest after `prepare`, and the peers' view of it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def settings(quick: bool, *more: str) -> Settings:
 
 @dataclass(frozen=True)
 class Text:
-    """Where the contest and what `prepare` made of it lie; plain values, so that a side's process can be told."""
+    """The paths of the contest and of its prepared files, as plain values that can be sent to a side's process."""
 
     contest: str
     run: str
@@ -71,5 +71,5 @@ class Text:
 
     @property
     def short(self) -> list[Sentence]:
-        """The training lines no model needs to cut: the same tokens for either side."""
+        """Returns the training lines that fit uncut into either model."""
         return [sentence for sentence in self.train if len(sentence.tokens) <= WINDOW]

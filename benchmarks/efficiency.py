@@ -1,11 +1,13 @@
-"""Learning per minute. `loss`: BERT with AdamW, the same with the best schedule we found, and ours, on the same text,
-for CPU minutes: the masked-LM loss on held-out blocks, and the minutes each needs to reach a loss. `f1`: our encoder
-pretrained for 5 to 40 minutes, tagging a fold it was not trained on, against no pretraining and the n-gram CRF.
+"""Learning per minute of CPU time.
 
     python -m benchmarks.efficiency [--json] [--quick] [loss | f1]
 
-One thread a run, a run a core; the best schedule's hour has one seed, the others two. Runs are kept in data/benchmarks
-and not done again: hours of work survive a kill.
+`loss` trains BERT with AdamW, the same with the best schedule we found, and ours on the same text, and compares the
+masked-LM loss on held-out blocks and the minutes that each needs to reach a loss. `f1` pretrains our encoder for 5 to 40
+minutes and tags a fold on which it was not trained, beside a tagger without pretraining and the n-gram CRF.
+
+One thread a run, a run a core; the best schedule's hour has one seed, the others two. Runs are stored in data/benchmarks
+and not repeated: hours of work survive a kill.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def main(words: list[str]) -> None:
 
 
 def compare_losses(report: Report, quick: bool) -> None:
-    """Ours for 12 minutes against BERT for 60, and all on the way."""
+    """Compare ours after 12 minutes, and earlier, with BERT after 60, and earlier."""
     text = dataclasses.asdict(data.prepared(quick))
     scale = 0.02 if quick else 1.0
     jobs = [
@@ -83,7 +85,7 @@ def jobs_by_name(jobs: Sequence[Learning]) -> list[tuple[str, int]]:
 
 
 def curves_of(curves: Curves, contender: str) -> list[Curve]:
-    """A contender's, one a seed."""
+    """Returns a contender's curves, one for each seed."""
     return [curve for (name, _), curve in curves.items() if name == contender]
 
 
@@ -92,8 +94,7 @@ def last_losses(curves: Sequence[Curve]) -> list[float]:
 
 
 def losses_at(curves: Curves, minute: float) -> dict[str, str]:
-    """The mean loss over the seeds of each contender at its last evaluation before the minute; none before its first
-    and after its last."""
+    """Returns each contender's mean loss over the seeds at its last evaluation before the minute, within its run only."""
     found = {}
     for contender in MINUTES:
         of_seeds = curves_of(curves, contender)
@@ -104,13 +105,13 @@ def losses_at(curves: Curves, minute: float) -> dict[str, str]:
 
 
 def minutes_to(curve: Curve, loss: float) -> float:
-    """Minutes to the first evaluation at or below the loss; infinite if there is none."""
+    """Returns the minutes to the first evaluation at or below the loss; infinite if there is none."""
     return next((point["minutes"] for point in curve if point["loss"] <= loss), float("inf"))
 
 
 def compare_scores(report: Report, quick: bool) -> None:
-    """F1 on fold 0's held-out lines of both data sets. All encoders are pretrained first, the longest runs first, so
-    that no core waits."""
+    """Compare F1 on fold 0's held-out lines of both data sets. Encoders come first, the longest runs first, so that no
+    core waits."""
     names = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
     if UNER.name not in names:
         report.note(f"{UNER.name}: left out, there is none beside the project")
@@ -146,7 +147,7 @@ class DataSet:
 
 
 def scores(of: DataSet, minutes: Sequence[float]) -> list[dict[str, Any]]:
-    """The n-gram CRF, the tagger without pretraining, and with so many minutes of it."""
+    """The n-gram CRF, the tagger without pretraining, and the tagger after each number of minutes of it."""
     runs = [Learning(OURS, of.text, minute, 1) for minute in minutes]
     jobs = [_fold_job(of.stages, "ngram_crf", ""), _fold_job(of.stages, "tagger", "")]
     jobs += [_fold_job(of.stages, "tagger", str(run.folder)) for run in runs]

@@ -1,14 +1,14 @@
-"""Every family of models on one slice of people_daily: each alone, what it adds to BERT and RoBERTa, and all blended.
+"""Measures every family of models on one slice of people_daily: alone, added to BERT and RoBERTa, and all blended.
 
     python -m benchmarks.families [--json] [--quick] [MEMBER …]
 
 All encoders are pretrained for the same CPU minutes, mass and transformer_xl by their own objectives, the others as
 masked language models; all taggers are trained by the recipe of the ablations' base (with the rates that the ablations
-give BERT's kin, and more epochs for encoders that are not pretrained), on the two halves of the first 3,000 training
-lines in turn. Scores are strict span F1 of the lines held out, and of the test part by the mean of both folds. A gain
-is that of the blend with the member over the blend without it, with its paired bootstrap interval of 95 % and p-value
-(data/scores.py). Seconds are CPU time of the two folds and of pretraining. Runs are kept in data/benchmarks and not
-done again.
+give BERT and its relatives, and more epochs for encoders that are not pretrained), on the two halves of the first 3,000
+training lines in turn. Scores are strict span F1 on the held-out lines, and on the test part by the mean of both folds.
+A gain is that of the blend with the member over the blend without it, with its paired bootstrap interval of 95 % and
+p-value (data/scores.py). Seconds are CPU time of the two folds and of pretraining. Runs are stored in data/benchmarks
+and not repeated.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from daguan.training.prediction import annotate
 
 _BERT = ("model.encoder=bert", *BERT_RECIPE)
 MINUTES, MINUTES_QUICK = 6.0, 0.1
-REFERENCE = ("bert crf", "roberta crf")  # what the others are added to
+REFERENCE = ("bert crf", "roberta crf")  # the members to which each other one is added
 MEMBERS: dict[str, tuple[str, ...]] = {
     "n-gram CRF": ("members=ngram_crf",),
     "bert crf": _BERT,
@@ -65,7 +65,7 @@ MEMBERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Family:
-    """A member: its command line, the run its encoder comes from, if it is pretrained, and its folds."""
+    """A member: its command line, the run of its encoder if it is pretrained, and its folds."""
 
     name: str
     quick: bool
@@ -103,14 +103,14 @@ class Family:
 
     @property
     def seconds(self) -> float:
-        """Of CPU, pretraining and folds."""
+        """Returns the CPU seconds of pretraining and folds."""
         folds = sum(read_json(Path(job.folder) / COST)["cpu_seconds"] for job in self.jobs)
         return float(folds + (60 * self.pretraining.run()["curve"][-1]["minutes"] if self.pretraining else 0))
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What members are scored on."""
+    """The lines and gold labels on which members are scored."""
 
     train: list[Sentence]
     test: list[Sentence]
@@ -127,7 +127,7 @@ class Contest:
         return cls(train, test, folds, TagScheme(labels_of(train)), text, stages.settings.seed)
 
     def scored(self, members: Sequence[Member], method: str = "mean") -> tuple[list[Score], list[Score]]:
-        """Of a blend of members, line by line, out of fold and on the test part."""
+        """Returns the scores of a blend of members, line by line, out of fold and on the test part."""
         answers = [member.held_out for member in members]
         evidence = OutOfFold(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
         learner = METHODS[method].learner(evidence)
@@ -189,7 +189,7 @@ def row_of(family: Family, members: dict[str, Member], contest: Contest) -> Row:
 
 
 def blends(members: dict[str, Member], contest: Contest) -> list[Row]:
-    """The references, and all members by each way; gains are over the plain mean of all."""
+    """Returns the references, and all members by each method; gains are over the plain mean of all."""
     mean, of_test = contest.scored(list(members.values()))
     rows = [("both BERTs", *contest.scored([members[name] for name in REFERENCE])), ("all, mean", mean, of_test)]
     for method in ("weights", "stack"):

@@ -1,11 +1,11 @@
 """Fine-tuning: tagged tokens a second, BERT-CRF and BERT-LSTM-CRF of 4x256, against Hugging Face's Trainer.
 
-The peer is what the run_ner example makes of this model: Trainer and DataCollatorForTokenClassification on random
-batches of 16 lines padded to the longest, BERT with its default dropouts, an nn.LSTM on packed sequences, a linear
-layer and pytorch-crf. Ours is daguan's TaggerTrainer, with averaged weights and all else it ships. Both see the
-training lines of at most 126 tokens; only real tokens count. "one process" has 2 threads on either side; "as shipped"
-is two fold workers of one thread each, as the local engine runs them, against one peer of 2 threads. The peer is tried
-in two shells (see `harness.shells`), and the faster one counts.
+The peer is this model in the run_ner example: Trainer and DataCollatorForTokenClassification on random batches of 16
+lines padded to the longest, BERT with its default dropouts, an nn.LSTM on packed sequences, a linear layer and
+pytorch-crf. Ours is daguan's TaggerTrainer, with averaged weights and everything else it ships. Both see the training
+lines of at most 126 tokens; only real tokens count. "one process" has 2 threads on either side; "as shipped" is two fold
+workers of one thread each, as the local engine runs them, against one peer of 2 threads. The peer runs in two shells
+(see `harness.shells`), and the faster one counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UPDATES = 20  # a round
 ROUNDS = 5
 IGNORED = -100  # the label of [CLS], [SEP] and padding
 DROPOUT = 0.3  # daguan's own before and after the LSTM
-ENDLESS = 100_000  # updates of the peer's schedule: more than anybody waits for
+ENDLESS = 100_000  # updates of the peer's schedule, more than a run ever does
 
 
 class PeerTagger(nn.Module):
@@ -92,7 +92,7 @@ class Peer:
         self.trainer = hugging_face.SteppedTrainer(Trainer(self.model, arguments, collator, examples), THREADS)
 
     def train(self, updates: int) -> dict[str, Any]:
-        """So many updates; returns the tagged tokens they read and the seconds they took."""
+        """Do that number of updates; returns the tagged tokens they read and the seconds they took."""
         start = time.perf_counter()
         before = self.model.tokens
         self.trainer.run(updates)
@@ -100,7 +100,7 @@ class Peer:
 
 
 def peer_example(sentence: Sentence, text: Text) -> dict[str, list[int]]:
-    """Ids between [CLS] and [SEP], which bear no label."""
+    """Returns ids between [CLS] and [SEP], which have no label."""
     tags = text.scheme.encode(len(sentence.tokens), sentence.gold).tolist()
     ids = text.vocabulary.encode(sentence.tokens)
     return {"input_ids": [CLS, *ids, SEP], "labels": [IGNORED, *tags, IGNORED]}

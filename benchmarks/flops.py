@@ -1,4 +1,4 @@
-"""Floating-point operations: what a training update of BERT needs, and what the machine can do at best."""
+"""Floating-point operations: those that a training update of BERT needs, and the rate that the machine reaches."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SHAPES = ((4096, 512, 2048), (4096, 2048, 512), (2048, 2048, 2048), (4096, 256, 
 
 
 def per_token(layers: int, hidden: int, vocabulary_size: int, rate: float) -> float:
-    """Of a training update: 6 for each weight of a matrix that a token meets, and 12·L·T·H of attention.
+    """Returns the operations of a training update: 6 for each weight of a matrix that a token meets, and 12·L·T·H of attention.
 
-    The language-model head counts at the masked places alone, whatever a program does elsewhere.
+    The language-model head counts at the masked places only, whatever a program does elsewhere.
     """
     encoder = layers * (4 * hidden**2 + 2 * hidden * 4 * hidden)
     head = hidden**2 + hidden * vocabulary_size
@@ -24,7 +24,7 @@ def per_token(layers: int, hidden: int, vocabulary_size: int, rate: float) -> fl
 
 
 def matmul_rate(precision: str, seconds: float) -> float:
-    """Operations a second of the fastest matrix product found, of shapes like the models' and larger."""
+    """Returns the operations a second of the fastest matrix product found, for the models' shapes and larger ones."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     return max(_rate(*shape, dtype, seconds / len(SHAPES)) for shape in SHAPES)
 

@@ -1,7 +1,7 @@
-"""k folds on all cores: daguan's local engine, a process a core with a thread each, against the same folds in turn.
+"""Compares k folds on all cores (daguan's local engine, a process a core with a thread each) with the same folds in turn.
 
-The peer runs the very same jobs one after another in one process with all threads. Wall-clock from the start of the
-first process to the end of the last; every round trains all folds afresh. Encoders are not pretrained.
+The peer runs the same jobs one after another in one process with all threads. Time is wall clock from the start of the
+first process to the end of the last; every round trains all folds again. Encoders are not pretrained.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def main(words: list[str]) -> None:
 
 
 def fold_jobs(quick: bool) -> list[FoldJob]:
-    """The tagger's jobs of the default preset without pretraining, one epoch a fold."""
+    """Returns the tagger's jobs of the default preset without pretraining, one epoch a fold."""
     more = [*TRAINING, *(TRAINING_QUICK if quick else SMALL)]
     data.prepared(quick, *more)
     return Stages(data.settings(quick, *more)).fold_jobs("tagger", threads=1)
 
 
 def seconds(jobs: list[FoldJob], together: bool) -> float:
-    """Do all jobs in fresh folders."""
+    """Returns the seconds of doing all jobs in fresh folders."""
     with tempfile.TemporaryDirectory() as folder:
         threads = 1 if together else cores()
         moved = [dataclasses.replace(job, folder=f"{folder}/{job.fold}", threads=threads) for job in jobs]
@@ -70,7 +70,7 @@ def seconds(jobs: list[FoldJob], together: bool) -> float:
 
 
 def in_turn(jobs: str) -> None:
-    """One job after another in this process."""
+    """Do one job after another in this process."""
     for job in json.loads(jobs):
         Path(job["folder"]).mkdir(parents=True)
         run_job(FoldJob(**job), lambda progress: None)

@@ -1,10 +1,10 @@
-"""Growth: seconds and peak memory against the size of the corpus, the length of lines and the number of types.
+"""Measures seconds and peak memory against the size of the corpus, the length of lines and the number of types.
 
 `prepare` and the first updates of `pretrain` run as a user runs them, on corpora of 1 to 64 million tokens and one of
 the official contest's size, made of halves of the built-in contest's lines; each file is dropped from the page cache
 first. A pandas reader does the same to one of them. The tagger (BERT 4x256, CRF) trains on lines of 50 to 2,000 tokens
-and on 3 to 26 types, the tokens real and the entities made up. Whether time is linear is judged by CPU seconds, which
-other work on the machine colours least. The plot is benchmarks/growth.png.
+and on 3 to 26 types; the tokens are real and the entities made up. CPU seconds decide whether time is linear, as other
+work on the machine distorts them least. The plot is benchmarks/growth.png.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def stage(folder: Path, command: str) -> Measured:
 
 
 def add_pandas(report: Report, folder: Path, millions: float, prepare: Measured) -> None:
-    """The same corpus through pandas."""
+    """Read the same corpus by pandas."""
     corpora.forget(folder / "corpus.txt")
     pandas = measure([sys.executable, "-m", "benchmarks.corpora", str(folder)], os.environ)
     row = {"corpus, M tokens": millions, "pandas, s": pandas.seconds, "pandas, peak MB": pandas.peak_mb}
@@ -96,7 +96,7 @@ def add_pandas(report: Report, folder: Path, millions: float, prepare: Measured)
 
 
 def add_corpus_aims(report: Report, rows: list[Row]) -> None:
-    """Memory at the largest size; time a token at the second largest over that at the second smallest."""
+    """Add aims: memory at the largest size; time a token at the second largest over that at the second smallest."""
     for what in ("prepare", "pretrain"):
         name = f"{what}: peak MB at {rows[-1]['corpus, M tokens']} M tokens"
         report.aims.append(Aim.below(name, MOST_MB, rows[-1][f"{what}, peak MB"], " MB"))

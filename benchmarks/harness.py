@@ -1,6 +1,6 @@
-"""What every table is made of: the machine, turns, ratios and aims, and how they are printed.
+"""The parts of every table: the machine, alternating runs, ratios and aims, and how they are printed.
 
-Sides are measured by turns in one run, because a machine's speed drifts: `alternate` calls them round after round,
+Sides are measured alternately in one run, because a machine's speed drifts: `alternate` calls them round after round,
 every other round in reverse order. A comparison is the ratio of the medians, with the least and the greatest ratio of
 a round as its spread.
 """
@@ -28,7 +28,12 @@ WIDTH = 120  # of a document's lines
 
 @dataclass(frozen=True)
 class Options:
-    """json: the last line of the output is one object. quick: the smallest sizes that still run every line."""
+    """Options of a table's command line.
+
+    Attributes:
+        json: print one object as the last line of the output.
+        quick: use the smallest sizes that still run every line.
+    """
 
     json: bool
     quick: bool
@@ -44,29 +49,29 @@ def options(words: Sequence[str], about: str | None) -> Options:
 
 
 def our_environment(threads: int) -> dict[str, str]:
-    """The variables of our processes, as `python -m daguan` and its workers set them by themselves."""
+    """Returns the variables of our processes, as `python -m daguan` and its workers set them."""
     return dict(os.environ) | ENVIRONMENT | {"OMP_NUM_THREADS": str(threads)}
 
 
 def peer_environment() -> dict[str, str]:
-    """A plain shell's: nothing is set that tunes threads or memory."""
+    """Returns a plain shell's variables: nothing is set that tunes threads or memory."""
     tuned = {"OMP_NUM_THREADS", "MALLOC_ARENA_MAX", "LD_PRELOAD", *ENVIRONMENT}
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     return {name: value for name, value in os.environ.items() if name not in tuned} | quiet
 
 
 def shells(threads: int) -> dict[str, dict[str, str]]:
-    """The environments in which a peer is tried where threads that spin would decide, not code; the faster counts."""
+    """Returns the environments in which a peer runs, so that spinning threads do not decide; the faster one counts."""
     return {"plain": peer_environment(), "as ours": our_environment(threads)}
 
 
 def cores() -> int:
-    """Cores this process may use (all of the machine where the system does not say)."""
+    """Returns the number of cores this process may use (all of the machine if the system does not say)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(threads: int, precision: str = "float32") -> dict[str, Any]:
-    """What a reader must know to compare figures; `load` says how busy the machine was before."""
+    """Returns the facts needed to compare figures; `load` says how busy the machine was before."""
     return {
         "cpu": _cpu_model(),
         "cores": cores(),
@@ -114,14 +119,14 @@ class Comparison:
 
     @classmethod
     def of_rates(cls, ours: Sequence[float], peer: Sequence[float]) -> Comparison:
-        """Of figures that are better the larger they are; figure i of both is of round i."""
+        """Compares figures that are better the larger they are; figure i of both is of round i."""
         ratios = [a / b for a, b in zip(ours, peer, strict=True)]
         medians = statistics.median(ours), statistics.median(peer)
         return cls(*medians, medians[0] / medians[1], min(ratios), max(ratios))
 
     @classmethod
     def of_seconds(cls, ours: Sequence[float], peer: Sequence[float]) -> Comparison:
-        """Of figures that are better the smaller they are."""
+        """Compares figures that are better the smaller they are."""
         ratios = [b / a for a, b in zip(ours, peer, strict=True)]
         medians = statistics.median(ours), statistics.median(peer)
         return cls(*medians, medians[1] / medians[0], min(ratios), max(ratios))
@@ -134,7 +139,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Aim:
-    """What was to be reached, in words, and what was measured."""
+    """A value to reach, in words, and the measured value."""
 
     name: str
     aim: str
@@ -161,7 +166,7 @@ class Report:
     aims: list[Aim] = field(default_factory=list)
 
     def add(self, row: Row, *aims: Aim) -> None:
-        """A finished row; it is told at once, as tables take their time."""
+        """Add a finished row and print it at once, as tables take their time."""
         self.rows.append(row)
         self.aims += aims
         print(", ".join(f"{name} {text(value)}" for name, value in row.items()), flush=True)
@@ -199,7 +204,7 @@ def _same_columns(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def page(title: str, module: str, doc: str | None, about: Mapping[str, Any], parts: Iterable[str]) -> str:
-    """A document that a table writes: by what it was made, what its docstring says below the usage, and the parts."""
+    """Returns a document that a table writes: its command, its docstring below the usage, and the parts."""
     facts = ", ".join(f"{name} {value}" for name, value in about.items() if name != "load")
     made = wrapped(f"Made by `python -m benchmarks.{module}` at {commit()}: {facts}.")
     explained = (doc or "").strip().split("\n\n")[2:]

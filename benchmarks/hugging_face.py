@@ -1,4 +1,4 @@
-"""The peers' common parts, as Hugging Face's examples have them: a word-level tokenizer, BERT, the Trainer."""
+"""The common parts of the peers, as in Hugging Face's examples: a word-level tokenizer, BERT, the Trainer."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""int8: a trained tagger's matrices in int8 (torch's dynamic quantisation) against float32: lines a second, and F1.
+"""Compares a trained tagger with its matrices in int8 (torch's dynamic quantisation) and float32: lines a second, and F1.
 
     python -m benchmarks.int8 MODEL CONTEST [--json]
 
-MODEL is one model's folder (…/fold0/model of a tagger's run), CONTEST a folder with test.txt and test_gold.txt. One
-thread, by turns. torch calls its quantisation deprecated; it is only measured here, nothing ships it.
+MODEL is the folder of one model (…/fold0/model of a tagger's run), CONTEST a folder with test.txt and test_gold.txt. One
+thread, alternating. torch calls its quantisation deprecated; it is only measured here, nothing ships it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rate(tagger: TrainedTagger, sentences: list[Sentence]) -> float:
 
 
 def quantised(tagger: nn.Module) -> nn.Module:
-    """A copy whose linear layers multiply in int8; the n-gram table, the CRF and attention's products stay float32."""
+    """Returns a copy whose linear layers multiply in int8; the n-gram table, the CRF and attention stay float32."""
     copy = deepcopy(tagger)
     for parent in list(copy.modules()):
         for name, child in parent.named_children():
@@ -68,7 +68,7 @@ def quantised(tagger: nn.Module) -> nn.Module:
 
 
 def as_plain(linear: nn.Linear) -> nn.Linear:
-    """Subclasses are not known to torch's quantisation."""
+    """Returns plain linear layers, because torch's quantisation does not know subclasses."""
     plain = nn.Linear(linear.in_features, linear.out_features, linear.bias is not None)
     plain.load_state_dict(linear.state_dict())
     return plain.eval()

@@ -1,7 +1,7 @@
-"""One pretraining run of a given number of CPU minutes, in a process of its own on one thread.
+"""Runs one pretraining for a given number of CPU minutes, in a process of its own on one thread.
 
-`python -m benchmarks.learning JOB.json` writes RESULT into the job's folder beside the pretrained encoder. What was
-trained is kept: a job whose RESULT is there is not done again, and jobs of another version of the code are others.
+`python -m benchmarks.learning JOB.json` writes RESULT into the job's folder beside the pretrained encoder. The result is
+stored: a job whose RESULT exists is not done again, and jobs of another version of the code are different jobs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ENGINE = EngineSettings(device="cpu", threads=1)
 
 @dataclass(frozen=True)
 class Contender:
-    """What is trained and how; `tokens` of the settings is what the minutes allow."""
+    """A recipe of pretraining; the minutes determine `tokens` of its settings."""
 
     architecture: str
     encoder: EncoderSettings
@@ -45,7 +45,7 @@ class Contender:
 
 
 def contenders() -> dict[str, Contender]:
-    """BERT as it is usually pretrained, BERT with the best schedule we found for it, and the default preset."""
+    """Returns BERT as usually pretrained, BERT with the best schedule we found, and the default preset."""
     size = encoder_settings(4, 256)
     best = PretrainSettings(optimiser="adamw", learning_rate=1e-3, batch_size=8, warmup=0.1, **NEVER)
     return {
@@ -63,8 +63,15 @@ def of_preset(*words: str) -> Contender:
 
 @dataclass(frozen=True)
 class Learning:
-    """A job: what to train, on which text, for how many CPU minutes; words: settings in which it differs from ours;
-    points: how often it is evaluated."""
+    """A job of pretraining.
+
+    Attributes:
+        contender: the recipe.
+        text: the text to read.
+        minutes: CPU minutes.
+        words: arguments in which the settings differ from ours.
+        points: the number of evaluations.
+    """
 
     contender: str
     text: dict[str, str]
@@ -79,13 +86,13 @@ class Learning:
 
     @property
     def folder(self) -> Path:
-        """Where its result lies, by all it depends on."""
+        """Returns the folder of its result, named by everything it depends on."""
         depends_on = [asdict(self), asdict(self.trained), code_version()]
         return WORK / "learning" / sha256_of_json(depends_on)[:16]
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """minutes, tokens and loss at each point of the curve; None before it is done."""
+        """Returns minutes, tokens and loss at each point of the curve; None before it is done."""
         path = self.folder / RESULT
         return dict(read_json(path)) if path.is_file() else None
 
@@ -101,8 +108,10 @@ class Learning:
 
 
 def train(job: Learning) -> None:
-    """Pretrain for the job's CPU minutes; evaluation is not counted. The loss is the first that the objective
-    measures: the masked language model's, with objectives that have none the generator's or the decoder's."""
+    """Pretrain for the job's CPU minutes, without the time of evaluations.
+
+    The loss is the first that the objective measures: that of the masked language model, or of the generator or the decoder.
+    """
     prepare_process(1)
     updates = _updates_in(job)
     trainer = _trainer(job, updates)
@@ -123,7 +132,7 @@ def train(job: Learning) -> None:
 
 
 def _updates_in(job: Learning) -> int:
-    """How many updates the minutes allow, by the median of the first few."""
+    """Returns the number of updates that the minutes allow, by the median of the first few."""
     trial = _trainer(job, TRIAL_UPDATES).fit(job.folder)
     ends = [time.process_time(), *(time.process_time() for _ in trial)]
     each = statistics.median(end - start for start, end in pairwise(ends))

@@ -1,12 +1,12 @@
-"""How long a fragment MASS should learn to write: equal CPU minutes of pretraining at each length, judged by tagging.
+"""Compares lengths of the fragments that MASS learns to write: equal CPU minutes of pretraining, judged by tagging.
 
     python -m benchmarks.mass [--json] [--quick] [minutes=N] [PERCENT …]
 
 After figure 5 of Song et al. 2019 (arXiv 1905.02450), which finds half of the text best. On a slice of the built-in
 contest an encoder is pretrained with fragments of 10 to 90 percent of a block, then fine-tuned under a CRF on fold 0
-and judged on the lines that it holds out; beside them, as many minutes of the masked language model. All losses of
-MASS are those of writing half a block: what was trained at half is at home there, so F1 decides. One thread a run, a
-run a core, one seed. Runs are kept in data/benchmarks and not done again.
+and judged on the lines that it holds out; beside them, the same minutes of the masked language model. All losses of
+MASS are those of writing half a block, which favours training at half, so F1 decides. One thread a run, a run a core,
+one seed. Runs are stored in data/benchmarks and not repeated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Seconds, CPU seconds and peak memory of a command, read by a process too small to colour them.
+"""Measures seconds, CPU seconds and peak memory of a command, by a process too small to distort them.
 
-(Linux counts what the parent holds at the start of a child as the child's; so a bare Python stands between.)
+(Linux counts the memory of the parent at the start of a child as the child's, so a bare Python runs in between.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Measured:
 
 
 def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measured:
-    """Run the command. Its output is shown on standard error only. Raises CalledProcessError: it failed."""
+    """Run the command and show its output on standard error only. Raises CalledProcessError if it failed."""
     between = [sys.executable, "-S", str(Path(__file__).resolve()), *command]
     answer = subprocess.run(between, env=dict(environment), check=True, stdout=subprocess.PIPE, text=True)
     return Measured(**json.loads(answer.stdout))

@@ -1,4 +1,4 @@
-"""daguan as a side: its tagger in training and at work, built as a fold's job builds it."""
+"""daguan as a side of a comparison: its tagger in training and at work, built as a fold's job builds it."""
 
 from __future__ import annotations
 
@@ -29,22 +29,23 @@ QUICK_SIZE = (2, 64)
 
 
 def encoder_settings(layers: int, hidden: int) -> EncoderSettings:
-    """An encoder with heads of 64 and a feed-forward layer of four widths, begun at random as BERT is."""
+    """Returns the settings of an encoder with heads of 64 and a feed-forward layer of four widths, initialised as BERT
+    is."""
     return EncoderSettings(layers, hidden, max(1, hidden // 64), 4 * hidden, LENGTH, initialisation="normal")
 
 
 def engine_settings(threads: int) -> EngineSettings:
-    """The precision is daguan's own choice for the machine."""
+    """Returns engine settings with daguan's own choice of precision for the machine."""
     return EngineSettings(threads=threads)
 
 
 def precision() -> str:
-    """What daguan multiplies matrices in on this machine, which its peers are then told to do too."""
+    """Returns the precision in which daguan multiplies matrices on this machine; its peers get the same."""
     return "bf16" if EngineSettings().dtype == torch.bfloat16 else "float32"
 
 
 def new_tagger(text: Text, layers: int, hidden: int, head: str, scheme: TagScheme) -> TrainedTagger:
-    """A BERT tagger that has learnt nothing, without n-gram features; dropouts as shipped."""
+    """Returns an untrained BERT tagger without n-gram features, with dropouts as shipped."""
     model, size = ModelSettings(head=head), encoder_settings(layers, hidden)
     encoder = new_encoder("bert", size, len(text.vocabulary), model.encoder_dropout)
     tagger = Tagger(encoder, scheme, model)
@@ -63,7 +64,7 @@ class Training:
     def begin(
         self, trained: TrainedTagger, sentences: Sequence[Sentence], batch_size: int, threads: int, seed: int
     ) -> None:
-        """Make the trainer; its only evaluation would come after more epochs than anybody waits for."""
+        """Make the trainer; its only evaluation would come after more epochs than a run ever does."""
         prepare_process(threads)
         settings = TrainSettings(epochs=1000, batch_size=batch_size, evaluations=1, checkpoint_seconds=NEVER)
         held_out = sentences[: 2 * batch_size]
@@ -72,7 +73,7 @@ class Training:
         self.tokens = 0
 
     def train(self, updates: int) -> dict[str, Any]:
-        """So many updates; returns the tagged tokens they read, the seconds and the CPU seconds they took."""
+        """Do that number of updates; returns the tagged tokens they read, the seconds and the CPU seconds they took."""
         start, start_cpu = time.perf_counter(), time.process_time()
         before = self.tokens
         for _ in range(updates):
@@ -82,7 +83,7 @@ class Training:
 
 
 class SyntheticTraining(Training):
-    """The same on lines of one length with entities of so many types, and the memory it takes."""
+    """The same on lines of one length with entities of a given number of types, with its memory."""
 
     def __init__(
         self, text: Mapping[str, str], layers: int, hidden: int, threads: int, length: int, types: int, tokens: int
@@ -103,7 +104,8 @@ class SyntheticTraining(Training):
 
 
 def synthetic_lines(text: Text, scheme: TagScheme, length: int, count: int) -> list[Sentence]:
-    """Real tokens cut into lines of one length, with an entity of two tokens at every eighth, the types in turn."""
+    """Returns real tokens cut into lines of one length, with an entity of two tokens at every eighth, the types in
+    turn."""
     tokens = [token for sentence in text.train for token in sentence.tokens]
     spans = tuple(
         Span(start, start + 2, scheme.labels[number % len(scheme.labels)])
@@ -114,6 +116,6 @@ def synthetic_lines(text: Text, scheme: TagScheme, length: int, count: int) -> l
 
 
 def peak_mb() -> float:
-    """The most resident memory this process ever held."""
+    """Returns the largest memory this process ever used."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

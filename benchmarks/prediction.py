@@ -1,10 +1,10 @@
 """Prediction: lines a second of a contest's test file by one tagger, BERT 4x256 and a CRF.
 
-Ours is what `python -m daguan predict` does once model and file are read. The peers: the token-classification pipeline
-of Hugging Face in batches of 32 (no CRF, which favours it; lines are cut at 126 tokens, which favours it too), and one
-line after another with pytorch-crf's decoder, as rank 9's published code does (on every tenth line). Weights are
+Ours is `python -m daguan predict` after model and file are read. The peers: the token-classification pipeline of Hugging
+Face in batches of 32 (no CRF, which favours it; lines are cut at 126 tokens, which favours it too), and one line after
+another with pytorch-crf's decoder, as the published code of the team ranked 9th does (on every tenth line). Weights are
 random: they do not matter for speed; the pipeline's all say "outside", so that it has no entities to assemble. The
-peers are tried in two shells (see `harness.shells`), and the faster one counts.
+peers run in two shells (see `harness.shells`), and the faster one counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from daguan.pipeline.predict import predict
 from daguan.training.devices import prepare_process
 
 THREADS = 2
-SAMPLE = 10  # one line of so many is labelled line by line
+SAMPLE = 10  # one line in this many is labelled line by line
 AIMS = {"Pipeline": 3.0, "LineByLine": 10.0}
 
 

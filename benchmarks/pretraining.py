@@ -1,11 +1,11 @@
 """Pretraining: tokens a second of the masked language model, BERT 4x256 and 8x512, against Hugging Face's Trainer.
 
-The peer is what the run_mlm example builds: Trainer and DataCollatorForLanguageModeling, (a) with the default config's
-dropouts of 0.1, (b) with none, in a plain shell; ours runs with daguan's process environment, and what that does for
-(b) stands beside. All start from the same weights and read the same blocks of 128 tokens by 32, single tokens masked
-at 15 %, for the same number of updates of AdamW at the same linear schedule, in the same precision on 2 threads. One
-function gives the held-out loss of each at the end. Efficiency is the floating-point operations that the model needs a
-second, over the best rate of a matrix product found beside it in the same process (see `flops`).
+The peer is the model of the run_mlm example: Trainer and DataCollatorForLanguageModeling, (a) with the default config's
+dropouts of 0.1, (b) with none, in a plain shell; ours runs with daguan's process environment, and a row shows the effect
+of that environment on (b). All start from the same weights and read the same blocks of 128 tokens by 32, single tokens
+masked at 15 %, for the same number of updates of AdamW at the same linear schedule, in the same precision on 2 threads.
+One function gives the held-out loss of each at the end. Efficiency is the number of floating-point operations that the
+model needs a second, over the best rate of a matrix product found beside it in the same process (see `flops`).
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Ours:
         self.trainer.model.save(Path(folder))
 
     def rate(self, updates: int) -> float:
-        """Tokens a second over so many updates."""
+        """Returns the tokens a second over that number of updates."""
         start = time.perf_counter()
         for _ in range(updates):
             next(self.updates)
@@ -122,14 +122,14 @@ class Peer:
         self.model.save_pretrained(folder)
 
     def rate(self, updates: int) -> float:
-        """Tokens a second over so many updates."""
+        """Returns the tokens a second over that number of updates."""
         start = time.perf_counter()
         self.trainer.run(updates)
         return updates * BATCH * LENGTH / (time.perf_counter() - start)
 
 
 def train_blocks(text: Text, tokenizer: Any) -> list[dict[str, list[int]]]:
-    """The blocks daguan trains on, as the example's data set has them: lists, with the specials marked beforehand."""
+    """Returns the blocks on which daguan trains, in the form of the example's data set: lists, specials already marked."""
     blocks = Blocks(text.tokens, LENGTH)
     specials = tokenizer.all_special_ids
     ids = blocks.take(blocks.split(SEED)[0])
@@ -141,7 +141,7 @@ def train_blocks(text: Text, tokenizer: Any) -> list[dict[str, list[int]]]:
 
 @torch.no_grad()
 def held_out_loss(folder: Path, text: Text) -> float:
-    """Nats at the masked places of the held-out blocks, the same ones for every model."""
+    """Returns the nats at the masked places of the held-out blocks, the same ones for every model."""
     from transformers import BertForMaskedLM
     from transformers.utils import logging
 
@@ -208,7 +208,7 @@ def start_sides(stack: ExitStack, given: dict[str, Any], folder: str) -> dict[st
 
 
 def efficiency(name: str, operations: float, rates: Mapping[str, Sequence[float]]) -> tuple[Row, Aim]:
-    """Each round's operations a second over the best matrix product of the same round."""
+    """Returns each round's operations a second over the best matrix product of the same round."""
     best = rates[ours.precision()]
     row: Row = {"size": name, "MFLOP a token": operations / 1e6}
     shares = {}

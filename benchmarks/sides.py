@@ -1,4 +1,4 @@
-"""A side of a comparison in a process of its own, with its own environment, that works only when told to.
+"""Runs a side of a comparison in a process of its own, with its own environment, that works only on request.
 
 The parent holds a `Side`; the process runs `python -m benchmarks.sides MODULE:CLASS OPTIONS`, builds the object and
 calls its methods. Requests and answers are lines of JSON. While one side works the others wait for a line.
@@ -19,7 +19,7 @@ from benchmarks.harness import ROOT
 
 
 class SideError(RuntimeError):
-    """A side's process ended where an answer was due; its own words are on standard error."""
+    """A side's process ended before it answered; its own message is on standard error."""
 
 
 class Side:
@@ -35,18 +35,18 @@ class Side:
         self.receive()  # it is ready
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """The answer of the method."""
+        """Returns the answer of the method."""
         self.send(method, **arguments)
         return self.receive()
 
     def send(self, method: str, **arguments: Any) -> None:
-        """Begin a call; `receive` waits for its answer. Two sides are made to work at once this way."""
+        """Begin a call; `receive` waits for its answer. This lets two sides work at the same time."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps([method, arguments]) + "\n")
         self._process.stdin.flush()
 
     def receive(self) -> Any:
-        """Raises SideError: the process has ended."""
+        """Returns the answer. Raises SideError if the process has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -67,7 +67,7 @@ class Side:
 
 
 def serve(target: str, options: str) -> None:
-    """Answer requests until standard input closes. Whatever libraries print goes to standard error."""
+    """Answer requests until standard input closes. Everything that libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     module, _, name = target.partition(":")
@@ -81,4 +81,4 @@ def serve(target: str, options: str) -> None:
 if __name__ == "__main__":
     serve(*sys.argv[1:])
     sys.stdout.flush()
-    os._exit(0)  # a side may stand in the middle of a training loop: nothing is to be finished
+    os._exit(0)  # a side may be in the middle of a training loop: nothing needs to be finished

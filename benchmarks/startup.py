@@ -1,6 +1,6 @@
-"""Start-up: seconds of `python -m daguan score PRED GOLD --json` and of `--help`, against `import torch, transformers`.
+"""Compares the start-up of `python -m daguan score PRED GOLD --json` and of `--help` with `import torch, transformers`.
 
-A command that needs no model must not load one: whether torch was imported is read from `python -X importtime`.
+A command that needs no model must not load one: `python -X importtime` shows whether torch was imported.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def seconds(words: list[str]) -> float:
 
 
 def imports_torch(words: list[str]) -> bool:
-    """Does the command load torch on its way?"""
+    """Whether the command loads torch."""
     lines = run(["-X", "importtime", *words]).stderr.splitlines()
     return any(line.rpartition("|")[2].strip() == "torch" for line in lines)
 

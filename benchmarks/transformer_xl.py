@@ -1,13 +1,12 @@
-"""Transformer-XL (Dai et al. 2019, arXiv 1901.02860): `memory`: what memory is worth, as perplexity on held-out text by
-its length (their relative effective context); `speed`: how much faster evaluation with memory is than reading every
-context anew (their table 9).
+"""Transformer-XL (Dai et al. 2019, arXiv 1901.02860): the value of memory, and the speed of evaluation with it.
 
     python -m benchmarks.transformer_xl [--json] [--quick] [memory | speed]
 
-`memory` pretrains the preset for CPU minutes on the text without a stretch of it, and reads the stretch on in segments
-of 16. `speed` takes the preset with random weights: with memory, segments of 128 after so many remembered tokens;
-without, one window as long as those for each token. Both use the forward direction alone, on one thread, in float32;
-seconds are the CPU's.
+`memory` measures perplexity on held-out text by the length of the memory (their relative effective context): it pretrains
+the preset for CPU minutes on the text without a stretch of it, and reads the stretch in segments of 16. `speed` measures
+how much faster evaluation with memory is than reading every context again (their table 9): it takes the preset with
+random weights; with memory, segments of 128 after the remembered tokens; without, one window of that length for each
+token. Both use the forward direction alone, on one thread, in float32; seconds are CPU time.
 """
 
 from __future__ import annotations
@@ -42,9 +41,9 @@ NAME = "transformer_xl"
 WORDS = ("model.encoder=transformer_xl", "pretrain.objective=causal", "encoder.memory=64")
 MINUTES, MINUTES_QUICK = 5.0, 0.05
 LENGTHS, LENGTHS_QUICK = (0, 16, 32, 64, 128, 256, 512), (0, 16)
-STREAMS, STRETCH, STRETCH_QUICK = 8, 40_000, 2_000  # ids held out, read as so many streams side by side
+STREAMS, STRETCH, STRETCH_QUICK = 8, 40_000, 2_000  # held-out ids, read as this many streams side by side
 SEGMENT = 16
-WORTH = 0.01  # of the perplexity: what a longer memory has to take off to be effective
+WORTH = 0.01  # the share of the perplexity that a longer memory must remove to be effective
 LONGEST = 3_800
 CONTEXTS, CONTEXTS_QUICK = (128, 800, 1_800, LONGEST), (128,)
 SEGMENT_OF_SPEED, SEGMENTS = 128, 8
@@ -63,7 +62,7 @@ def main(words: list[str]) -> None:
 
 
 def measure_memory(report: Report, quick: bool) -> None:
-    """A row a length of memory; distances longer than those of pretraining are read as the longest of those."""
+    """Add a row for each length of memory; distances longer than those of pretraining are read as the longest of those."""
     text, held_out = text_without_a_stretch(data.prepared(quick), STRETCH_QUICK if quick else STRETCH)
     run = Learning(OURS, asdict(text), MINUTES_QUICK if quick else MINUTES, 1, WORDS)
     end = run.run()["curve"][-1]
@@ -80,7 +79,7 @@ def measure_memory(report: Report, quick: bool) -> None:
 
 
 def text_without_a_stretch(text: data.Text, length: int) -> tuple[data.Text, Tensor]:
-    """The text but for `length` ids from a quarter of it on, and those ids."""
+    """Returns the text except for `length` ids from a quarter of it on, and those ids."""
     folder = data.WORK / NAME / f"{Path(text.run).name}-{length}"
     ids = TokenLines(text.tokens, text.vocabulary).ids.astype(np.uint32)
     low = len(ids) // 4
@@ -91,8 +90,10 @@ def text_without_a_stretch(text: data.Text, length: int) -> tuple[data.Text, Ten
 
 @torch.no_grad()
 def perplexity(folder: Path, ids: Tensor, length: int, longest: int) -> float:
-    """Of the next tokens, forwards, with a memory of that length; those whose memory of the longest length would not be
-    full yet are read and not counted."""
+    """Returns the perplexity of the next tokens, forwards, with a memory of that length.
+
+    Tokens at which a memory of the longest length is not full yet are read and not counted.
+    """
     lm = read_masked_lm(folder, NAME).eval()
     config, base = lm.config, lm.base_model
     config.clamp = load([PRESET]).encoder.max_length + config.memory  # about the longest distance it has seen
@@ -110,7 +111,7 @@ def perplexity(folder: Path, ids: Tensor, length: int, longest: int) -> float:
 
 
 def measure_speed(report: Report, quick: bool) -> None:
-    """A row a context length; ours is evaluation with memory."""
+    """Add a row for each context length; ours is evaluation with memory."""
     with Side("benchmarks.transformer_xl:Sides", our_environment(1), text=asdict(data.prepared(quick))) as side:
         for length in CONTEXTS_QUICK if quick else CONTEXTS:
             ways = {way: partial(side.call, way, length=length) for way in ("with_memory", "anew")}
@@ -122,7 +123,7 @@ def measure_speed(report: Report, quick: bool) -> None:
 
 
 class Sides:
-    """A model of the preset's size that has learnt nothing, and some real text."""
+    """An untrained model of the preset's size, and some real text."""
 
     def __init__(self, text: Mapping[str, str]) -> None:
         prepare_process(1)
@@ -133,7 +134,7 @@ class Sides:
 
     @torch.no_grad()
     def with_memory(self, length: int) -> float:
-        """Tokens predicted a CPU second, by segments whose memory is full."""
+        """Returns the tokens predicted a CPU second, by segments whose memory is full."""
         base, size = self.lm.base_model, SEGMENT_OF_SPEED
         memory = Memory.empty(len(base.onward.layers), 1, length, self.lm.config.width, self.ids.device)
         memory = replace(memory, kept=memory.kept + length)
@@ -145,7 +146,7 @@ class Sides:
 
     @torch.no_grad()
     def anew(self, length: int) -> float:
-        """Tokens predicted a CPU second, each from a window of that length of its own."""
+        """Returns the tokens predicted a CPU second, each from a window of its own of that length."""
         base, count = self.lm.base_model, max(1, 1_000 // length)
         start = time.process_time()
         for low in range(count):

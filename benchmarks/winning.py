@@ -45,7 +45,7 @@ PAGE = ROOT / "docs" / "winning.md"
 STUDENT = "student"
 MINUTES = 40
 CHOICE = {"corpus_lines": 5000, "confidence": 0.8, "weight": 0.5}
-SHIPPED = ("distil.test=false", "distil.corpus_lines=10000")  # its test lines are new to what is shipped
+SHIPPED = ("distil.test=false", "distil.corpus_lines=10000")  # the shipped model has not seen the test lines
 RUNG = "{members: [modern_crf, ngram_crf], folds: {count: 2}, train: {epochs: 1}, pretrain: {tokens: 20000}}"
 QUICK = (
     *data.QUICK_SLICE,
@@ -60,14 +60,20 @@ BASELINE = "ngram_crf"
 
 @dataclass(frozen=True)
 class Played:
-    """A data set with all that was trained on it: the stages of the plan, and of the plan with the student. minutes: of
-    the budget, what is to be said. told: by `distil`."""
+    """A data set with everything that was trained on it.
+
+    Attributes:
+        planned: the stages of the plan.
+        taught: the stages of the plan with the student.
+        minutes: the used part of the budget, as `score` prints it.
+        distilled: the result of `distil`.
+    """
 
     name: str
     planned: Stages
     taught: Stages
     minutes: str
-    told: dict[str, Any]
+    distilled: dict[str, Any]
 
     @property
     def contest(self) -> Contest:
@@ -95,7 +101,7 @@ def main(words: list[str]) -> None:
 
 
 def play(name: str, quick: bool) -> Played:
-    """Plan, train and blend; then the student and all that follows it, by the preset that the plan wrote."""
+    """Plan, train and blend; then train the student and distil, by the preset that the plan wrote."""
     words = words_of(name, quick)
     for command in (prepare, pretrain, train, blend):
         command.main(words)
@@ -104,7 +110,7 @@ def play(name: str, quick: bool) -> Played:
     run = budget.run_of_plan(load(words))
     assert run is not None
     preset, left = str(run.path / budget.PRESET), followed.settings.members
-    planned = load([preset, f"members=[{', '.join(left)}]"])  # without those that were dropped, which it names
+    planned = load([preset, f"members=[{', '.join(left)}]"])  # without the members that the budget dropped
     with_student = [preset, *student_of(planned), *SHIPPED]
     for command in (pretrain, train, blend, distil):
         command.main(with_student)
@@ -119,7 +125,7 @@ def words_of(name: str, quick: bool) -> list[str]:
 
 
 def student_of(settings: Settings) -> list[str]:
-    """The words by which a student of all members joins them, and is what is shipped."""
+    """Returns the arguments by which a student of all members joins them, and the distilled model is made."""
     choice = ", ".join(f"{key}: {value}" for key, value in CHOICE.items())
     teachers = ", ".join(settings.members)
     return [
@@ -130,8 +136,8 @@ def student_of(settings: Settings) -> list[str]:
 
 
 def steps_of(played: Played) -> list[Row]:
-    """The baseline, the best member, all of them by each way, with the student by the last way, the one model that
-    this is taught to, and the student alone."""
+    """Returns the baseline, the best member, all members by each method, with the student by the last method, the
+    distilled model, and the student alone."""
     contest, members = played.contest, played.members(played.planned)
     spent = costs(played.planned)
     alone = {member.name: (*contest.scored([member]), spent[member.name]) for member in members}
@@ -156,7 +162,7 @@ def steps_of(played: Played) -> list[Row]:
 
 @dataclass(frozen=True)
 class Step:
-    """Scores line by line, out of fold and of the test part, and core seconds of training."""
+    """A row: scores line by line, out of fold and on the test part, and core seconds of training."""
 
     name: str
     out_of_fold: Sequence[Score]
@@ -175,14 +181,17 @@ class Step:
 
 
 def distilled(played: Played, contest: Contest, single: Step, teacher: Step) -> Row:
-    """Its like that held fold 0 out, on these lines, beside the same lines of the others; of the test part, and in
-    seconds, the one that is shipped."""
+    """Returns the row of the distilled model.
+
+    Out of fold it is the model trained without fold 0, compared with the others on that fold's lines; the test score and the
+    seconds are those of the model to ship.
+    """
     folder = played.taught.distil.path
     held_out = fold_from_file(played.taught.prepare.path, 0).held_out
     gold = [contest.train[line] for line in held_out]
     answers = decode_lines(Marginals.load(folder / distil.SCORED / HELD_OUT).answers(), contest.scheme)
     scores = span_scores(annotate(gold, answers), gold)
-    test, shipped = played.told["sides"][distillation.STUDENT]["test"], read_json(folder / distil.SHIPPED / RESULT)
+    test, shipped = played.distilled["sides"][distillation.STUDENT]["test"], read_json(folder / distil.SHIPPED / RESULT)
     return {
         "": "distilled into one model (out of fold: fold 0)",
         "out of fold": f1(scores),
@@ -194,8 +203,11 @@ def distilled(played: Played, contest: Contest, single: Step, teacher: Step) -> 
 
 
 def costs(stages: Stages) -> dict[str, float]:
-    """Core seconds of training each run that is blended, by its name: its share of what it starts from, and what its
-    teachers took to label lines for it. What blending takes, and labelling the test part, is not among them."""
+    """Returns the core seconds of training each blended run, by its name.
+
+    They include its share of the run that it starts from and the labelling of lines by its teachers, but neither blending nor
+    labelling the test part.
+    """
     by_run = {stages.train(member).path.name: member for member in stages.settings.members}
     starts = {member: stages.pretrain(member) for member in by_run.values()}
     found = {}
@@ -213,7 +225,7 @@ def costs(stages: Stages) -> dict[str, float]:
 
 
 def shipped_of(played: Played) -> list[Row]:
-    """The whole blend with the student, and the model that it was taught to, as `predict` takes them."""
+    """Returns the whole blend with the student, and the model that it taught, as `predict` takes them."""
     names = {distillation.TEACHER: "all with student, stack", distillation.STUDENT: "distilled into one model"}
     return [
         {
@@ -223,7 +235,7 @@ def shipped_of(played: Played) -> list[Row]:
             "models": side["models"],
             "MB": f"{side['megabytes']:,.0f}",
         }
-        for name, side in played.told["sides"].items()
+        for name, side in played.distilled["sides"].items()
         if name in names
     ]
 
@@ -238,12 +250,12 @@ def about(played: Played) -> str:
         f"{' or '.join(map(str, epochs))} epochs, {settings.pretrain.tokens:,} tokens of pretraining; "
         f"{played.minutes.removeprefix('budget: ')}. The student's folds were taught on "
         f"{kept_of(pseudo.manifest()['by_fold'])} beside their gold lines, the distilled model on "
-        f"{kept_of([played.told['labelled'][distil.SHIPPED]])}."
+        f"{kept_of([played.distilled['labelled'][distil.SHIPPED]])}."
     )
 
 
 def kept_of(folds: Sequence[dict[str, dict[str, int]]]) -> str:
-    """Of each source that has lines, how many were kept."""
+    """Returns the number of selected lines of each source that has lines."""
     parts = []
     for source in SOURCES:
         if offered := folds[0][source]["offered"]:
