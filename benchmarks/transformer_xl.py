@@ -30,7 +30,8 @@ from benchmarks.learning import OURS, Learning
 from benchmarks.sides import Side
 from daguan.data.batches.packing import TokenLines, token_file, write_token_file
 from daguan.data.vocabulary import CLS, SEP
-from daguan.models.encoders.loading import architectures, read_masked_lm
+from daguan.models.encoders.loading import read_masked_lm
+from daguan.models.encoders.table import ENCODERS
 from daguan.nn.transformer_xl import Memory
 from daguan.pipeline.settings import load
 from daguan.training.devices import prepare_process
@@ -128,7 +129,7 @@ class Sides:
     def __init__(self, text: Mapping[str, str]) -> None:
         prepare_process(1)
         of_text = data.Text(**text)
-        self.lm = architectures()[NAME].new(load([PRESET]).encoder, len(of_text.vocabulary)).eval()
+        self.lm = ENCODERS[NAME].load().new(load([PRESET]).encoder, len(of_text.vocabulary)).eval()
         ids = TokenLines(of_text.tokens, of_text.vocabulary).ids[: 2 * LONGEST]
         self.ids = torch.from_numpy(ids.astype(np.int64)).unsqueeze(0)
 
