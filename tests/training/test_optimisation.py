@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -13,9 +14,10 @@ from torch.optim import AdamW, Optimizer, RAdam
 
 from daguan.core.errors import ConfigError
 from daguan.data.tags import TagScheme
+from daguan.models.encoders.architecture import Depth
 from daguan.models.encoders.loading import new_encoder
 from daguan.models.encoders.settings import EncoderSettings
-from daguan.models.encoders.table import FROM_SCRATCH
+from daguan.models.encoders.table import ENCODERS, FROM_SCRATCH
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
@@ -30,7 +32,6 @@ from daguan.training.optimisation import (
     build_optimisers,
     current_weights,
     freeze,
-    layer_of,
 )
 
 DEEP = EncoderSettings(
@@ -107,27 +108,25 @@ def test_lower_layers_learn_more_slowly(architecture: str, optimiser: str) -> No
     assert {rate for name, rate in found.items() if "embedding" in name} == {0.25}
 
 
-@pytest.mark.parametrize(
-    ("name", "layer"),
-    [
-        ("encoder.model.encoder.layer.11.attention.self.query.weight", 11),
-        ("encoder.model.layers.3.attention.read.weight", 3),
-        ("encoder.model.transformer.layer.2.ffn.lin1.weight", 2),
-        ("encoder.model.encoder.albert_layer_groups.1.albert_layers.0.ffn.weight", 1),
-        ("encoder.model.embeddings.word_embeddings.weight", -1),
-        ("encoder.model.final_norm.weight", -1),
-        ("heads.0.layers.4.weight", -1),
-    ],
-)
-def test_the_layer_is_read_off_the_name(name: str, layer: int) -> None:
-    assert layer_of(name) == layer
+@EACH
+def test_each_parameter_lies_in_the_layer_that_its_name_says(architecture: str) -> None:
+    """The rule by which earlier versions found the layer."""
+    by_name = re.compile(r"(?:\w+\.)*?(?:layers?|albert_layer_groups)\.(\d+)\.")
+    encoder = new_encoder(architecture, DEEP, 30, 0.0)
+    depth = encoder.depth
+    numbers = depth.numbers()
+    assert len(depth.layers) == ENCODERS[architecture].layers(DEEP)
+    for name, parameter in encoder.model.named_parameters():
+        found = by_name.match(name)
+        outside = len(depth.layers) if "final_norm" in name else None
+        assert numbers.get(parameter) == (int(found[1]) if found else outside), name
 
 
 def test_layer_decay_changes_nothing_in_an_encoder_without_layers() -> None:
     model = tagger()
-    model.encoder.model = nn.Embedding(3, 4)
+    model.encoder.architecture = replace(model.encoder.architecture, depth=lambda model: Depth([]))
     groups = where(built(model, layer_decay=0.5, encoder_learning_rate=1.0))
-    assert groups[model.encoder.model.weight]["lr"] == 1.0
+    assert {groups[parameter]["lr"] for parameter in model.encoder.parameters()} == {1.0}
 
 
 def test_ranger_is_radam_inside_lookahead() -> None:

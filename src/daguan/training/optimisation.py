@@ -1,8 +1,6 @@
-"""What of a tagger is trained, and how: frozen parts, the optimiser's groups, Lookahead, the adversary."""
+"""Which parameters of a tagger are trained, and how: freezing, rates by depth, Lookahead, the adversary."""
 
 from __future__ import annotations
-
-import re
 
 import torch
 from torch import Tensor, nn
@@ -18,37 +16,39 @@ from daguan.nn.tables import ADVERSARIES, OPTIMISERS
 from daguan.training.fine_tuning_settings import WHOLE, TrainSettings
 
 NGRAMS = ".ngrams."
-ABOVE_ALL = "final_norm"
-LAYER = re.compile(r"encoder\.model\.(?:\w+\.)*?(?:layers?|albert_layer_groups)\.(\d+)\.")
+EMBEDDINGS = -1  # the number of the layer of what lies below all layers
 
 
 def freeze(model: Tagger, layers: int) -> None:
-    """The lowest `layers` of the encoder and its embeddings ask for no gradient any more, or the WHOLE of it.
+    """Stop the training of the lowest `layers` of the encoder and of its embeddings; with WHOLE, of the whole encoder.
 
     Raises:
         ConfigError: the encoder has fewer layers.
     """
-    there = _layers_of(model)
-    if layers > there:
-        raise ConfigError(f"train.frozen_layers: expected at most {there}, the encoder's layers, got {layers}")
-    for name, parameter in model.named_parameters():
-        below = ABOVE_ALL not in name and layer_of(name) < layers
-        if name.startswith(ENCODER) and (layers == WHOLE or (layers and below)):
+    depth = model.encoder.depth
+    if layers > len(depth.layers):
+        expected = f"at most {len(depth.layers)}, the encoder's layers"
+        raise ConfigError(f"train.frozen_layers: expected {expected}, got {layers}")
+    numbers = depth.numbers()
+    for parameter in model.encoder.parameters():
+        if layers == WHOLE or (layers and numbers.get(parameter, EMBEDDINGS) < layers):
             parameter.requires_grad_(False)
 
 
 def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dtype) -> list[Optimizer]:
-    """With a rate for each part, and decay where it belongs. Each parameter that is not frozen is in one group.
+    """Return the optimisers that the settings name; each trained parameter is in one group, with its rate and decay.
 
     Raises:
         ConfigError: the encoder has no matrices for Muon.
     """
     decayed = decayed_names(model)
-    layers = _layers_of(model)
+    depth = model.encoder.depth
+    numbers, top = depth.numbers(), max(0, len(depth.layers) - 1)
     parts: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            part = (*_rates_of(name, layers, settings), name in decayed)
+            from_top = top - min(top, max(0, numbers.get(parameter, EMBEDDINGS)))
+            part = (*_rates_of(name, from_top, settings), name in decayed)
             parts.setdefault(part, []).append(parameter)
     groups = [
         Group(parameters, rate, settings.weight_decay if decays else 0.0, muon_rate)
@@ -62,26 +62,13 @@ def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dt
     return [Lookahead(optimiser, *how) for optimiser in optimisers]
 
 
-def _rates_of(name: str, layers: int, settings: TrainSettings) -> tuple[float, float]:
-    """The parameter's, and what it would be under Muon."""
+def _rates_of(name: str, from_top: int, settings: TrainSettings) -> tuple[float, float]:
+    """Return the parameter's rate and Muon's, should Muon move it; from_top: how far its layer is from the top one."""
     if not name.startswith(ENCODER):
         rate = settings.ngram_learning_rate if NGRAMS in name else settings.head_learning_rate
         return rate, settings.muon_learning_rate
-    top = max(0, layers - 1)
-    depth = top if ABOVE_ALL in name else max(0, layer_of(name))
-    share = settings.layer_decay ** (top - depth)
+    share = settings.layer_decay**from_top
     return settings.encoder_learning_rate * share, settings.muon_learning_rate * share
-
-
-def _layers_of(model: nn.Module) -> int:
-    return 1 + max((layer_of(name) for name, _ in model.named_parameters()), default=-1)
-
-
-def layer_of(name: str) -> int:
-    """The number of the encoder layer (of ALBERT, of the group of layers that share) a parameter belongs to, from 0; −1
-    for one outside the layers."""
-    found = LAYER.match(name)
-    return int(found[1]) if found else -1
 
 
 def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
@@ -98,7 +85,7 @@ def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
 
 
 def current_weights(model: nn.Module, optimisers: list[Optimizer]) -> dict[str, Tensor]:
-    """By name; of what Lookahead holds, the slow weights."""
+    """Return the weights by name: the slow ones where Lookahead holds them."""
     slow: dict[Tensor, Tensor] = {}
     for optimiser in optimisers:
         if isinstance(optimiser, Lookahead):

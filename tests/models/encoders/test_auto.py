@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from daguan.core.errors import CheckpointError
 from daguan.data.batches.collate import Batch, collate
 from daguan.data.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK
+from daguan.models.encoders.auto import AUTO
 from daguan.models.encoders.loading import MaskedLm, load_encoder
 from daguan.models.encoders.public_checkpoint import adopt
 from daguan.models.encoders.settings import EncoderSettings
@@ -243,3 +245,34 @@ def test_a_type_whose_head_reads_other_places_is_refused(tmp_path: Path, monkeyp
     monkeypatch.setattr("daguan.models.encoders.auto.AUTO", shifted)
     with pytest.raises(CheckpointError, match="expected a type whose head reads one place, got distilbert"):
         adopt("auto", settings_of(tmp_path), VOCABULARY)
+
+
+def test_the_layers_of_any_type_are_found_and_those_modules_that_run_above_them(ours: Any) -> None:
+    encoder = load_encoder(ours[1], 0.1)
+    depth = encoder.depth
+    assert encoder.training
+    names = {parameter: name for name, parameter in encoder.model.named_parameters()}
+    numbers = {names[parameter]: number for parameter, number in depth.numbers().items()}
+    assert numbers.keys() == {name for name in names.values() if re.search(r"\blayers?\.\d|final_norm", name)}
+    for name, number in numbers.items():
+        assert number == (2 if "final_norm" in name else int(re.search(r"\d", name)[0])), name  # type: ignore[index]
+    below = [name for name in names.values() if name not in numbers]
+    assert any("embeddings" in name for name in below)
+
+
+def test_the_norm_above_the_layers_is_found_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIZES, "roberta-prelayernorm", ROBERTA)
+    checkpoint(tmp_path, "roberta-prelayernorm")
+    encoder = load_encoder(tmp_path, 0.0)
+    assert encoder.depth.above == [encoder.model.LayerNorm]
+
+
+def test_lists_of_the_parts_of_layers_make_layers(tmp_path: Path) -> None:
+    """XLM has a list of attentions, one of feed-forward parts and two of norms."""
+    from transformers import XLMConfig, XLMModel
+
+    model = XLMModel(XLMConfig(vocab_size=9, emb_dim=8, n_layers=2, n_heads=2, max_position_embeddings=16))
+    depth = AUTO.depth(model)
+    parts = (model.attentions, model.layer_norm1, model.ffns, model.layer_norm2)
+    assert {*depth.layers[1]} == {part[1] for part in parts}
+    assert len(depth.layers) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daguan.data.vocabulary import CLS, SEP
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, Depth
 from daguan.models.encoders.bert import bert_fields, choose_bert_attention
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
@@ -41,9 +41,15 @@ def set_albert_dropout(albert: Any, p: float) -> None:
             layer.attention.output_dropout = ByteDropout(p)
 
 
+def depth_of_albert(albert: Any) -> Depth:
+    """Return the groups of layers that share weights, each as one layer."""
+    return Depth([[group] for group in albert.encoder.albert_layer_groups])
+
+
 ALBERT = Architecture(
     new=new_albert,
     set_dropout=set_albert_dropout,
+    depth=depth_of_albert,
     project=lambda model, hidden: model.predictions(hidden),
     settle=choose_bert_attention,
 )

@@ -1,26 +1,49 @@
-"""What an encoder's file says of it: how its Hugging Face model is built, called, and settled.
+"""What the file of an encoder declares: how its Hugging Face model is built, called and adapted.
 
-A new encoder is one file with an `Architecture` and one line of the table in models/encoders/table.py.
+A new encoder is one file with an `Architecture`, and one row of table.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from daguan.models.encoders.settings import EncoderSettings
 
 
-def _as_it_is(model: Any, device: torch.device | None = None) -> None:
+@dataclass(frozen=True)
+class Depth:
+    """The modules of an encoder from low to high; those in neither list, as embeddings, lie below all layers.
+
+    Attributes:
+        layers: the modules of each layer, the lowest layer first.
+        above: the modules above all layers.
+    """
+
+    layers: Sequence[Sequence[nn.Module]]
+    above: Sequence[nn.Module] = ()
+
+    def numbers(self) -> dict[nn.Parameter, int]:
+        """Return the number of each parameter's layer, from 0; the number of layers for parameters above them all."""
+        parts = (*self.layers, self.above)
+        return {p: number for number, modules in enumerate(parts) for module in modules for p in module.parameters()}
+
+
+def layers_and_norm(model: Any) -> Depth:
+    """Return the depth of a model that has its blocks in `layers` and `final_norm` above them."""
+    return Depth([[layer] for layer in model.layers], [model.final_norm])
+
+
+def _nothing(model: Any, device: torch.device | None = None) -> None:
     pass
 
 
 def _no_head(model: Any, hidden: Tensor) -> Tensor:
-    raise AssertionError("an encoder that is not pretrained has no masked-LM head")
+    raise AssertionError("an encoder that is not pretrained has no language-model head")
 
 
 def _no_decoder(model: Any) -> Any:
@@ -29,17 +52,26 @@ def _no_decoder(model: Any) -> Any:
 
 @dataclass(frozen=True)
 class Architecture:
-    """new: its model that has read nothing, with a language-model head where it
-    is pretrained. set_dropout: in the bare encoder. project: hidden (N,H) → logits (N,V) by that head. settle: what is
-    to be chosen for a device. complete: what Hugging Face leaves undone when it has built the model. with_decoder: that
-    model with its decoder, where pretraining gives it one. head: Hugging Face's class of models with that head is
-    AutoModelFor… this. of_reading: settings that no weight depends on, and so no checkpoint decides."""
+    """How our code uses one type of Hugging Face model.
+
+    Attributes:
+        new: builds a model with random weights, with a language-model head if the encoder is pretrained.
+        set_dropout: sets the rate of dropout of the model without its head.
+        depth: tells the layers of the model without its head.
+        project: the head's logits (N,V) of hidden states (N,H).
+        settle: chooses what is fastest on a device.
+        complete: finishes what Hugging Face leaves undone when it builds the model.
+        with_decoder: returns the model with the decoder that pretraining adds.
+        head: the kind of Hugging Face's class with the head, AutoModelFor….
+        runtime_settings: the settings of EncoderSettings on which no weight depends; they override a checkpoint's.
+    """
 
     new: Callable[[EncoderSettings, int], Any]
     set_dropout: Callable[[Any, float], None]
+    depth: Callable[[Any], Depth]
     project: Callable[[Any, Tensor], Tensor] = _no_head
-    settle: Callable[[Any, torch.device], None] = _as_it_is
-    complete: Callable[[Any], None] = _as_it_is
+    settle: Callable[[Any, torch.device], None] = _nothing
+    complete: Callable[[Any], None] = _nothing
     with_decoder: Callable[[Any], Any] = _no_decoder
     head: str = "MaskedLM"
-    of_reading: tuple[str, ...] = ()
+    runtime_settings: tuple[str, ...] = ()

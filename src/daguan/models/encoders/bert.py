@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from daguan.data.vocabulary import PAD
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, Depth
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
 
@@ -46,6 +46,11 @@ def set_bert_dropout(bert: Any, p: float) -> None:
     for layer in bert.encoder.layer:
         layer.attention.output.dropout = ByteDropout(p)
         layer.output.dropout = ByteDropout(p)
+
+
+def depth_of_bert(bert: Any) -> Depth:
+    """Return the layers of BERT and its kin."""
+    return Depth([[layer] for layer in bert.encoder.layer])
 
 
 def choose_bert_attention(model: Any, device: torch.device) -> None:
@@ -106,6 +111,7 @@ def _turn(angles: Tensor) -> Tensor:
 BERT = Architecture(
     new=new_bert,
     set_dropout=set_bert_dropout,
+    depth=depth_of_bert,
     project=lambda model, hidden: model.cls(hidden),
     settle=choose_bert_attention,
 )

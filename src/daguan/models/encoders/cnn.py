@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import glu, pad
 from transformers import AutoConfig, AutoModel
 
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, set_shallow_dropout, shallow_fields
 from daguan.nn.dropouts import ByteDropout
@@ -76,4 +76,4 @@ def new_cnn(settings: EncoderSettings, vocabulary_size: int) -> CnnModel:
     return CnnModel(CnnConfig(**fields, kernel_size=settings.kernel, lstm_layers=settings.lstm_layers))
 
 
-CNN = Architecture(new_cnn, set_shallow_dropout)
+CNN = Architecture(new_cnn, set_shallow_dropout, layers_and_norm)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.bert import bert_fields, choose_bert_attention, set_bert_dropout
+from daguan.models.encoders.bert import bert_fields, choose_bert_attention, depth_of_bert, set_bert_dropout
 from daguan.models.encoders.settings import EncoderSettings
 
 
@@ -21,6 +21,7 @@ def new_electra(settings: EncoderSettings, vocabulary_size: int) -> Any:
 ELECTRA = Architecture(
     new=new_electra,
     set_dropout=set_bert_dropout,
+    depth=depth_of_bert,
     project=lambda model, hidden: model.generator_lm_head(model.generator_predictions(hidden)),
     settle=choose_bert_attention,
 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from daguan.core.errors import CheckpointError
 from daguan.core.files import naming
 from daguan.data.vocabulary import CLS, PAD, SEP
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, Depth
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO, ENCODERS
 
@@ -81,6 +81,11 @@ class Encoder(nn.Module):
         self.architecture = architecture_of(model.config)
         self.architecture.set_dropout(model, dropout)
 
+    @property
+    def depth(self) -> Depth:
+        """Which parameters lie in which layer."""
+        return self.architecture.depth(self.model)
+
     def to_device(self, device: torch.device) -> Encoder:
         """Move there, with the attention that is fastest there."""
         self.architecture.settle(self.model, device)
@@ -131,7 +136,7 @@ def read_masked_lm(folder: Path, architecture: str) -> Any:
 
 def read_as_asked(model: Any, kind: Architecture, settings: EncoderSettings) -> None:
     """A checkpoint decides the sizes, and the settings what no weight depends on."""
-    for name in kind.of_reading:
+    for name in kind.runtime_settings:
         setattr(model.config, name, getattr(settings, name))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import nn
 from transformers import AutoConfig, AutoModel
 
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, set_shallow_dropout, shallow_fields
 
@@ -38,4 +38,4 @@ def new_lstm(settings: EncoderSettings, vocabulary_size: int) -> LstmModel:
     return LstmModel(LstmConfig(**shallow_fields(settings, vocabulary_size)))
 
 
-LSTM = Architecture(new_lstm, set_shallow_dropout)
+LSTM = Architecture(new_lstm, set_shallow_dropout, layers_and_norm)

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from daguan.data.vocabulary import MASK
 from daguan.models.decoder import Decoder
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.modern import (
     ModernConfig,
     ModernForMaskedLM,
@@ -92,6 +92,7 @@ def with_decoder(model: MassForMaskedLM) -> MassForConditionalGeneration:
 MASS = Architecture(
     new_mass,
     set_modern_dropout,
+    layers_and_norm,
     lambda model, hidden: model.predict(hidden),
     with_decoder=with_decoder,
 )

@@ -18,7 +18,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput
 
 from daguan.data.vocabulary import PAD
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.bert import neighbour_offset
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
@@ -281,4 +281,4 @@ def set_modern_dropout(model: ModernModel, p: float) -> None:
             module.p = p
 
 
-MODERN = Architecture(new_modern, set_modern_dropout, lambda model, hidden: model.predict(hidden))
+MODERN = Architecture(new_modern, set_modern_dropout, layers_and_norm, lambda model, hidden: model.predict(hidden))

@@ -11,7 +11,13 @@ from typing import Any
 
 from daguan.data.vocabulary import CLS, PAD, SEP
 from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.bert import bert_fields, choose_bert_attention, initialise_ngram, set_bert_dropout
+from daguan.models.encoders.bert import (
+    bert_fields,
+    choose_bert_attention,
+    depth_of_bert,
+    initialise_ngram,
+    set_bert_dropout,
+)
 from daguan.models.encoders.settings import EncoderSettings
 
 
@@ -37,6 +43,7 @@ def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
 ROBERTA = Architecture(
     new=new_roberta,
     set_dropout=set_bert_dropout,
+    depth=depth_of_bert,
     project=lambda model, hidden: model.lm_head(hidden),
     settle=choose_bert_attention,
 )

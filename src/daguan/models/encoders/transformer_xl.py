@@ -18,7 +18,7 @@ from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
 from daguan.data.vocabulary import PAD
-from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.architecture import Architecture, Depth
 from daguan.models.encoders.modern import Norm, OutputLinear, set_modern_dropout
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
@@ -237,7 +237,13 @@ def new_transformer_xl(settings: EncoderSettings, vocabulary_size: int) -> Trans
     return TransformerXlForCausalLM(config)
 
 
+def depth_of_transformer_xl(model: TransformerXlModel) -> Depth:
+    """Return the layers; each has a module of either direction."""
+    onward, back = model.directions
+    return Depth([*zip(onward.layers, back.layers, strict=True)], [onward.final_norm, back.final_norm])
+
+
 TRANSFORMER_XL = Architecture(
-    new_transformer_xl, set_modern_dropout, predict_next, head="CausalLM",
-    of_reading=("memory", "same_length", "clamp"),
+    new_transformer_xl, set_modern_dropout, depth_of_transformer_xl, predict_next, head="CausalLM",
+    runtime_settings=("memory", "same_length", "clamp"),
 )  # fmt: skip
