@@ -230,7 +230,7 @@ def record_of(trial: Trial, job: FoldJob, quick: bool) -> Record:
 
 def calibration_of(job: FoldJob) -> float:
     """Returns the calibration error of its answers to the held-out lines."""
-    data, answers = FoldData.read(job), Marginals.load(Path(job.folder) / HELD_OUT).answers()
+    data, answers = FoldData.read(job), Marginals.load(Path(job.folder) / HELD_OUT).per_line()
     gold = [data.scheme.encode(len(line.tokens), line.gold) for line in data.held_out]
     return calibration_error(answers, gold)
 

@@ -34,10 +34,10 @@ from daguan.core.files import read_json
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled
-from daguan.data.occurrences import Occurrences
 from daguan.data.scores import Gain, paired_gain, span_scores
 from daguan.data.tags import TagScheme
-from daguan.ensemble.blending import METHODS, Member, load_member, nested_spans, prepared_text
+from daguan.data.text_index import TextIndex
+from daguan.ensemble.blending import METHODS, Member, load_member, load_text_index, nested_spans
 from daguan.ensemble.combination import OutOfFold
 from daguan.families.jobs import FoldJob
 from daguan.models.encoders.table import PRETRAINED
@@ -116,14 +116,14 @@ class Contest:
     test: list[Sentence]
     fold_of_line: np.ndarray
     scheme: TagScheme
-    text: Occurrences
+    text: TextIndex
     seed: int
 
     @classmethod
     def of(cls, stages: Stages) -> Contest:
         train = read_labelled(stages.train_file)
         test = read_labelled(stages.contest.test_gold)
-        folds, text = read_folds(stages.prepare.path), prepared_text(stages.prepare.path)
+        folds, text = read_folds(stages.prepare.path), load_text_index(stages.prepare.path)
         return cls(train, test, folds, TagScheme(labels_of(train)), text, stages.settings.seed)
 
     def scored(self, members: Sequence[Member], method: str = "mean") -> tuple[list[Score], list[Score]]:

@@ -28,7 +28,7 @@ from benchmarks.ours import precision
 from daguan.cli import blend, distil, prepare, pretrain, train
 from daguan.core.files import read_json
 from daguan.core.types import Score
-from daguan.data.folds import fold_from_file
+from daguan.data.folds import read_fold
 from daguan.data.marginals import Marginals
 from daguan.data.scores import bootstrap_interval, span_scores
 from daguan.ensemble import distillation
@@ -187,9 +187,9 @@ def distilled(played: Played, contest: Contest, single: Step, teacher: Step) -> 
     seconds are those of the model to ship.
     """
     folder = played.taught.distil.path
-    held_out = fold_from_file(played.taught.prepare.path, 0).held_out
+    held_out = read_fold(played.taught.prepare.path, 0).held_out
     gold = [contest.train[line] for line in held_out]
-    answers = decode_lines(Marginals.load(folder / distil.SCORED / HELD_OUT).answers(), contest.scheme)
+    answers = decode_lines(Marginals.load(folder / distil.SCORED / HELD_OUT).per_line(), contest.scheme)
     scores = span_scores(annotate(gold, answers), gold)
     test, shipped = played.distilled["sides"][distillation.STUDENT]["test"], read_json(folder / distil.SHIPPED / RESULT)
     return {

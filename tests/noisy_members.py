@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from conftest import LABELS, random_sentence
 from daguan.core.types import Sentence
 from daguan.data.batches.packing import token_file, write_token_file
-from daguan.data.marginals import Probs
-from daguan.data.occurrences import Occurrences
+from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
+from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import SEP, SPECIALS, Vocabulary
 from daguan.ensemble.combination import OutOfFold
 
 SCHEME = TagScheme(LABELS)
 
 
-def noisy_answers(sentences: list[Sentence], noise: float, rng: np.random.Generator) -> list[Probs]:
+def noisy_answers(sentences: list[Sentence], noise: float, rng: np.random.Generator) -> list[LineMarginals]:
     """P(tag): of the gold tag more than of others, but for the noise (nats)."""
     answers = []
     for sentence in sentences:
@@ -34,7 +34,7 @@ def evidence(noises: tuple[float, ...], lines: int = 60, folds: int = 3, seed: i
     rng = np.random.default_rng(seed)
     gold = [random_sentence(rng, int(length)) for length in rng.integers(1, 25, lines)]
     answers = [noisy_answers(gold, noise, rng) for noise in noises]
-    return OutOfFold(gold, np.arange(lines) % folds, answers, SCHEME, seed, Occurrences(*ids_of(gold)))
+    return OutOfFold(gold, np.arange(lines) % folds, answers, SCHEME, seed, TextIndex(*ids_of(gold)))
 
 
 def ids_of(sentences: Sequence[Sentence]) -> tuple[NDArray[np.uint32], Vocabulary]:

@@ -8,7 +8,7 @@ import pytest
 
 from daguan.__main__ import main
 from daguan.data.format import read_labelled
-from daguan.data.scores import both_readings
+from daguan.data.scores import all_metrics
 
 GOLD = "1_2/a  3/o\n4_5/b\n6/o"
 PREDICTED = "1_2/a  3/o\n4/b  5/b\n6/o"
@@ -47,7 +47,7 @@ def test_the_json_is_both_readings_of_the_files(files, capsys):
     words = files(PREDICTED)
     assert main(["score", *words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert found == both_readings(*(read_labelled(Path(word)) for word in words))
+    assert found == all_metrics(*(read_labelled(Path(word)) for word in words))
     assert (found["span"]["hits"], found["span"]["predicted"], found["span"]["gold"]) == (1, 3, 2)
 
 

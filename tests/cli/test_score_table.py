@@ -2,9 +2,9 @@ import pytest
 
 from daguan.cli.score_table import no_better, print_scores, print_table, print_types
 from daguan.data.format import parse_labelled
-from daguan.data.scores import both_readings
+from daguan.data.scores import all_metrics
 
-SCORES = both_readings([parse_labelled("1/a  2/b  3/b")], [parse_labelled("1/a  2_3/o")])
+SCORES = all_metrics([parse_labelled("1/a  2/b  3/b")], [parse_labelled("1/a  2_3/o")])
 
 
 def test_columns_are_as_wide_as_needed(capsys):
@@ -55,5 +55,5 @@ def test_a_row_a_reading_and_type(capsys):
 
 def test_no_types_at_all_is_a_header_alone(capsys):
     nothing = parse_labelled("1/o")
-    print_types(both_readings([nothing], [nothing]))
+    print_types(all_metrics([nothing], [nothing]))
     assert len(capsys.readouterr().out.split("\n")) == 3

@@ -15,7 +15,7 @@ from daguan.competition.planner import Planner
 from daguan.competition.rehearsal import BEST, PLANNER, RehearseSettings, Truth, deal, hide, play, rehearse
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, Span
-from daguan.data.scores import both_readings, report
+from daguan.data.scores import all_metrics, report
 
 PLAN = PlanSettings(submissions=2)
 SHARES = st.floats(0.05, 0.95)
@@ -58,7 +58,7 @@ def made(count: int = 5, lines: int = 60) -> tuple[Planner, Truth, list[list[Sen
     for number in range(count):
         right = rng.random(lines) < 0.6 + 0.07 * number
         answers.append([line if good else wrong for line, good in zip(gold, right, strict=True)])
-        scores = both_readings(answers[-1], gold)
+        scores = all_metrics(answers[-1], gold)
         candidates.append(Candidate.of(f"n{number}", scores, answers[-1], 0))
     return Planner(candidates, Lines(140, lines), PLAN), Truth.of(answers, gold), answers, gold
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conftest import random_sentence
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, Span, labels_of
-from daguan.data.augmentation import SHORTEST_CUT, WAYS, AugmentationSettings, added, augmented, cut
+from daguan.data.augmentation import SHORTEST_CUT, WAYS, AugmentationSettings, added_tokens, augment, cut
 from daguan.data.tags import TagScheme
 
 OFF = AugmentationSettings()
@@ -33,7 +33,7 @@ def lines_of(seed: int, count: int = 40) -> list[Sentence]:
 
 
 def made_of(lines: list[Sentence], seed: int = 3, **settings: float) -> list[Sentence]:
-    whole = augmented(lines, replace(OFF, **settings), seed)
+    whole = augment(lines, replace(OFF, **settings), seed)
     assert whole[: len(lines)] == lines
     return whole[len(lines) :]
 
@@ -57,8 +57,8 @@ def test_all_off_adds_nothing() -> None:
 @given(LINES, SETTINGS, st.integers(0, 99))
 def test_whatever_is_made_is_legal_and_holds_only_entities_of_the_lines(lines, settings, seed) -> None:
     scheme = TagScheme(labels_of(lines))
-    made = augmented(lines, settings, seed)[len(lines) :]
-    assert augmented(lines, settings, seed) == [*lines, *made]  # for a run that is resumed
+    made = augment(lines, settings, seed)[len(lines) :]
+    assert augment(lines, settings, seed) == [*lines, *made]  # for a run that is resumed
     assert entities(made).keys() <= entities(lines).keys()
     assert tokens(made).keys() <= tokens(lines).keys()
     for line in made:
@@ -237,11 +237,11 @@ def test_shuffling_changes_nothing_but_the_order() -> None:
 
 def test_what_is_added_is_what_training_reads_more() -> None:
     lines = lines_of(4, 200)
-    told = added(lines, replace(OFF, swap_rate=0.9), 3)
+    told = added_tokens(lines, replace(OFF, swap_rate=0.9), 3)
     for way in WAYS:
         more = sum(tokens(made_of(lines, swap_rate=0.9, **{way: 1.0})).values())
         assert 0 < more == pytest.approx(told[way] * sum(tokens(lines).values()))
-    assert added([Sentence(("1",) * 3, ())], OFF, 3) == dict.fromkeys(WAYS, 0.0)
+    assert added_tokens([Sentence(("1",) * 3, ())], OFF, 3) == dict.fromkeys(WAYS, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Texts annotated in several ways: found by looking at every pair, settled without touching any other line."""
+"""Texts annotated in several ways: found by looking at every pair, resolved without touching any other line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, labels_of
-from daguan.data.conflicts import ConflictSettings, commonest, conflicts, settled
+from daguan.data.conflicts import ConflictSettings, conflicting_lines, most_common_annotations, resolve_conflicts
 from daguan.data.format import parse_labelled
 from daguan.data.tags import TagScheme
 
@@ -24,7 +24,7 @@ def lines(*texts: str) -> list[Sentence]:
 
 @given(TRAIN)
 def test_conflicts_are_those_that_pairs_show(train: list[Sentence]) -> None:
-    found = conflicts(train)
+    found = conflicting_lines(train)
     expected = {i for i, one in enumerate(train) if any(one.tokens == other.tokens and one != other for other in train)}
     assert sorted(line for alike in found for line in alike) == sorted(expected)
     for alike in found:
@@ -33,12 +33,12 @@ def test_conflicts_are_those_that_pairs_show(train: list[Sentence]) -> None:
 
 @given(TRAIN, st.sampled_from(["keep", "drop", "relabel"]))
 def test_only_conflicts_are_touched_and_none_is_left(train: list[Sentence], way: str) -> None:
-    made = settled(train, ConflictSettings(way), {}, SCHEME)
-    touched = {line for alike in conflicts(train) for line in alike}
+    made = resolve_conflicts(train, ConflictSettings(way), {}, SCHEME)
+    touched = {line for alike in conflicting_lines(train) for line in alike}
     assert [line for i, line in enumerate(made) if i not in touched] == [
         line for i, line in enumerate(train) if i not in touched
     ]
-    assert way == "keep" or not conflicts([line for line in made if line is not None])
+    assert way == "keep" or not conflicting_lines([line for line in made if line is not None])
     for i in touched:
         before = train[i]
         assert (made[i] is None) == (way == "drop")
@@ -48,10 +48,10 @@ def test_only_conflicts_are_touched_and_none_is_left(train: list[Sentence], way:
 
 def test_the_commonest_annotation_is_taken_of_equals_the_first() -> None:
     train = lines("1_2/a", "7/o", "1_2/b", "1_2/b", "3/b", "3/a")
-    assert settled(train, ConflictSettings("relabel"), {}, SCHEME) == lines(
+    assert resolve_conflicts(train, ConflictSettings("relabel"), {}, SCHEME) == lines(
         "1_2/b", "7/o", "1_2/b", "1_2/b", "3/b", "3/b"
     )
-    assert commonest(train[4:]) == train[4:]
+    assert most_common_annotations(train[4:]) == train[4:]
 
 
 def test_a_run_chooses_what_it_believes_out_of_fold() -> None:
@@ -60,14 +60,14 @@ def test_a_run_chooses_what_it_believes_out_of_fold() -> None:
     for wanted in train:
         probs = np.full((2, len(SCHEME)), 0.01, dtype=np.float16)
         probs[range(2), SCHEME.encode(2, wanted.gold)] = 0.9
-        assert settled(train, settings, dict.fromkeys(range(3), probs), SCHEME) == [wanted] * 3
+        assert resolve_conflicts(train, settings, dict.fromkeys(range(3), probs), SCHEME) == [wanted] * 3
     nothing = dict.fromkeys(range(3), np.zeros((2, len(SCHEME)), dtype=np.float16))
-    assert settled(train, settings, nothing, SCHEME) == [train[0]] * 3
+    assert resolve_conflicts(train, settings, nothing, SCHEME) == [train[0]] * 3
 
 
 def test_labels_stay_where_none_conflict() -> None:
     train = lines("1_2/a", "1_2/a", "3/b")
-    assert settled(train, ConflictSettings("drop"), {}, TagScheme(labels_of(train))) == train
+    assert resolve_conflicts(train, ConflictSettings("drop"), {}, TagScheme(labels_of(train))) == train
 
 
 def test_another_way_is_refused() -> None:

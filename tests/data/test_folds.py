@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence, Span, labels_of
-from daguan.data.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, read_folds, write_folds
+from daguan.data.folds import FoldSettings, assign_folds, draw_lines, read_fold, read_folds, write_folds
 
 
 def sentence(text, types):
@@ -83,12 +83,12 @@ def test_folds_survive_their_file_and_part_the_lines(tmp_path):
     folds = assign_folds(MANY, FoldSettings(5, 1))
     write_folds(tmp_path, folds)
     assert read_folds(tmp_path).tolist() == folds.tolist()
-    parts = [fold_from_file(tmp_path, index) for index in range(5)]
+    parts = [read_fold(tmp_path, index) for index in range(5)]
     assert sorted(line for fold in parts for line in fold.held_out.tolist()) == list(range(len(MANY)))
     for fold in parts:
         assert sorted([*fold.train, *fold.held_out]) == list(range(len(MANY)))
         assert np.all(folds[fold.held_out] == fold.index)
-    beyond = fold_from_file(tmp_path, 5)
+    beyond = read_fold(tmp_path, 5)
     assert beyond.train.tolist() == list(range(len(MANY)))
     assert len(beyond.held_out) == 0
 

@@ -45,7 +45,7 @@ def test_counts_are_those_of_looking_at_every_stretch(lines):
 def test_some_groups_are_as_if_there_were_no_others(lines, groups):
     mask = np.array([group in groups for group in range(max(group for _, group in lines) + 1)])
     some = [(line, 0) for line, group in lines if group in groups]
-    only = lexicon_of(lines).only(mask)
+    only = lexicon_of(lines).restricted_to(mask)
     assert set(only.numbers) == (set(lexicon_of(some).numbers) if some else set())
     for string in only.numbers:
         expected = lexicon_of(some).counts[lexicon_of(some).number(string), 0]

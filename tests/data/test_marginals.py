@@ -40,7 +40,7 @@ def test_a_file_is_mapped_and_not_read(tmp_path):
     path = tmp_path / "test.safetensors"
     Marginals.of(range(2), answers([3, 2], 0)).save(path)
     loaded = Marginals.load(path)
-    for array in (loaded.lines, loaded.offsets, loaded.probs, loaded.answers()[1]):
+    for array in (loaded.lines, loaded.offsets, loaded.probs, loaded.per_line()[1]):
         assert not array.flags.owndata
         assert not array.flags.writeable
         while array.base is not None and not isinstance(array, np.memmap):

@@ -12,8 +12,8 @@ from daguan.core.errors import DataError
 from daguan.core.types import Score, Sentence, Span
 from daguan.data.format import format_labelled, parse_labelled
 from daguan.data.scores import (
+    all_metrics,
     bootstrap_interval,
-    both_readings,
     check_comparable,
     paired_gain,
     paired_gains,
@@ -111,7 +111,7 @@ def test_the_order_of_lines_changes_no_micro_score(pairs, random):
 def test_a_line_is_its_own_best_answer(pairs):
     gold = [theirs for _, theirs in pairs]
     assume(any(sentence.gold for sentence in gold))
-    scores = both_readings(gold, gold)
+    scores = all_metrics(gold, gold)
     assert scores["span"]["f1"] == scores["contest"]["f1"] == 1
 
 
@@ -129,7 +129,7 @@ def test_a_line_is_its_own_best_answer(pairs):
     ],
 )
 def test_both_readings_by_hand(ours, theirs, span, contest):
-    scores = both_readings([parse_labelled(ours)], [parse_labelled(theirs)])
+    scores = all_metrics([parse_labelled(ours)], [parse_labelled(theirs)])
     for reading, counts in (("span", span), ("contest", contest)):
         assert tuple(scores[reading][name] for name in ("hits", "predicted", "gold")) == counts
 
@@ -148,14 +148,14 @@ def test_lines_without_entities_change_nothing():
 
 
 def test_nothing_at_all_is_zero_and_not_an_error():
-    scores = both_readings([parse_labelled("1/o")], [parse_labelled("1/o")])
+    scores = all_metrics([parse_labelled("1/o")], [parse_labelled("1/o")])
     assert scores["span"] == scores["contest"]
     assert scores["span"] == {"p": 0, "r": 0, "f1": 0, "hits": 0, "predicted": 0, "gold": 0, "interval": [0, 0]}
     assert scores["by_type"] == {"span": {}, "contest": {}}
 
 
 def test_the_json_holds_both_readings_and_each_type():
-    scores = both_readings([parse_labelled("1/a  2/b")], [parse_labelled("1/a  2/c")])
+    scores = all_metrics([parse_labelled("1/a  2/b")], [parse_labelled("1/a  2/c")])
     assert json.loads(json.dumps(scores)) == scores
     assert set(scores) == {"span", "contest", "by_type"}
     counts = {"p", "r", "f1", "hits", "predicted", "gold"}

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from daguan.core.types import Sentence, Span
-from daguan.data.occurrences import Occurrences
 from daguan.data.scores import span_score
+from daguan.data.text_index import TextIndex
 from daguan.ensemble import stacking
 from daguan.ensemble.blending import nested_spans
 from daguan.ensemble.combination import OutOfFold
@@ -129,7 +129,7 @@ def test_what_the_text_tells_of_strings_is_known_to_the_judges():
         gold.append(Sentence(tokens, (Span(1, 3, "a"),) if word == "x" else ()))
     shared = noisy_answers([Sentence(line.tokens, (Span(1, 3, "a"),)) for line in gold], 1.5, rng)
     folds = np.array([zlib.crc32(line[1].encode()) % 3 for line in lines])  # no string in two of them
-    known, blind = (OutOfFold(gold, folds, [shared], SCHEME, 0, text) for text in (Occurrences(*ids_of(gold)), None))
+    known, blind = (OutOfFold(gold, folds, [shared], SCHEME, 0, text) for text in (TextIndex(*ids_of(gold)), None))
     f1 = [span_score(annotate(gold, nested_spans(StackLearner(one), one)), gold).f1 for one in (known, blind)]
     assert f1[0] > 0.95
     assert f1[1] < 0.8

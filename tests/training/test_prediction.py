@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from daguan.core.types import Score, Sentence, Span
 from daguan.data.batches.windows import Window, stitch
 from daguan.data.folds import Fold
-from daguan.data.marginals import Marginals, halved
+from daguan.data.marginals import Marginals, to_half_precision
 from daguan.data.scores import span_score
 from daguan.families import jobs
 from daguan.families.jobs import FoldData, judged
@@ -70,5 +70,5 @@ def test_held_out_lines_score_as_they_are_and_are_kept_halved_however_many_at_a_
     data = FoldData(Fold(0, np.arange(0), np.arange(len(LINES))), [], [], LINES, [], SCHEME)
     kept, score = judged(data, iter(answers))
     assert score == span_score(annotate(LINES, decode_lines(answers, SCHEME)), LINES)
-    assert [probs.tobytes() for probs in kept] == [probs.tobytes() for probs in halved(answers)]
+    assert [probs.tobytes() for probs in kept] == [probs.tobytes() for probs in to_half_precision(answers)]
     assert judged(replace(data, held_out=[]), iter(())) == ([], Score())

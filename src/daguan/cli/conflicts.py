@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daguan.core.types import Sentence
-from daguan.data.conflicts import conflicts, lines_by_text
+from daguan.data.conflicts import conflicting_lines, lines_by_text
 from daguan.data.contest import TEST, TRAIN
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled
 from daguan.ensemble.lookup import known_labels
@@ -28,7 +28,7 @@ def main(words: list[str]) -> None:
 
 def print_conflicts(train: Sequence[Sentence]) -> None:
     """Each text's lines below one another, by number from 1."""
-    found = conflicts(train)
+    found = conflicting_lines(train)
     for lines in found:
         print("\n".join(f"{TRAIN}:{line + 1}: {format_labelled(train[line])}" for line in lines), end="\n\n")
     print(f"{len(found)} texts with conflicting labels, in {sum(map(len, found))} train lines\n")

@@ -17,7 +17,7 @@ from daguan.core.types import Sentence
 from daguan.data.contest import TEST
 from daguan.data.format import read_labelled
 
-BOARD_READING = "contest"  # as leaderboards count
+BOARD_METRIC = "contest"  # as leaderboards count
 Z = 1.959964  # standard deviations from the middle of a 95 % interval to its ends
 
 
@@ -35,8 +35,8 @@ class Candidate:
 
     @classmethod
     def of(cls, name: str, scores: dict[str, Any], answer: Sequence[Sentence], lines: int) -> Candidate:
-        """`scores` are those out of fold, as `both_readings` gives them."""
-        ours = scores[BOARD_READING]
+        """`scores` are those out of fold, as `all_metrics` gives them."""
+        ours = scores[BOARD_METRIC]
         low, high = ours["interval"]
         spans = ((line, s.start, s.stop, s.label) for line, sentence in enumerate(answer) for s in sentence.gold)
         return cls(name, ours["f1"], (high - low) / (2 * Z), frozenset(spans), lines)

@@ -7,9 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 from daguan.core.errors import DataError
-from daguan.core.types import labels_of
+from daguan.core.types import Segment, labels_of
 from daguan.data.contest import Contest
-from daguan.data.format import OUTSIDE, Segment, iter_lines, parse_segments, read_labelled, read_unlabelled, shorten
+from daguan.data.format import OUTSIDE, iter_lines, parse_segments, read_labelled, read_unlabelled, shorten
 
 
 def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> int:
@@ -67,13 +67,13 @@ def _check_labels(segments: Sequence[Segment], labels: Sequence[str] | None) -> 
     if labels is None:
         return
     for tokens, label in segments:
-        if label != OUTSIDE and label not in labels:
+        if label is not None and label not in labels:
             known = ", ".join((*labels, OUTSIDE))
             raise ValueError(f"expected a label of {known}, got {label!r} on {shorten('_'.join(tokens))}")
 
 
 def _check_merged(segments: Sequence[Segment]) -> None:
     for (first, label), (second, following) in pairwise(segments):
-        if label == following == OUTSIDE:
+        if label is following is None:
             ours = f"{first[-1]}/o  {second[0]}/o"
             raise ValueError(f"expected neighbouring o segments merged into one, got {shorten(ours)}")

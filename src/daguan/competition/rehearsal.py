@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.competition.candidates import BOARD_READING
+from daguan.competition.candidates import BOARD_METRIC
 from daguan.competition.forecast import Array
 from daguan.competition.planner import Planner
 from daguan.core.seeds import stream
 from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.data.folds import text_of_line
-from daguan.data.scores import READINGS, count_items
+from daguan.data.scores import METRICS, count_items
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Truth:
 
     @classmethod
     def of(cls, answers: Sequence[Sequence[Sentence]], gold: Sequence[Sentence]) -> Truth:
-        items = READINGS[BOARD_READING]
+        items = METRICS[BOARD_METRIC]
         theirs = [items(line) for line in gold]
         scores = [[count_items(items(p), g) for p, g in zip(answer, theirs, strict=True)] for answer in answers]
         return cls(

@@ -1,7 +1,7 @@
-"""Augmentation: more training lines, made of a fold's own training lines and of nothing else.
+"""Creates additional training lines from the training lines of a fold, and from nothing else.
 
-They are drawn once, before training, and added to the lines they are made of, as the sources do: an epoch is so much
-longer, and a resumed run has the same lines.
+The new lines are drawn once, before training, and appended to the originals: an epoch gets longer, and a resumed run
+sees the same lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from daguan.core.seeds import stream
 from daguan.core.settings import Need, require
 from daguan.core.types import Segment, Sentence
 
-SHORTEST_CUT = 6  # tokens of an outside run that is cut (rank 5's code: more than 5)
+SHORTEST_CUT = 6  # tokens of an outside run; shorter runs are not cut (rank 5's code: more than 5)
 
 Piece = list[Segment]
 Item = TypeVar("Item")
@@ -49,7 +49,7 @@ class AugmentationSettings:
 
     @property
     def shares(self) -> dict[str, float]:
-        """How many lines each way adds, of those that add any."""
+        """Returns the share of each method that adds lines."""
         return {way: share for way in WAYS if (share := getattr(self, way))}
 
     def __post_init__(self) -> None:
@@ -59,24 +59,24 @@ class AugmentationSettings:
         require("swap_rate", 0 < self.swap_rate <= 1, "over 0, at most 1", self.swap_rate)
 
 
-def augmented(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> list[Sentence]:
-    """The annotated lines, and after them those made of them, each way from a random stream of its own."""
+def augment(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> list[Sentence]:
+    """Returns the annotated lines, followed by the new ones; each method draws from its own random stream."""
     made = [make(lines, settings, stream(seed, "augmentation", way)) for way, make in WAYS.items()]
     return [*lines, *chain.from_iterable(made)]
 
 
-def added(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> dict[str, float]:
-    """By way, the tokens that it adds to each token of the lines where its setting is 1."""
+def added_tokens(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> dict[str, float]:
+    """Returns by method the number of tokens that it adds per token of the lines at a share of 1."""
     ones, tokens = replace(settings, **dict.fromkeys(WAYS, 1.0)), sum(len(line.tokens) for line in lines)
     made = {way: make(lines, ones, stream(seed, "augmentation", way)) for way, make in WAYS.items()}
     return {way: sum(len(line.tokens) for line in of_way) / tokens for way, of_way in made.items()}
 
 
 def cut(line: Sentence) -> tuple[Piece, list[Piece], Piece]:
-    """What stands before the first piece that holds an entity, those pieces, and what stands after the last.
+    """Returns the part before the first piece with an entity, these pieces, and the part after the last.
 
-    Each outside run that is long enough is cut in the middle, so that half of it goes with the entities on either side.
-    All pieces in order are the line; the first and the last may be empty.
+    Each outside run of at least SHORTEST_CUT tokens is cut in the middle, so that each half stays with the entities
+    next to it. Concatenated in order the pieces are the line; the first and the last part may be empty.
     """
     pieces: list[Piece] = [[]]
     for tokens, label in line.segments:
@@ -98,7 +98,7 @@ def _has_entity(piece: Piece) -> bool:
 def recombined(
     lines: Sequence[Sentence], settings: AugmentationSettings, rng: np.random.Generator
 ) -> Iterator[Sentence]:
-    """Lines with entities from such lines, and outside ones from outside ones; where a kind is missing, none of it."""
+    """Yields lines made of pieces of lines with entities, or of lines without; none where a kind is missing."""
     count = round(settings.recombination * len(lines))
     outside = round(settings.outside_share * count)
     yield from _recombined([line for line in lines if not line.gold], outside, rng)
@@ -106,9 +106,9 @@ def recombined(
 
 
 def _recombined(lines: Sequence[Sentence], count: int, rng: np.random.Generator) -> Iterator[Sentence]:
-    """Each with as many pieces as one of the lines has, and no longer than the longest; lines of one piece give none.
+    """Yields `count` lines, each with as many pieces as some line has, and no longer than the longest line.
 
-    As many lines as there are use each piece once, if all fit.
+    Lines of a single piece provide none. With as many new lines as lines, each piece is used once, if all fit.
     """
     several = [parts for parts in map(cut, lines) if sum(map(bool, (parts[0], *parts[1], parts[2]))) > 1]
     if not several:
@@ -122,14 +122,14 @@ def _recombined(lines: Sequence[Sentence], count: int, rng: np.random.Generator)
 
 
 def _join(before: Piece, pieces: list[Piece], after: Piece, longest: int) -> Sentence:
-    """The ends are left out, and then all pieces but the first, if the line would get too long."""
+    """Returns the joined pieces. Where these are too long, drops first the ends, then all pieces but the first."""
     choices = ([before, *pieces, after], [before, *pieces], pieces, pieces[:1])
     joined = (Sentence.of(chain.from_iterable(choice)) for choice in choices)
     return next(line for line in joined if len(line.tokens) <= longest)
 
 
 def swapped(lines: Sequence[Sentence], settings: AugmentationSettings, rng: np.random.Generator) -> Iterator[Sentence]:
-    """Copies with entities replaced, each distinct entity of the type as likely as another; unchanged ones left out."""
+    """Yields changed copies in which entities are replaced by a distinct entity of the same type, drawn uniformly."""
     entities = _distinct_entities(lines)
 
     def swap(tokens: tuple[str, ...], label: str | None) -> Segment:
@@ -144,7 +144,7 @@ def swapped(lines: Sequence[Sentence], settings: AugmentationSettings, rng: np.r
 
 
 def _distinct_entities(lines: Sequence[Sentence]) -> dict[str, list[tuple[str, ...]]]:
-    """Of each type, its entities' tokens, once each and in order of appearance."""
+    """Returns the distinct entities of each type, in order of appearance."""
     found: dict[str, dict[tuple[str, ...], None]] = {}
     for line in lines:
         for tokens, label in line.segments:
@@ -154,7 +154,7 @@ def _distinct_entities(lines: Sequence[Sentence]) -> dict[str, list[tuple[str, .
 
 
 def _another(item: Item, items: Sequence[Item], rng: np.random.Generator) -> Item:
-    """One of the distinct items, not this one unless it is the only one."""
+    """Returns a random item other than `item`, or `item` if it is the only one; the items are distinct."""
     place = int(rng.integers(max(1, len(items) - 1)))
     return items[place] if items[place] != item else items[-1]
 
@@ -162,7 +162,7 @@ def _another(item: Item, items: Sequence[Item], rng: np.random.Generator) -> Ite
 def without_fields(
     lines: Sequence[Sentence], settings: AugmentationSettings, rng: np.random.Generator
 ) -> Iterator[Sentence]:
-    """Copies without the entities of some types, one at least and not all: how many, and which, is drawn evenly."""
+    """Yields copies without the entities of some types; how many types, and which, is drawn uniformly."""
     several = [line for line in lines if len(_types(line)) > 1]
     for line in _copies(several, settings.field_dropping, rng):
         types = _types(line)
@@ -175,7 +175,7 @@ def _types(line: Sentence) -> list[str]:
 
 
 def shuffled(lines: Sequence[Sentence], settings: AugmentationSettings, rng: np.random.Generator) -> Iterator[Sentence]:
-    """Copies with their pieces in another order; those that happen to be as they were are left out."""
+    """Yields changed copies with the pieces in another order."""
     several = [line for line in lines if len(cut(line)[1]) > 1]
     for line in _copies(several, settings.shuffling, rng):
         before, pieces, after = cut(line)
@@ -186,12 +186,12 @@ def shuffled(lines: Sequence[Sentence], settings: AugmentationSettings, rng: np.
 
 
 def _copies(lines: Sequence[Sentence], share: float, rng: np.random.Generator) -> list[Sentence]:
-    """So many for each line; each line as often as any other, give or take one."""
+    """Returns `share` copies of each line; how often two lines are taken differs by at most one."""
     return list(islice(_deck(lines, rng), round(share * len(lines))))
 
 
 def _deck(items: Sequence[Item], rng: np.random.Generator) -> Iterator[Item]:
-    """All items in random order, again and again."""
+    """Yields all items in random order, again and again."""
     while items:
         yield from (items[i] for i in rng.permutation(len(items)))
 

@@ -1,4 +1,4 @@
-"""Texts that stand in train annotated in several ways: found, and settled before training."""
+"""Finds texts that train annotates in several ways, and resolves them before training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from daguan.core.settings import Need, require
 from daguan.core.types import Sentence
-from daguan.data.marginals import Probs
+from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
 
 KEEP, DROP, RELABEL = "keep", "drop", "relabel"
@@ -36,46 +36,47 @@ class ConflictSettings:
 
 
 def lines_by_text(sentences: Sequence[Sentence]) -> dict[tuple[str, ...], list[int]]:
-    """The line numbers, from 0, of each text, in order."""
+    """Returns the line numbers (from 0) of each distinct text, in order."""
     lines: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, sentence in enumerate(sentences):
         lines[sentence.tokens].append(number)
     return dict(lines)
 
 
-def conflicts(train: Sequence[Sentence]) -> list[list[int]]:
-    """The lines of each text that is annotated in several ways."""
+def conflicting_lines(train: Sequence[Sentence]) -> list[list[int]]:
+    """Returns the line numbers of each text that is annotated in several ways."""
     return [lines for lines in lines_by_text(train).values() if len({train[line] for line in lines}) > 1]
 
 
-def commonest(annotations: Sequence[Sentence]) -> list[Sentence]:
-    """The annotation that occurs most; all of them, in order of appearance, where several do."""
+def most_common_annotations(annotations: Sequence[Sentence]) -> list[Sentence]:
+    """Returns the most frequent annotation; all of them, in order of appearance, on a tie."""
     counts = Counter(annotations)
     return [annotation for annotation, count in counts.items() if count == max(counts.values())]
 
 
-def settled(
-    train: Sequence[Sentence], settings: ConflictSettings, held_out: Mapping[int, Probs], scheme: TagScheme
+def resolve_conflicts(
+    train: Sequence[Sentence], settings: ConflictSettings, held_out: Mapping[int, LineMarginals], scheme: TagScheme
 ) -> list[Sentence | None]:
-    """What to train on in place of each line; None drops it.
+    """Returns the sentence to train on in place of each line; None drops the line.
 
-    `held_out` are a run's marginals (T,K) of each line out of fold, read where a run is named. The models behind them
-    have seen none of a text's annotations, since folds keep equal texts together.
+    `held_out` maps lines to out-of-fold marginals (T,K) of a run; it is read only if `settings.run` names one. The
+    models behind them saw no annotation of the same text, since folds keep equal texts together.
     """
     lines: list[Sentence | None] = list(train)
-    for alike in conflicts(train) if settings.training != KEEP else []:
+    for alike in conflicting_lines(train) if settings.training != KEEP else []:
         annotations = [train[line] for line in alike]
         chosen = None
-        if settings.training == RELABEL:
-            probs = held_out[alike[0]] if settings.run else None
-            chosen = commonest(annotations)[0] if probs is None else _likeliest(annotations, probs, scheme)
+        if settings.training == RELABEL and settings.run:
+            chosen = _most_probable(annotations, held_out[alike[0]], scheme)
+        elif settings.training == RELABEL:
+            chosen = most_common_annotations(annotations)[0]
         for line in alike:
             lines[line] = chosen
     return lines
 
 
-def _likeliest(annotations: Sequence[Sentence], probs: Probs, scheme: TagScheme) -> Sentence:
-    """By the product of its tags' probabilities; of equals the first."""
+def _most_probable(annotations: Sequence[Sentence], probs: LineMarginals, scheme: TagScheme) -> Sentence:
+    """Returns the annotation with the highest product of tag probabilities; the first on a tie."""
 
     def log_likelihood(annotation: Sentence) -> float:
         tags = scheme.encode(len(probs), annotation.gold)

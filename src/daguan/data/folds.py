@@ -1,4 +1,4 @@
-"""k folds over the training lines: stratified by the set of types in a line, equal texts kept together."""
+"""Assigns training lines to k folds, stratified by the entity types of a line; equal texts share a fold."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FoldSettings:
 
 @dataclass(frozen=True)
 class Fold:
-    """Line numbers (from 0) to train on and to hold out."""
+    """The line numbers (from 0) to train on and to hold out."""
 
     index: int
     train: NDArray[np.int64]
@@ -46,13 +46,15 @@ class Fold:
 
 
 def training_file(contest: Contest, prepared: Path, settings: FoldSettings) -> Path:
-    """The training lines that take part: the contest's file, or the one that `prepare` wrote of those drawn."""
+    """Returns the file of the training lines in use: the contest's, or the sample that `prepare` wrote."""
     return Contest(prepared).train if settings.lines else contest.train
 
 
 def draw_lines(sentences: Sequence[Sentence], lines: int, seed: int) -> list[Sentence]:
-    """So many of them at random, or all if there are no more, in their order; of every type at least one line, though
-    that be one too many."""
+    """Returns a random sample of about `lines` sentences, or all if there are fewer, in their order.
+
+    The sample holds at least one line of every entity type, even if that makes it larger.
+    """
     order = stream(seed, "lines").permutation(len(sentences)).tolist()
     first: dict[str, int] = {}
     for number in order:
@@ -63,13 +65,13 @@ def draw_lines(sentences: Sequence[Sentence], lines: int, seed: int) -> list[Sen
 
 
 def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings) -> NDArray[np.int64]:
-    """(N,) the fold that holds each line out.
+    """Returns (N,) the fold that holds each line out.
 
-    Distinct texts are the units, so a text never stands on both sides; a stratum of fewer than k texts joins the
-    other rare ones, or the commonest.
+    Folds are made of distinct texts, so no text is on both sides. A stratum of fewer than k texts is merged with the
+    other rare ones, or with the largest stratum.
 
     Raises:
-        ConfigError: fewer distinct texts than folds.
+        ConfigError: there are fewer distinct texts than folds.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -87,7 +89,7 @@ def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings) -> NDArr
 
 
 def text_of_line(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
-    """(N,) distinct texts numbered from 0 in order of appearance: equal for equal tokens."""
+    """Returns (N,) the number of each line's text; distinct texts are numbered in order of appearance."""
     numbers: dict[tuple[str, ...], int] = {}
     return np.array([numbers.setdefault(sentence.tokens, len(numbers)) for sentence in sentences], dtype=np.int64)
 
@@ -105,19 +107,19 @@ def _merge_rare(strata: list[str], count: int) -> list[str]:
 
 
 def write_folds(folder: Path, fold_of_line: NDArray[np.int64]) -> None:
-    """Write the folds once; every model reads them."""
+    """Writes the folds once; every model reads them."""
     write_json(folder / FILE, {"fold_of_line": fold_of_line.tolist()})
 
 
 def read_folds(folder: Path) -> NDArray[np.int64]:
-    """(N,) the fold that holds each line out. Raises CheckpointError: `prepare` has not been run."""
+    """Returns (N,) the fold that holds each line out. Raises CheckpointError: `prepare` has not been run."""
     if not (folder / FILE).is_file():
         raise CheckpointError(f"{folder / FILE}: expected the folds that `prepare` writes, got nothing at that path")
     return np.array(read_json(folder / FILE)["fold_of_line"], dtype=np.int64)
 
 
-def fold_from_file(folder: Path, index: int) -> Fold:
-    """Fold `index` as line numbers; one beyond the last, numbered as many as there are, holds nothing out."""
+def read_fold(folder: Path, index: int) -> Fold:
+    """Returns fold `index` as line numbers; the index after the last fold holds nothing out."""
     fold_of_line = read_folds(folder)
     assert 0 <= index <= fold_of_line.max() + 1
     return Fold(index, np.flatnonzero(fold_of_line != index), np.flatnonzero(fold_of_line == index))

@@ -1,12 +1,12 @@
-"""The contest's file format: the one module that knows it.
+"""Reads and writes the contest's file format. No other module knows it.
 
-A labelled line is segments joined by exactly two spaces; a segment is tokens joined by `_`, then `/`, then a label;
-`o` is "outside": `7_8/a  9/o  10/b`. An unlabelled line is tokens joined by `_`.
+A labelled line is segments joined by exactly two spaces; a segment is tokens joined by `_`, then `/`, then a label; `o`
+is "outside": `7_8/a  9/o  10/b`. An unlabelled line is tokens joined by `_`.
 
-What else is accepted or refused, everywhere alike: UTF-8 only; a byte-order mark at the start and CRLF line ends are
-read and never written; the newline at the end of the file may be missing, and is never written; neighbouring `o`
-segments are read as one (only the gate insists); blank lines, empty segments, empty tokens, white space inside a
-token and an empty file are errors that name file and line. A token may hold `/`: the last one ends it.
+Reading is the same everywhere. Accepted, but never written: a byte-order mark at the start, CRLF line ends, a newline
+at the end of the file, neighbouring `o` segments (read as one; only the gate refuses them). Refused with file and line:
+bytes that are not UTF-8, blank lines, empty segments, empty tokens, white space inside a token, an empty file. A token
+may hold `/`: the last one of a segment starts the label.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sys import intern
 
 from daguan.core.errors import DataError
 from daguan.core.files import write_text
-from daguan.core.types import Sentence
+from daguan.core.types import Segment, Sentence
 
 OUTSIDE = "o"
 SEGMENT_SEPARATOR = "  "
@@ -27,23 +27,21 @@ LABEL_SEPARATOR = "/"
 LABEL = re.compile(r"[a-z][a-z0-9]*")
 BLANK = re.compile(r"[ \t\r\n\v\f\ufeff]")
 
-Segment = tuple[tuple[str, ...], str]
-
 
 def parse_tokens(text: str) -> tuple[str, ...]:
-    """`7_8` → ("7", "8"). Raises ValueError: an empty token, or white space inside one."""
+    """Parses `7_8` as ("7", "8"). Raises ValueError: an empty token, or white space inside one."""
     if not text:
         raise ValueError("expected tokens joined by '_', got an empty line")
     if BLANK.search(text):
         raise ValueError(f"expected tokens without white space, joined by '_', got {shorten(text)}")
-    tokens = tuple(map(intern, text.split(TOKEN_SEPARATOR)))  # a token of a word already read costs 8 bytes, not 64
+    tokens = tuple(map(intern, text.split(TOKEN_SEPARATOR)))  # a repeated token costs 8 bytes, not 64
     if "" in tokens:
         raise ValueError(f"expected tokens joined by single '_', got an empty token in {shorten(text)}")
     return tokens
 
 
 def parse_segments(line: str) -> list[Segment]:
-    """`7_8/a  9/o` → [(("7", "8"), "a"), (("9",), "o")]. Raises ValueError: not segments joined by two spaces."""
+    """Parses `7_8/a  9/o` as [(("7", "8"), "a"), (("9",), None)]. Raises ValueError: malformed segments."""
     if not line:
         raise ValueError("expected segments such as 7_8/a, got an empty line")
     return [_parse_segment(segment) for segment in line.split(SEGMENT_SEPARATOR)]
@@ -57,21 +55,21 @@ def _parse_segment(segment: str) -> Segment:
         raise ValueError(f"expected tokens/label with a lower-case label, got {shorten(segment)}")
     if not text:
         raise ValueError(f"expected tokens before '/{label}', got none")
-    return parse_tokens(text), label
+    return parse_tokens(text), None if label == OUTSIDE else label
 
 
 def parse_labelled(line: str) -> Sentence:
-    """A labelled line as a sentence; neighbouring `o` segments need not be merged. Raises ValueError."""
-    return Sentence.of((tokens, None if label == OUTSIDE else label) for tokens, label in parse_segments(line))
+    """Parses a labelled line; neighbouring `o` segments need not be merged. Raises ValueError."""
+    return Sentence.of(parse_segments(line))
 
 
 def parse_unlabelled(line: str) -> Sentence:
-    """An unlabelled line as a sentence. Raises ValueError."""
+    """Parses an unlabelled line. Raises ValueError."""
     return Sentence(parse_tokens(line))
 
 
 def format_labelled(sentence: Sentence) -> str:
-    """The canonical line of an annotated sentence: `o` stretches whole, entities in order."""
+    """Returns the canonical line of an annotated sentence: `o` runs merged, entities in order."""
     return SEGMENT_SEPARATOR.join(
         TOKEN_SEPARATOR.join(tokens) + LABEL_SEPARATOR + (label or OUTSIDE) for tokens, label in sentence.segments
     )
@@ -82,12 +80,12 @@ def format_unlabelled(sentence: Sentence) -> str:
 
 
 def read_labelled(path: Path) -> list[Sentence]:
-    """All sentences of a labelled file. Raises DataError naming file and line."""
+    """Returns all sentences of a labelled file. Raises DataError naming file and line."""
     return list(_parse_all(path, parse_labelled))
 
 
 def read_unlabelled(path: Path) -> list[Sentence]:
-    """All sentences of an unlabelled file. Raises DataError naming file and line."""
+    """Returns all sentences of an unlabelled file. Raises DataError naming file and line."""
     return list(_parse_all(path, parse_unlabelled))
 
 
@@ -100,7 +98,7 @@ def _parse_all(path: Path, parse: Callable[[str], Sentence]) -> Iterator[Sentenc
 
 
 def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) for each line. Raises DataError: no file, empty, not UTF-8."""
+    """Yields (line number from 1, line without its end). Raises DataError: no file, empty, not UTF-8."""
     number = 0
     try:
         with path.open("rb") as file:
@@ -124,10 +122,10 @@ def _decode(raw: bytes, number: int) -> str:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write the lines whole or not at all, LF between them and no newline at the end, as the contest does."""
+    """Writes the lines atomically, LF between them and no newline at the end, as the contest does."""
     write_text(path, "\n".join(lines))
 
 
 def shorten(text: str, limit: int = 40) -> str:
-    """The text quoted, cut to `limit` characters, for messages."""
+    """Returns the text quoted and cut to `limit` characters, for messages."""
     return repr(text if len(text) <= limit else text[: limit - 1] + "…")

@@ -1,4 +1,4 @@
-"""A public count table: how often each token of a readable language occurs, lines `token<TAB or space>count`."""
+"""Reads a public frequency table: one token of a natural language a line, `token<TAB or space>count`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINE = re.compile(r"(\S+)[\t ](\d{1,18})")  # a count that fits into 64 bits
 
 
 def read_by_frequency(path: Path) -> list[str]:
-    """The tokens by falling count, ties as in the file. Raises DataError: no such file, or FILE:LINE malformed."""
+    """Returns the tokens by falling count, ties as in the file. Raises DataError: no such file, or a malformed line."""
     counts: dict[str, int] = {}
     for number, line in iter_lines(path):
         found = LINE.fullmatch(line)

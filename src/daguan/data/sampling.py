@@ -1,4 +1,4 @@
-"""A random sample of the distinct lines of a file of any size, in one pass and little memory."""
+"""Draws a random sample of the distinct lines of a file of any size, in one pass and little memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ RANK_BYTES = 8
 
 
 def sample_lines(lines: Iterable[str], count: int, seed: int, excluded: Container[str] = ()) -> list[str]:
-    """`count` distinct lines, neither empty nor excluded; all of them where there are no more. Each line has a random
-    rank, a hash of its text under the seed, and the lowest are drawn, in that order: neither the order of the lines nor
-    how often one stands there plays a part, and a smaller sample is the beginning of a larger one."""
+    """Returns `count` distinct lines, neither empty nor excluded, or all if there are fewer.
+
+    Each line has a random rank, a hash of its text under the seed, and the lowest ranks are drawn, in that order. So
+    the order and the number of copies of the lines do not matter, and a smaller sample is a prefix of a larger one.
+    """
     key = stream_seed(seed, "sampled-lines").to_bytes(RANK_BYTES, "little")
-    drawn: list[tuple[int, str]] = []  # a heap of negative ranks: the first one is the next to go
+    drawn: list[tuple[int, str]] = []  # a heap of negative ranks: its first entry is dropped next
     texts: set[str] = set()
     for line in lines:
         if not line or count == 0:

@@ -1,4 +1,7 @@
-"""The two readings of the metric: strict spans, which select models, and the contest's sets of segment strings."""
+"""Computes the two metrics with their intervals.
+
+Span F1 compares positions and selects models. Contest F1 compares the strings of entities, as leaderboards do.
+"""
 
 from __future__ import annotations
 
@@ -17,26 +20,33 @@ from daguan.core.types import Score, Sentence
 from daguan.data.format import read_labelled
 
 RESAMPLES = 1000
-PAIRED_RESAMPLES = 5000  # a p-value of .01 is then known to ±.003
-Items = set[tuple[Any, str]]  # what is compared in a line: (what, label)
+PAIRED_RESAMPLES = 5000  # so that a p-value of .01 is known to ±.003
+Items = set[tuple[Any, str]]  # the entities that a metric compares in a line: (position or string, label)
 
 
 def span_items(sentence: Sentence) -> Items:
-    """Strict: position and label."""
+    """Returns what span F1 compares: position and label."""
     return {((span.start, span.stop), span.label) for span in sentence.gold}
 
 
 def contest_items(sentence: Sentence) -> Items:
-    """As every public solution counts: the text of the segment, free of position; repeats in a line collapse."""
+    """Returns what contest F1 compares, as public solutions do: the entity's string and label, without position or
+    repeats."""
     return {(sentence.tokens[span.start : span.stop], span.label) for span in sentence.gold}
 
 
-READINGS: dict[str, Callable[[Sentence], Items]] = {"span": span_items, "contest": contest_items}
+METRICS: dict[str, Callable[[Sentence], Items]] = {"span": span_items, "contest": contest_items}
 
 
 @dataclass(frozen=True)
 class Report:
-    """One reading of the metric over many lines: the total, each type's, and a 95 % interval of F1."""
+    """The scores of many lines under one metric.
+
+    Attributes:
+        total: over all lines.
+        by_type: for each entity type.
+        interval: the 95 % interval of F1.
+    """
 
     total: Score
     by_type: dict[str, Score]
@@ -62,18 +72,18 @@ def count_items(predicted: Items, gold: Items) -> Score:
 
 
 def span_score(predicted: Iterable[Sentence], gold: Iterable[Sentence]) -> Score:
-    """The strict micro score alone, without types or interval: for choosing between checkpoints."""
+    """Returns the total span counts alone, for choosing between checkpoints."""
     return sum(span_scores(predicted, gold), Score())
 
 
 def span_scores(predicted: Iterable[Sentence], gold: Iterable[Sentence]) -> list[Score]:
-    """The strict counts of each line."""
+    """Returns the span counts of each line."""
     return [count_items(span_items(p), span_items(g)) for p, g in zip(predicted, gold, strict=True)]
 
 
-def report(predicted: Sequence[Sentence], gold: Sequence[Sentence], reading: str) -> Report:
-    """Score line against line; `reading` is "span" or "contest"."""
-    items = READINGS[reading]
+def report(predicted: Sequence[Sentence], gold: Sequence[Sentence], metric: str) -> Report:
+    """Scores each predicted line against its gold line; `metric` is a key of METRICS."""
+    items = METRICS[metric]
     lines = []
     by_type: dict[str, Score] = defaultdict(Score)
     for ours, theirs in zip(predicted, gold, strict=True):
@@ -85,18 +95,25 @@ def report(predicted: Sequence[Sentence], gold: Sequence[Sentence], reading: str
 
 
 def _of(label: str, items: Items) -> Items:
+    """Returns the items with that label."""
     return {item for item in items if item[1] == label}
 
 
 def bootstrap_interval(lines: Sequence[Score], resamples: int = RESAMPLES) -> tuple[float, float]:
-    """The 95 % percentile interval of F1 when lines are drawn with replacement. Same lines, same interval."""
+    """Returns the 95 % percentile interval of F1 over lines drawn with replacement; the draw is always the same."""
     low, high = np.quantile(_f1(_resampled(_counts(lines), resamples)), (0.025, 0.975))
     return float(low), float(high)
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much higher F1 is than another's on the same lines, with its 95 % interval; p_value: of its being chance."""
+    """The difference of two F1 on the same lines.
+
+    Attributes:
+        f1: the difference.
+        interval: its 95 % interval.
+        p_value: the probability of such a difference by chance.
+    """
 
     f1: float
     interval: tuple[float, float]
@@ -107,16 +124,19 @@ class Gain:
 
 
 def paired_gain(ours: Sequence[Score], theirs: Sequence[Score], resamples: int = PAIRED_RESAMPLES) -> Gain:
-    """The gain of `ours` over `theirs`, line against line, by a paired bootstrap (Koehn 2004, "Statistical significance
-    tests for machine translation evaluation", §3): the p-value, of one side, is the share of resamples without a gain,
-    this sample counted among them (Davison & Hinkley 1997, §4.2.1)."""
+    """Returns the gain of `ours` over `theirs` by a paired bootstrap over lines.
+
+    The method is that of Koehn 2004, "Statistical significance tests for machine translation evaluation", §3. The
+    one-sided p-value is the share of resamples without a gain, with the sample itself counted (Davison & Hinkley 1997,
+    §4.2.1).
+    """
     return paired_gains(ours, [theirs], resamples)[0]
 
 
 def paired_gains(
     ours: Sequence[Score], others: Sequence[Sequence[Score]], resamples: int = PAIRED_RESAMPLES
 ) -> list[Gain]:
-    """Over each of several others, all on the same resamples, which are drawn once."""
+    """Returns the gain over each of several others, all on the same resamples."""
     counts = np.concatenate([_counts(lines) for lines in (ours, *others)], axis=1)
     whole = _f1(counts.sum(0).reshape(-1, 2))
     sampled = _f1(_resampled(counts, resamples).reshape(resamples, -1, 2))
@@ -130,13 +150,13 @@ def paired_gains(
 
 
 def _counts(lines: Sequence[Score]) -> NDArray[np.float64]:
-    """(lines, 2): hits, and predicted and gold together; whole numbers, exact in sums."""
+    """Returns (lines,2): hits, and predicted + gold. Whole numbers, so that sums are exact."""
     counts = np.array([(line.hits, line.predicted + line.gold) for line in lines], dtype=np.float64)
     return counts.reshape(-1, 2)
 
 
 def _resampled(counts: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
-    """(resamples, C): sums of counts (lines, C) over as many lines, drawn with replacement."""
+    """Returns (resamples,C): sums of counts (lines,C) over as many lines, drawn with replacement."""
     rng, size = stream(0, "bootstrap"), len(counts)
     sums = np.zeros((resamples, counts.shape[1]))
     for row in sums if size else ():
@@ -145,27 +165,27 @@ def _resampled(counts: NDArray[np.float64], resamples: int) -> NDArray[np.float6
 
 
 def _f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(…,) of hits, and predicted and gold together (…, 2). 0/0 is 0."""
+    """Returns (…,) F1 of counts (…,2): hits, and predicted + gold. 0/0 is 0."""
     hits, total = counts[..., 0], counts[..., 1]
     f1: NDArray[np.float64] = 2 * hits / np.where(total, total, 1)
     return f1
 
 
-def both_readings(predicted: Sequence[Sentence], gold: Sequence[Sentence]) -> dict[str, Any]:
-    """`{"span": …, "contest": …, "by_type": {"span": {label: …}, "contest": …}}`, all fractions and counts."""
-    reports = {reading: report(predicted, gold, reading) for reading in READINGS}
+def all_metrics(predicted: Sequence[Sentence], gold: Sequence[Sentence]) -> dict[str, Any]:
+    """Returns `{"span": …, "contest": …, "by_type": {"span": {label: …}, "contest": …}}`: fractions and counts."""
+    reports = {metric: report(predicted, gold, metric) for metric in METRICS}
     by_type = {
-        reading: {label: _score_to_json(score) for label, score in found.by_type.items()}
-        for reading, found in reports.items()
+        metric: {label: _score_to_json(score) for label, score in found.by_type.items()}
+        for metric, found in reports.items()
     }
-    return {reading: found.to_json() for reading, found in reports.items()} | {"by_type": by_type}
+    return {metric: found.to_json() for metric, found in reports.items()} | {"by_type": by_type}
 
 
 def score_files(predicted: Path, gold: Path) -> dict[str, Any]:
-    """`both_readings` of two labelled files. Raises DataError: unreadable, or not the same lines."""
+    """Returns `all_metrics` of two labelled files. Raises DataError: unreadable, or different lines."""
     ours, theirs = read_labelled(predicted), read_labelled(gold)
     check_comparable(ours, theirs, (str(predicted), str(gold)))
-    return both_readings(ours, theirs)
+    return all_metrics(ours, theirs)
 
 
 def check_comparable(predicted: Sequence[Sentence], gold: Sequence[Sentence], names: tuple[str, str]) -> None:

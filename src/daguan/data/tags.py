@@ -1,4 +1,4 @@
-"""Tags: entities as one BIOES tag a token, and back. Each scheme is a table; encode and decode are inverses."""
+"""Converts entities to one BIOES tag a token and back; encode and decode are inverses."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class TagScheme:
 
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
-        """(K, K): may tag j follow tag i?"""
+        """Returns (K,K): whether tag j may follow tag i."""
         return np.array([[self._may_follow(i, j) for j in range(len(self))] for i in range(len(self))])
 
     @cached_property
     def may_start(self) -> NDArray[np.bool_]:
-        """(K,): may a sentence start with the tag?"""
+        """Returns (K,): whether a sentence may start with the tag."""
         following: NDArray[np.bool_] = self.allowed[OUTSIDE]
         return following
 
     @cached_property
     def may_end(self) -> NDArray[np.bool_]:
-        """(K,): may a sentence end with the tag?"""
+        """Returns (K,): whether a sentence may end with the tag."""
         preceding: NDArray[np.bool_] = self.allowed[:, OUTSIDE]
         return preceding
 
@@ -53,7 +53,7 @@ class TagScheme:
         return second != OUTSIDE and (first - 1) // 4 == (second - 1) // 4 and (second - 1) % 4 in (I, E)
 
     def encode(self, length: int, spans: Iterable[Span]) -> NDArray[np.int64]:
-        """(length,) tag numbers of disjoint spans. Raises ValueError: a label outside the scheme."""
+        """Returns (length,) the tags of non-overlapping spans. Raises ValueError: a label outside the scheme."""
         tags = np.zeros(length, dtype=np.int64)
         for span in spans:
             base = 1 + 4 * self.labels.index(span.label)
@@ -65,7 +65,7 @@ class TagScheme:
         return tags
 
     def decode(self, tags: Sequence[int] | NDArray[np.int64]) -> tuple[Span, ...]:
-        """The spans of a legal tag sequence. Raises ValueError: the sequence is not legal."""
+        """Returns the spans of a legal tag sequence. Raises ValueError: the sequence is not legal."""
         spans = []
         previous, start = OUTSIDE, 0
         for position, tag in enumerate(map(int, tags)):

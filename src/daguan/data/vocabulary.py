@@ -1,4 +1,4 @@
-"""Tokens ↔ ids. The specials come first, then tokens by falling frequency (ties in text order)."""
+"""Maps tokens to ids and back. The special tokens come first, then tokens by falling frequency (ties in text order)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class VocabularySettings:
 
 
 class Vocabulary:
-    """An immutable table of tokens; unknown ones map to [UNK]. A token spelt like a special is unknown.
+    """An immutable table of tokens; unknown ones map to [UNK], also those spelt like a special token.
 
     Raises:
-        ValueError: the entries do not begin with the specials, or one stands twice.
+        ValueError: the entries do not begin with the special tokens, or hold a duplicate.
     """
 
     def __init__(self, entries: Sequence[str]) -> None:
@@ -52,12 +52,12 @@ class Vocabulary:
         return [ids.get(token, UNK) for token in tokens]
 
     def save(self, folder: Path) -> None:
-        """One token a line, as Hugging Face's vocab.txt."""
+        """Writes one token a line, as Hugging Face's vocab.txt."""
         write_text(folder / FILE, "".join(f"{entry}\n" for entry in self.entries))
 
     @classmethod
     def load(cls, folder: Path) -> Vocabulary:
-        """Raises CheckpointError: no such file, or not a vocabulary."""
+        """Reads a saved vocabulary. Raises CheckpointError: no such file, or not a vocabulary."""
         path = folder / FILE
         if not path.is_file():
             raise CheckpointError(f"{path}: expected a vocabulary, got nothing at that path")
@@ -71,6 +71,7 @@ class Vocabulary:
 
 
 def count_to_vocabulary(counts: Counter[str], settings: VocabularySettings) -> Vocabulary:
-    kept = [token for token, count in counts.most_common() if count >= settings.min_count and token not in SPECIALS]
-    entries = (*SPECIALS, *kept)
+    """Returns the vocabulary of the tokens that are frequent enough."""
+    frequent = [token for token, count in counts.most_common() if count >= settings.min_count and token not in SPECIALS]
+    entries = (*SPECIALS, *frequent)
     return Vocabulary(entries[: settings.max_size or None])

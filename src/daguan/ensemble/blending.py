@@ -16,9 +16,9 @@ from daguan.core.files import read_json, write_json
 from daguan.core.settings import require
 from daguan.core.types import Sentence, Span
 from daguan.data.batches.packing import TokenLines, token_file
-from daguan.data.marginals import Marginals, Probs, mean
-from daguan.data.occurrences import Occurrences
+from daguan.data.marginals import LineMarginals, Marginals, mean
 from daguan.data.scores import paired_gains, span_scores
+from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import Vocabulary
 from daguan.ensemble.combination import Answers, Combination, Learner, OutOfFold
 from daguan.ensemble.stacking import Stack, StackLearner
@@ -76,8 +76,8 @@ class Member:
     folds' mean; in the order of lines."""
 
     name: str
-    held_out: Sequence[Probs]
-    test: Sequence[Probs]
+    held_out: Sequence[LineMarginals]
+    test: Sequence[LineMarginals]
 
 
 def load_member(run: Path, folds: int) -> Member:
@@ -85,17 +85,17 @@ def load_member(run: Path, folds: int) -> Member:
     return Member(run.name, load_held_out(run, folds), mean([load_test(run, fold) for fold in range(folds)]))
 
 
-def load_held_out(run: Path, folds: int) -> list[Probs]:
+def load_held_out(run: Path, folds: int) -> list[LineMarginals]:
     """Of each training line, by the model that had not seen it. Raises CheckpointError, as `load_member`."""
     return _in_order([Marginals.load(run / f"fold{fold}" / HELD_OUT) for fold in range(folds)], run)
 
 
-def load_test(run: Path, fold: int) -> list[Probs]:
+def load_test(run: Path, fold: int) -> list[LineMarginals]:
     """Of each test line, by one fold's model. Raises CheckpointError, as `load_member`."""
     return _in_order([Marginals.load(run / f"fold{fold}" / TEST)], run)
 
 
-def _in_order(parts: Sequence[Marginals], run: Path) -> list[Probs]:
+def _in_order(parts: Sequence[Marginals], run: Path) -> list[LineMarginals]:
     answers = {line: probs for part in parts for line, probs in part.by_line().items()}
     lines = sum(len(part.lines) for part in parts)
     if sorted(answers) != list(range(lines)):
@@ -167,10 +167,10 @@ def gains(labelled: Sequence[Labelled], gold: Sequence[Sentence]) -> dict[str, d
     return {row.name: gain.to_json() for row, gain in zip(labelled[:-1], found, strict=True)}
 
 
-def prepared_text(prepared: Path) -> Occurrences:
+def load_text_index(prepared: Path) -> TextIndex:
     """All the text, as `prepare` left it. Raises CheckpointError: it is not there."""
     vocabulary = Vocabulary.load(prepared)
-    return Occurrences(TokenLines(token_file(prepared, len(vocabulary)), vocabulary).ids, vocabulary)
+    return TextIndex(TokenLines(token_file(prepared, len(vocabulary)), vocabulary).ids, vocabulary)
 
 
 def save_blend(
@@ -191,4 +191,6 @@ def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
         combination, prepared = METHODS[values["method"]].read(values), (folder / values["text"]).resolve()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: expected a fitted blend, got: {error!r}") from None
-    return models, replace(combination, text=prepared_text(prepared)) if isinstance(combination, Stack) else combination
+    return models, replace(combination, text=load_text_index(prepared)) if isinstance(
+        combination, Stack
+    ) else combination

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Sentence, Span
-from daguan.data.marginals import Probs
-from daguan.data.occurrences import Occurrences
+from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
+from daguan.data.text_index import TextIndex
 
-Answers = Sequence[Sequence[Probs]]  # of each of M members one (T,K) array a line
+Answers = Sequence[Sequence[LineMarginals]]  # of each of M members one (T,K) array a line
 Kept = NDArray[np.bool_]  # (N,): the lines to learn from, whole folds of them
 
 
@@ -28,7 +28,7 @@ class OutOfFold:
     answers: Answers
     scheme: TagScheme
     seed: int
-    text: Occurrences | None = None
+    text: TextIndex | None = None
 
 
 class Judged(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 from daguan.core.errors import CheckpointError
 from daguan.core.progress import Bar, Progress
 from daguan.core.types import Sentence
-from daguan.data.marginals import Probs, halved, mean
+from daguan.data.marginals import LineMarginals, mean, to_half_precision
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Answers, Combination
 from daguan.families.ngram_crf import ABOUT, NgramCrf
@@ -63,7 +63,7 @@ def verdicts(sentences: Sequence[Sentence], answers: Answers, combination: Combi
 
 def answer(
     members: Members, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings, name: str
-) -> Iterator[tuple[Sequence[Sentence], list[list[Probs]]]]:
+) -> Iterator[tuple[Sequence[Sentence], list[list[LineMarginals]]]]:
     """Some lines after others, and the members' answers to them, in half precision as what is stored. A chunk of lines
     at a time is in memory.
 
@@ -90,7 +90,7 @@ def answer(
     bar.close()
 
 
-def _marginals(model: Model, sentences: Sequence[Sentence], engine: EngineSettings) -> list[Probs]:
+def _marginals(model: Model, sentences: Sequence[Sentence], engine: EngineSettings) -> list[LineMarginals]:
     if isinstance(model, NgramCrf):
-        return halved(model.marginals(sentence) for sentence in sentences)
+        return to_half_precision(model.marginals(sentence) for sentence in sentences)
     return model.marginals(sentences, engine, np.float16)

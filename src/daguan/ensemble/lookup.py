@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from daguan.core.types import Sentence
-from daguan.data.conflicts import commonest, lines_by_text
+from daguan.data.conflicts import lines_by_text, most_common_annotations
 
 
 def looked_up(answer: Sequence[Sentence], train: Sequence[Sentence]) -> list[Sentence]:
@@ -19,5 +19,7 @@ def looked_up(answer: Sequence[Sentence], train: Sequence[Sentence]) -> list[Sen
 
 def known_labels(train: Sequence[Sentence]) -> Mapping[tuple[str, ...], Sentence]:
     """The one commonest annotation of each text that has one."""
-    found = {text: commonest([train[line] for line in lines]) for text, lines in lines_by_text(train).items()}
+    found = {
+        text: most_common_annotations([train[line] for line in lines]) for text, lines in lines_by_text(train).items()
+    }
     return {text: annotations[0] for text, annotations in found.items() if len(annotations) == 1}

@@ -24,9 +24,9 @@ from daguan.core.progress import say
 from daguan.core.types import Sentence
 from daguan.data.conflicts import lines_by_text
 from daguan.data.format import format_labelled, format_unlabelled, iter_lines, parse_unlabelled, write_lines
-from daguan.data.occurrences import Occurrences
 from daguan.data.sampling import sample_lines
 from daguan.data.tags import TagScheme
+from daguan.data.text_index import TextIndex
 from daguan.ensemble.blending import METHODS, check_lines, load_held_out, load_test
 from daguan.ensemble.combination import Answers, Combination, Learner, OutOfFold
 from daguan.ensemble.labelling import Verdict, label, load_members, verdicts
@@ -73,7 +73,7 @@ class Teachers:
     @classmethod
     def of(
         cls, runs: Sequence[Path], train: Sequence[Sentence], fold_of_line: NDArray[np.int64], scheme: TagScheme,
-        method: str, seed: int, text: Occurrences | None,
+        method: str, seed: int, text: TextIndex | None,
     ) -> Teachers:  # fmt: skip
         """By what their folds left, and what the text tells. Raises CheckpointError: a fold or a line is missing."""
         answers = [load_held_out(run, int(fold_of_line.max()) + 1) for run in runs]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Sentence
-from daguan.data.marginals import Probs
+from daguan.data.marginals import LineMarginals
 from daguan.data.tags import OUTSIDE, B, S, TagScheme
 from daguan.training.prediction import decode_tags, log_probs
 
@@ -58,7 +58,11 @@ class SpanCounter:
     """Counts for blends of the same answers. `slack` (nats): biases that differ by less can be counted, too."""
 
     def __init__(
-        self, gold: Sequence[Sentence], answers: Sequence[Sequence[Probs]], scheme: TagScheme, slack: float = 0.0
+        self,
+        gold: Sequence[Sentence],
+        answers: Sequence[Sequence[LineMarginals]],
+        scheme: TagScheme,
+        slack: float = 0.0,
     ) -> None:
         self._scheme = scheme
         self._opens = np.zeros(len(scheme), bool)
@@ -112,12 +116,12 @@ class SpanCounter:
         return tags
 
 
-def _rows(arrays: Sequence[Probs], size: int) -> Floats:
+def _rows(arrays: Sequence[LineMarginals], size: int) -> Floats:
     """All arrays (T,size) one below the other, in single precision, which is several times as fast."""
     return np.concatenate([np.zeros((0, size), np.float16), *arrays]).astype(np.float32)
 
 
-def _firsts(answers: Sequence[Sequence[Probs]], slack: float) -> tuple[Ints, NDArray[np.bool_]]:
+def _firsts(answers: Sequence[Sequence[LineMarginals]], slack: float) -> tuple[Ints, NDArray[np.bool_]]:
     """(tokens,) the first member's first tag at each token, and whether a mean of members may have another first."""
     firsts, is_open = np.zeros(0, np.int64), np.zeros(0, bool)
     for number, member in enumerate(answers):

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from daguan.core.types import Sentence, Span
 from daguan.data.lexicon import Lexicon, String
-from daguan.data.occurrences import Occurrences
 from daguan.data.tags import TagScheme
+from daguan.data.text_index import TextIndex
 from daguan.ensemble.boosting import Trees
 from daguan.ensemble.combination import Answers, Judged, Kept, OutOfFold, least_certain
 from daguan.ensemble.span_candidates import Floats, Proposals, lexicon_features
@@ -75,7 +75,7 @@ class Stack:
     judges: Judges
     threshold: float
     lexicon: Lexicon
-    text: Occurrences | None = field(default=None, compare=False, repr=False)
+    text: TextIndex | None = field(default=None, compare=False, repr=False)
 
     def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
         proposals, odds = self._odds(sentences, answers)
@@ -96,7 +96,7 @@ class Stack:
         """What is proposed, and (C,) the log-odds that it is right."""
         proposals = Proposals.of(answers, TagScheme(self.labels))
         strings = proposals.strings(sentences)
-        counts = self.lexicon.counts[self.lexicon.look_up(strings), 0]
+        counts = self.lexicon.counts[self.lexicon.numbers_of(strings), 0]
         known = lexicon_features(counts, proposals.types(self.labels))
         return proposals, self.judges.odds(np.concatenate([_told(proposals, strings, self.text), known], 1))
 
@@ -124,7 +124,7 @@ class StackLearner:
         strings = self._proposals.strings(evidence.gold)
         self._told = _told(self._proposals, strings, evidence.text)
         self._lexicon = Lexicon.of(evidence.gold, labels, self._group_of_line)
-        self._numbers, self._types = self._lexicon.look_up(strings), self._proposals.types(labels)
+        self._numbers, self._types = self._lexicon.numbers_of(strings), self._proposals.types(labels)
 
     def features(self, kept: Kept) -> Floats:
         """(C,features) of all proposals, as for those of kept lines."""
@@ -132,7 +132,7 @@ class StackLearner:
         counts = np.zeros((len(self._numbers), len(self._evidence.scheme.labels) + 1), np.int64)
         for group in range(len(groups)):
             here = self._of_proposals == group
-            counts[here] = self._lexicon.among(groups & (np.arange(len(groups)) != group))[self._numbers[here]]
+            counts[here] = self._lexicon.counts_in(groups & (np.arange(len(groups)) != group))[self._numbers[here]]
         return np.concatenate([self._told, lexicon_features(counts, self._types)], 1)
 
     def fit(self, kept: Kept) -> Stack:
@@ -144,7 +144,7 @@ class StackLearner:
         right = np.array([span in gold[line] for line, span in zip(ours.lines.tolist(), ours.spans, strict=True)], bool)
         odds = _cross_fitted(ours, right, _parts_of(evidence.gold))
         threshold = _best_threshold(ours, odds, [gold[line] if is_read else set() for line, is_read in enumerate(read)])
-        lexicon = self._lexicon.only(self._groups(kept))
+        lexicon = self._lexicon.restricted_to(self._groups(kept))
         return Stack(evidence.scheme.labels, Judges.fit(ours.features, right), threshold, lexicon, evidence.text)
 
     def _groups(self, kept: Kept) -> NDArray[np.bool_]:
@@ -167,7 +167,7 @@ def _parts_of(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
     return np.array([crc32(" ".join(sentence.tokens).encode()) % PARTS for sentence in sentences], np.int64)
 
 
-def _told(proposals: Proposals, strings: Sequence[String], text: Occurrences | None) -> Floats:
+def _told(proposals: Proposals, strings: Sequence[String], text: TextIndex | None) -> Floats:
     """(C,F) all that is known of proposals without gold; theirs are these strings."""
     return proposals.features if text is None else np.concatenate([proposals.features, text.features(strings)], 1)
 

@@ -22,12 +22,12 @@ from daguan.core.runs import Stopwatch, folder_lock
 from daguan.core.seeds import stream_seed
 from daguan.core.settings import build
 from daguan.core.types import Score, Sentence, labels_of
-from daguan.data.augmentation import AugmentationSettings, augmented
-from daguan.data.conflicts import ConflictSettings, settled
+from daguan.data.augmentation import AugmentationSettings, augment
+from daguan.data.conflicts import ConflictSettings, resolve_conflicts
 from daguan.data.contest import Contest
-from daguan.data.folds import Fold, FoldSettings, fold_from_file, training_file
+from daguan.data.folds import Fold, FoldSettings, read_fold, training_file
 from daguan.data.format import read_labelled, read_unlabelled
-from daguan.data.marginals import Marginals, Probs, halved
+from daguan.data.marginals import LineMarginals, Marginals, to_half_precision
 from daguan.data.scores import span_score
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
@@ -105,14 +105,14 @@ class FoldData:
         contest = Contest(Path(job.contest))
         folds = build(FoldSettings, job.settings["folds"])
         sentences = read_labelled(training_file(contest, Path(job.prepared), folds))
-        fold = fold_from_file(Path(job.prepared), job.fold)
+        fold = read_fold(Path(job.prepared), job.fold)
         augmentation = build(AugmentationSettings, job.settings["augmentation"])
         scheme = TagScheme(labels_of(sentences))
         lines = _settled(job, sentences, scheme)
         training = [line for i in fold.train if (line := lines[i]) is not None]
         return cls(
             fold,
-            augmented(training, augmentation, stream_seed(job.seed, "fold", job.fold)),
+            augment(training, augmentation, stream_seed(job.seed, "fold", job.fold)),
             read_pseudo_labelled(Path(job.pseudo_labels), job.fold) if job.pseudo_labels else [],
             [sentences[i] for i in fold.held_out],
             read_unlabelled(contest.test),
@@ -125,7 +125,7 @@ def _settled(job: FoldJob, sentences: Sequence[Sentence], scheme: TagScheme) -> 
     settings = build(ConflictSettings, job.settings["conflicts"])
     parts = Path(job.settings["data"]["work"], settings.run).glob(f"fold*/{HELD_OUT}") if settings.run else ()
     held_out = {line: probs for part in parts for line, probs in Marginals.load(part).by_line().items()}
-    return settled(sentences, settings, held_out, scheme)
+    return resolve_conflicts(sentences, settings, held_out, scheme)
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ class Answers:
     """A family's marginals for the held-out lines, what they score, those for the test lines, and figures for the
     report. Marginals are in half precision, as they are stored: those of all lines may fill the memory."""
 
-    held_out: list[Probs]
+    held_out: list[LineMarginals]
     score: Score
-    test: list[Probs]
+    test: list[LineMarginals]
     figures: dict[str, Any]
 
 
@@ -164,15 +164,15 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     return result
 
 
-def judged(data: FoldData, answers: Iterable[NDArray[Any]]) -> tuple[list[Probs], Score]:
-    """The held-out lines' answers, halved, and what they score as they are, some lines after others."""
-    kept: list[Probs] = []
+def judged(data: FoldData, answers: Iterable[NDArray[Any]]) -> tuple[list[LineMarginals], Score]:
+    """The held-out lines' answers, to_half_precision, and what they score as they are, some lines after others."""
+    kept: list[LineMarginals] = []
     score, left = Score(), iter(answers)
     for low in range(0, len(data.held_out), CHUNK_LINES):
         gold = data.held_out[low : low + CHUNK_LINES]
         some = list(islice(left, len(gold)))
         score += span_score(annotate(gold, decode_lines(some, data.scheme)), gold)
-        kept += halved(some)
+        kept += to_half_precision(some)
     return kept, score
 
 
@@ -238,7 +238,7 @@ def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     figures = {"seconds": round(watch.seconds, 1), "seconds_an_iteration": round(each, 4)}
     model = ngram_crf.NgramCrf(folder)
     watch = Stopwatch()
-    test = halved(model.marginals(sentence) for sentence in data.test)
+    test = to_half_precision(model.marginals(sentence) for sentence in data.test)
     figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
     held_out, score = judged(data, (model.marginals(sentence) for sentence in data.held_out))
     return Answers(held_out, score, test, figures)

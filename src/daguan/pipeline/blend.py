@@ -6,7 +6,7 @@ from daguan.core.runs import Run, Stopwatch
 from daguan.core.types import labels_of
 from daguan.data.folds import read_folds
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled, write_lines
-from daguan.data.scores import both_readings
+from daguan.data.scores import all_metrics
 from daguan.data.tags import TagScheme
 from daguan.ensemble import blending
 from daguan.ensemble.combination import OutOfFold
@@ -30,7 +30,7 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest.test)
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
     prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
-    folds, text = read_folds(prepared), blending.prepared_text(prepared)
+    folds, text = read_folds(prepared), blending.load_text_index(prepared)
     evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
     labelled = blending.label_all(members, evidence, test, settings.blend.method)
     known = read_labelled(stages.gold_file) if settings.blend.lookup else []
@@ -39,6 +39,6 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
     runs, final = [member.path for member in stages.members], labelled[-1]
     blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count, prepared)
-    out_of_fold = {row.name: both_readings(row.out_of_fold, train) for row in labelled}
+    out_of_fold = {row.name: all_metrics(row.out_of_fold, train) for row in labelled}
     gains = blending.gains(labelled, train)
     run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.blend.method)

@@ -14,11 +14,11 @@ from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.settings import require, to_dict
 from daguan.core.types import Sentence, labels_of
-from daguan.data.folds import Fold, fold_from_file, read_folds
+from daguan.data.folds import Fold, read_fold, read_folds
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled, write_lines
 from daguan.data.marginals import Marginals
 from daguan.data.tags import TagScheme
-from daguan.ensemble.blending import load_blend, load_held_out, load_member, prepared_text
+from daguan.ensemble.blending import load_blend, load_held_out, load_member, load_text_index
 from daguan.ensemble.combination import Combination
 from daguan.ensemble.distillation import (
     BEST,
@@ -115,7 +115,7 @@ class Lesson:
     @property
     def fold(self) -> Fold:
         """The one on whose held-out lines a student is scored."""
-        return fold_from_file(self.stages.prepare.path, 0)
+        return read_fold(self.stages.prepare.path, 0)
 
     @cached_property
     def runs(self) -> list[Path]:
@@ -131,7 +131,7 @@ class Lesson:
     def teachers(self) -> Teachers:
         """Of that fold, by the way of the blend."""
         asked, prepared = self.stages.settings, self.stages.prepare.path
-        folds, text = read_folds(prepared), prepared_text(prepared)
+        folds, text = read_folds(prepared), load_text_index(prepared)
         return Teachers.of(self.runs, self.train, folds, self.scheme, asked.blend.method, asked.seed, text)
 
     @cached_property
@@ -197,7 +197,7 @@ def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> 
     answers = [load_held_out(run, lesson.student.folds.count) for run in lesson.runs]
     of_fold = [[member[line] for line in fold.held_out] for member in answers]
     combination = lesson.teachers.combination(fold.index)
-    student = Marginals.load(folder / SCORED / HELD_OUT).answers()
+    student = Marginals.load(folder / SCORED / HELD_OUT).per_line()
     spans = {
         TEACHER: combination.spans(gold, of_fold),
         STUDENT: decode_lines(student, lesson.scheme),
@@ -208,7 +208,7 @@ def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> 
 
 def answers_to_test(folder: Path, lesson: Lesson) -> Sides:
     """To the test lines, as `predict` gives them."""
-    student = decode_lines(Marginals.load(folder / SHIPPED / TEST).answers(), lesson.scheme)
+    student = decode_lines(Marginals.load(folder / SHIPPED / TEST).per_line(), lesson.scheme)
     teacher = lesson.blend.combination.spans(lesson.test, lesson.blend.test)
     return {TEACHER: annotate(lesson.test, teacher), STUDENT: annotate(lesson.test, student)}
 

@@ -11,7 +11,7 @@ from daguan.core.types import labels_of
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.tags import TagScheme
-from daguan.ensemble.blending import prepared_text
+from daguan.ensemble.blending import load_text_index
 from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, keep, unlabelled
 from daguan.pipeline.stages import Stages
 from daguan.training.devices import prepare_process
@@ -29,7 +29,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     corpus = corpus_sample(stages.contest.corpus, asked, [*known, *test], stages.settings.seed)
     lines = unlabelled(test, known) if asked.test else []
     prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
-    folds, text = read_folds(prepared), prepared_text(prepared)
+    folds, text = read_folds(prepared), load_text_index(prepared)
     runs = [teacher.path for teacher in stages.teachers(member)]
     teachers = Teachers.of(runs, train, folds, scheme, stages.settings.blend.method, stages.settings.seed, text)
     found = []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from daguan.data.batches.packing import Blocks
-from daguan.data.batches.streams import Streams, alone
+from daguan.data.batches.streams import Streams, independent_segments
 from daguan.data.vocabulary import CLS, SEP
 
 T = 8
@@ -70,7 +70,7 @@ def test_a_stream_reads_on_or_says_that_it_does_not(blocks: Blocks, count: int) 
 
 def test_a_line_s_ends_are_read_as_its_beginnings(blocks: Blocks) -> None:
     """Forwards [SEP] is predicted and [CLS] read, backwards the other way about: a tagger's frame."""
-    for one in (Streams(blocks, TRAIN, 3).at(1), alone(blocks, TRAIN[:4])):
+    for one in (Streams(blocks, TRAIN, 3).at(1), independent_segments(blocks, TRAIN[:4])):
         assert not (one.inputs[:, 0] == SEP).any()
         assert not (one.inputs[:, 1] == CLS).any()
         assert not (one.labels[:, 0] == CLS).any()
@@ -89,7 +89,7 @@ def test_no_held_out_id_is_read_or_predicted(blocks: Blocks) -> None:
 
 
 def test_blocks_alone_begin_anew_and_are_predicted_whole(blocks: Blocks) -> None:
-    one = alone(blocks, TRAIN[:5])
+    one = independent_segments(blocks, TRAIN[:5])
     assert one.fresh.all()
     restored = np.where(one.labels[:, 0] == CLS, SEP, one.labels[:, 0])
     assert np.array_equal(restored, blocks.ids(TRAIN[:5]))

@@ -8,7 +8,7 @@ import pytest
 
 from daguan.core.files import write_json
 from daguan.core.types import Sentence, Span, labels_of
-from daguan.data.folds import fold_from_file
+from daguan.data.folds import read_fold
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.families.jobs import FoldJob
@@ -54,7 +54,7 @@ def test_a_written_sample_is_a_contest_in_folds(tmp_path: Path) -> None:
     unlabelled = read_unlabelled(tmp_path / "test.txt")
     assert unlabelled == TEST * (len(unlabelled) // len(TEST))
     assert 0 <= sum(len(sentence.tokens) for sentence in unlabelled) - TEST_TOKENS < 2 * len(TEST)
-    held_out = [line for fold in range(FOLDS) for line in fold_from_file(tmp_path, fold).held_out.tolist()]
+    held_out = [line for fold in range(FOLDS) for line in read_fold(tmp_path, fold).held_out.tolist()]
     assert sorted(held_out) == list(range(len(train)))
 
 
@@ -77,7 +77,7 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
 ) -> None:
     """And a member that fails has no rates, which is an error where all do."""
     write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 60, 1)
-    held_out = [3 * len(fold_from_file(tmp_path, fold).held_out) for fold in range(FOLDS)]  # tokens, but for one line
+    held_out = [3 * len(read_fold(tmp_path, fold).held_out) for fold in range(FOLDS)]  # tokens, but for one line
     where, settings = str(tmp_path), {"folds": {"count": FOLDS}}
     jobs = [
         FoldJob(member, "tagger", fold, f"{where}/{member}{fold}", where, where, "", 1, 1, settings)
@@ -102,9 +102,7 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
     assert set(rates) == {"a", "b"} - failing
     assert rates["a"].starting == 8
     lines = read_labelled(tmp_path / "train.txt")
-    exact = [
-        sum(len(lines[place].tokens) for place in fold_from_file(tmp_path, fold).held_out) for fold in range(FOLDS)
-    ]
+    exact = [sum(len(lines[place].tokens) for place in read_fold(tmp_path, fold).held_out) for fold in range(FOLDS)]
     in_all = sum(exact)  # a fold trains on what the others hold out; its seconds hold one labelling of its own
     assert rates["a"].training == rounded_down((FOLDS - 1) * in_all / sum(100 - of_fold / 10 for of_fold in exact))
     assert rates["a"].labelling == rounded_down(10)

@@ -1,4 +1,4 @@
-"""Sentences → tensors: batches of like lengths, padded to a multiple of some length (see `EngineSettings`)."""
+"""Turns sentences into tensors: batches of similar lengths, padded to a multiple of a length (see `EngineSettings`)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from daguan.core.types import Sentence
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import PAD, Vocabulary
 
-FRAME = 2  # the encoder adds [CLS] and [SEP]: with them a row is a multiple long
-POOL_BATCHES = 50  # sentences are sorted by length within random pools of so many batches
+FRAME = 2  # the encoder adds [CLS] and [SEP]; with them the row length is a multiple
+POOL_BATCHES = 50  # the size of the random pools within which sentences are sorted by length
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A sentence (or a piece of one) as numbers: token ids (T,), and tag ids (T,) if annotated."""
+    """A sentence, or a piece of one, as numbers.
+
+    Attributes:
+        token_ids: (T,)
+        tag_ids: (T,), None if it is not annotated.
+    """
 
     token_ids: list[int]
     tag_ids: np.ndarray | None = None
@@ -30,8 +35,14 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """token_ids (B,T), lengths (B,), tag_ids (B,T) or None; padding lies at the end of each row. weight: what its loss
-    is multiplied by, one for all rows, so that no head has to know of it."""
+    """Sentences in one tensor, padded at the end of each row.
+
+    Attributes:
+        token_ids: (B,T)
+        lengths: (B,)
+        tag_ids: (B,T) or None.
+        weight: the factor of the batch's loss, one for all rows, so that heads need not know of it.
+    """
 
     token_ids: Tensor
     lengths: Tensor
@@ -40,7 +51,7 @@ class Batch:
 
     @property
     def mask(self) -> Tensor:
-        """(B,T) true where there is a token."""
+        """Returns (B,T) true where there is a token."""
         return length_mask(self.lengths, self.token_ids.shape[1])
 
     @property
@@ -53,23 +64,23 @@ class Batch:
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
-    """lengths (B,) → (B,size) true at the first so many places of each row."""
+    """Returns (B,size) true at the first lengths[b] places of row b, of lengths (B,)."""
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
 def to_example(sentence: Sentence, vocabulary: Vocabulary, scheme: TagScheme | None) -> Example:
-    """With a scheme, the sentence's spans become tags; without, it is only to be predicted."""
+    """Encodes a sentence; its spans become tags if there is a scheme, else it can only be predicted."""
     tags = None if scheme is None else scheme.encode(len(sentence.tokens), sentence.gold)
     return Example(vocabulary.encode(sentence.tokens), tags)
 
 
 def padded_length(length: int, multiple: int) -> int:
-    """The least length of at least `length` that is a multiple with [CLS] and [SEP]: of 16, say, 14, 30, 46, …"""
+    """Returns the smallest length >= `length` that is a multiple with [CLS] and [SEP]: for 16, 14, 30, 46, …"""
     return -(-(length + FRAME) // multiple) * multiple - FRAME
 
 
 def collate(examples: Sequence[Example], multiple: int, weight: float = 1.0) -> Batch:
-    """A batch as long as its longest example, padded."""
+    """Returns a batch padded to its longest example."""
     lengths = torch.tensor([len(example) for example in examples])
     length = padded_length(int(lengths.max()), multiple)
     token_ids = torch.full((len(examples), length), PAD)
@@ -83,7 +94,7 @@ def collate(examples: Sequence[Example], multiple: int, weight: float = 1.0) -> 
 
 
 def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Batches of `size` indices with like lengths, in random order; every index once, one batch may be short."""
+    """Returns batches of `size` indices with similar lengths, in random order; the last of a pool may be shorter."""
     order = rng.permutation(len(lengths))
     lengths_array = np.asarray(lengths)
     pool = size * POOL_BATCHES
@@ -98,7 +109,8 @@ def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) 
 def sorted_batches(
     lengths: Sequence[int], tokens: int, multiple: int, most: Callable[[int], int] | None = None
 ) -> list[np.ndarray]:
-    """For prediction: batches of at most about `tokens` padded tokens and most(padded length) rows, longest first."""
+    """Returns batches for prediction, longest first: about `tokens` padded tokens and most(padded length) rows at
+    most."""
     order = np.argsort(-np.asarray(lengths), kind="stable")
     batches = []
     low = 0

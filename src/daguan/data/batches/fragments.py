@@ -1,8 +1,8 @@
-"""What MASS reads and writes (arXiv 1905.02450 §3.2): rows of text from which a fragment of one length is cut.
+"""Cuts the fragments that MASS predicts (arXiv 1905.02450 §3.2): one of fixed length from each row of text.
 
-As in the authors' code, the fragment lies at the row's start in a fifth of the rows, at its end in a fifth, anywhere in
-the others; [CLS] is never in it. Inside, tokens read [MASK], themselves or another by the shares of `MaskingSettings`.
-Rows are packed text: a fragment may run over the end of a line, and [SEP] is then a token as others.
+As in the authors' code, the fragment lies at the row's start in a fifth of the rows, at its end in a fifth, and
+anywhere in the others; it never holds [CLS]. Inside it, tokens read [MASK], themselves or another token by the shares
+of `MaskingSettings`. Rows are packed text: a fragment may cross the end of a line, and [SEP] is then an ordinary token.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ AT_START, AT_END = 0.2, 0.2  # shares of the rows
 
 @dataclass(frozen=True)
 class Fragments(Masked):
-    """positions (B,M) follow one another; fed (B,M): the true token before each, what the decoder reads."""
+    """Masked rows whose positions (B,M) are consecutive.
+
+    Attributes:
+        fed: (B,M) the true token before each position, which the decoder reads.
+    """
 
     fed: Ids
 
 
 def fragment_length(length: int, share: float) -> int:
-    """M of rows of that length, [CLS] included."""
+    """Returns M for rows of `length` tokens, [CLS] included."""
     return max(1, round((length - 1) * share))
 
 
 def cut_fragments(
     ids: Ids, share: float, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator
 ) -> Fragments:
-    """Rows (B,T) of packed ids with a share of each masked as one fragment."""
+    """Masks one fragment in each row of packed ids (B,T); `share` is its share of the row."""
     count = fragment_length(ids.shape[1], share)
     positions = _starts(len(ids), ids.shape[1] - count, rng)[:, None] + np.arange(count)
     labels = np.take_along_axis(ids, positions, axis=1)  # before anything is overwritten
@@ -42,6 +46,6 @@ def cut_fragments(
 
 
 def _starts(rows: int, last: int, rng: np.random.Generator) -> Ids:
-    """(B,) the first places of fragments, 1 to `last`."""
+    """Returns (B,) the first position of each fragment, from 1 to `last`."""
     draw, anywhere = rng.random(rows), rng.integers(1, last, rows, endpoint=True)
     return np.select([draw < AT_START, draw < AT_START + AT_END], [1, last], anywhere)

@@ -1,6 +1,6 @@
-"""Masking for the masked language model: a fixed number of places a row, single tokens and n-grams mixed.
+"""Masks rows for the masked language model: a fixed number of places each, single tokens and n-grams mixed.
 
-Dynamic (RoBERTa, arXiv 1907.11692 §4.1): every epoch draws afresh from its own named stream. Labels are read before
+Masking is dynamic (RoBERTa, arXiv 1907.11692 §4.1): every epoch draws from its own named stream. Labels are read before
 anything is overwritten.
 """
 
@@ -17,8 +17,8 @@ from daguan.core.settings import Need, require
 from daguan.data.vocabulary import MASK, SPECIALS, UNK
 
 Ids = NDArray[np.int64]
-MOST = 0.4  # of a row: a block of one-token lines is half [SEP]
-RATE_STEPS = 8  # rates of a schedule: few, so that tensor shapes repeat
+MOST = 0.4  # the highest rate: half of a block of one-token lines is [SEP]
+RATE_STEPS = 8  # a schedule has few rates, so that tensor shapes repeat
 LENGTHS: dict[str, Callable[[Ids], NDArray[np.floating]]] = {
     "inverse": lambda n: 1 / n,
     "geometric": lambda n: np.power(0.8, n),
@@ -59,7 +59,7 @@ class MaskingSettings:
         require("keep + random", self.keep + self.random <= 1, "at most 1", self.keep + self.random)
 
     def at(self, done: int, updates: int) -> MaskingSettings:
-        """The settings, at a fixed rate, of the update that follows `done` finished ones of `updates`."""
+        """Returns the settings, at a fixed rate, for the update after `done` finished ones of `updates`."""
         step = done * RATE_STEPS // updates / (RATE_STEPS - 1)
         rate = self.rate + step * (self.final_rate - self.rate) if self.final_rate else self.rate
         return replace(self, rate=rate, final_rate=0.0)
@@ -67,10 +67,10 @@ class MaskingSettings:
 
 @dataclass(frozen=True)
 class Rows:
-    """Arrays of B rows each: what an update reads."""
+    """Arrays of B rows each, which one update reads."""
 
     def split(self, count: int) -> list[Self]:
-        """At most `count` parts of as many rows as can be."""
+        """Splits the rows into at most `count` parts of nearly equal size."""
         values = [getattr(self, field.name) for field in fields(self)]
         parts = (np.array_split(value, min(count, len(value))) for value in values)
         return [type(self)(*part) for part in zip(*parts, strict=True)]
@@ -78,7 +78,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Masked(Rows):
-    """inputs (B,T) to read, positions (B,M) sorted within a row, labels (B,M) the original ids there."""
+    """Masked rows.
+
+    Attributes:
+        inputs: (B,T) the ids to read.
+        positions: (B,M) the masked places, sorted within a row.
+        labels: (B,M) the original ids there.
+    """
 
     inputs: Ids
     positions: Ids
@@ -86,13 +92,15 @@ class Masked(Rows):
 
 
 def places_per_row(length: int, rate: float) -> int:
-    """M: the same for every row, so that tensor shapes repeat."""
+    """Returns M, the same for every row, so that tensor shapes repeat."""
     return max(1, round(length * rate))
 
 
 def mask(ids: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator) -> Masked:
-    """Mask rows (B,T) of packed ids at `settings.rate`. Specials are neither chosen nor drawn; [UNK] is chosen only in
-    rows with too few known tokens. (rate ≤ MOST: then there are always M places.)
+    """Masks rows (B,T) of packed ids at `settings.rate`.
+
+    Special tokens are neither chosen nor drawn; [UNK] is chosen only in rows with too few known tokens. A rate of at
+    most MOST guarantees M maskable places.
     """
     count = places_per_row(ids.shape[1], settings.rate)
     known = ids >= len(SPECIALS)
@@ -122,9 +130,9 @@ def _choose_singly(maskable: NDArray[np.bool_], priority: NDArray[np.float64], c
 
 
 def _choose_ngrams(maskable: NDArray[np.bool_], priority: NDArray[np.float64], lengths: Ids, count: int) -> Ids:
-    """N-grams at random starts until `count` places are taken; the last is cut short, taken places are skipped.
+    """Returns `count` places: n-grams at random starts, the last one cut short, taken places skipped.
 
-    An n-gram ends before a special: it never joins two lines.
+    An n-gram ends before a special token, so it never joins two lines.
     """
     free = maskable.copy()
     chosen: list[int] = []
@@ -140,11 +148,11 @@ def _choose_ngrams(maskable: NDArray[np.bool_], priority: NDArray[np.float64], l
 
 
 def replacements(labels: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.random.Generator) -> Ids:
-    """What stands at the chosen places: [MASK], the token itself, or one drawn uniformly from the tokens proper."""
+    """Returns what the model reads at the chosen places: [MASK], the token itself, or a random ordinary token."""
     draw = rng.random(labels.shape)
     if vocabulary_size > len(SPECIALS):
         others = rng.integers(len(SPECIALS), vocabulary_size, labels.shape)
-    else:  # nothing is known: there is no other token to draw
+    else:  # the vocabulary is empty: there is no other token to draw
         others = np.full(labels.shape, MASK)
     replaced = np.where(draw < settings.keep + settings.random, others, MASK)
     return np.where(draw < settings.keep, labels, replaced)

@@ -1,4 +1,4 @@
-"""The pretraining text as one file of token ids, and its cutting into blocks without padding."""
+"""Stores the pretraining text as one file of token ids, and cuts it into blocks without padding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from daguan.core.seeds import stream
 from daguan.data.format import TOKEN_SEPARATOR, parse_tokens
 from daguan.data.vocabulary import CLS, SEP, Vocabulary
 
-CHUNK = 1 << 20  # numbers gathered before they are written; read, renumbered and written at a time
+CHUNK = 1 << 20  # numbers written, and later converted, at a time
 NUMBER = np.dtype("<u4")
 LINE_END = 0
 HELD_OUT_BLOCKS = 128
@@ -26,7 +26,7 @@ DTYPES: dict[str, np.dtype[Any]] = {"u2": np.dtype("<u2"), "u4": np.dtype("<u4")
 
 
 class Numbering(dict[str, int]):
-    """Token → its number in order of first sight, from 1: looking a new token up numbers it. 0 is LINE_END."""
+    """Numbers tokens from 1 in order of first appearance; looking up a new token numbers it. 0 is LINE_END."""
 
     def __missing__(self, token: str) -> int:
         number = self[token] = len(self) + 1
@@ -34,17 +34,17 @@ class Numbering(dict[str, int]):
 
 
 class NumberedText:
-    """The distinct lines added, as numbers in a scratch file.
+    """Collects distinct lines as token numbers in a scratch file.
 
-    Ids follow from the frequencies, which are known only when all text is read. Numbers do not, so the text is read
-    and split once: each line goes to the file as numbers, and `ids` puts ids for them by a table at the end.
+    Ids follow from frequencies, which are known only after all text is read. Numbers do not: each line is read and
+    split once and written as numbers, and `ids` maps these to ids at the end.
     """
 
     def __init__(self, scratch: IO[bytes]) -> None:
         self._scratch = scratch
         self._numbering = Numbering()
         self._gathered: list[int] = []  # numbers not yet in the scratch file
-        self._counts = np.zeros(1, dtype=np.int64)  # by number, of what is in the scratch file
+        self._counts = np.zeros(1, dtype=np.int64)  # by number, of the scratch file
         self._seen: set[bytes] = set()
         self.lines = 0
         self.blank_lines = 0
@@ -54,9 +54,9 @@ class NumberedText:
         return len(self._seen)
 
     def add(self, line: str) -> None:
-        """Add a line unless its text has been added. Raises ValueError (and is of no more use): no token list."""
+        """Adds a line unless its text is known. Raises ValueError: malformed; the object is unusable afterwards."""
         self.lines += 1
-        key = blake2b(line.encode(), digest_size=8).digest()  # 8 bytes to remember, not the line
+        key = blake2b(line.encode(), digest_size=8).digest()  # remembers 8 bytes instead of the line
         if key in self._seen:
             return
         self._seen.add(key)
@@ -64,12 +64,12 @@ class NumberedText:
         self._gathered += map(self._numbering.__getitem__, line.split(TOKEN_SEPARATOR))
         self._gathered.append(LINE_END)
         if len(self._numbering) > types:
-            parse_tokens(line)  # a line is as good as its tokens, and the others have passed in an earlier line
+            parse_tokens(line)  # a line of known tokens needs no check
         if len(self._gathered) >= CHUNK:
             self._flush()
 
     def add_corpus(self, path: Path, lines: Iterable[tuple[int, str]]) -> None:
-        """Add `iter_lines(path)`, blank lines skipped. Raises DataError at a line that is no token list."""
+        """Adds the lines of `iter_lines(path)`, skipping blank ones. Raises DataError naming a malformed line."""
         for number, line in lines:
             if not line:
                 self.blank_lines += 1
@@ -80,12 +80,12 @@ class NumberedText:
                 raise DataError(f"{path}:{number}: {error}") from None
 
     def counts(self) -> Counter[str]:
-        """How often each token stands in the distinct lines, tokens in order of first sight."""
+        """Returns the frequency of each token in the distinct lines, in order of first appearance."""
         self._flush()
         return Counter(dict(zip(self._numbering, self._counts[1:].tolist(), strict=True)))
 
     def ids(self, vocabulary: Vocabulary) -> Iterator[NDArray[np.uint32]]:
-        """Each line's ids followed by [SEP], cut anywhere into chunks."""
+        """Yields the ids of all lines, each followed by [SEP], in chunks of arbitrary cut."""
         self._flush()
         table = np.array([SEP, *vocabulary.encode(self._numbering)], dtype=np.uint32)
         self._scratch.seek(0)
@@ -97,13 +97,13 @@ class NumberedText:
         counts = np.bincount(chunk, minlength=len(self._numbering) + 1)
         counts[: len(self._counts)] += self._counts
         self._counts = counts
-        self._scratch.seek(0, SEEK_END)  # `ids` may have read
+        self._scratch.seek(0, SEEK_END)  # `ids` may have moved the position
         self._scratch.write(chunk.tobytes())
         self._gathered.clear()
 
 
 def write_token_file(path: Path, chunks: Iterable[NDArray[np.uint32]]) -> None:
-    """Write ids, two or four bytes each as the file's ending says: `.u2` or `.u4` (little-endian). All or nothing."""
+    """Writes ids atomically, as two or four bytes each (little-endian) by the suffix `.u2` or `.u4`."""
     dtype = DTYPES[path.suffix[1:]]
 
     def write(temporary: Path) -> None:
@@ -125,8 +125,10 @@ def _open(path: Path) -> NDArray[Any]:
 
 
 class TokenLines:
-    """The token file as lines of tokens, [UNK] for what the vocabulary lacks; may be iterated again and again.
-    tokens: only its last so many ids, of which the first line may lack its beginning; 0 for all."""
+    """Yields the token file as lines of tokens, [UNK] for unknown ones; can be iterated repeatedly.
+
+    With `tokens` it reads only that many ids at the end, of which the first line may lack its beginning; 0 reads all.
+    """
 
     def __init__(self, path: Path, vocabulary: Vocabulary, tokens: int = 0) -> None:
         self.ids, self.entries = _open(path)[-tokens:], vocabulary.entries
@@ -139,10 +141,10 @@ class TokenLines:
 
 
 class Blocks:
-    """The token file as N blocks of T ids: [CLS], then the next T−1 ids of the stream (RoBERTa's full sentences).
+    """The token file as N blocks of T ids: [CLS] and the next T−1 ids of the text (RoBERTa's full sentences).
 
-    Nothing is padded; the ids past the last whole block are not used (fewer than T−1). A file shorter than two blocks
-    is repeated to fill them.
+    Nothing is padded; the fewer than T−1 ids after the last whole block are not used. A file shorter than two blocks is
+    repeated to fill them.
     """
 
     def __init__(self, path: Path, length: int) -> None:
@@ -156,19 +158,19 @@ class Blocks:
         return len(self.rows)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(N,) block numbers → (N,T) ids."""
+        """Returns (N,T) the ids of blocks (N,)."""
         block = np.empty((len(indices), self.rows.shape[1] + 1), dtype=np.int64)
         block[:, 0] = CLS
         block[:, 1:] = self.rows[indices]
         return block
 
     def ids(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(N,) block numbers → (N,T−1) ids of the stream, without [CLS]."""
+        """Returns (N,T−1) the ids of blocks (N,) without [CLS]."""
         ids: NDArray[np.int64] = self.rows[indices].astype(np.int64)
         return ids
 
     def split(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Block numbers (train, held out): a tenth is held out, but at least one and at most HELD_OUT_BLOCKS."""
+        """Returns block numbers (train, held out): a tenth is held out, at least 1 and at most HELD_OUT_BLOCKS."""
         order = stream(seed, "held-out-blocks").permutation(len(self))
         count = max(1, min(HELD_OUT_BLOCKS, len(self) // 10))
         return np.sort(order[count:]), np.sort(order[:count])

@@ -1,9 +1,9 @@
-"""Pairs of segments for the sentence tasks: [CLS], one segment, [SEP], the other, [SEP]; as long as a block, unpadded.
+"""Builds pairs of segments for the sentence tasks: [CLS], first segment, [SEP], second, [SEP]; as long as a block.
 
-The papers' sentences are lines here; each keeps the [SEP] at its end, so two in a row part the segments, as in
-RoBERTa's pairs, and no encoder needs segment embeddings. Where lines are independent, as in this contest's corpus,
-consecutive ones say little about each other, and the tasks teach little. Nothing but what the tokens say tells the
-classes apart: with independent lines, both have the same number, lengths and places of lines.
+The papers' sentences are lines here. Each keeps the [SEP] at its end, so two in a row separate the segments, as in
+RoBERTa's pairs, and no encoder needs segment embeddings. Where lines are independent, as in this contest's corpus, the
+tasks teach little. Only the tokens tell the classes apart: with independent lines, both classes have the same number,
+lengths and positions of lines.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Ids = NDArray[np.int64]
 
 
 class PairText:
-    """The text of the blocks as chunks of T − 2 ids, each of which makes a pair of T ids.
+    """The text of the blocks as chunks of T−2 ids, each of which makes a pair of T ids.
 
-    A chunk begins with every so many-th sentence, whatever its length, so neighbours can overlap. Sentences are lines;
-    one longer than half a chunk is several of about the same length. (ALBERT takes a second segment from another
-    document where one sentence fills a chunk; the papers also shorten one pair in ten.)
+    Chunks begin at evenly spaced sentences of any length, so neighbours may overlap. Sentences are lines; a line longer
+    than half a chunk counts as several of similar length. (ALBERT takes the second segment from another document where
+    one sentence fills a chunk; the papers also shorten one pair in ten.)
     """
 
     def __init__(self, blocks: Blocks) -> None:
@@ -39,10 +39,10 @@ class PairText:
         self.starts = starts[starts + self.width <= len(self.text)]
 
     def split(self, held_out_blocks: Ids) -> tuple[Ids, Ids]:
-        """Numbers of the chunks (train, held out): one that shares an id with a held-out block is held out.
+        """Returns the chunk numbers (train, held out); a chunk that shares an id with a held-out block is held out.
 
         Raises:
-            DataError: too little text for two chunks to train on and one to hold out.
+            DataError: the text is too short for two chunks to train on and one to hold out.
         """
         block = self.width + 1
         held_out = np.zeros(len(self.blocks), dtype=bool)
@@ -55,7 +55,7 @@ class PairText:
         return train, held
 
     def sentences(self, chunk: int) -> tuple[int, Ids]:
-        """Where the chunk starts, and where those of its sentences end that it holds whole: two or more."""
+        """Returns the start of a chunk, and the ends of its whole sentences: two or more."""
         start = self.starts[chunk]
         first, after = np.searchsorted(self.ends, [start, start + self.width], "right")
         return int(start), self.ends[first:after]
@@ -64,14 +64,14 @@ class PairText:
         return self.text[start:stop].astype(np.int64)
 
     def pair(self, first: Ids, *second: Ids) -> Ids:
-        """[CLS], the first segment, [SEP], of the second what fits in before [SEP]."""
+        """Returns [CLS], the first segment, [SEP], and of the second what fits before the final [SEP]."""
         row: Ids = np.concatenate([[CLS], first, [SEP], *second])[: self.width + 2]
         row[-1] = SEP
         return row
 
 
 def sentence_ends(line_ends: Ids, longest: int) -> Ids:
-    """The ends of lines, and between them those of the parts of lines that are longer than `longest` ids."""
+    """Returns the ends of the lines; a line longer than `longest` ids is split into equal parts."""
     starts = np.append(0, line_ends)[:-1]
     lengths = line_ends - starts
     parts = -(-lengths // longest)
@@ -81,9 +81,9 @@ def sentence_ends(line_ends: Ids, longest: int) -> Ids:
 
 
 def swap_segments(text: PairText, chunks: Ids, pool: Ids, rng: np.random.Generator) -> tuple[Ids, Ids]:
-    """Sentence order (ALBERT, arXiv 1909.11942 §3.1): (B,T) ids; labels (B,) 1 where the two segments are swapped.
+    """Returns pairs for sentence order (ALBERT, arXiv 1909.11942 §3.1): ids (B,T); labels (B,), 1 if swapped.
 
-    They are parted after any whole sentence alike; what no longer fits in follows either way.
+    The cut follows a random whole sentence; the rest of the chunk follows in either order.
     """
     labels = rng.integers(0, 2, len(chunks))
     rows = []
@@ -97,10 +97,10 @@ def swap_segments(text: PairText, chunks: Ids, pool: Ids, rng: np.random.Generat
 
 
 def replace_second(text: PairText, chunks: Ids, pool: Ids, rng: np.random.Generator) -> tuple[Ids, Ids]:
-    """Next sentence (BERT, arXiv 1810.04805 §3.1): (B,T) ids; labels (B,) 1 where the second segment is not what
-    follows but begins another chunk of the pool.
+    """Returns pairs for next sentence (BERT, arXiv 1810.04805 §3.1): ids (B,T); labels (B,), 1 if the second segment is
+    the start of another chunk of the pool.
 
-    The first ends with the sentence that holds a place drawn from its chunk's first half: by no rule of what follows.
+    The first segment ends with the sentence at a random place of the chunk's first half, whatever follows it.
     """
     labels = rng.integers(0, 2, len(chunks))
     rows = []
@@ -119,10 +119,11 @@ PAIRINGS: dict[str, Callable[[PairText, Ids, Ids, np.random.Generator], tuple[Id
 
 
 def _another(chunk: int, pool: Ids, rng: np.random.Generator) -> int:
-    """One of the pool that is not the chunk."""
+    """Returns a random chunk of the pool other than `chunk`."""
     place = int(rng.integers(len(pool) - 1))
     return int(pool[-1] if pool[place] == chunk else pool[place])
 
 
 def _closed(segment: Ids) -> Ids:
+    """Returns the segment, ending with [SEP]."""
     return segment if segment[-1] == SEP else np.append(segment, SEP)

@@ -1,8 +1,8 @@
-"""Segments for language models that read on: each row of a batch is a stream of the text, in both directions.
+"""Cuts segments for language models with memory: each row of a batch reads on through the text, in both directions.
 
-Between lines the text has one [SEP]. To a language model that is two things, the end of a line to be predicted and the
-beginning of the next to be read, and a tagger's line begins with [CLS]: so what is read at that place is [CLS] forwards
-and [SEP] backwards, as a line on its own is framed, and what is predicted is the other.
+The text has one [SEP] between lines. A language model sees two things there, the end of a line to predict and the start
+of the next line to read; a tagger's line starts with [CLS]. So the model reads [CLS] there forwards and [SEP]
+backwards, as a single line is framed, and predicts the other one.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ from daguan.data.vocabulary import CLS, SEP
 
 @dataclass(frozen=True)
 class Segments(Rows):
-    """inputs (B,2,S) to read, labels (B,2,S) that follow, by direction: forwards, and backwards, where text comes in
-    reverse. fresh (B,2): the segment does not follow on the row's last one. rows (B,): which streams these are."""
+    """The segments of B streams, by direction: forwards, and backwards on the reversed text.
+
+    Attributes:
+        inputs: (B,2,S) the ids to read.
+        labels: (B,2,S) the ids that follow.
+        fresh: (B,2) true where the segment does not continue the row's previous one.
+        rows: (B,) the streams' numbers.
+    """
 
     inputs: Ids
     labels: Ids
@@ -29,8 +35,11 @@ class Segments(Rows):
 
 
 class Streams:
-    """B streams over the training blocks (N,), which are sorted: each has a stretch of them, as long as the others' or
-    a block longer, and reads it again and again, forwards from its first block on and backwards from its last."""
+    """B streams over the training blocks (N,), which are sorted.
+
+    Each has its own stretch of blocks, equally long up to one block, and reads it repeatedly: forwards from its first
+    block, backwards from its last.
+    """
 
     def __init__(self, blocks: Blocks, train: Ids, count: int) -> None:
         self.blocks, self.train = blocks, train
@@ -39,7 +48,7 @@ class Streams:
         self.rows = np.arange(count)
 
     def at(self, update: int) -> Segments:
-        """The update's segment of each stream."""
+        """Returns the segments of an update."""
         done = update % self.length
         onward = self._side(self.first + done, done > 0, -1)
         back = self._side(self.first + self.length - 1 - done, done > 0, 1)
@@ -47,8 +56,10 @@ class Streams:
         return Segments(inputs, labels, fresh, self.rows)
 
     def _side(self, places: Ids, later: NDArray[np.bool_], step: int) -> tuple[Ids, Ids, NDArray[np.bool_]]:
-        """Inputs, labels (B,S) and fresh (B,) of the blocks at these places of `train`, whose streams come from the
-        blocks `step` away unless they begin."""
+        """Returns inputs and labels (B,S) and fresh (B,) of the blocks at `places` of `train`.
+
+        A stream that is `later` than its start comes from the block `step` away.
+        """
         numbers = self.train[places]
         before = self.train[np.where(later, places + step, places)]
         follows = before == numbers + step
@@ -56,9 +67,11 @@ class Streams:
 
 
 def read_on(blocks: Blocks, numbers: Ids, follows: NDArray[np.bool_], step: int) -> tuple[Ids, Ids]:
-    """Inputs and labels (B,S) of blocks (B,) read forwards (step −1: what comes before has the smaller number) or
-    backwards (step 1): each id is predicted once, from those before it, of which the first is the last of the block
-    before where it `follows` (B,), and the beginning of a line elsewhere."""
+    """Returns inputs and labels (B,S) of blocks (B,), read forwards (step −1) or backwards (step 1).
+
+    Each id is predicted once, from those before it. Where a block `follows` (B,) the one `step` away, the first input
+    is the last id of that block, elsewhere it is the start of a line.
+    """
     begin, end, order = (CLS, SEP, 1) if step < 0 else (SEP, CLS, -1)
     ids = blocks.ids(numbers)[:, ::order]
     last = blocks.ids(np.where(follows, numbers + step, numbers))[:, ::order][:, -1]
@@ -66,8 +79,8 @@ def read_on(blocks: Blocks, numbers: Ids, follows: NDArray[np.bool_], step: int)
     return np.where(inputs == SEP, begin, inputs), np.where(ids == SEP, end, ids)
 
 
-def alone(blocks: Blocks, numbers: Ids) -> Segments:
-    """Blocks (B,) each for itself."""
+def independent_segments(blocks: Blocks, numbers: Ids) -> Segments:
+    """Returns blocks (B,) as independent segments."""
     nothing = np.zeros(len(numbers), dtype=np.bool_)
     sides = [read_on(blocks, numbers, nothing, step) for step in (-1, 1)]
     inputs, labels = (np.stack(pair, axis=1) for pair in zip(*sides, strict=True))

@@ -1,4 +1,4 @@
-"""Lines longer than the model's window: cut into overlapping pieces, and their answers stitched together again."""
+"""Cuts lines longer than the model's window into overlapping pieces, and stitches the results together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daguan.core.types import Sentence, Span
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Tokens [start, stop) of line `line`; its answer counts for [keep_start, keep_stop)."""
+    """Tokens [start, stop) of a line; its result is used for [keep_start, keep_stop)."""
 
     line: int
     start: int
@@ -24,9 +24,9 @@ class Window:
 
 
 def windows_of(line: int, length: int, size: int, overlap: int) -> list[Window]:
-    """Cover a line with windows of at most `size` tokens; neighbours share at least `overlap`.
+    """Covers a line with windows of at most `size` tokens; neighbours share at least `overlap`.
 
-    Each token is answered by the window in which it lies farther from a cut: the shared stretch is halved.
+    Each token is taken from the window in which it is farther from a cut: both share the overlap equally.
     """
     assert 0 <= overlap < size
     starts = list(range(0, max(1, length - overlap), size - overlap))
@@ -36,20 +36,20 @@ def windows_of(line: int, length: int, size: int, overlap: int) -> list[Window]:
     return [Window(line, *edges) for edges in zip(starts, stops, cuts[:-1], cuts[1:], strict=True)]
 
 
-def stitch(windows: Sequence[Window], answers: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """The answer (T,K) for one line from the answers (stop−start, K) of its windows, in order."""
+def stitch(windows: Sequence[Window], results: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Returns (T,K) for one line from the arrays (stop−start,K) of its windows, in order."""
     kept = [
-        answer[window.keep_start - window.start : window.keep_stop - window.start]
-        for window, answer in zip(windows, answers, strict=True)
+        result[window.keep_start - window.start : window.keep_stop - window.start]
+        for window, result in zip(windows, results, strict=True)
     ]
     return np.concatenate(kept)
 
 
 def training_pieces(sentence: Sentence, size: int, overlap: int) -> tuple[list[Sentence], int]:
-    """Pieces of at most `size` tokens to train on, cut only outside entities, and the number of entities lost.
+    """Returns training pieces of at most `size` tokens, cut outside entities, and the number of lost entities.
 
-    Neighbours overlap by `overlap` where no entity is in the way. Only an entity longer than `size` is ever lost: its
-    tokens are left out of every piece. Every other entity stands whole in some piece.
+    Neighbours overlap by `overlap` tokens where no entity is in the way. Only entities longer than `size` are lost: no
+    piece holds their tokens. Every other entity is whole in some piece.
     """
     held = [span for span in sentence.gold if span.stop - span.start <= size]
     lost = len(sentence.gold) - len(held)
@@ -76,7 +76,7 @@ def _stretches_without_lost(sentence: Sentence, size: int) -> list[tuple[int, in
 
 
 def _outside(spans: Sequence[Span], position: int, high: int) -> int:
-    """The cut at or before `position` that tears no entity."""
+    """Returns the last cut at or before `position` that splits no entity."""
     if position == high:
         return position
     return next((span.start for span in spans if span.start < position < span.stop), position)

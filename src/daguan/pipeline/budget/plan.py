@@ -24,7 +24,7 @@ from daguan.core.runs import MANIFEST, Run, Stopwatch, run_of
 from daguan.core.settings import require, to_dict, vary
 from daguan.core.settings_text import settings_text
 from daguan.core.types import Sentence, labels_of
-from daguan.data.augmentation import added
+from daguan.data.augmentation import added_tokens
 from daguan.data.pretraining_text import prepare_text
 from daguan.pipeline import settings as plain
 from daguan.pipeline.budget.choosing import Choice, choose
@@ -219,7 +219,7 @@ def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int
         text_tokens=text["tokens"],
         vocabulary=text["vocabulary"],
         entities=sum(len(sentence.gold) for sentence in train),
-        added=added(train[:: math.ceil(len(train) / AUGMENTED_LINES)], asked.augmentation, asked.seed),
+        added=added_tokens(train[:: math.ceil(len(train) / AUGMENTED_LINES)], asked.augmentation, asked.seed),
     )
 
 

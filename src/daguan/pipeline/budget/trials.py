@@ -18,7 +18,7 @@ from daguan.core.seeds import stream_seed
 from daguan.core.types import Sentence
 from daguan.data.batches.packing import Blocks, TokenLines, token_file
 from daguan.data.contest import Contest
-from daguan.data.folds import FoldSettings, assign_folds, draw_lines, fold_from_file, write_folds
+from daguan.data.folds import FoldSettings, assign_folds, draw_lines, read_fold, write_folds
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, read_unlabelled, write_lines
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.jobs import FoldJob, result_of
@@ -114,7 +114,7 @@ def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> Membe
     trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
     for job in jobs:
         sentences = read_labelled(Contest(Path(job.contest)).train)
-        fold, result = fold_from_file(Path(job.prepared), job.fold), result_of(job)
+        fold, result = read_fold(Path(job.prepared), job.fold), result_of(job)
         of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
         of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Contest(Path(job.contest)).test))
         rate = max(1.0, result["test_tokens_per_second"])

@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from daguan.data.batches.streams import Segments, Streams, alone
+from daguan.data.batches.streams import Segments, Streams, independent_segments
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.pretraining_heads import BidirectionalLm
 from daguan.training.objectives.masked_lm import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
@@ -45,7 +45,8 @@ class CausalObjective(Objective):
 
     def evaluations(self) -> Iterator[tuple[Measure, Sequence[Segments]]]:
         lows = range(0, len(self.held_out), EVALUATION_ROWS)
-        yield self.measure, [alone(self.plan.blocks, self.held_out[low : low + EVALUATION_ROWS]) for low in lows]
+        parts = [self.held_out[low : low + EVALUATION_ROWS] for low in lows]
+        yield self.measure, [independent_segments(self.plan.blocks, part) for part in parts]
 
     def measure(self, model: nn.Module, part: Segments) -> dict[str, Sums]:
         """Sums of each direction, and of both."""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daguan.data import occurrences
-from daguan.data.occurrences import FEATURES, LONGEST, Occurrences
+from daguan.data import text_index
+from daguan.data.text_index import FEATURES, LONGEST, TextIndex
 from daguan.data.vocabulary import SEP, SPECIALS, Vocabulary
 
 TOKENS = tuple("abc")
@@ -44,13 +44,13 @@ def by_hand(lines: list[tuple[str, ...]], string: tuple[str, ...]) -> list[float
 
 @given(LINES, st.lists(st.lists(st.sampled_from(TOKENS), min_size=1, max_size=4).map(tuple), min_size=1, max_size=9))
 def test_they_are_those_of_a_scan_by_hand(lines: list[tuple[str, ...]], strings: list[tuple[str, ...]]) -> None:
-    found = Occurrences(ids_of(lines), VOCABULARY).features(strings)
+    found = TextIndex(ids_of(lines), VOCABULARY).features(strings)
     assert found == pytest.approx(np.array([by_hand(lines, string) for string in strings]), abs=1e-9)
 
 
 @given(LINES)
 def test_a_strings_features_do_not_depend_on_those_asked_beside_it(lines: list[tuple[str, ...]]) -> None:
-    text, strings = Occurrences(ids_of(lines), VOCABULARY), [*lines, *(line[:2] for line in lines)]
+    text, strings = TextIndex(ids_of(lines), VOCABULARY), [*lines, *(line[:2] for line in lines)]
     together = text.features(strings)
     assert all(
         np.array_equal(text.features([string]), row[None]) for string, row in zip(strings, together, strict=True)
@@ -60,20 +60,20 @@ def test_a_strings_features_do_not_depend_on_those_asked_beside_it(lines: list[t
 @pytest.mark.parametrize("length", [2, LONGEST, LONGEST + 1])
 def test_long_strings_are_told_apart_by_their_last_token_and_the_longest_are_not_known(length: int) -> None:
     one, other = ("a",) * (length - 1) + ("b",), ("a",) * (length - 1) + ("c",)
-    found = Occurrences(ids_of([one, one, other]), VOCABULARY).features([one, other, ("d",)])
+    found = TextIndex(ids_of([one, one, other]), VOCABULARY).features([one, other, ("d",)])
     assert np.exp(found[:, 0]) - 1 == pytest.approx([2 if length <= LONGEST else 1, 1, 1])
     assert found[2, 1:] == pytest.approx(0)  # a token that is not known is one that stands there once
 
 
 def test_of_a_long_text_the_end_is_read_and_of_frequent_strings_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [("a", "b")] * 30 + [("a", "c")] * 30
-    whole = Occurrences(ids_of(lines), VOCABULARY).features([("a",)])
-    monkeypatch.setattr(occurrences, "MOST_OCCURRENCES", 10)
-    assert Occurrences(ids_of(lines), VOCABULARY).features([("a",)])[:, :3] == pytest.approx(whole[:, :3])
-    monkeypatch.setattr(occurrences, "MOST_TOKENS", 90)
-    assert np.exp(Occurrences(ids_of(lines), VOCABULARY).features([("b",), ("c",)])[:, 0]) == pytest.approx([2, 31])
+    whole = TextIndex(ids_of(lines), VOCABULARY).features([("a",)])
+    monkeypatch.setattr(text_index, "MOST_OCCURRENCES", 10)
+    assert TextIndex(ids_of(lines), VOCABULARY).features([("a",)])[:, :3] == pytest.approx(whole[:, :3])
+    monkeypatch.setattr(text_index, "MOST_TOKENS", 90)
+    assert np.exp(TextIndex(ids_of(lines), VOCABULARY).features([("b",), ("c",)])[:, 0]) == pytest.approx([2, 31])
 
 
 def test_of_no_strings_there_is_nothing() -> None:
-    assert Occurrences(ids_of([("a",)]), VOCABULARY).features([]).shape == (0, FEATURES)
-    assert Occurrences(np.zeros(0, np.uint16), VOCABULARY).features([("a",)]) == pytest.approx(np.eye(1, 6) * np.log(2))
+    assert TextIndex(ids_of([("a",)]), VOCABULARY).features([]).shape == (0, FEATURES)
+    assert TextIndex(np.zeros(0, np.uint16), VOCABULARY).features([("a",)]) == pytest.approx(np.eye(1, 6) * np.log(2))

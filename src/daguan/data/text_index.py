@@ -1,8 +1,8 @@
-"""How strings of tokens stand in unlabelled text: how often, between what, and how firmly they hold together.
+"""Indexes unlabelled text, and describes strings of tokens by how they occur in it, without any label.
 
-What begins and ends where a name does stands between many tokens, what ends within one mostly before the same: the
-entropies of what stands to the left and right (branching entropy: Harris 1955; Jin and Tanaka-Ishii 2006, P06-2056)
-tell a whole entity from a part of one, whatever the script, and no label is asked. N ids of text, C strings.
+The neighbours of a whole entity vary, those of a fragment of one hardly do: the entropies of the tokens to the left and
+right (branching entropy: Harris 1955; Jin and Tanaka-Ishii 2006, P06-2056) separate them in any script. N ids of text,
+C strings.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ from numpy.typing import NDArray
 from daguan.data.lexicon import String
 from daguan.data.vocabulary import SEP, UNK, Vocabulary
 
-LONGEST = 32  # tokens of a string, a power of two; of longer ones nothing is known
-MOST_TOKENS = 3_000_000  # of the text: the last ones, with train and test unless the corpus has them before
-MOST_OCCURRENCES = 1_000  # of a string, for its entropies
+LONGEST = 32  # tokens of a string, a power of two; longer ones are unknown
+MOST_TOKENS = 3_000_000  # the last ones of the text, where train and test stand
+MOST_OCCURRENCES = 1_000  # for the entropies of a string
 FEATURES = 6
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Occurrences:
-    """The text as ids, and all places in the order of what stands there, to LONGEST tokens (a suffix array: Manber and
-    Myers 1990), in which the places of a string are a range."""
+class TextIndex:
+    """The text as ids with its suffix array (Manber and Myers 1990), sorted by up to LONGEST tokens."""
 
     def __init__(self, ids: NDArray[np.integer], vocabulary: Vocabulary) -> None:
-        """ids (N,): lines, each followed by [SEP]. The order is made when it is first asked for."""
+        """Stores ids (N,) of lines that each end with [SEP]; the suffix array is built on first use."""
         text = ids[-MOST_TOKENS:].astype(np.int64)
         self._vocabulary, self._size = vocabulary, len(text)
-        self._ids = np.concatenate([text, np.full(LONGEST + 1, SEP)])  # so that nothing reaches beyond
+        self._ids = np.concatenate([text, np.full(LONGEST + 1, SEP)])  # so that no lookup reaches beyond the end
         counts = np.bincount(text, minlength=len(vocabulary))
         counts[UNK] = 1
         self._logs = np.log(np.maximum(counts, 1) / max(1, self._size))
 
     def features(self, strings: Sequence[String]) -> Floats:
-        """(C,FEATURES) of each string: its count (log of one more), the entropies of what stands to its left and to its
-        right (nats), both less the log of the count, which they cannot exceed, and its pointwise mutual information a
-        token. A string that does not stand in the text, has a token that the vocabulary lacks, or is too long, counts
-        as one that stands there once."""
+        """Returns (C,FEATURES) for each string, by column:
+
+        log(1 + count); the entropies (nats) of its left and of its right neighbours; both entropies less their upper
+        bound, the log of the count; its pointwise mutual information per token. A string that does not occur, holds
+        [UNK], or is longer than LONGEST counts as occurring once.
+        """
         numbers: dict[String, int] = {}
         places = [numbers.setdefault(string, len(numbers)) for string in strings]
         return self._of_distinct(list(numbers))[places]
@@ -67,7 +68,7 @@ class Occurrences:
         return order[order < self._size]
 
     def _ranges(self, strings: Sequence[list[int]], lengths: Ints) -> tuple[Ints, Ints]:
-        """(C,) where in the order the places of each string begin and end; none of what is not known."""
+        """Returns (C,) begin and end of each string's range in the suffix array; empty for unknown strings."""
         tokens = np.zeros((len(strings), LONGEST), np.int64)
         for row, string in zip(tokens, strings, strict=True):
             row[: len(string)] = string[:LONGEST]
@@ -80,7 +81,7 @@ class Occurrences:
         return low, high
 
     def _first(self, low: Ints, high: Ints, offset: int, tokens: Ints) -> Ints:
-        """(C,) the first place between `low` and `high` at which the id `offset` further is at least `tokens`."""
+        """Returns (C,) the first place in [low, high) of the suffix array whose id at `offset` is at least `tokens`."""
         low, high = low.copy(), high.copy()
         while len(open_ := np.flatnonzero(low < high)):
             middle = (low[open_] + high[open_]) // 2
@@ -90,7 +91,7 @@ class Occurrences:
         return low
 
     def _sampled(self, low: Ints, counts: Ints) -> tuple[Ints, Ints]:
-        """Occurrences of each string, from all over where they are too many: whose, and where in the text it begins."""
+        """Returns owner and text position of evenly spaced occurrences, at most MOST_OCCURRENCES of each string."""
         taken = np.minimum(counts, MOST_OCCURRENCES)
         owners = np.repeat(np.arange(len(low)), taken)
         nth = np.arange(len(owners)) - np.repeat(np.cumsum(taken) - taken, taken)
@@ -98,7 +99,7 @@ class Occurrences:
 
 
 def _sorted_places(ids: Ints) -> Ints:
-    """(N,) all places, sorted by the LONGEST ids from there on, by prefix doubling."""
+    """Returns (N,) all positions, sorted by the LONGEST ids from there on, by prefix doubling."""
     ranks, width = ids, 1
     while True:
         further = np.concatenate([ranks[width:] + 1, np.zeros(width, np.int64)])
@@ -111,7 +112,7 @@ def _sorted_places(ids: Ints) -> Ints:
 
 
 def _entropies(owners: Ints, neighbours: Ints, count: int) -> Floats:
-    """(count,) of what stands beside each owner's occurrences, in nats."""
+    """Returns (count,) the entropy, in nats, of the neighbours of each owner."""
     pairs, times = np.unique(np.stack([owners, neighbours]), axis=1, return_counts=True)
     shares = times / np.bincount(owners, minlength=count)[pairs[0]]
     found: Floats = np.bincount(pairs[0], -shares * np.log(shares), minlength=count).astype(np.float64)
