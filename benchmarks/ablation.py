@@ -2,18 +2,18 @@
 
     python -m benchmarks.ablation [--json] [--quick] [seeds=N] [DATA …] [FACTOR …]
 
-The base is the tagger of the default preset, but for three epochs at a linearly falling rate (benchmarks/factors.py),
-on an encoder pretrained for 3 CPU minutes. A factor that changes the encoder or its pretraining has an encoder of its
-own, pretrained for as many: equal compute, judged by the tagger's F1.
-Every run trains on one half of 2,000 training lines drawn at random and answers the other half, which chooses nothing
-(one evaluation, at the end). A factor's gain is the mean over the seeds of its F1 less the base's with the same seed,
-code and machine; seeds are of fine-tuning, encoders have one. Seconds are a run's CPU time, pretraining and imports not
-counted; ECE is the expected calibration error of the tags' marginals; the loss is the masked-LM loss on held-out text
-(of the generator where that is all), the tokens are those of pretraining: how many fit into its minutes is reckoned by
-its first updates, and a noisy machine moves them by a fifth.
+The base is the tagger of the default preset, except for three epochs at a linearly falling rate
+(benchmarks/factors.py), on an encoder pretrained for 3 CPU minutes. A factor that changes the encoder or its
+pretraining has an encoder of its own, pretrained for the same minutes: equal compute, judged by the tagger's F1. Every
+run trains on one half of 2,000 randomly drawn training lines and labels the other half, which chooses nothing (there is
+one evaluation, at the end). A factor's gain is the mean over the seeds of its F1 minus the base's F1 with the same
+seed, code and machine; fine-tuning has several seeds, encoders have one. Seconds are a run's CPU time without
+pretraining and imports; ECE is the expected calibration error of the tags' marginals; the loss is the masked-LM loss on
+held-out text (of the generator if there is no other); the tokens are those of pretraining. The number of tokens is
+estimated from the speed of the first updates, and a noisy machine changes it by a fifth.
 
-What is measured is written down in benchmarks/ablations.jsonl and not measured again: take a line out to have it
-measured anew. docs/ablations.md is made of those lines, of the settings that the factors have today.
+Results are stored in benchmarks/ablations.jsonl and not measured again: delete a line to measure it again.
+docs/ablations.md is made from those lines that have the settings which the factors have today.
 """
 
 from __future__ import annotations
@@ -53,11 +53,7 @@ COST = "cost.json"
 COUNT = "seeds="
 BASE_NAME = "base"
 MINUTES, MINUTES_QUICK = 3.0, 0.1
-OF_PRETRAINING = (
-    "pretrain.",
-    "encoder.",
-    "model.encoder=",
-)  # the settings on which the pretraining of an encoder depends
+OF_PRETRAINING = ("pretrain.", "encoder.", "model.encoder=")  # the settings on which an encoder depends
 HALVES = ("folds.count=2", "folds.lines=2000")
 LINES = ("contest.train_lines=3000", "contest.test_lines=100")
 RUNS_A_PROCESS = 16  # a new one now and then: what a process keeps for each shape it met is memory
@@ -167,7 +163,7 @@ def missing(trials: Iterable[Trial], records: Sequence[Record]) -> list[Trial]:
 
 
 def measure(trials: Sequence[Trial], quick: bool) -> list[Record]:
-    """Prepare, pretrain and train each trial, a run a core; runs that are finished in data/benchmarks are not repeated."""
+    """Prepare, pretrain and train each trial, a run a core; finished runs in data/benchmarks are not repeated."""
     for name in dict.fromkeys(trial.data for trial in trials):
         DataSet.prepared(words_of(name, quick))
     pretrain(trials, quick)
@@ -191,7 +187,7 @@ def pretrain(trials: Sequence[Trial], quick: bool) -> None:
 
 
 def run_all(jobs: Sequence[FoldJob]) -> None:
-    """Run a job a core, in processes that live for several. (`max_tasks_per_child` would do, but hangs in Python 3.11.)"""
+    """Run a job a core, in processes that live for several. (`max_tasks_per_child` hangs in Python 3.11.)"""
     os.environ.update(our_environment(1))
     spawning, some = multiprocessing.get_context("spawn"), cores() * RUNS_A_PROCESS
     for low in range(0, len(jobs), some):

@@ -27,7 +27,7 @@ def parts_of(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def make(contest: Path, folder: Path, tokens: int) -> int:
-    """Make a contest with a corpus of about that number of tokens: random half lines joined, so that few texts are equal.
+    """Make a contest with a corpus of about that many tokens: random half lines joined, so that few texts are equal.
 
     Returns the bytes of corpus.txt.
     """

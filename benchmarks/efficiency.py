@@ -3,11 +3,11 @@
     python -m benchmarks.efficiency [--json] [--quick] [loss | f1]
 
 `loss` trains BERT with AdamW, the same with the best schedule we found, and ours on the same text, and compares the
-masked-LM loss on held-out blocks and the minutes that each needs to reach a loss. `f1` pretrains our encoder for 5 to 40
-minutes and tags a fold on which it was not trained, beside a tagger without pretraining and the n-gram CRF.
+masked-LM loss on held-out blocks and the minutes that each needs to reach a loss. `f1` pretrains our encoder for 5 to
+40 minutes and tags a fold on which it was not trained, beside a tagger without pretraining and the n-gram CRF.
 
-One thread a run, a run a core; the best schedule's hour has one seed, the others two. Runs are stored in data/benchmarks
-and not repeated: hours of work survive a kill.
+One thread a run, a run a core; the best schedule's hour has one seed, the others two. Runs are stored in
+data/benchmarks and not repeated: hours of work survive a kill.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def last_losses(curves: Sequence[Curve]) -> list[float]:
 
 
 def losses_at(curves: Curves, minute: float) -> dict[str, str]:
-    """Returns each contender's mean loss over the seeds at its last evaluation before the minute, within its run only."""
+    """Returns each contender's mean loss over the seeds at its last evaluation before the minute, if any."""
     found = {}
     for contender in MINUTES:
         of_seeds = curves_of(curves, contender)

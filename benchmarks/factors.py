@@ -1,6 +1,6 @@
 """The changes that the ablations measure, by groups: a name, and the arguments that differ from the base."""
 
-# The default preset has since changed because of these tables; the base stays, so that stored results remain comparable.
+# The default preset has changed because of these tables; the base stays, so that stored results remain comparable.
 BASE = ("members=tagger", "train.evaluations=1", "train.epochs=3", "train.schedule=linear")
 BERT_RECIPE = ("pretrain.batch_size=32", "pretrain.learning_rate=1e-3", "train.encoder_learning_rate=5e-4")
 LSTM = (

@@ -3,9 +3,9 @@
 The peer is this model in the run_ner example: Trainer and DataCollatorForTokenClassification on random batches of 16
 lines padded to the longest, BERT with its default dropouts, an nn.LSTM on packed sequences, a linear layer and
 pytorch-crf. Ours is daguan's TaggerTrainer, with averaged weights and everything else it ships. Both see the training
-lines of at most 126 tokens; only real tokens count. "one process" has 2 threads on either side; "as shipped" is two fold
-workers of one thread each, as the local engine runs them, against one peer of 2 threads. The peer runs in two shells
-(see `harness.shells`), and the faster one counts.
+lines of at most 126 tokens; only real tokens count. "one process" has 2 threads on either side; "as shipped" is two
+fold workers of one thread each, as the local engine runs them, against one peer of 2 threads. The peer runs in two
+shells (see `harness.shells`), and the faster one counts.
 """
 
 from __future__ import annotations

@@ -13,9 +13,10 @@ SHAPES = ((4096, 512, 2048), (4096, 2048, 512), (2048, 2048, 2048), (4096, 256, 
 
 
 def per_token(layers: int, hidden: int, vocabulary_size: int, rate: float) -> float:
-    """Returns the operations of a training update: 6 for each weight of a matrix that a token meets, and 12·L·T·H of attention.
+    """Returns the operations of a training update, for a token.
 
-    The language-model head counts at the masked places only, whatever a program does elsewhere.
+    They are 6 for each weight of a matrix that a token meets, and 12·L·T·H of attention. The language-model head counts
+    at the masked places only, whatever a program does elsewhere.
     """
     encoder = layers * (4 * hidden**2 + 2 * hidden * 4 * hidden)
     head = hidden**2 + hidden * vocabulary_size

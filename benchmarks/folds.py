@@ -1,4 +1,4 @@
-"""Compares k folds on all cores (daguan's local engine, a process a core with a thread each) with the same folds in turn.
+"""Compares k folds on all cores (daguan's local engine, a process of one thread a core) with the same folds in turn.
 
 The peer runs the same jobs one after another in one process with all threads. Time is wall clock from the start of the
 first process to the end of the last; every round trains all folds again. Encoders are not pretrained.

@@ -1,9 +1,9 @@
-"""Compares a trained tagger with its matrices in int8 (torch's dynamic quantisation) and float32: lines a second, and F1.
+"""Compares a trained tagger with matrices in int8 (torch's dynamic quantisation) and in float32: lines a second, F1.
 
     python -m benchmarks.int8 MODEL CONTEST [--json]
 
-MODEL is the folder of one model (…/fold0/model of a tagger's run), CONTEST a folder with test.txt and test_gold.txt. One
-thread, alternating. torch calls its quantisation deprecated; it is only measured here, nothing ships it.
+MODEL is the folder of one model (…/fold0/model of a tagger's run), CONTEST a folder with test.txt and test_gold.txt.
+One thread, alternating. torch calls its quantisation deprecated; it is only measured here, nothing ships it.
 """
 
 from __future__ import annotations

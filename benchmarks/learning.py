@@ -1,7 +1,7 @@
 """Runs one pretraining for a given number of CPU minutes, in a process of its own on one thread.
 
-`python -m benchmarks.learning JOB.json` writes RESULT into the job's folder beside the pretrained encoder. The result is
-stored: a job whose RESULT exists is not done again, and jobs of another version of the code are different jobs.
+`python -m benchmarks.learning JOB.json` writes RESULT into the job's folder beside the pretrained encoder. The result
+is stored: a job whose RESULT exists is not done again, and jobs of another version of the code are different jobs.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ class Learning:
 def train(job: Learning) -> None:
     """Pretrain for the job's CPU minutes, without the time of evaluations.
 
-    The loss is the first that the objective measures: that of the masked language model, or of the generator or the decoder.
+    The loss is the first that the objective measures: that of the masked language model, or of the generator or the
+    decoder.
     """
     prepare_process(1)
     updates = _updates_in(job)

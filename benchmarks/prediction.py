@@ -1,10 +1,10 @@
 """Prediction: lines a second of a contest's test file by one tagger, BERT 4x256 and a CRF.
 
-Ours is `python -m daguan predict` after model and file are read. The peers: the token-classification pipeline of Hugging
-Face in batches of 32 (no CRF, which favours it; lines are cut at 126 tokens, which favours it too), and one line after
-another with pytorch-crf's decoder, as the published code of the team ranked 9th does (on every tenth line). Weights are
-random: they do not matter for speed; the pipeline's all say "outside", so that it has no entities to assemble. The
-peers run in two shells (see `harness.shells`), and the faster one counts.
+Ours is `python -m daguan predict` after model and file are read. The peers: the token-classification pipeline of
+Hugging Face in batches of 32 (no CRF, which favours it; lines are cut at 126 tokens, which favours it too), and one
+line after another with pytorch-crf's decoder, as the published code of the team ranked 9th does (on every tenth line).
+Weights are random: they do not matter for speed; the pipeline's all say "outside", so that it has no entities to
+assemble. The peers run in two shells (see `harness.shells`), and the faster one counts.
 """
 
 from __future__ import annotations

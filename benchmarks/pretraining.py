@@ -1,11 +1,11 @@
 """Pretraining: tokens a second of the masked language model, BERT 4x256 and 8x512, against Hugging Face's Trainer.
 
 The peer is the model of the run_mlm example: Trainer and DataCollatorForLanguageModeling, (a) with the default config's
-dropouts of 0.1, (b) with none, in a plain shell; ours runs with daguan's process environment, and a row shows the effect
-of that environment on (b). All start from the same weights and read the same blocks of 128 tokens by 32, single tokens
-masked at 15 %, for the same number of updates of AdamW at the same linear schedule, in the same precision on 2 threads.
-One function gives the held-out loss of each at the end. Efficiency is the number of floating-point operations that the
-model needs a second, over the best rate of a matrix product found beside it in the same process (see `flops`).
+dropouts of 0.1, (b) with none, in a plain shell; ours runs with daguan's process environment, and a row shows the
+effect of that environment on (b). All start from the same weights and read the same blocks of 128 tokens by 32, single
+tokens masked at 15 %, for the same number of updates of AdamW at the same linear schedule, in the same precision on 2
+threads. One function gives the held-out loss of each at the end. Efficiency is the number of floating-point operations
+that the model needs a second, over the best rate of a matrix product found beside it in the same process (see `flops`).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Peer:
 
 
 def train_blocks(text: Text, tokenizer: Any) -> list[dict[str, list[int]]]:
-    """Returns the blocks on which daguan trains, in the form of the example's data set: lists, specials already marked."""
+    """Returns the blocks on which daguan trains, as the example's data set has them: lists, specials marked."""
     blocks = Blocks(text.tokens, LENGTH)
     specials = tokenizer.all_special_ids
     ids = blocks.take(blocks.split(SEED)[0])

@@ -2,11 +2,11 @@
 
     python -m benchmarks.transformer_xl [--json] [--quick] [memory | speed]
 
-`memory` measures perplexity on held-out text by the length of the memory (their relative effective context): it pretrains
-the preset for CPU minutes on the text without a stretch of it, and reads the stretch in segments of 16. `speed` measures
-how much faster evaluation with memory is than reading every context again (their table 9): it takes the preset with
-random weights; with memory, segments of 128 after the remembered tokens; without, one window of that length for each
-token. Both use the forward direction alone, on one thread, in float32; seconds are CPU time.
+`memory` measures perplexity on held-out text by the length of the memory (their relative effective context): it
+pretrains the preset for CPU minutes on the text without a stretch of it, and reads the stretch in segments of 16.
+`speed` measures how much faster evaluation with memory is than reading every context again (their table 9): it takes
+the preset with random weights; with memory, segments of 128 after the remembered tokens; without, one window of that
+length for each token. Both use the forward direction alone, on one thread, in float32; seconds are CPU time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main(words: list[str]) -> None:
 
 
 def measure_memory(report: Report, quick: bool) -> None:
-    """Add a row for each length of memory; distances longer than those of pretraining are read as the longest of those."""
+    """Add a row for each length of memory; longer distances than in pretraining are read as its longest."""
     text, held_out = text_without_a_stretch(data.prepared(quick), STRETCH_QUICK if quick else STRETCH)
     run = Learning(OURS, asdict(text), MINUTES_QUICK if quick else MINUTES, 1, WORDS)
     end = run.run()["curve"][-1]

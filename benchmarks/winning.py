@@ -1,16 +1,16 @@
-"""What each step from the best single model to a shipped one is worth: docs/winning.md.
+"""Measures each step from the best single model to a shipped one, and writes docs/winning.md.
 
     python -m benchmarks.winning [--json] [--quick] [DATA …]
 
-On two real data sets, whole, by the commands that a user types. The preset configs/cpu_1h.yaml, given forty of its
-sixty minutes so that both sets take one sitting, plans them and trains its members; their answers are combined in
-several ways; a student of theirs, trained on their pseudo-labels of test and corpus lines too, joins them; and the
-blend with it is taught to one model, which sees no test line. Scores are strict span F1 with 95 % intervals: out of
-fold, each fold by what the others taught, and of the test part. A gain is out of fold, with its paired bootstrap
-interval and p-value of one side, .0002 at the least (data/scores.py). Core seconds are of training all that a row
-needs, pretraining and the labelling of lines for students included. The model that is shipped has read all lines: out
-of fold stands its like that was taught without fold 0, by teachers without it, and its gains are those on that fold's
-lines. Runs are kept in data/benchmarks and not done again.
+The commands that a user types run on two whole real data sets. The preset configs/cpu_1h.yaml plans and trains its
+members in forty instead of sixty minutes, so that both sets take one sitting. Their answers are combined in several
+ways. A student is trained on their pseudo-labels of test and corpus lines too and joins them. Finally one model, which
+sees no test line, is taught by the blend with the student. Scores are strict span F1 with 95 % intervals: out of fold,
+where a combination learnt on the other folds scores each fold, and on the test part. A gain is out of fold, with its
+paired bootstrap interval and its p-value of one side, .0002 at the least (data/scores.py). Core seconds are those of
+training everything that a row needs, including pretraining and the labelling of lines for students. The shipped model
+has read all lines, so its out-of-fold score is that of the same model taught without fold 0 by teachers without fold 0,
+and its gains are on the lines of that fold. Runs are stored in data/benchmarks and not done again.
 """
 
 from __future__ import annotations
@@ -183,8 +183,8 @@ class Step:
 def distilled(played: Played, contest: Contest, single: Step, teacher: Step) -> Row:
     """Returns the row of the distilled model.
 
-    Out of fold it is the model trained without fold 0, compared with the others on that fold's lines; the test score and the
-    seconds are those of the model to ship.
+    Out of fold it is the model trained without fold 0, compared with the others on that fold's lines; the test score
+    and the seconds are those of the model to ship.
     """
     folder = played.taught.distil.path
     held_out = read_fold(played.taught.prepare.path, 0).held_out
@@ -205,8 +205,8 @@ def distilled(played: Played, contest: Contest, single: Step, teacher: Step) -> 
 def costs(stages: Stages) -> dict[str, float]:
     """Returns the core seconds of training each blended run, by its name.
 
-    They include its share of the run that it starts from and the labelling of lines by its teachers, but neither blending nor
-    labelling the test part.
+    They include its share of the run that it starts from and the labelling of lines by its teachers, but neither
+    blending nor labelling the test part.
     """
     by_run = {stages.train(member).path.name: member for member in stages.settings.members}
     starts = {member: stages.pretrain(member) for member in by_run.values()}

@@ -32,12 +32,7 @@ REFUSED = (
     "whither",
 )
 NOT_SWEPT_YET = (
-    "benchmarks/",
-    "configs/",
-    "data/README.md",
-    "docs/ablations.md",
     "docs/extending.md",
-    "docs/winning.md",
     "tests/",
     "src/daguan/cli/",
     "src/daguan/competition/",
