@@ -11,7 +11,7 @@ from daguan.data.vocabulary import SEP, SPECIALS
 
 
 def counting_blocks(folder: Path, lines: int, length: int) -> Blocks:
-    """So many lines of five to eight of 40 tokens, in blocks of that length."""
+    """Returns that number of lines, each of five to eight of 40 tokens, in blocks of the given length."""
     rng = np.random.default_rng(0)
     text = [(np.arange(size) + rng.integers(0, 40)) % 40 + len(SPECIALS) for size in rng.integers(5, 9, lines)]
     path = folder / "tokens.u2"

@@ -88,7 +88,7 @@ def test_spare_members_stand_where_nothing_more_is_to_be_made_for_them_and_they_
 def test_a_plan_is_for_its_share_of_the_minutes_less_what_planning_took(
     root: Path, words: list[str], plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And for four fifths of the memory that can be had."""
+    """The plan also fits four fifths of the available memory."""
     found = read_json(plan / "plan.json")
     members = {name: MemberRates(**of) for name, of in found["rates"].pop("members").items()}
     made = Facts(**found["facts"]), Rates(**found["rates"], members=members)

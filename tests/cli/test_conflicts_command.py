@@ -1,4 +1,4 @@
-"""Conflicts and known lines: told by `conflicts`, and part of the keys of what they change."""
+"""Conflicts and known lines: `conflicts` lists them, and they are part of the keys of the runs that they change."""
 
 from __future__ import annotations
 

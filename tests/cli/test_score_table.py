@@ -20,7 +20,7 @@ def test_a_row_a_member_and_reading_in_percent(capsys):
 
 
 @pytest.mark.parametrize(
-    ("f1", "told"),
+    ("f1", "lines"),
     [
         ({"crf": 0.5, "base": 0.4, "blend": 0.6}, []),
         ({"crf": 0.5, "base": 0.4, "blend": 0.45}, ["crf, its best member, out of fold: span F1 45.00 against 50.00"]),
@@ -34,11 +34,11 @@ def test_a_row_a_member_and_reading_in_percent(capsys):
         ),
     ],
 )
-def test_a_blend_that_is_no_better_says_so(f1, told):
+def test_a_blend_that_is_no_better_says_so(f1, lines):
     """Whatever the n-gram CRF is named."""
     scores = {name: {"span": {"f1": value}} for name, value in f1.items()}
     found = no_better(scores, "blend", {"crf": "tagger", "base": "ngram_crf"})
-    assert found == [f"no better than {line}" for line in told]
+    assert found == [f"no better than {line}" for line in lines]
 
 
 def test_one_member_is_its_own_answer_and_beats_nothing():

@@ -34,7 +34,7 @@ BRIEF = ["pretrain.tokens=0", "model.head=crf", "ngram_crf.iterations=5"]
 
 @dataclass
 class Jobs:
-    """Of those that are begun, which fail; all are noted."""
+    """Records the jobs that are begun, and fails the chosen ones."""
 
     fails: Callable[[FoldJob], bool] = lambda job: False
     begun: list[str] = field(default_factory=list)
@@ -115,7 +115,7 @@ def test_without_a_budget_the_same_error_ends_the_command(hour: Contest, capsys:
 def test_time_drops_what_is_not_trained_yet_and_given_back_it_is_trained(
     hour: Contest, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of three members two are done; the third gets a fold the less, and then all of it."""
+    """Two of three members are done; the third gets a fold fewer, and then all of it."""
     (hour.plan / "dropped.json").unlink()
     write_json(hour.plan / "clock.json", {"seconds": 3_599.0})
     jobs = Jobs()

@@ -161,7 +161,7 @@ def gaussians(draw: st.DrawFn, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 @given(st.data())
 def test_draws_agree_with_clarks_formula(data: st.DataObject) -> None:
-    """A third that is the first again changes no maximum, but how it is reckoned."""
+    """A third that equals the first changes no maximum, only the way to compute it."""
     mean, covariance = gaussians(data.draw, 2)
     again = [0, 1, 0]
     exact, drawn = expected_maximum(mean, covariance), expected_maximum(mean[again], covariance[np.ix_(again, again)])

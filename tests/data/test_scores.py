@@ -208,7 +208,7 @@ def line_score(hits, more_predicted, more_gold):
 @settings(max_examples=12)
 @given(LINES_TO_DRAW, st.randoms(use_true_random=False))
 def test_paired_gain_is_that_of_drawing_every_sample(lines, random):
-    """Of n lines there are nⁿ samples, equally likely: their share without a gain is the p-value."""
+    """n lines have nⁿ equally likely samples: the share of those without a gain is the p-value."""
     ours = [line_score(*line) for line in lines]
     theirs = [line_score(random.randint(0, one.hits), random.randint(0, 2), 0) for one in ours]
 

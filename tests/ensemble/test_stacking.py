@@ -175,7 +175,7 @@ def test_features_of_some_lines_are_those_among_all():
 
 
 def test_the_threshold_is_the_one_with_the_best_f1():
-    """Of 40 lines with one proposal each those are right whose odds are over those of P = 0.3."""
+    """40 lines have one proposal each; those with odds above those of P = 0.3 are right."""
     lines, probability = np.arange(40), (np.arange(40) + 0.5) / 40
     spans = [Span(0, 1, "a")] * 40
     proposals = Proposals(spans, lines, np.zeros((40, 1)), np.zeros(40, bool))

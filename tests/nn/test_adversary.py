@@ -1,4 +1,4 @@
-"""Adversaries: how far and whither they go, and that they leave no trace."""
+"""Adversaries: how far and in which direction they go, and that they leave no trace."""
 
 import pytest
 import torch

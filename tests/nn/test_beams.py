@@ -33,7 +33,7 @@ def searched(width: int) -> Beams:
 
 
 def all_scores() -> dict[tuple[int, ...], Tensor]:
-    """Of each sequence in each row (B,)."""
+    """Returns the score of each sequence in each row (B,)."""
     first, following = chain()
     return {
         sequence: first[:, sequence[0]] + sum(following[:, t, sequence[t - 1], sequence[t]] for t in range(1, T))

@@ -22,7 +22,7 @@ def test_running_sums_are_cumulated_sums_with_their_gradient(length: int) -> Non
 
 
 def test_no_floats_are_cumulated_by_what_a_gpu_refuses() -> None:
-    """Of tensors, `number` alone is cumulated by torch: it counts."""
+    """torch cumulates only `number`, which counts."""
     found = []
     for layer in ("nn", "models", "training"):
         for path in (Path(daguan.__file__).parent / layer).rglob("*.py"):

@@ -47,7 +47,7 @@ def weights(model: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def gradients(run: TaggerTrainer, attacked: bool) -> dict[str, Tensor]:
-    """Of the first update."""
+    """Returns the gradients of the first update."""
     run.model.train()
     batch = run._batch(0)
     run._add_gradients(batch)
@@ -198,7 +198,7 @@ def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
 
 
 def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:
-    """Of an update by a batch of pseudo-labelled lines, after clipping."""
+    """Returns the gradients of an update by a batch of pseudo-labelled lines, after clipping."""
     run = trainer(PSEUDO, weight, **settings)
     run._clear_gradients = lambda: None  # type: ignore[method-assign]
     update = next(i for i in range(4) if run._epoch_order(0)[i][0] >= len(SENTENCES))
@@ -208,7 +208,7 @@ def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("clip", [1e-3, 1e9])
 def test_a_weight_is_what_a_batch_does_to_the_gradient(clip: float) -> None:
-    """Half of it to the bit, clipped or not; the loss that is told is not weighed."""
+    """Half the weight gives half the gradient to the bit, clipped or not; the reported loss is not weighted."""
     whole, half = (pseudo_gradients(weight, clip=clip) for weight in (1.0, 0.5))
     assert whole.keys() == half.keys()
     norm = torch.stack([gradient.norm() for gradient in whole.values()]).norm()

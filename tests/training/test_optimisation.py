@@ -1,4 +1,4 @@
-"""Of a tagger, which parameter is trained by what, at which rate."""
+"""The optimiser and the learning rate of each parameter of a tagger."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def where(optimisers: list[Optimizer]) -> dict[Tensor, dict[str, Any]]:
 
 
 def number_in(name: str) -> int:
-    """Of an encoder's layer; below all layers −1, above them 9."""
+    """Returns the number of an encoder's layer; −1 below all layers, 9 above them."""
     return int(next(iter(re.findall(r"\d", name)), 9 if "final_norm" in name else -1))
 
 

@@ -158,7 +158,7 @@ def test_threads_that_share_an_update_change_nothing_but_rounding(tmp_path: Path
 
 
 def learnt(folder: Path, architecture: str, lines: list[str], updates: int) -> tuple[HeldOut, HeldOut]:
-    """Before and after so many updates on the lines, whose tokens are 0 to 39."""
+    """Returns the state before and after that number of updates on lines with tokens 0 to 39."""
     vocabulary = Vocabulary([*SPECIALS, *map(str, range(40))])
     settings = PretrainSettings(tokens=updates * 8 * 32, batch_size=8, learning_rate=1e-2)
     blocks = write_blocks(folder, lines, vocabulary)
@@ -250,7 +250,7 @@ CUTS = [
 
 @pytest.mark.parametrize(("architecture", "tricks", "cut"), CUTS)
 def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, architecture: str, tricks: str, cut: int) -> None:
-    """Of 10 updates in 2 epochs; the cuts lie in mid-cycle of Lookahead, amid the average, after thawing."""
+    """10 updates in 2 epochs; the cuts lie within a cycle of Lookahead, within the average, after thawing."""
     assert_tagging_continues(
         lambda: tagger_trainer(contest, architecture=architecture, **TRICKS[tricks]), tmp_path, cut
     )

@@ -24,7 +24,7 @@ PROGRAM = "import test_vectors; print(*test_vectors.hashes())"
 
 
 def hashes() -> list[str]:
-    """Of all vectors of each kind."""
+    """Returns a hash of all vectors of each kind."""
     found = []
     for kind in ("word2vec", "fasttext"):
         vectors = train_vectors(LINES, VectorSettings(kind=kind, epochs=2), 8, 5, lambda done: None)

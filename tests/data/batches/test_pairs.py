@@ -19,7 +19,7 @@ T = 64
 
 
 def pair_text(folder: Path, lengths: np.ndarray, length: int = T) -> PairText:
-    """A text of lines of so many tokens; every token is another one, so that it can be found again."""
+    """Returns a text of lines of the given lengths; all tokens differ, so that each can be found again."""
     ids = [np.append(np.arange(n) + start, SEP) for n, start in zip(lengths, np.cumsum(lengths) - lengths, strict=True)]
     stream_of_ids = np.concatenate(ids)
     stream_of_ids[stream_of_ids != SEP] += len(SPECIALS)
@@ -84,7 +84,7 @@ def test_segments_in_order_are_the_text_and_swapped_ones_are_it_turned(text: Pai
     for chunk, row, label in zip(chunks, *swap_segments(text, chunks, chunks, stream(0, "sop")), strict=True):
         expected, got = tokens(whole(chunk, text)), tokens(row)
         turns = [place for place, (a, b) in enumerate(pairwise(got), start=1) if a > b]
-        if label:  # the second, the first, what is left
+        if label:  # the second, the first, the rest
             (turn,) = turns
             size = expected.index(got[0])
             turned = expected[size : size + turn] + expected[:size] + expected[size + turn :]

@@ -16,7 +16,7 @@ def size(layers: int, hidden: int, heads: int, **more: int) -> EncoderSettings:
 
 
 def parameters(settings: EncoderSettings) -> int:
-    """Of the encoder with its pooler, as the paper counts; on the meta device, so that nothing is computed."""
+    """Counts the parameters of the encoder with its pooler, as the paper does; on the meta device."""
     from transformers import AlbertModel
 
     with torch.device("meta"):

@@ -81,7 +81,7 @@ def checkpoint(folder: Path, kind: str) -> Any:
 
 
 def rows_of(kind: str) -> Tensor:
-    """Of each of our entries, the checkpoint's row: backwards, as the counts say."""
+    """Returns the checkpoint's row of each of our entries: in reverse order, as the counts say."""
     roberta = SIZES[kind] is ROBERTA
     specials = [1, 3, 0, 2, len(VOCABULARY)] if roberta else range(len(SPECIALS))
     first = len(ROBERTA_SPECIALS if roberta else SPECIALS) + 1

@@ -24,7 +24,7 @@ LENGTHS = [14, 1, 6]
 
 
 def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
-    """Of all that is saved in Hugging Face's layout."""
+    """Every model that is saved in Hugging Face's layout."""
 
     def full(*_):
         raise SafetensorError("I/O error: No space left on device")

@@ -1,4 +1,4 @@
-"""What is the own of encoders without pretraining: how far they see, and what is left out in training."""
+"""Encoders without pretraining: how far they see, and what training drops."""
 
 import pytest
 import torch

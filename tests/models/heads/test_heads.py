@@ -22,7 +22,7 @@ from daguan.nn.spans import gold_spans, spans_within
 from tiny_taggers import SCHEME, examples, pointers, tagger
 
 ALL = pytest.mark.parametrize("head", HEADS)
-TOLD = ("span", "seq2seq")  # they answer otherwise where gold tags are not told
+TOLD = ("span", "seq2seq")  # their answers differ where gold tags are not given
 TAGS = torch.tensor([[1, 2, 3, 0, 8, 0], [4, 5, 7, 0, 0, 0]])  # a a a O b O | a b b O
 MASK = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
 BATCH = Batch(torch.zeros_like(TAGS), torch.tensor([6, 4]), TAGS)
@@ -156,7 +156,7 @@ def test_global_pointer_sees_how_far_apart_ends_are_and_nothing_else_of_where():
 
 
 def test_pointer_marginals_are_the_beam_s_sets_by_their_probabilities():
-    """Of one set, its tags; of more and more, what they tend to: of two tokens and two types there are 11."""
+    """One set gives its tags, more sets approach a limit: two tokens and two types have 11 sets."""
     mask = MASK[:, :2]
     scores = new("pointer").scores(features()[:, :2], None, None, mask)
     one, some, enough, all_of_them = (new("pointer", beam=width).marginals(scores, mask) for width in (1, 5, 11, 999))

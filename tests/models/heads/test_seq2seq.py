@@ -44,7 +44,7 @@ def labellings(length: int) -> Tensor:
 
 @torch.no_grad()
 def log_probabilities(head: Seq2SeqHead, tags: Tensor) -> Tensor:
-    """Of labellings (N,T) of one line, each by itself, the steps all at once (N,)."""
+    """Scores labellings (N,T) of one line, each alone, all steps at once (N,)."""
     features, extra, mask = (x.expand(len(tags), *x.shape[1:]) for x in line(tags.shape[1]))
     logs = head.scores(features, extra, tags, mask).log_softmax(2)
     return logs.gather(2, tags.unsqueeze(2)).sum((1, 2))

@@ -112,7 +112,7 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
 def test_the_features_of_an_ngram_crf_are_no_part_of_its_iterations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of 100 seconds 20 iterations of one second each leave 80."""
+    """100 seconds minus 20 iterations of one second each leave 80."""
     write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 600, 1)
     where, settings = str(tmp_path), {"folds": {"count": FOLDS}, "ngram_crf": {"iterations": 20}}
     jobs = [

@@ -85,7 +85,7 @@ def works_of(preset: str) -> list[Work]:
 
 @cache
 def rates_of(preset: str) -> Rates:
-    """Of every member of the rungs, as if measured; those of a larger encoder are slower as its layers are wider."""
+    """Returns made-up rates of every member of the rungs; a wider encoder is slower."""
     size = asked_of(preset).encoder
     slower = size.layers * size.hidden**2 / (4 * 256**2)
     members, begun = {}, {}
@@ -168,8 +168,10 @@ def capped_of(preset: str) -> list[Work]:
 
 
 def worth(work: Work, lines: int) -> tuple[int, int]:
-    """Of a capped rung for so many lines: both members are worth three times the lines to the n-gram CRF alone
-    (cpu_1h.yaml); of the same worth, both come first."""
+    """Returns the worth of a rung with a limit on lines, as cpu_1h.yaml explains it.
+
+    Two members equal the n-gram CRF alone with three times the lines; at equal worth, two members come first.
+    """
     taking_part = min(work.lines or lines, lines)
     return (3 * taking_part if len(work.members) == 2 else taking_part, len(work.members))
 

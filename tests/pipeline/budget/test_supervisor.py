@@ -1,4 +1,4 @@
-"""Members dropped under a budget, for want of time or after a failure; never the last; known to the next command."""
+"""Members dropped under a budget, for lack of time or after a failure; never the last; known to the next command."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_later_folds_of_what_was_begun_are_not_reckoned_anew(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("taken", "pace"), [(0.0, 0.4), (45.0, 0.6), (112.5, 1.5)])
 def test_a_spare_member_is_reckoned_at_the_pace_of_those_before(tmp_path: Path, taken: float, pace: float) -> None:
-    """Of four folds of 50 seconds each on two workers, which the last of them still keeps one busy."""
+    """Four folds of 50 seconds each on two workers; the last of them still occupies one."""
     plan = PLAN | {"fold": PLAN["fold"] | {"large": 50.0, "safe": 50.0}}
     before = [*jobs("safe", 2), *jobs("large", 2)]  # of what an earlier command began
 
@@ -86,7 +86,7 @@ def test_a_spare_member_is_reckoned_at_the_pace_of_those_before(tmp_path: Path, 
     assert not at(pace * 40 - 2).starts(spare[0], spare)
     fresh = supervisor(tmp_path / "fresh", 600 - AFTER - 38)
     assert not fresh.starts(spare[0], spare)  # nothing tells its pace
-    assert at(pace * 40 + 2).starts(jobs("taught")[0], jobs("taught")) == (pace * 40 + 2 >= 40)  # as reckoned
+    assert at(pace * 40 + 2).starts(jobs("taught")[0], jobs("taught")) == (pace * 40 + 2 >= 40)  # as planned
 
 
 def test_what_is_being_trained_ends_when_nothing_but_the_blend_fits(tmp_path: Path) -> None:
