@@ -38,7 +38,7 @@ from daguan.data.scores import Gain, paired_gain, span_scores
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.ensemble.blending import METHODS, Member, load_member, load_text_index, nested_spans
-from daguan.ensemble.combination import OutOfFold
+from daguan.ensemble.combination import OutOfFoldData
 from daguan.families.jobs import FoldJob
 from daguan.models.encoders.table import PRETRAINED
 from daguan.pipeline.settings import load
@@ -129,11 +129,11 @@ class Contest:
     def scored(self, members: Sequence[Member], method: str = "mean") -> tuple[list[Score], list[Score]]:
         """Returns the scores of a blend of members, line by line, out of fold and on the test part."""
         answers = [member.held_out for member in members]
-        evidence = OutOfFold(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
-        learner = METHODS[method].learner(evidence)
+        data = OutOfFoldData(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
+        learner = METHODS[method].learner(data)
         whole = learner.fit(np.ones(len(self.train), bool))
         test = annotate(self.test, whole.spans(self.test, [member.test for member in members]))
-        out_of_fold = annotate(self.train, nested_spans(learner, evidence))
+        out_of_fold = annotate(self.train, nested_spans(learner, data))
         return span_scores(out_of_fold, self.train), span_scores(test, self.test)
 
 

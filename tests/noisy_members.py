@@ -15,7 +15,7 @@ from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import SEP, SPECIALS, Vocabulary
-from daguan.ensemble.combination import OutOfFold
+from daguan.ensemble.combination import OutOfFoldData
 
 SCHEME = TagScheme(LABELS)
 
@@ -30,11 +30,11 @@ def noisy_answers(sentences: list[Sentence], noise: float, rng: np.random.Genera
     return answers
 
 
-def evidence(noises: tuple[float, ...], lines: int = 60, folds: int = 3, seed: int = 0) -> OutOfFold:
+def noisy_data(noises: tuple[float, ...], lines: int = 60, folds: int = 3, seed: int = 0) -> OutOfFoldData:
     rng = np.random.default_rng(seed)
     gold = [random_sentence(rng, int(length)) for length in rng.integers(1, 25, lines)]
     answers = [noisy_answers(gold, noise, rng) for noise in noises]
-    return OutOfFold(gold, np.arange(lines) % folds, answers, SCHEME, seed, TextIndex(*ids_of(gold)))
+    return OutOfFoldData(gold, np.arange(lines) % folds, answers, SCHEME, seed, TextIndex(*ids_of(gold)))
 
 
 def ids_of(sentences: Sequence[Sentence]) -> tuple[NDArray[np.uint32], Vocabulary]:
@@ -52,11 +52,11 @@ def prepare(folder: Path, sentences: Sequence[Sentence]) -> Path:
     return folder
 
 
-def with_other_gold(given: OutOfFold, fold: int) -> OutOfFold:
+def with_other_gold(given: OutOfFoldData, fold: int) -> OutOfFoldData:
     """The same answers, but all the gold of one fold is another."""
     rng = np.random.default_rng(99)
     gold = [
         Sentence(line.tokens, random_sentence(rng, len(line.tokens)).spans) if of == fold else line
         for line, of in zip(given.gold, given.fold_of_line.tolist(), strict=True)
     ]
-    return OutOfFold(gold, given.fold_of_line, given.answers, given.scheme, given.seed, given.text)
+    return OutOfFoldData(gold, given.fold_of_line, given.marginals, given.scheme, given.seed, given.text)

@@ -42,15 +42,15 @@ def test_it_lists_both(contest: Path, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_what_changes_an_answer_is_part_of_its_key(contest: Path) -> None:
-    plain, dropped, looked_up = (
+    plain, dropped, replace_known_lines = (
         Stages(load(Settings, None, [f"data.dir={contest}", f"data.work={contest / 'work'}", *words]))
         for words in ([], ["conflicts.training=drop"], ["blend.lookup=true"])
     )
     for member in ("tagger", "ngram_crf"):
         assert plain.train(member) != dropped.train(member)
         assert plain.pretrain(member) == dropped.pretrain(member)
-        assert plain.train(member) == looked_up.train(member)
-    assert plain.blend != looked_up.blend
+        assert plain.train(member) == replace_known_lines.train(member)
+    assert plain.blend != replace_known_lines.blend
 
 
 def test_a_run_that_is_to_judge_must_be_there(contest: Path) -> None:

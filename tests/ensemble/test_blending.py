@@ -25,7 +25,7 @@ from daguan.ensemble.blending import (
     save_blend,
 )
 from daguan.training.prediction import decode_lines
-from noisy_members import SCHEME, evidence, prepare, with_other_gold
+from noisy_members import SCHEME, noisy_data, prepare, with_other_gold
 
 METHOD = pytest.mark.parametrize("method", METHODS)
 
@@ -37,45 +37,43 @@ def tokens(sentences):
 @METHOD
 def test_nothing_that_scores_a_fold_was_fitted_to_its_gold(method):
     """Not by so much as a coefficient: lines of a fold are labelled the same, whatever their gold is."""
-    given_evidence = evidence((1.5, 2.5), lines=45)
-    other = with_other_gold(given_evidence, fold=2)
-    kept = given_evidence.fold_of_line != 2
-    ours, theirs = (METHODS[method].learner(one) for one in (given_evidence, other))
+    data = noisy_data((1.5, 2.5), lines=45)
+    other = with_other_gold(data, fold=2)
+    kept = data.fold_of_line != 2
+    ours, theirs = (METHODS[method].learner(one) for one in (data, other))
     assert ours.fit(kept).to_json() == theirs.fit(kept).to_json()
     held_out = np.flatnonzero(~kept)
-    first, second = nested_spans(ours, given_evidence), nested_spans(theirs, other)
+    first, second = nested_spans(ours, data), nested_spans(theirs, other)
     assert [first[line] for line in held_out] == [second[line] for line in held_out]
 
 
 @METHOD
 def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
-    given_evidence = evidence((1.5, 2.5), lines=45)
-    members = [Member(f"m{i}", answers, answers[:7]) for i, answers in enumerate(given_evidence.answers)]
+    data = noisy_data((1.5, 2.5), lines=45)
+    members = [Member(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
 
     def reported(of):
         return label_all(members, of, tokens(of.gold[:7]), method)[-1].out_of_fold
 
-    found = [line.spans for line in reported(given_evidence)]
-    assert found == nested_spans(METHODS[method].learner(given_evidence), given_evidence)
-    others = [line.spans for line in reported(with_other_gold(given_evidence, fold=2))]
-    held_out = np.flatnonzero(given_evidence.fold_of_line == 2)
+    found = [line.spans for line in reported(data)]
+    assert found == nested_spans(METHODS[method].learner(data), data)
+    others = [line.spans for line in reported(with_other_gold(data, fold=2))]
+    held_out = np.flatnonzero(data.fold_of_line == 2)
     assert [found[line] for line in held_out] == [others[line] for line in held_out]
 
 
 @METHOD
 def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
-    given_evidence = evidence((1.5, 2.5, 2.0), lines=45)
+    data = noisy_data((1.5, 2.5, 2.0), lines=45)
     everything = np.ones(45, bool)
-    fitted = METHODS[method].learner(given_evidence).fit(everything)
-    assert METHODS[method].learner(given_evidence).fit(everything).to_json() == fitted.to_json()
+    fitted = METHODS[method].learner(data).fit(everything)
+    assert METHODS[method].learner(data).fit(everything).to_json() == fitted.to_json()
     prepared, runs = tmp_path / "prepare-1", [tmp_path / "one-1", tmp_path / "two-1"]
-    save_blend(tmp_path / "blend-1", method, fitted, runs, 2, prepare(prepared, given_evidence.gold))
+    save_blend(tmp_path / "blend-1", method, fitted, runs, 2, prepare(prepared, data.gold))
     models, read = load_blend(tmp_path / "blend-1")
     assert models == [[tmp_path / run / f"fold{fold}" / "model" for fold in (0, 1)] for run in ("one-1", "two-1")]
     assert read.labels == SCHEME.labels
-    assert read.spans(given_evidence.gold, given_evidence.answers) == fitted.spans(
-        given_evidence.gold, given_evidence.answers
-    )
+    assert read.spans(data.gold, data.marginals) == fitted.spans(data.gold, data.marginals)
     shutil.rmtree(prepared)
     if method == "stack":
         with pytest.raises(CheckpointError, match=r"prepare-1.*expected a vocabulary"):
@@ -86,47 +84,45 @@ def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
 
 @METHOD
 def test_gold_is_not_read_when_labelling(method):
-    given_evidence = evidence((1.5, 2.5), lines=45)
-    fitted = METHODS[method].learner(given_evidence).fit(np.ones(45, bool))
-    assert fitted.spans(tokens(given_evidence.gold), given_evidence.answers) == fitted.spans(
-        given_evidence.gold, given_evidence.answers
-    )
+    data = noisy_data((1.5, 2.5), lines=45)
+    fitted = METHODS[method].learner(data).fit(np.ones(45, bool))
+    assert fitted.spans(tokens(data.gold), data.marginals) == fitted.spans(data.gold, data.marginals)
 
 
 @METHOD
 def test_rows_are_members_their_mean_and_the_blend(method):
-    given_evidence = evidence((1.5, 2.5), lines=24)
-    members = [Member(f"m{i}", answers, answers[:7]) for i, answers in enumerate(given_evidence.answers)]
-    test = tokens(given_evidence.gold[:7])
-    rows = label_all(members, given_evidence, test, method)
+    data = noisy_data((1.5, 2.5), lines=24)
+    members = [Member(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
+    test = tokens(data.gold[:7])
+    rows = label_all(members, data, test, method)
     assert [row.name for row in rows] == ["m0", "m1", *(["mean"] if method != "mean" else []), BLEND]
-    for row, answers in zip(rows, given_evidence.answers, strict=False):
-        assert [line.spans for line in row.out_of_fold] == decode_lines(answers, SCHEME)
-    found = gains(rows, given_evidence.gold)
+    for row, marginals in zip(rows, data.marginals, strict=False):
+        assert [line.spans for line in row.out_of_fold] == decode_lines(marginals, SCHEME)
+    found = gains(rows, data.gold)
     assert list(found) == [row.name for row in rows[:-1]]
-    f1 = [span_score(row.out_of_fold, given_evidence.gold).f1 for row in rows]
+    f1 = [span_score(row.out_of_fold, data.gold).f1 for row in rows]
     assert [gain["f1"] for gain in found.values()] == pytest.approx([f1[-1] - other for other in f1[:-1]])
-    alone = label_all(members[:1], given_evidence, test, method)
+    alone = label_all(members[:1], data, test, method)
     assert [row.name for row in alone] == ["m0", *([BLEND] if method != "mean" else [])]
 
 
 def test_members_of_other_lines_are_refused():
-    given_evidence = evidence((1.5,), lines=12)
-    (answers,) = given_evidence.answers
-    for wrong in (answers[1:], [*answers[1:], answers[0][:0]]):
-        with pytest.raises(CheckpointError, match="expected answers for 12 lines"):
-            label_all([Member("m", wrong, answers)], given_evidence, tokens(given_evidence.gold), "mean")
+    data = noisy_data((1.5,), lines=12)
+    (marginals,) = data.marginals
+    for wrong in (marginals[1:], [*marginals[1:], marginals[0][:0]]):
+        with pytest.raises(CheckpointError, match="expected marginals for 12 lines"):
+            label_all([Member("m", wrong, marginals)], data, tokens(data.gold), "mean")
 
 
 def test_folds_that_leave_a_line_out_or_answer_it_twice_are_refused(tmp_path):
-    answers = [np.ones((2, 5), np.float16)] * 2
+    marginals = [np.ones((2, 5), np.float16)] * 2
     for fold, lines in enumerate(([0, 1], [2, 3])):
-        Marginals.of(lines, answers).save(tmp_path / f"fold{fold}" / "held_out.safetensors")
-        Marginals.of([0, 1], answers).save(tmp_path / f"fold{fold}" / "test.safetensors")
+        Marginals.of(lines, marginals).save(tmp_path / f"fold{fold}" / "held_out.safetensors")
+        Marginals.of([0, 1], marginals).save(tmp_path / f"fold{fold}" / "test.safetensors")
     member = load_member(tmp_path, 2)
     assert (len(member.held_out), len(member.test)) == (4, 2)
     for lines in ([1, 2], [2, 4]):
-        Marginals.of(lines, answers).save(tmp_path / "fold1" / "held_out.safetensors")
+        Marginals.of(lines, marginals).save(tmp_path / "fold1" / "held_out.safetensors")
         with pytest.raises(CheckpointError, match="expected an answer for each of 4 lines"):
             load_member(tmp_path, 2)
 

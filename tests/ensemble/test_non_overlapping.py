@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.core.types import Sentence, Span
-from daguan.ensemble.non_overlapping import best_disjoint
+from daguan.ensemble.non_overlapping import best_non_overlapping
 
 SPANS = st.builds(lambda start, size, label: Span(start, start + size, label), st.integers(0, 6), st.integers(1, 4),
                   st.sampled_from("ab"))  # fmt: skip
@@ -18,7 +18,7 @@ def disjoint(spans):
 
 @given(VALUES)
 def test_no_disjoint_set_has_a_higher_sum(values):
-    chosen = best_disjoint(values)
+    chosen = best_non_overlapping(values)
     sets = (some for size in range(len(values) + 1) for some in combinations(values, size) if disjoint(some))
     assert sum(values[span] for span in chosen) == max(sum(values[span] for span in some) for some in sets)
     assert Sentence(("x",) * 10, chosen).gold == chosen  # sorted and disjoint
@@ -27,4 +27,4 @@ def test_no_disjoint_set_has_a_higher_sum(values):
 
 @given(VALUES)
 def test_the_order_in_which_they_come_changes_nothing(values):
-    assert best_disjoint(dict(reversed(values.items()))) == best_disjoint(values)
+    assert best_non_overlapping(dict(reversed(values.items()))) == best_non_overlapping(values)

@@ -14,14 +14,14 @@ from daguan.core.errors import CheckpointError, DataError
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import Marginals
 from daguan.ensemble.blending import METHODS
-from daguan.ensemble.labelling import Verdict
-from daguan.ensemble.pseudo_labels import Teachers, figures, kept, unlabelled
+from daguan.ensemble.labelling import LabelledLine
+from daguan.ensemble.pseudo_labels import Teachers, counts_of, lines_to_label, select_reliable
 from daguan.families.jobs import HELD_OUT, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file, read_pseudo_labelled
 from daguan.training.devices import EngineSettings
-from noisy_members import SCHEME, evidence, noisy_answers, with_other_gold
+from noisy_members import SCHEME, noisy_answers, noisy_data, with_other_gold
 
-GIVEN = evidence((1.5, 2.5), lines=45)
+GIVEN = noisy_data((1.5, 2.5), lines=45)
 RNG = np.random.default_rng(3)
 TEST_GOLD = [random_sentence(RNG, 20) for _ in range(30)]
 BARE = [Sentence(("1",), ())]  # gold of which no share is asked
@@ -32,11 +32,11 @@ TEST_LINES = [Sentence(line.tokens) for line in TEST_GOLD]
 def runs(tmp_path_factory):
     """Two members' stored marginals for 3 folds; each fold's model has a mind of its own about the test lines."""
     folder = tmp_path_factory.mktemp("runs")
-    for number, answers in enumerate(GIVEN.answers):
+    for number, marginals in enumerate(GIVEN.marginals):
         for fold in range(3):
             where = folder / f"m{number}-1" / f"fold{fold}"
             held_out = np.flatnonzero(GIVEN.fold_of_line == fold)
-            Marginals.of(held_out, [answers[line] for line in held_out]).save(where / HELD_OUT)
+            Marginals.of(held_out, [marginals[line] for line in held_out]).save(where / HELD_OUT)
             Marginals.of(range(30), noisy_answers(TEST_GOLD, 2.0, RNG)).save(where / TEST)
     return sorted(folder.iterdir())
 
@@ -65,10 +65,10 @@ def test_each_fold_is_taught_by_its_own_models(runs):
 
 
 def test_runs_on_other_lines_are_refused(runs):
-    with pytest.raises(CheckpointError, match="expected answers for 44 lines"):
+    with pytest.raises(CheckpointError, match="expected marginals for 44 lines"):
         Teachers.of(runs, GIVEN.gold[1:], GIVEN.fold_of_line, SCHEME, "mean", 0, GIVEN.text)
     teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", 0, GIVEN.text)
-    with pytest.raises(CheckpointError, match="expected answers for 29 lines"):
+    with pytest.raises(CheckpointError, match="expected marginals for 29 lines"):
         teachers.blend(0).label(TEST_LINES[1:], [0], [], EngineSettings(device="cpu"))
 
 
@@ -81,19 +81,19 @@ def test_a_higher_threshold_keeps_a_part(runs, name):
     found = taught(runs, GIVEN, "stack", 0)
     least = settings(confidence=0.0)
     asked = [settings(**({"confidence": 0.0} | {name: value})) for value in np.linspace(0, 1, 11)]
-    steps = [kept(found, one, BARE) for one in asked]
-    assert steps[0] == kept(found, least, BARE) == [verdict.sentence for verdict in found]
+    steps = [select_reliable(found, one, BARE) for one in asked]
+    assert steps[0] == select_reliable(found, least, BARE) == [verdict.sentence for verdict in found]
     assert all(set(higher) <= set(lower) for lower, higher in pairwise(steps))
     assert len(steps[-1]) < len(steps[0])
 
 
 def test_limits_are_kept():
     lines = [Sentence((str(number),), ()) for number in range(4)]
-    found = [Verdict(line, *of) for line, of in zip(lines, ((1, 1), (1, 0.5), (0.99, 1), (0, 0)), strict=True)]
-    assert kept(found, settings(confidence=1.0), BARE) == lines[:2]
-    assert kept(found, settings(confidence=1.0, agreement=1.0), BARE) == lines[:1]
-    assert kept(found, settings(confidence=0.0, agreement=1.0), BARE) == [lines[0], lines[2]]
-    assert kept(found, settings(confidence=0.0), BARE) == lines
+    found = [LabelledLine(line, *of) for line, of in zip(lines, ((1, 1), (1, 0.5), (0.99, 1), (0, 0)), strict=True)]
+    assert select_reliable(found, settings(confidence=1.0), BARE) == lines[:2]
+    assert select_reliable(found, settings(confidence=1.0, agreement=1.0), BARE) == lines[:1]
+    assert select_reliable(found, settings(confidence=0.0, agreement=1.0), BARE) == [lines[0], lines[2]]
+    assert select_reliable(found, settings(confidence=0.0), BARE) == lines
 
 
 @given(st.lists(st.booleans(), max_size=40), st.lists(st.booleans(), min_size=1, max_size=40))
@@ -101,8 +101,8 @@ def test_lines_without_an_entity_are_no_larger_a_share_than_among_gold(offered, 
     def lines(have):
         return [Sentence((str(place),), (Span(0, 1, "a"),) if has else ()) for place, has in enumerate(have)]
 
-    found = [Verdict(line, 1.0, 1.0) for line in lines(offered)]
-    taken = kept(found, settings(confidence=0.5), lines(gold))
+    found = [LabelledLine(line, 1.0, 1.0) for line in lines(offered)]
+    taken = select_reliable(found, settings(confidence=0.5), lines(gold))
     bare = sum(not line.gold for line in taken)
     assert [line for line in taken if line.gold] == [line for line in lines(offered) if line.gold]
     assert taken == [line for line in lines(offered) if line in taken]
@@ -113,12 +113,12 @@ def test_lines_without_an_entity_are_no_larger_a_share_than_among_gold(offered, 
 
 def test_each_text_is_offered_once_and_none_that_stands_in_train():
     one, two, three = (Sentence((token,)) for token in "123")
-    assert unlabelled([one, two, one, three, three], [Sentence(two.tokens, ())]) == [0, 3]
+    assert lines_to_label([one, two, one, three, three], [Sentence(two.tokens, ())]) == [0, 3]
 
 
 def test_figures_count_what_is_offered_kept_and_in_it():
     taken = [line for line in TEST_GOLD if line.gold]
-    counts = figures([Verdict(line, 1.0, 1.0) for line in TEST_GOLD], taken)
+    counts = counts_of([LabelledLine(line, 1.0, 1.0) for line in TEST_GOLD], taken)
     assert counts == {"offered": 30, "kept": len(taken), "entities": sum(len(line.gold) for line in TEST_GOLD)}
 
 

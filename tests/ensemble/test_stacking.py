@@ -9,74 +9,82 @@ from daguan.data.scores import span_score
 from daguan.data.text_index import TextIndex
 from daguan.ensemble import stacking
 from daguan.ensemble.blending import nested_spans
-from daguan.ensemble.combination import OutOfFold
-from daguan.ensemble.span_candidates import NO_RIVAL, Proposals, _best_rivals, lexicon_features
-from daguan.ensemble.stacking import THRESHOLDS, Judges, Stack, StackLearner, _best_threshold, _cross_fitted, _regress
+from daguan.ensemble.combination import OutOfFoldData
+from daguan.ensemble.span_candidates import NO_RIVAL, SpanCandidates, _best_rivals, lexicon_features
+from daguan.ensemble.stacking import (
+    THRESHOLDS,
+    SpanClassifier,
+    Stack,
+    StackLearner,
+    _best_threshold,
+    _cross_fitted,
+    _regress,
+)
 from daguan.training.prediction import annotate, decode_lines
-from noisy_members import SCHEME, evidence, ids_of, noisy_answers, with_other_gold
+from noisy_members import SCHEME, ids_of, noisy_answers, noisy_data, with_other_gold
 
 
 def test_the_features_of_a_line_know_no_gold_of_its_fold():
     """Nor, for a fold that is left out, does anything know that fold's."""
-    given_evidence = evidence((2.0, 2.5))
-    learner, folds = StackLearner(given_evidence), given_evidence.fold_of_line
-    other = StackLearner(with_other_gold(given_evidence, fold=1))
+    data = noisy_data((2.0, 2.5))
+    learner, folds = StackLearner(data), data.fold_of_line
+    other = StackLearner(with_other_gold(data, fold=1))
     everything = np.ones(len(folds), bool)
-    own = folds[learner._proposals.lines] == 1
+    own = folds[learner._candidates.lines] == 1
     assert np.array_equal(learner.features(everything)[own], other.features(everything)[own])
     assert not np.array_equal(learner.features(everything)[~own], other.features(everything)[~own])
     assert np.array_equal(learner.features(folds != 1), other.features(folds != 1))
 
 
 def test_each_proposal_is_there_once_and_every_decode_is_proposed():
-    given_evidence = evidence((2.0, 3.0))
-    proposals = Proposals.of(given_evidence.answers, SCHEME)
-    keys = list(zip(proposals.lines.tolist(), proposals.spans, strict=True))
-    assert len(set(keys)) == len(keys) == len(proposals.features)
-    for member in given_evidence.answers:
+    data = noisy_data((2.0, 3.0))
+    candidates = SpanCandidates.of(data.marginals, SCHEME)
+    keys = list(zip(candidates.lines.tolist(), candidates.spans, strict=True))
+    assert len(set(keys)) == len(keys) == len(candidates.features)
+    for member in data.marginals:
         decoded = {(line, span) for line, spans in enumerate(decode_lines(member, SCHEME)) for span in spans}
         assert decoded <= set(keys)
 
 
 def test_what_a_line_gets_does_not_depend_on_the_lines_beside_it():
     """Else a file would be labelled otherwise in chunks."""
-    given_evidence = evidence((2.0, 2.5))
-    stack = StackLearner(given_evidence).fit(np.ones(60, bool))
-    whole = stack.spans(given_evidence.gold, given_evidence.answers)
+    data = noisy_data((2.0, 2.5))
+    stack = StackLearner(data).fit(np.ones(60, bool))
+    whole = stack.spans(data.gold, data.marginals)
     for low, high in ((0, 1), (1, 60)):
-        part = [member[low:high] for member in given_evidence.answers]
-        assert stack.spans(given_evidence.gold[low:high], part) == whole[low:high]
+        part = [member[low:high] for member in data.marginals]
+        assert stack.spans(data.gold[low:high], part) == whole[low:high]
 
 
 def test_a_lexicon_tells_what_members_cannot():
     """Both entities of a pair have one string, and the members are blind to one that is never an entity."""
-    plain = evidence((3.0, 3.0), lines=150)
+    plain = noisy_data((3.0, 3.0), lines=150)
     f1 = {}
     for name, gold in (("known", plain.gold), ("new", [_renamed(line) for line in plain.gold])):
-        given_evidence = replace(plain, gold=gold)
-        stack = StackLearner(given_evidence).fit(plain.fold_of_line != 0)
+        data = replace(plain, gold=gold)
+        stack = StackLearner(data).fit(plain.fold_of_line != 0)
         lines = np.flatnonzero(plain.fold_of_line == 0).tolist()
         sentences = [gold[line] for line in lines]
-        found = stack.spans(sentences, [[member[line] for line in lines] for member in plain.answers])
+        found = stack.spans(sentences, [[member[line] for line in lines] for member in plain.marginals])
         f1[name] = span_score(annotate(sentences, found), sentences).f1
     assert f1["known"] > f1["new"] + 0.02
 
 
 def test_of_two_folds_the_one_that_is_kept_still_teaches_its_lexicon():
     """A line's features know no gold of its own, nor of the fold that is left out."""
-    given_evidence = evidence((3.0, 3.0), lines=150)
-    given_evidence = replace(given_evidence, fold_of_line=given_evidence.fold_of_line % 2)
-    kept = given_evidence.fold_of_line == 0
-    learner = StackLearner(given_evidence)
-    width = learner._proposals.features.shape[1]
-    assert learner.features(kept)[kept[learner._proposals.lines], width:].any()
-    assert any(learner.fit(kept).judges.coefficients[width:])
-    other = StackLearner(with_other_gold(given_evidence, fold=1))
+    data = noisy_data((3.0, 3.0), lines=150)
+    data = replace(data, fold_of_line=data.fold_of_line % 2)
+    kept = data.fold_of_line == 0
+    learner = StackLearner(data)
+    width = learner._candidates.features.shape[1]
+    assert learner.features(kept)[kept[learner._candidates.lines], width:].any()
+    assert any(learner.fit(kept).classifier.coefficients[width:])
+    other = StackLearner(with_other_gold(data, fold=1))
     assert np.array_equal(learner.features(kept), other.features(kept))
-    line = int(learner._proposals.lines[0])
-    gold = [Sentence(of.tokens, ()) if n == line else of for n, of in enumerate(given_evidence.gold)]
-    without = StackLearner(replace(given_evidence, gold=gold)).features(np.ones(150, bool))
-    own = learner._proposals.lines == line
+    line = int(learner._candidates.lines[0])
+    gold = [Sentence(of.tokens, ()) if n == line else of for n, of in enumerate(data.gold)]
+    without = StackLearner(replace(data, gold=gold)).features(np.ones(150, bool))
+    own = learner._candidates.lines == line
     assert np.array_equal(learner.features(np.ones(150, bool))[own], without[own])
 
 
@@ -93,18 +101,18 @@ def test_lexicon_features_of_known_counts():
 
 
 def test_members_that_are_always_right_or_find_nothing_leave_nothing_to_learn():
-    sure = evidence((0.01,), lines=12)
+    sure = noisy_data((0.01,), lines=12)
     stack = StackLearner(sure).fit(np.ones(12, bool))
-    assert stack.spans(sure.gold, sure.answers) == [line.gold for line in sure.gold]
+    assert stack.spans(sure.gold, sure.marginals) == [line.gold for line in sure.gold]
     outside = np.eye(len(SCHEME), dtype=np.float16)[0]
-    blind = replace(sure, answers=[[np.tile(outside, (len(line.tokens), 1)) for line in sure.gold]])
-    assert StackLearner(blind).fit(np.ones(12, bool)).spans(blind.gold, blind.answers) == [()] * 12
+    blind = replace(sure, marginals=[[np.tile(outside, (len(line.tokens), 1)) for line in sure.gold]])
+    assert StackLearner(blind).fit(np.ones(12, bool)).spans(blind.gold, blind.marginals) == [()] * 12
 
 
 def test_of_many_proposals_some_lines_are_learnt_from_and_the_lexicon_is_of_all(monkeypatch):
-    given_evidence = evidence((2.0, 2.5), lines=150)
-    learner = StackLearner(given_evidence)
-    whole, everything = learner.fit(np.ones(150, bool)), len(learner._proposals.lines)
+    data = noisy_data((2.0, 2.5), lines=150)
+    learner = StackLearner(data)
+    whole, everything = learner.fit(np.ones(150, bool)), len(learner._candidates.lines)
     read = []
     monkeypatch.setattr(
         stacking, "_regress", lambda features, right: read.append(len(right)) or _regress(features, right)
@@ -129,19 +137,17 @@ def test_what_the_text_tells_of_strings_is_known_to_the_judges():
         gold.append(Sentence(tokens, (Span(1, 3, "a"),) if word == "x" else ()))
     shared = noisy_answers([Sentence(line.tokens, (Span(1, 3, "a"),)) for line in gold], 1.5, rng)
     folds = np.array([zlib.crc32(line[1].encode()) % 3 for line in lines])  # no string in two of them
-    known, blind = (OutOfFold(gold, folds, [shared], SCHEME, 0, text) for text in (TextIndex(*ids_of(gold)), None))
+    known, blind = (OutOfFoldData(gold, folds, [shared], SCHEME, 0, text) for text in (TextIndex(*ids_of(gold)), None))
     f1 = [span_score(annotate(gold, nested_spans(StackLearner(one), one)), gold).f1 for one in (known, blind)]
     assert f1[0] > 0.95
     assert f1[1] < 0.8
 
 
 def test_json_gives_back_the_same_answers():
-    given_evidence = evidence((2.0, 2.5))
-    stack = StackLearner(given_evidence).fit(np.ones(60, bool))
-    again = replace(Stack.from_json(stack.to_json()), text=given_evidence.text)
-    assert again.spans(given_evidence.gold, given_evidence.answers) == stack.spans(
-        given_evidence.gold, given_evidence.answers
-    )
+    data = noisy_data((2.0, 2.5))
+    stack = StackLearner(data).fit(np.ones(60, bool))
+    again = replace(Stack.from_json(stack.to_json()), text=data.text)
+    assert again.spans(data.gold, data.marginals) == stack.spans(data.gold, data.marginals)
     assert again.to_json() == stack.to_json()
 
 
@@ -160,15 +166,15 @@ def test_a_span_without_rivals_is_the_same_whatever_other_lines_say():
     spans, lines = [Span(0, 1, "a"), Span(0, 2, "a"), Span(3, 4, "b")], np.array([0, 0, 0])
     for worst in (-1.0, -9.0):
         odds = np.array([1.0, 2.0, 3.0, worst])
-        rivals, contested = _best_rivals([*spans, Span(0, 1, "a")], np.append(lines, 1), odds)
+        rivals, overlapping = _best_rivals([*spans, Span(0, 1, "a")], np.append(lines, 1), odds)
         assert rivals.tolist() == [2.0, 1.0, NO_RIVAL, NO_RIVAL]
-        assert contested.tolist() == [True, True, False, False]
+        assert overlapping.tolist() == [True, True, False, False]
 
 
 def test_features_of_some_lines_are_those_among_all():
-    given_evidence = evidence((2.0, 2.5))
-    whole = Proposals.of(given_evidence.answers, SCHEME)
-    part = Proposals.of([member[20:25] for member in given_evidence.answers], SCHEME)
+    data = noisy_data((2.0, 2.5))
+    whole = SpanCandidates.of(data.marginals, SCHEME)
+    part = SpanCandidates.of([member[20:25] for member in data.marginals], SCHEME)
     here = (whole.lines >= 20) & (whole.lines < 25)
     assert np.array_equal(part.features, whole.features[here])
     assert part.spans == [span for span, is_here in zip(whole.spans, here, strict=True) if is_here]
@@ -178,10 +184,10 @@ def test_the_threshold_is_the_one_with_the_best_f1():
     """40 lines have one proposal each; those with odds above those of P = 0.3 are right."""
     lines, probability = np.arange(40), (np.arange(40) + 0.5) / 40
     spans = [Span(0, 1, "a")] * 40
-    proposals = Proposals(spans, lines, np.zeros((40, 1)), np.zeros(40, bool))
+    candidates = SpanCandidates(spans, lines, np.zeros((40, 1)), np.zeros(40, bool))
     odds = np.log(probability / (1 - probability))
     gold = [{Span(0, 1, "a")} if p > 0.3 else set() for p in probability]
-    found = _best_threshold(proposals, odds, gold)
+    found = _best_threshold(candidates, odds, gold)
     assert 1 / (1 + np.exp(-found)) == pytest.approx(0.3, abs=0.03)
 
     def f1(threshold: float) -> float:
@@ -196,11 +202,11 @@ def test_the_threshold_is_the_one_with_the_best_f1():
 def test_odds_for_the_threshold_are_by_judges_that_had_not_seen_the_line():
     rng = np.random.default_rng(0)
     features, lines = rng.normal(size=(200, 3)), np.arange(200)
-    proposals = Proposals([Span(0, 1, "a")] * 200, lines, features, np.zeros(200, bool))
+    candidates = SpanCandidates([Span(0, 1, "a")] * 200, lines, features, np.zeros(200, bool))
     right = features[:, 0] + rng.normal(size=200) > 0
     parts = lines % 4
     here = parts == 1
-    first, second = (_cross_fitted(proposals, of, parts) for of in (right, np.where(here, ~right, right)))
+    first, second = (_cross_fitted(candidates, of, parts) for of in (right, np.where(here, ~right, right)))
     assert np.array_equal(first[here], second[here])
     assert all((first[parts == part] != second[parts == part]).any() for part in (0, 2, 3))
 
@@ -208,8 +214,8 @@ def test_odds_for_the_threshold_are_by_judges_that_had_not_seen_the_line():
 def test_odds_are_halfway_between_the_regression_and_the_trees():
     rng = np.random.default_rng(1)
     features = rng.normal(size=(300, 4))
-    judges = Judges.fit(features, features[:, 0] * features[:, 1] > 0)
-    assert judges.trees is not None
-    by_line = features @ np.array(judges.coefficients) + judges.intercept
-    assert judges.odds(features) == pytest.approx((by_line + judges.trees.odds(features)) / 2)
-    assert (np.abs(judges.trees.odds(features) - by_line) > 0.1).any()
+    classifier = SpanClassifier.fit(features, features[:, 0] * features[:, 1] > 0)
+    assert classifier.trees is not None
+    by_line = features @ np.array(classifier.coefficients) + classifier.intercept
+    assert classifier.odds(features) == pytest.approx((by_line + classifier.trees.odds(features)) / 2)
+    assert (np.abs(classifier.trees.odds(features) - by_line) > 0.1).any()

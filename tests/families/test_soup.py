@@ -73,7 +73,7 @@ def test_the_order_plays_no_part_where_plain_sums_round_otherwise() -> None:
 
 
 def test_a_greedy_soup_takes_what_does_not_make_it_worse_best_first() -> None:
-    """Judged by a table: alone 0 is worse than 1 and 2; 1 is added to 2, and 0 would make the two worse."""
+    """Scores from a table: alone 0 is worse than 1 and 2; 1 is added to 2, and 0 would make the two worse."""
     soup = Soup([trained(noise) for noise in (0.1, 0.2, 0.4)])
     table = {(0,): 0.4, (1,): 0.5, (2,): 0.6, (2, 1): 0.6, (2, 1, 0): 0.5}
     stir, stirred = soup.stir, []

@@ -11,7 +11,7 @@ from daguan.core.types import Sentence
 from daguan.data.conflicts import conflicting_lines, lines_by_text
 from daguan.data.contest import TEST, TRAIN
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled
-from daguan.ensemble.lookup import known_labels
+from daguan.ensemble.lookup import known_annotations
 from daguan.pipeline.prepare import build_contest
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
@@ -36,7 +36,7 @@ def print_conflicts(train: Sequence[Sentence]) -> None:
 
 def print_found(test: Sequence[Sentence], train: Sequence[Sentence]) -> None:
     """Each test line with the train lines of its text, and their commonest labels."""
-    lines, known = lines_by_text(train), known_labels(train)
+    lines, known = lines_by_text(train), known_annotations(train)
     found = [(number, line.tokens) for number, line in enumerate(test, start=1) if line.tokens in lines]
     for number, text in found:
         places = ", ".join(str(line + 1) for line in lines[text])

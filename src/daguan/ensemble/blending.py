@@ -1,4 +1,4 @@
-"""Blending: one answer of several members', in a way learnt from lines they had not seen. Nothing is retrained."""
+"""Combines trained members into one, by a method fitted to out-of-fold marginals. Nothing is retrained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from daguan.data.marginals import LineMarginals, Marginals, mean
 from daguan.data.scores import paired_gains, span_scores
 from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import Vocabulary
-from daguan.ensemble.combination import Answers, Combination, Learner, OutOfFold
+from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
 from daguan.ensemble.stacking import Stack, StackLearner
 from daguan.ensemble.voting import Vote, VoteLearner
 from daguan.ensemble.weighting import MeanLearner, WeightedMean, WeightLearner
@@ -33,9 +33,9 @@ MEAN, BLEND = "mean", "blend"  # rows beside the members'
 
 
 class Method(NamedTuple):
-    """What learns it, and what it is read back as."""
+    """Makes the learner of a way to blend, and reads its fitted combination from JSON."""
 
-    learner: Callable[[OutOfFold], Learner]
+    learner: Callable[[OutOfFoldData], Learner]
     read: Callable[[dict[str, Any]], Combination]
 
 
@@ -72,8 +72,13 @@ class BlendSettings:
 
 @dataclass(frozen=True)
 class Member:
-    """A trained family: P(tag) of each training line by the models that had not seen it, and of each test line the
-    folds' mean; in the order of lines."""
+    """A trained member.
+
+    Attributes:
+        name: its run.
+        held_out: the marginals of each training line by the model that had not seen it.
+        test: the folds' mean marginals of each test line.
+    """
 
     name: str
     held_out: Sequence[LineMarginals]
@@ -81,30 +86,39 @@ class Member:
 
 
 def load_member(run: Path, folds: int) -> Member:
-    """Read what the folds of one run left. Raises CheckpointError: a fold or line is missing, or a line twice there."""
+    """Reads the marginals of all folds of a run. Raises CheckpointError: a fold or line is missing or duplicate."""
     return Member(run.name, load_held_out(run, folds), mean([load_test(run, fold) for fold in range(folds)]))
 
 
 def load_held_out(run: Path, folds: int) -> list[LineMarginals]:
-    """Of each training line, by the model that had not seen it. Raises CheckpointError, as `load_member`."""
+    """Returns the out-of-fold marginals of each training line. Raises CheckpointError as `load_member`."""
     return _in_order([Marginals.load(run / f"fold{fold}" / HELD_OUT) for fold in range(folds)], run)
 
 
 def load_test(run: Path, fold: int) -> list[LineMarginals]:
-    """Of each test line, by one fold's model. Raises CheckpointError, as `load_member`."""
+    """Returns the marginals of each test line by the model of one fold. Raises CheckpointError as `load_member`."""
     return _in_order([Marginals.load(run / f"fold{fold}" / TEST)], run)
 
 
 def _in_order(parts: Sequence[Marginals], run: Path) -> list[LineMarginals]:
-    answers = {line: probs for part in parts for line, probs in part.by_line().items()}
+    marginals = {line: probs for part in parts for line, probs in part.by_line().items()}
     lines = sum(len(part.lines) for part in parts)
-    if sorted(answers) != list(range(lines)):
-        raise CheckpointError(f"{run}: expected an answer for each of {lines} lines, got {len(answers)} or other lines")
-    return [answers[line] for line in range(lines)]
+    if sorted(marginals) != list(range(lines)):
+        raise CheckpointError(
+            f"{run}: expected an answer for each of {lines} lines, got {len(marginals)} or other lines"
+        )
+    return [marginals[line] for line in range(lines)]
 
 
-class Labelled(NamedTuple):
-    """By a member or a blend: the training lines by models that had not seen them, the test lines, and how."""
+class BlendRow(NamedTuple):
+    """The lines as labelled by a member or a blend.
+
+    Attributes:
+        name: of the row.
+        out_of_fold: the training lines; no line was seen by the models and the combination that label it.
+        test: the test lines.
+        combination: the way that labelled the test lines.
+    """
 
     name: str
     out_of_fold: list[Sentence]
@@ -112,63 +126,63 @@ class Labelled(NamedTuple):
     combination: Combination
 
 
-def label_all(members: Sequence[Member], evidence: OutOfFold, test: Sequence[Sentence], method: str) -> list[Labelled]:
-    """By each member alone, by their plain mean, and last by the blend; rows that would be the same once only.
+def label_all(members: Sequence[Member], data: OutOfFoldData, test: Sequence[Sentence], method: str) -> list[BlendRow]:
+    """Labels the lines by each member, by their plain mean, and last by the blend; equal rows appear once.
 
     Raises:
-        CheckpointError: the members do not answer these lines.
+        CheckpointError: the members' marginals are of other lines.
     """
     rows = [(member.name, [member], MEAN) for member in members]
     if len(members) > 1 and method != MEAN:
         rows.append((MEAN, [*members], MEAN))
     if len(members) > 1 or method != MEAN:
         rows.append((BLEND, [*members], method))
-    return [_label(name, some, evidence, test, how) for name, some, how in rows]
+    return [_label(name, some, data, test, how) for name, some, how in rows]
 
 
 def _label(
-    name: str, members: Sequence[Member], evidence: OutOfFold, test: Sequence[Sentence], method: str
-) -> Labelled:
-    answers, of_test = [member.held_out for member in members], [member.test for member in members]
-    check_lines(evidence.gold, answers)
-    check_lines(test, of_test)
-    of_members = replace(evidence, answers=answers)
-    learner = METHODS[method].learner(of_members)
-    combination = learner.fit(np.ones(len(evidence.gold), bool))
-    nested = annotate(evidence.gold, nested_spans(learner, of_members))
-    return Labelled(name, nested, annotate(test, combination.spans(test, of_test)), combination)
+    name: str, members: Sequence[Member], data: OutOfFoldData, test: Sequence[Sentence], method: str
+) -> BlendRow:
+    marginals, test_marginals = [member.held_out for member in members], [member.test for member in members]
+    check_lines(data.gold, marginals)
+    check_lines(test, test_marginals)
+    of_row = replace(data, marginals=marginals)
+    learner = METHODS[method].learner(of_row)
+    combination = learner.fit(np.ones(len(data.gold), bool))
+    nested = annotate(data.gold, nested_spans(learner, of_row))
+    return BlendRow(name, nested, annotate(test, combination.spans(test, test_marginals)), combination)
 
 
-def nested_spans(learner: Learner, evidence: OutOfFold) -> list[tuple[Span, ...]]:
-    """Of each line, by a combination that was learnt from the lines of other folds: what is scored was not fitted."""
-    spans: list[tuple[Span, ...]] = [()] * len(evidence.gold)
-    for fold in range(int(evidence.fold_of_line.max()) + 1):
-        lines = np.flatnonzero(evidence.fold_of_line == fold).tolist()
-        combination = learner.fit(evidence.fold_of_line != fold)
-        answers = [[member[line] for line in lines] for member in evidence.answers]
-        found = combination.spans([evidence.gold[line] for line in lines], answers)
+def nested_spans(learner: Learner, data: OutOfFoldData) -> list[tuple[Span, ...]]:
+    """Returns the spans of each line by a combination fitted to the other folds, so that its score is out of fold."""
+    spans: list[tuple[Span, ...]] = [()] * len(data.gold)
+    for fold in range(int(data.fold_of_line.max()) + 1):
+        lines = np.flatnonzero(data.fold_of_line == fold).tolist()
+        combination = learner.fit(data.fold_of_line != fold)
+        marginals = [[member[line] for line in lines] for member in data.marginals]
+        found = combination.spans([data.gold[line] for line in lines], marginals)
         for line, of_line in zip(lines, found, strict=True):
             spans[line] = of_line
     return spans
 
 
-def check_lines(sentences: Sequence[Sentence], answers: Answers) -> None:
-    """Raises CheckpointError: a member has not one answer for each token of each line."""
+def check_lines(sentences: Sequence[Sentence], marginals: MemberMarginals) -> None:
+    """Raises CheckpointError: a member's marginals do not have the lengths of these lines."""
     expected = [len(sentence.tokens) for sentence in sentences]
-    for member in answers:
+    for member in marginals:
         if [len(probs) for probs in member] != expected:
-            raise CheckpointError(f"blend: expected answers for {len(expected)} lines of these lengths, got others")
+            raise CheckpointError(f"blend: expected marginals for {len(expected)} lines of these lengths, got others")
 
 
-def gains(labelled: Sequence[Labelled], gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
-    """How much the last row's out-of-fold span F1 is above each other row's; none where there is one row."""
+def gains(labelled: Sequence[BlendRow], gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
+    """Returns the gain of the last row's out-of-fold span F1 over each other row; nothing for a single row."""
     *others, blend = [span_scores(row.out_of_fold, gold) for row in labelled]
     found = paired_gains(blend, others) if others else []
     return {row.name: gain.to_json() for row, gain in zip(labelled[:-1], found, strict=True)}
 
 
 def load_text_index(prepared: Path) -> TextIndex:
-    """All the text, as `prepare` left it. Raises CheckpointError: it is not there."""
+    """Returns the index of all text that `prepare` wrote. Raises CheckpointError: it is missing."""
     vocabulary = Vocabulary.load(prepared)
     return TextIndex(TokenLines(token_file(prepared, len(vocabulary)), vocabulary).ids, vocabulary)
 
@@ -176,15 +190,16 @@ def load_text_index(prepared: Path) -> TextIndex:
 def save_blend(
     folder: Path, method: str, combination: Combination, runs: Sequence[Path], folds: int, prepared: Path
 ) -> None:
-    """What `predict` needs: the fitted combination, of each member the folders of its models, and that of the text."""
+    """Writes what `predict` needs: the combination, the folders of each member's models and of the text."""
     models = [[os.path.relpath(run / f"fold{fold}" / MODEL, folder) for fold in range(folds)] for run in runs]
     write_json(folder / FILE, {"method": method, "text": os.path.relpath(prepared, folder), **combination.to_json()})
     write_json(folder / MODELS, models)
 
 
 def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
-    """Of each member the folders of its models, and the fitted combination. Raises CheckpointError: damaged, or a stack
-    whose text is no longer there."""
+    """Returns the folders of each member's models, and the combination. Raises CheckpointError: damaged, or the text of
+    a stack is gone.
+    """
     names, values = read_json(folder / MODELS), read_json(folder / FILE)
     try:
         models = [[(folder / name).resolve() for name in of_member] for of_member in names]

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees (Friedman 2001) for yes or no, fitted by scikit-learn and kept as plain numbers.
+"""Gradient-boosted trees (Friedman 2001) for binary classification, fitted by scikit-learn and stored as plain numbers.
 
 C rows, F features, T trees of N nodes.
 """
@@ -19,15 +19,22 @@ SETTINGS = {
     "min_samples_leaf": 20,
     "l2_regularization": 5.0,
     "early_stopping": False,
-    "random_state": 0,  # drawn by are only the rows that set the bins, where there are very many
+    "random_state": 0,  # it only draws the rows that set the bins, if there are very many
 }
-ROWS = 4_096  # walked down all trees at once
+ROWS = 4_096  # evaluated at once
 
 
 @dataclass(frozen=True)
 class Trees:
-    """Of each node (T,N) the feature it asks for and the threshold up to which it goes to its left child, both
-    children, which of a leaf are itself, and the leaf's value; and what all trees add to, the log-odds of any row."""
+    """Fitted trees.
+
+    Attributes:
+        features, thresholds: (T,N) a row goes left where the feature is at most the threshold.
+        left, right: (T,N) the children; a leaf is its own child.
+        values: (T,N) the values of leaves.
+        start: the log-odds to which all trees add.
+        depth: of the deepest tree.
+    """
 
     features: NDArray[np.int64]
     thresholds: Floats
@@ -39,18 +46,18 @@ class Trees:
 
     @classmethod
     def fit(cls, features: Floats, right: NDArray[np.bool_]) -> Trees:
-        """To features (C,F) and yes or no (C,), of which there is either."""
+        """Fits features (C,F) to classes (C,), both of which must occur."""
         from sklearn.ensemble import HistGradientBoostingClassifier
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(1, "openmp"):  # a sum over threads would depend on how many there are
+        with threadpool_limits(1, "openmp"):  # sums would depend on the number of threads
             model = HistGradientBoostingClassifier(**SETTINGS).fit(features, right)
         trees = [predictor.nodes for (predictor,) in model._predictors]
         return cls.of_nodes(trees, float(model._baseline_prediction[0, 0]))
 
     @classmethod
     def of_nodes(cls, trees: list[Any], start: float) -> Trees:
-        """Of scikit-learn's arrays of nodes, one a tree."""
+        """Converts scikit-learn's arrays of nodes, one a tree."""
         size = max(map(len, trees))
         own = np.tile(np.arange(size), (len(trees), 1))
         asked, thresholds, values = np.zeros_like(own), np.zeros(own.shape), np.zeros(own.shape)
@@ -65,7 +72,7 @@ class Trees:
         return cls(asked, thresholds, left, right, values, start, max(int(nodes["depth"].max()) for nodes in trees))
 
     def odds(self, features: Floats) -> Floats:
-        """(C,) log-odds of features (C,F). A row's do not depend on the others."""
+        """Returns (C,) the log-odds of features (C,F). Rows do not influence each other."""
         parts = [self._odds(features[low : low + ROWS]) for low in range(0, len(features), ROWS)]
         return np.concatenate([np.zeros(0), *parts])
 

@@ -1,4 +1,4 @@
-"""What a blend learns from, and what it is once learnt."""
+"""Defines the data that a blend is fitted to, and the protocols of its learner and of the fitted result."""
 
 from __future__ import annotations
 
@@ -14,53 +14,71 @@ from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 
-Answers = Sequence[Sequence[LineMarginals]]  # of each of M members one (T,K) array a line
-Kept = NDArray[np.bool_]  # (N,): the lines to learn from, whole folds of them
+MemberMarginals = Sequence[Sequence[LineMarginals]]  # from each of M members, one (T,K) array a line
+LineMask = NDArray[np.bool_]  # (N,) the lines that may be learnt from; whole folds
 
 
 @dataclass(frozen=True)
-class OutOfFold:
-    """N lines with gold, the fold that held each out (N,), and the members' answers by the models of that fold. text:
-    what is known of all the text without gold, if anything."""
+class OutOfFoldData:
+    """The labelled lines that a blend is fitted to.
+
+    Attributes:
+        gold: N annotated lines.
+        fold_of_line: (N,) the fold that held each line out.
+        marginals: from each member, for each line by the model that had not seen it.
+        scheme: the tags.
+        seed: for random choices.
+        text: an index of all text without labels, None if there is none.
+    """
 
     gold: Sequence[Sentence]
     fold_of_line: NDArray[np.int64]
-    answers: Answers
+    marginals: MemberMarginals
     scheme: TagScheme
     seed: int
     text: TextIndex | None = None
 
 
-class Judged(NamedTuple):
-    """Of each of N lines the answer, and (N,) how probable its least certain decision is, 0 to 1."""
+class SpansWithConfidence(NamedTuple):
+    """The spans of N lines.
+
+    Attributes:
+        spans: of each line.
+        confidences: (N,) the probability of the least certain decision on each line.
+    """
 
     spans: list[tuple[Span, ...]]
     confidences: NDArray[np.float64]
 
 
 class Combination(Protocol):
-    """A fitted way to make one answer of several, for spans with these labels. It survives JSON."""
+    """A fitted way to combine members' marginals into spans with these labels; it survives JSON."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
 
-    def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
-        """Of each sentence, whose gold is not read."""
+    def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
+        """Returns the spans of each sentence; its gold is not read."""
 
-    def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
-        """What `spans` answers, and how sure of it the combination is. What a decision is, each says."""
+    def spans_with_confidence(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> SpansWithConfidence:
+        """Returns the same spans with confidences; each combination says what it counts as a decision."""
 
     def to_json(self) -> dict[str, Any]: ...
 
 
 class Learner(Protocol):
-    """Made of all the evidence, so that what does not depend on gold is computed once; `fit` reads the gold of the kept
-    lines alone."""
+    """Fits a combination to part of the lines.
 
-    def fit(self, kept: Kept) -> Combination: ...
+    It is made from all lines, so that everything independent of gold is computed once; `fit` reads only the gold of the
+    `used` lines.
+    """
+
+    def fit(self, used: LineMask) -> Combination: ...
 
 
-def least_certain(beliefs: Mapping[Span, float], taken: Collection[Span]) -> float:
-    """The least probability of a decision on the spans of a line, each with that of being right: p where a span is
-    taken, 1 - p where it is not. 1 where there is nothing to decide."""
-    return min((p if span in taken else 1 - p for span, p in beliefs.items()), default=1.0)
+def min_confidence(probabilities: Mapping[Span, float], taken: Collection[Span]) -> float:
+    """Returns the lowest probability of a decision on a line: p for a taken span, 1 − p for another.
+
+    Returns 1 where there is nothing to decide.
+    """
+    return min((p if span in taken else 1 - p for span, p in probabilities.items()), default=1.0)

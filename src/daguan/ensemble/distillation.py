@@ -1,5 +1,7 @@
-"""Distillation: a blend's answers taught to one model (Hinton et al. 2015, arXiv 1503.02531), here by labels and not by
-beliefs, so that the teacher may be any combination and the student of any family."""
+"""Distils a blend into one model (Hinton et al. 2015, arXiv 1503.02531).
+
+The student learns from labels, not from probabilities: the teacher can be any combination, the student any family.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 
 TEACHER, STUDENT, BEST = "teacher", "student", "best member"
-Sides = dict[str, Sequence[Sentence]]  # what each of those answers to the same lines
+Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
 
 
 @dataclass(frozen=True)
@@ -37,28 +39,28 @@ class DistilSettings:
         self.choice()  # checks the rest
 
     def choice(self) -> PseudoLabelSettings:
-        """Which lines are labelled, kept, and how they are weighed."""
+        """Returns which lines are labelled and used, and their weight."""
         return PseudoLabelSettings((), self.test, self.corpus_lines, self.confidence, 0.0, self.weight)
 
 
-def judged_at_the_end(train: TrainSettings) -> TrainSettings:
-    """As what is shipped must be, which has no lines to be best on."""
+def evaluated_once(train: TrainSettings) -> TrainSettings:
+    """Returns the settings with a single evaluation at the end: a shipped model has no held-out lines."""
     return replace(train, evaluations=1, patience=0)
 
 
-def scored(sides: Sides, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
-    """Strict span scores of each side."""
-    return {name: report(answer, gold, "span").to_json() for name, answer in sides.items()}
+def score_each(predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
+    """Returns the span scores of each one's predictions."""
+    return {name: report(answer, gold, "span").to_json() for name, answer in predictions.items()}
 
 
-def student_gains(sides: Sides, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
-    """How much the student's span F1 is above each other side's on the same lines."""
-    lines = {name: span_scores(answer, gold) for name, answer in sides.items()}
+def student_gains(predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
+    """Returns the gain of the student's span F1 over each of the others on the same lines."""
+    lines = {name: span_scores(answer, gold) for name, answer in predictions.items()}
     ours = lines.pop(STUDENT)
     return {name: gain.to_json() for name, gain in zip(lines, paired_gains(ours, [*lines.values()]), strict=True)}
 
 
 def megabytes(paths: Sequence[Path]) -> float:
-    """Of all files in these folders, in 10⁶ bytes."""
+    """Returns the size of all files in these folders, in 10⁶ bytes."""
     sizes = [file.stat().st_size for path in paths for file in sorted(path.rglob("*")) if file.is_file()]
     return sum(sizes) / 1e6

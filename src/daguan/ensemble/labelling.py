@@ -1,4 +1,4 @@
-"""Lines labelled by trained models: each member's answer is the mean of its models', and the members' are blended."""
+"""Labels lines with trained models: averages the models of each member, and combines the members."""
 
 from __future__ import annotations
 
@@ -13,20 +13,25 @@ from daguan.core.progress import Bar, Progress
 from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals, mean, to_half_precision
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import Answers, Combination
+from daguan.ensemble.combination import Combination, MemberMarginals
 from daguan.families.ngram_crf import ABOUT, NgramCrf
 from daguan.training.devices import EngineSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 CHUNK_LINES = 2_000
 Model = TrainedTagger | NgramCrf
-Members = Sequence[Sequence[Model]]  # of each member its models
+Members = Sequence[Sequence[Model]]  # the models of each member
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A line as it was labelled. confidence: the probability of its least certain decision (`Combination.judge`);
-    agreement: the share of the members whose own decode is this answer."""
+class LabelledLine:
+    """A labelled line.
+
+    Attributes:
+        sentence: the line with its spans.
+        confidence: the probability of its least certain decision (`Combination.spans_with_confidence`).
+        agreement: the share of members whose own decoding gives the same spans.
+    """
 
     sentence: Sentence
     confidence: float
@@ -34,7 +39,7 @@ class Verdict:
 
 
 def load_members(paths: Sequence[Sequence[Path]], engine: EngineSettings) -> list[list[Model]]:
-    """The models of each member, by their folders. Raises CheckpointError: none there, or damaged."""
+    """Loads the models of each member from their folders. Raises CheckpointError: missing or damaged."""
     return [[_load(path, engine) for path in of_member] for of_member in paths]
 
 
@@ -44,31 +49,31 @@ def _load(path: Path, engine: EngineSettings) -> Model:
 
 def label(
     members: Members, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings, name: str
-) -> list[Verdict]:
-    """Label all lines, with a progress bar of that name. Raises CheckpointError: models and combination do not know the
-    same labels."""
-    chunks = answer(members, combination, sentences, engine, name)
-    return [verdict for chunk, answers in chunks for verdict in verdicts(chunk, answers, combination)]
+) -> list[LabelledLine]:
+    """Labels all lines, with a progress bar `name`. Raises CheckpointError: models and combination differ in labels."""
+    chunks = member_marginals(members, combination, sentences, engine, name)
+    return [line for chunk, marginals in chunks for line in combine_marginals(chunk, marginals, combination)]
 
 
-def verdicts(sentences: Sequence[Sentence], answers: Answers, combination: Combination) -> list[Verdict]:
-    """What the combination makes of the members' answers to each line."""
-    spans, confidences = combination.judge(sentences, answers)
+def combine_marginals(
+    sentences: Sequence[Sentence], marginals: MemberMarginals, combination: Combination
+) -> list[LabelledLine]:
+    """Returns the lines as labelled by the combination of the members' marginals."""
+    spans, confidences = combination.spans_with_confidence(sentences, marginals)
     scheme, agreeing = TagScheme(combination.labels), np.zeros(len(sentences))
-    for member in answers:
+    for member in marginals:
         agreeing += [own == found for own, found in zip(decode_lines(member, scheme), spans, strict=True)]
-    agreements = (agreeing / len(answers)).tolist()
-    return [*map(Verdict, annotate(sentences, spans), confidences.tolist(), agreements)]
+    agreements = (agreeing / len(marginals)).tolist()
+    return [*map(LabelledLine, annotate(sentences, spans), confidences.tolist(), agreements)]
 
 
-def answer(
+def member_marginals(
     members: Members, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings, name: str
 ) -> Iterator[tuple[Sequence[Sentence], list[list[LineMarginals]]]]:
-    """Some lines after others, and the members' answers to them, in half precision as what is stored. A chunk of lines
-    at a time is in memory.
+    """Yields chunks of lines with each member's marginals, in half precision; only one chunk is in memory.
 
     Raises:
-        CheckpointError: the models and what blends them do not know the same labels.
+        CheckpointError: models and combination differ in labels.
     """
     models = [model for member in members for model in member]
     if any(model.scheme.labels != combination.labels for model in models):
@@ -78,15 +83,15 @@ def answer(
     done = 0
     for low in range(0, len(sentences), CHUNK_LINES):
         chunk = sentences[low : low + CHUNK_LINES]
-        answers = []
+        marginals = []
         for member in members:
             by_model = []
             for model in member:
                 by_model.append(_marginals(model, chunk, engine))
                 done += sum(map(len, by_model[-1]))
                 bar.show(Progress(done, size, "tok"))
-            answers.append(mean(by_model))
-        yield chunk, answers
+            marginals.append(mean(by_model))
+        yield chunk, marginals
     bar.close()
 
 

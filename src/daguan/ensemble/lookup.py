@@ -1,6 +1,6 @@
-"""Test lines that stand in train word for word: train's labels in place of the models'.
+"""Replaces the models' labels of test lines that occur word for word in train by train's labels.
 
-Out of fold this never applies, since folds keep equal texts together: the score out of fold tells nothing of its worth.
+This never applies to out-of-fold lines, since folds keep equal texts together: out-of-fold scores do not measure it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from daguan.core.types import Sentence
 from daguan.data.conflicts import lines_by_text, most_common_annotations
 
 
-def looked_up(answer: Sequence[Sentence], train: Sequence[Sentence]) -> list[Sentence]:
-    """The labelled lines, those known with their commonest annotation; where several are as common, as they were."""
-    known = known_labels(train)
+def replace_known_lines(answer: Sequence[Sentence], train: Sequence[Sentence]) -> list[Sentence]:
+    """Returns the labelled lines; known texts get their most common annotation, unless several are."""
+    known = known_annotations(train)
     return [known.get(line.tokens, line) for line in answer]
 
 
-def known_labels(train: Sequence[Sentence]) -> Mapping[tuple[str, ...], Sentence]:
-    """The one commonest annotation of each text that has one."""
+def known_annotations(train: Sequence[Sentence]) -> Mapping[tuple[str, ...], Sentence]:
+    """Returns the most common annotation of each text that has a single one."""
     found = {
         text: most_common_annotations([train[line] for line in lines]) for text, lines in lines_by_text(train).items()
     }

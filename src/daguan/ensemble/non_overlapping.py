@@ -1,4 +1,4 @@
-"""Spans that compete for a line: which of them to take, so that none overlap."""
+"""Selects the best non-overlapping spans of a line."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from daguan.core.types import Span
 
 
-def best_disjoint(values: Mapping[Span, float]) -> tuple[Span, ...]:
-    """Of spans with their values the disjoint ones with the highest sum, sorted: weighted interval scheduling. A span
-    of value 0 or less is never taken; of equal sums, the one without the span that comes later."""
+def best_non_overlapping(values: Mapping[Span, float]) -> tuple[Span, ...]:
+    """Returns the non-overlapping spans with the highest sum of values, sorted (weighted interval scheduling).
+
+    A span of value 0 or less is never selected; on a tie, the solution without the later span wins.
+    """
     spans = sorted((span for span in values if values[span] > 0), key=lambda span: (span.stop, span.start, span.label))
     stops = [span.stop for span in spans]
-    sums, before = [0.0], []  # of the best among the first so many; how many end before each starts
+    sums, before = [0.0], []  # best sums of the first n spans; number of spans that end before each start
     for number, span in enumerate(spans):
         before.append(bisect_right(stops, span.start, 0, number))
         sums.append(max(sums[-1], sums[before[-1]] + values[span]))

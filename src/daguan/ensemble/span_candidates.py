@@ -1,4 +1,4 @@
-"""Spans that members propose, and what can be said of each: the features that a stack judges by.
+"""Collects candidate spans from the members, and computes the features by which a stack judges them.
 
 M members, C spans, K tags.
 """
@@ -15,69 +15,77 @@ from daguan.core.types import Sentence, Span
 from daguan.data.lexicon import String
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import Answers
-from daguan.ensemble.non_overlapping import best_disjoint
+from daguan.ensemble.combination import MemberMarginals
+from daguan.ensemble.non_overlapping import best_non_overlapping
 from daguan.training.prediction import SMALLEST, decode_lines, log_probs
 
-BIASES = (0.0, 0.75, 1.5, 3.0, 5.0)  # nats on all types: the mean's own spans, and those it nearly finds
-NO_RIVAL = float(np.log(SMALLEST))  # nothing has lower odds
+BIASES = (0.0, 0.75, 1.5, 3.0, 5.0)  # nats, added to all types: the spans of the mean, and those that it nearly finds
+NO_RIVAL = float(np.log(SMALLEST))  # no span has lower odds
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Proposals:
-    """Of some lines C spans, line by line and sorted: their lines (C,), what the members say of each (C,F), and whether
-    another overlaps it (C,)."""
+class SpanCandidates:
+    """Candidate spans, line by line and sorted.
+
+    Attributes:
+        spans: C spans.
+        lines: (C,) their lines.
+        features: (C,F) computed from the members' marginals.
+        overlapping: (C,) whether another candidate overlaps it.
+    """
 
     spans: Sequence[Span]
     lines: NDArray[np.int64]
     features: Floats
-    contested: NDArray[np.bool_]
+    overlapping: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, answers: Answers, scheme: TagScheme) -> Proposals:
-        """What a member decodes, or their mean with some bias. Features: for each member and the mean the log-odds of
-        the least certain token; the mean's mean log marginal; the share of members that decode the span; the log-odds
-        of its best rival; its length (log) and type."""
-        of_mean = mean(answers)
-        by_member = [decode_lines(member, scheme) for member in answers]
+    def of(cls, marginals: MemberMarginals, scheme: TagScheme) -> SpanCandidates:
+        """Collects the spans that a member decodes, or their mean with one of BIASES.
+
+        Features: for each member and the mean, the log-odds of the least certain token; the mean's average log
+        marginal; the share of members that decode the span; the log-odds of its best rival; its length (log) and type.
+        """
+        of_mean = mean(marginals)
+        by_member = [decode_lines(member, scheme) for member in marginals]
         found_by = [[set(found) for found in decoded] for decoded in by_member]
         spans, lines = _union([*by_member, *_biased(of_mean, scheme)])
-        places = _Places.of(spans, lines, [len(probs) for probs in of_mean], scheme)
-        odds = [_odds(places.least(member)) for member in (*answers, of_mean)]
+        positions = _TokenPositions.of(spans, lines, [len(probs) for probs in of_mean], scheme)
+        odds = [_odds(positions.least(member)) for member in (*marginals, of_mean)]
         where = list(zip(lines.tolist(), spans, strict=True))
         votes = np.array([sum(span in found[line] for found in found_by) for line, span in where], np.float64)
-        rivals, contested = _best_rivals(spans, lines, odds[-1])
+        rivals, overlapping = _best_rivals(spans, lines, odds[-1])
         lengths = np.log([span.stop - span.start for span in spans])
         types = [np.array([span.label == label for span in spans], np.float64) for label in scheme.labels]
-        columns = [*odds, places.average(of_mean), votes / len(answers), rivals, lengths, *types]
-        return cls(spans, lines, np.stack(columns, 1), contested)
+        columns = [*odds, positions.average(of_mean), votes / len(marginals), rivals, lengths, *types]
+        return cls(spans, lines, np.stack(columns, 1), overlapping)
 
-    def of_lines(self, here: NDArray[np.bool_], features: Floats) -> Proposals:
-        """Those of some lines, all of each: here (C,); with these features in place of what members say."""
+    def of_lines(self, here: NDArray[np.bool_], features: Floats) -> SpanCandidates:
+        """Returns the candidates selected by `here` (C,), whole lines of them, with new features."""
         spans = [span for span, is_here in zip(self.spans, here.tolist(), strict=True) if is_here]
-        return Proposals(spans, self.lines[here], features[here], self.contested[here])
+        return SpanCandidates(spans, self.lines[here], features[here], self.overlapping[here])
 
     def choose(self, values: Floats, lines: int) -> list[tuple[Span, ...]]:
-        """Of each of so many lines the disjoint spans with the highest sum of values (C,)."""
+        """Returns for each of `lines` lines the non-overlapping spans with the highest sum of values (C,)."""
         certain: list[list[Span]] = [[] for _ in range(lines)]
         rivals: list[dict[Span, float]] = [{} for _ in range(lines)]
         for place in np.flatnonzero(values > 0).tolist():
             line, span = int(self.lines[place]), self.spans[place]
-            if self.contested[place]:
+            if self.overlapping[place]:
                 rivals[line][span] = float(values[place])
             else:
                 certain[line].append(span)
         pairs = zip(certain, rivals, strict=True)
-        return [tuple(sorted([*alone, *best_disjoint(some)])) if some else tuple(alone) for alone, some in pairs]
+        return [tuple(sorted([*alone, *best_non_overlapping(some)])) if some else tuple(alone) for alone, some in pairs]
 
     def strings(self, sentences: Sequence[Sentence]) -> list[String]:
-        """The C spans' tokens."""
+        """Returns the tokens of the C spans."""
         pairs = zip(self.lines.tolist(), self.spans, strict=True)
         return [sentences[line].tokens[span.start : span.stop] for line, span in pairs]
 
     def types(self, labels: Sequence[str]) -> NDArray[np.int64]:
-        """(C,): the place of each span's label."""
+        """Returns (C,) the index of each span's label."""
         return np.array([labels.index(span.label) for span in self.spans], np.int64)
 
 
@@ -87,23 +95,30 @@ def _biased(of_mean: Sequence[NDArray[np.floating]], scheme: TagScheme) -> Itera
 
 
 def _union(decodes: Sequence[list[tuple[Span, ...]]]) -> tuple[list[Span], NDArray[np.int64]]:
-    """The distinct spans of each line, and (C,) their lines."""
+    """Returns the distinct spans of each line, and (C,) their lines."""
     by_line = [sorted({span for spans in of_line for span in spans}) for of_line in zip(*decodes, strict=True)]
     lines = np.repeat(np.arange(len(by_line)), [len(of_line) for of_line in by_line])
     return [span for of_line in by_line for span in of_line], lines
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Where the tokens of C spans are among all tokens, the tags the spans ask of them, and where each span begins (C,)
-    among those."""
+class _TokenPositions:
+    """The tokens of C spans, concatenated.
+
+    Attributes:
+        tokens: their positions among the tokens of all lines.
+        tags: the tags that the spans require there.
+        begins: (C,) where each span begins in `tokens`.
+    """
 
     tokens: NDArray[np.int64]
     tags: NDArray[np.int64]
     begins: NDArray[np.int64]
 
     @classmethod
-    def of(cls, spans: Sequence[Span], lines: NDArray[np.int64], lengths: Sequence[int], scheme: TagScheme) -> _Places:
+    def of(
+        cls, spans: Sequence[Span], lines: NDArray[np.int64], lengths: Sequence[int], scheme: TagScheme
+    ) -> _TokenPositions:
         starts = np.cumsum([0, *lengths])[lines] + np.array([span.start for span in spans], np.int64)
         sizes = np.array([span.stop - span.start for span in spans], np.int64)
         begins = np.cumsum(sizes) - sizes
@@ -112,11 +127,11 @@ class _Places:
         return cls(tokens, np.concatenate([np.zeros(0, np.int64), *tags]), begins)
 
     def least(self, member: Sequence[NDArray[np.floating]]) -> Floats:
-        """(C,): the log marginal of the span's tag at the least certain token, a bound on that of the span."""
+        """Returns (C,) the lowest log marginal of the required tags, an upper bound on that of the span."""
         return np.minimum.reduceat(self._logs(member), self.begins) if len(self.begins) else np.zeros(0)
 
     def average(self, member: Sequence[NDArray[np.floating]]) -> Floats:
-        """(C,): over the span's tokens."""
+        """Returns (C,) the mean log marginal of the required tags."""
         logs, sizes = self._logs(member), np.diff(np.append(self.begins, len(self.tokens)))
         return np.add.reduceat(logs, self.begins) / sizes if len(self.begins) else np.zeros(0)
 
@@ -126,27 +141,31 @@ class _Places:
 
 
 def _odds(logs: Floats) -> Floats:
-    """The log-odds of log probabilities, as far as half precision tells them from certain."""
+    """Returns the log-odds of log probabilities, limited by what half precision distinguishes from certainty."""
     odds: Floats = logs - np.log1p(-np.minimum(np.exp(logs), 1 - 1e-4))
     return odds
 
 
 def _best_rivals(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """(C,): the best odds among the spans of the line that overlap, NO_RIVAL where none does, whatever other lines say;
-    and whether one does. Spans of a line are sorted by where they start."""
-    rivals, contested, of_line = np.full(len(spans), NO_RIVAL), np.zeros(len(spans), bool), lines.tolist()
+    """Returns (C,) the best odds among overlapping spans of the line, NO_RIVAL if there are none; and (C,) whether
+    there are any. The spans of a line are sorted by their start.
+    """
+    rivals, overlapping, of_line = np.full(len(spans), NO_RIVAL), np.zeros(len(spans), bool), lines.tolist()
     for one, span in enumerate(spans):
         other = one + 1
         while other < len(spans) and of_line[other] == of_line[one] and spans[other].start < span.stop:
             rivals[one], rivals[other] = max(rivals[one], odds[other]), max(rivals[other], odds[one])
-            contested[one] = contested[other] = True
+            overlapping[one] = overlapping[other] = True
             other += 1
-    return rivals, contested
+    return rivals, overlapping
 
 
 def lexicon_features(counts: NDArray[np.int64], types: NDArray[np.int64]) -> Floats:
-    """(C,6) of the counts (C,labels+1) of each span's string, and its type (C,): is it known, how often is it this
-    type, another, none of them, and the shares of this and another type."""
+    """Returns (C,6) from the lexicon counts (C,labels+1) and the type (C,) of each span:
+
+    whether its string is known; log counts of it as this type, as another type, and as no entity; the shares of this
+    and of another type.
+    """
     own = np.take_along_axis(counts, types[:, None], 1)[:, 0]
     others, anywhere = counts[:, :-1].sum(1) - own, counts[:, -1]
     times = np.log1p(np.stack([own, others, np.maximum(anywhere - own - others, 0)], 1))

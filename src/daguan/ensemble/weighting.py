@@ -1,8 +1,8 @@
-"""Means of marginals, decoded once: plain, by weights chosen for F1, with a threshold for each type, or both.
+"""Combines members by a mean of marginals, decoded once: plain, with weights, with a threshold per type, or both.
 
-A threshold is a bias that is added to the log marginals of a type's tags before the decode, as over them it is what
-P(tag) must reach beside that of outside. The product of marginals is shy of entities: their mass is spread over starts
-and stops, that of outside is not.
+Weights and thresholds are chosen for F1. A threshold is a bias added to the log marginals of a type's tags before
+decoding. The product of marginals underrates entities: their mass is spread over several starts and stops, that of
+outside is not.
 """
 
 from __future__ import annotations
@@ -19,42 +19,50 @@ from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import Answers, Judged, Kept, OutOfFold
+from daguan.ensemble.combination import LineMask, MemberMarginals, OutOfFoldData, SpansWithConfidence
 from daguan.ensemble.span_counts import SpanCounter, Weights
 from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
 BAGS = 10
-BIASES = tuple(sorted(np.arange(-1.5, 2.1, 0.25).tolist(), key=abs))  # nats; of equally good ones the first is taken
-SLACK = 2 * max(map(abs, BIASES))  # what two of them can differ by, with either sign
-ROUNDS = 2  # over the types
+BIASES = tuple(sorted(np.arange(-1.5, 2.1, 0.25).tolist(), key=abs))  # nats; the first one wins a tie
+SLACK = 2 * max(map(abs, BIASES))  # the largest difference of two biases
+ROUNDS = 2  # passes over the types
 
 
 @dataclass(frozen=True)
 class WeightedMean:
-    """labels: of the scheme; weights (M,), of any sum; biases (labels,): of a type's tags, over 0 finds more of it."""
+    """A weighted mean with biases.
+
+    Attributes:
+        labels: the scheme's.
+        weights: (M,) of any sum.
+        biases: (labels,) added to a type's tags; above 0 finds more of the type.
+    """
 
     labels: tuple[str, ...]
     weights: Weights
     biases: Weights
 
-    def spans(self, sentences: Sequence[Sentence], answers: Answers) -> list[tuple[Span, ...]]:
-        return decode_lines(mean(answers, self.weights), TagScheme(self.labels), self._bias)
+    def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
+        return decode_lines(mean(marginals, self.weights), TagScheme(self.labels), self._bias)
 
-    def judge(self, sentences: Sequence[Sentence], answers: Answers) -> Judged:
-        """A decision is a token's tag, and its probability the mean's marginal, after the biases if there are any."""
-        means, scheme = mean(answers, self.weights), TagScheme(self.labels)
+    def spans_with_confidence(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> SpansWithConfidence:
+        """A decision is the tag of a token. Its probability is the mean's marginal, renormalised after biases."""
+        means, scheme = mean(marginals, self.weights), TagScheme(self.labels)
         tags = decode_tags(means, scheme, self._bias)
         if (bias := self._bias) is not None:
             shares = [np.exp(log_probs(probs, bias)) for probs in means]
-            beliefs = [share / share.sum(1, keepdims=True) for share in shares]
+            probabilities = [share / share.sum(1, keepdims=True) for share in shares]
         else:
-            beliefs = [probs.astype(np.float32) for probs in means]
-        least = [probs[np.arange(len(probs)), of_line].min() for probs, of_line in zip(beliefs, tags, strict=True)]
-        return Judged([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
+            probabilities = [probs.astype(np.float32) for probs in means]
+        least = [
+            probs[np.arange(len(probs)), of_line].min() for probs, of_line in zip(probabilities, tags, strict=True)
+        ]
+        return SpansWithConfidence([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
 
     @property
     def _bias(self) -> NDArray[np.float32] | None:
-        """(K,)"""
+        """Returns (K,), None if all biases are 0."""
         return np.array(tag_biases(self.biases), np.float32) if any(self.biases) else None
 
     def to_json(self) -> dict[str, Any]:
@@ -66,7 +74,7 @@ class WeightedMean:
 
 
 def tag_biases(biases: Weights) -> Weights:
-    """(K,) of (labels,): none for outside."""
+    """Returns (K,) from (labels,); 0 for outside."""
     return (0.0, *(bias for bias in biases for _ in range(4)))
 
 
@@ -75,60 +83,65 @@ def plain_mean(labels: tuple[str, ...], members: int) -> WeightedMean:
 
 
 class MeanLearner:
-    """The plain mean: nothing is learnt."""
+    """Returns the plain mean; nothing is fitted."""
 
-    def __init__(self, evidence: OutOfFold) -> None:
-        self._plain = plain_mean(evidence.scheme.labels, len(evidence.answers))
+    def __init__(self, data: OutOfFoldData) -> None:
+        self._plain = plain_mean(data.scheme.labels, len(data.marginals))
 
-    def fit(self, kept: Kept) -> WeightedMean:
+    def fit(self, used: LineMask) -> WeightedMean:
         return self._plain
 
 
 class WeightLearner:
-    """Weights by ensemble selection (Caruana et al. 2004, "Ensemble selection from libraries of models"): the mean of
-    what is chosen for BAGS bootstrap samples of the lines (theirs draws half of the models for each bag; a library of
-    thousands can spare them, one of three cannot). Where the plain mean or a member alone is better on the
-    lines themselves, it is taken. With `thresholds`, biases are fitted to the plain mean first, and stay."""
+    """Fits weights by ensemble selection (Caruana et al. 2004, "Ensemble selection from libraries of models").
 
-    def __init__(self, evidence: OutOfFold, weights: bool = True, thresholds: bool = False) -> None:
-        self._plain = plain_mean(evidence.scheme.labels, len(evidence.answers))
-        self._seed, self._weights, self._thresholds = evidence.seed, weights, thresholds
+    The weights are averaged over BAGS bootstrap samples of the lines (theirs draws half of the models for each bag; a
+    library of thousands can spare them, one of three cannot). The plain mean or a single member is taken where it is
+    better on the lines themselves. With `thresholds`, biases are fitted to the plain mean first, and then fixed.
+    """
+
+    def __init__(self, data: OutOfFoldData, weights: bool = True, thresholds: bool = False) -> None:
+        self._plain = plain_mean(data.scheme.labels, len(data.marginals))
+        self._seed, self._weights, self._thresholds = data.seed, weights, thresholds
         slack = SLACK if thresholds else 0.0
-        self._counter = SpanCounter(evidence.gold, evidence.answers, evidence.scheme, slack)
+        self._counter = SpanCounter(data.gold, data.marginals, data.scheme, slack)
 
-    def fit(self, kept: Kept) -> WeightedMean:
+    def fit(self, used: LineMask) -> WeightedMean:
         fitted = self._plain
         if self._thresholds:
-            fitted = replace(fitted, biases=self._fit_biases(kept.astype(np.float64)))
+            fitted = replace(fitted, biases=self._fit_biases(used.astype(np.float64)))
         if self._weights:
-            fitted = replace(fitted, weights=self._fit_weights(kept, fitted.biases))
+            fitted = replace(fitted, weights=self._fit_weights(used, fitted.biases))
         return fitted
 
     def _fit_biases(self, times: NDArray[np.float64]) -> Weights:
-        """A type at a time, on a grid."""
+        """Optimises one type at a time, on a grid."""
         biases = self._plain.biases
         for label in list(range(len(biases))) * ROUNDS:
             tries = [(*biases[:label], bias, *biases[label + 1 :]) for bias in BIASES]
             biases = max(tries, key=lambda these: self._f1(times, these, self._plain.weights))
         return biases
 
-    def _fit_weights(self, kept: Kept, biases: Weights) -> Weights:
-        members, lines, rng = len(self._plain.weights), np.flatnonzero(kept), stream(self._seed, "bags")
+    def _fit_weights(self, used: LineMask, biases: Weights) -> Weights:
+        members, lines, rng = len(self._plain.weights), np.flatnonzero(used), stream(self._seed, "bags")
         total = np.zeros(members)
         for _ in range(BAGS):
-            times = np.bincount(rng.choice(lines, len(lines)), minlength=len(kept)).astype(np.float64)
-            chosen = np.array(select(partial(self._f1, times, biases), members))
+            times = np.bincount(rng.choice(lines, len(lines)), minlength=len(used)).astype(np.float64)
+            chosen = np.array(ensemble_selection(partial(self._f1, times, biases), members))
             total += chosen / chosen.sum()
         tries = [tuple((total / BAGS).tolist()), self._plain.weights, *_tuples(np.eye(members))]
-        return max(tries, key=partial(self._f1, kept.astype(np.float64), biases))
+        return max(tries, key=partial(self._f1, used.astype(np.float64), biases))
 
     def _f1(self, times: NDArray[np.float64], biases: Weights, weights: Weights) -> float:
         return self._counter.f1(times, weights, tag_biases(biases) if any(biases) else ())
 
 
-def select(f1: Callable[[Weights], float], members: int) -> Weights:
-    """How often each member is in the ensemble that forward selection with replacement reaches: it starts with as many
-    of the best members as score highest together (§2.2), and adds the one that helps most while one helps (§2)."""
+def ensemble_selection(f1: Callable[[Weights], float], members: int) -> Weights:
+    """Returns how often each member is in the ensemble reached by forward selection with replacement.
+
+    It starts with the best members whose plain mean scores highest (§2.2), and adds the member that helps most as long
+    as one helps (§2).
+    """
     alone = _tuples(np.eye(members))
     order = sorted(range(members), key=lambda member: -f1(alone[member]))
     best = max(_tuples(np.cumsum(np.eye(members)[order], 0)), key=f1)

@@ -9,8 +9,8 @@ from daguan.data.format import format_labelled, read_labelled, read_unlabelled, 
 from daguan.data.scores import all_metrics
 from daguan.data.tags import TagScheme
 from daguan.ensemble import blending
-from daguan.ensemble.combination import OutOfFold
-from daguan.ensemble.lookup import looked_up
+from daguan.ensemble.combination import OutOfFoldData
+from daguan.ensemble.lookup import replace_known_lines
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
 
@@ -31,11 +31,11 @@ def blend(run: Run, stages: Stages, settings: Settings) -> None:
     members = [blending.load_member(member.path, settings.folds.count) for member in stages.members]
     prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
     folds, text = read_folds(prepared), blending.load_text_index(prepared)
-    evidence = OutOfFold(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
-    labelled = blending.label_all(members, evidence, test, settings.blend.method)
+    data = OutOfFoldData(train, folds, [member.held_out for member in members], scheme, settings.seed, text)
+    labelled = blending.label_all(members, data, test, settings.blend.method)
     known = read_labelled(stages.gold_file) if settings.blend.lookup else []
     for row in labelled:
-        answer = looked_up(row.test, known)
+        answer = replace_known_lines(row.test, known)
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, answer))
     runs, final = [member.path for member in stages.members], labelled[-1]
     blending.save_blend(run.path, settings.blend.method, final.combination, runs, settings.folds.count, prepared)

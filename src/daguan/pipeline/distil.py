@@ -24,14 +24,21 @@ from daguan.ensemble.distillation import (
     BEST,
     STUDENT,
     TEACHER,
-    Sides,
-    judged_at_the_end,
+    Predictions,
+    evaluated_once,
     megabytes,
-    scored,
+    score_each,
     student_gains,
 )
 from daguan.ensemble.labelling import Members, load_members
-from daguan.ensemble.pseudo_labels import Blend, Teachers, corpus_sample, keep, require_corpus, unlabelled
+from daguan.ensemble.pseudo_labels import (
+    TeacherBlend,
+    Teachers,
+    corpus_sample,
+    lines_to_label,
+    require_corpus,
+    write_pseudo_labels,
+)
 from daguan.families.jobs import HELD_OUT, MODEL, TEST, FoldJob
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.predict import find_models, predict
@@ -94,7 +101,7 @@ class Lesson:
         """With the lines to learn from in place of a member's own choice."""
         settings = self.stages.settings
         made = settings.member(settings.distil.student)
-        return replace(made, pseudo_labels=settings.distil.choice(), train=judged_at_the_end(made.train))
+        return replace(made, pseudo_labels=settings.distil.choice(), train=evaluated_once(made.train))
 
     @property
     def engine(self) -> EngineSettings:
@@ -135,10 +142,10 @@ class Lesson:
         return Teachers.of(self.runs, self.train, folds, self.scheme, asked.blend.method, asked.seed, text)
 
     @cached_property
-    def blend(self) -> Blend:
+    def blend(self) -> TeacherBlend:
         models, combination = load_blend(self.stages.blend.path)
         count = self.stages.settings.folds.count
-        return Blend(models, combination, [load_member(run, count).test for run in self.runs], "distil")
+        return TeacherBlend(models, combination, [load_member(run, count).test for run in self.runs], "distil")
 
 
 def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
@@ -147,9 +154,13 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
     if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
         known, seed = read_labelled(lesson.stages.gold_file), lesson.stages.settings.seed
         corpus = corpus_sample(lesson.stages.contest.corpus, asked, [*known, *lesson.test], seed, "distil")
-        lines = unlabelled(lesson.test, known) if asked.test else []
-        keep(folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
-        keep(folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train)
+        lines = lines_to_label(lesson.test, known) if asked.test else []
+        write_pseudo_labels(
+            folder, 0, lesson.teachers.blend(0).label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train
+        )
+        write_pseudo_labels(
+            folder, count, lesson.blend.label(lesson.test, lines, corpus, lesson.engine), asked, lesson.train
+        )
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
     for name, sources in found.items():
         counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]
@@ -177,10 +188,10 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
     held_out, test = held_out_answers(folder, lesson, gold), answers_to_test(folder, lesson)
     write_lines(folder / ANSWER, map(format_labelled, test[STUDENT]))
     names = {TEACHER: lesson.stages.blend.path.name, STUDENT: folder.name, BEST: lesson.runs[lesson.best].name}
-    found = scored(held_out, gold)
+    found = score_each(held_out, gold)
     sides: dict[str, dict[str, Any]] = {name: {"run": run, "held_out": found[name]} for name, run in names.items()}
     path = lesson.stages.contest.test_gold
-    for name, score in (scored(test, read_labelled(path)) if path.is_file() else {}).items():
+    for name, score in (score_each(test, read_labelled(path)) if path.is_file() else {}).items():
         sides[name]["test"] = score
     models = {TEACHER: find_models(lesson.stages.blend.path), STUDENT: find_models(folder / MODEL)}
     loaded = {name: (load_members(paths, lesson.engine), way) for name, (paths, way) in models.items()}
@@ -190,7 +201,7 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
     return sides, student_gains(held_out, gold)
 
 
-def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Sides:
+def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
     """To fold 0's held-out lines: the student's, those of a blend fitted to the other folds, and those of the member
     that is best over all folds."""
     fold = lesson.fold
@@ -206,7 +217,7 @@ def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> 
     return {name: annotate(gold, found) for name, found in spans.items()}
 
 
-def answers_to_test(folder: Path, lesson: Lesson) -> Sides:
+def answers_to_test(folder: Path, lesson: Lesson) -> Predictions:
     """To the test lines, as `predict` gives them."""
     student = decode_lines(Marginals.load(folder / SHIPPED / TEST).per_line(), lesson.scheme)
     teacher = lesson.blend.combination.spans(lesson.test, lesson.blend.test)

@@ -11,7 +11,7 @@ from daguan.core.types import Sentence
 from daguan.data.format import format_labelled
 from daguan.ensemble.blending import MODELS, load_blend
 from daguan.ensemble.combination import Combination
-from daguan.ensemble.labelling import Members, answer
+from daguan.ensemble.labelling import Members, member_marginals
 from daguan.ensemble.weighting import plain_mean
 from daguan.families.jobs import MODEL
 from daguan.families.ngram_crf import ABOUT
@@ -44,5 +44,5 @@ def predict(
     """The labelled lines, by that combination or the plain mean. Raises CheckpointError: the models do not know the
     same labels."""
     combination = combination or plain_mean(members[0][0].scheme.labels, len(members))
-    for chunk, answers in answer(members, combination, sentences, engine, "predict"):
+    for chunk, answers in member_marginals(members, combination, sentences, engine, "predict"):
         yield from map(format_labelled, annotate(chunk, combination.spans(chunk, answers)))

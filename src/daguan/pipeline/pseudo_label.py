@@ -12,7 +12,7 @@ from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.tags import TagScheme
 from daguan.ensemble.blending import load_text_index
-from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, keep, unlabelled
+from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
 from daguan.pipeline.stages import Stages
 from daguan.training.devices import prepare_process
 
@@ -27,7 +27,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest.test)
     known = read_labelled(stages.gold_file)
     corpus = corpus_sample(stages.contest.corpus, asked, [*known, *test], stages.settings.seed)
-    lines = unlabelled(test, known) if asked.test else []
+    lines = lines_to_label(test, known) if asked.test else []
     prepared, scheme = stages.prepare.path, TagScheme(labels_of(train))
     folds, text = read_folds(prepared), load_text_index(prepared)
     runs = [teacher.path for teacher in stages.teachers(member)]
@@ -36,7 +36,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     for fold in range(settings.folds.count):
         about = run.path / f"fold{fold}.json"
         if not about.is_file():
-            keep(run.path, fold, teachers.blend(fold).label(test, lines, corpus, engine), asked, train)
+            write_pseudo_labels(run.path, fold, teachers.blend(fold).label(test, lines, corpus, engine), asked, train)
         found.append(read_json(about))
     say(f"{run.path.name}: by {', '.join(path.name for path in runs)}: {_summary(found)}")
     run.finish(watch.seconds, by_fold=found)
