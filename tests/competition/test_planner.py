@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.competition.candidates import Candidate, agreement
-from daguan.competition.forecast import Belief, Lines, PlanSettings, prior
+from daguan.competition.forecast import Forecast, LineCounts, PlanSettings, prior_forecast
 from daguan.competition.planner import Planner, correlation, expected_maximum, final_pair, value_of_sending
 
-LINES = Lines(train=6000, test=3000)
+LINES = LineCounts(train=6000, test=3000)
 SETTINGS = PlanSettings()
 
 
@@ -64,7 +64,7 @@ def test_two_answers_without_spans_agree() -> None:
     assert agreement([empty, empty, other]).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
 
 
-# belief
+# forecast
 
 
 def test_the_belief_is_that_of_a_grid_over_everything_unknown() -> None:
@@ -72,8 +72,8 @@ def test_the_belief_is_that_of_a_grid_over_everything_unknown() -> None:
     one, other = candidate("one", 0.90, range(100), 0.008), candidate("other", 0.86, range(40, 140), 0.006)
     settings = PlanSettings(public_share=0.4, offset_sd=0.02, slope_sd=0.3, noise_sd=0.004)
     score = 0.87
-    alike = agreement([one, other])
-    belief = prior([one, other], alike, LINES, settings).given([0], [score])
+    agreements = agreement([one, other])
+    forecast = prior_forecast([one, other], agreements, LINES, settings).given([0], [score])
 
     shared = math.exp(-(1 - 60 / 100) / (1 - 0.88**2))
     sampled = np.array([[0.008**2, shared * 0.008 * 0.006], [shared * 0.008 * 0.006, 0.006**2]])
@@ -93,14 +93,14 @@ def test_the_belief_is_that_of_a_grid_over_everything_unknown() -> None:
         mean = (margin * grid).sum()
         variance = (margin * (grid - mean) ** 2).sum()
         private = 6000 / (3000 * 0.6) * sampled[index, index] + 0.004**2
-        assert belief.mean[2 + index] == pytest.approx(mean, abs=2e-5)
-        assert belief.covariance[2 + index, 2 + index] == pytest.approx(variance + private, rel=2e-3)
+        assert forecast.mean[2 + index] == pytest.approx(mean, abs=2e-5)
+        assert forecast.covariance[2 + index, 2 + index] == pytest.approx(variance + private, rel=2e-3)
 
 
 @given(contests())
 def test_recorded_scores_are_believed_and_leave_less_doubt(contest: tuple[list[Candidate], dict[str, float]]) -> None:
     made, recorded = contest
-    before = prior(made, agreement(made), LINES, SETTINGS)
+    before = prior_forecast(made, agreement(made), LINES, SETTINGS)
     at = [i for i, one in enumerate(made) if one.name in recorded]
     after = before.given(at, [recorded[made[i].name] for i in at])
     for i in at:
@@ -111,7 +111,7 @@ def test_recorded_scores_are_believed_and_leave_less_doubt(contest: tuple[list[C
 @given(contests())
 def test_scores_one_after_the_other_or_at_once_are_the_same(contest: tuple[list[Candidate], dict[str, float]]) -> None:
     made, recorded = contest
-    together = apart = prior(made, agreement(made), LINES, SETTINGS)
+    together = apart = prior_forecast(made, agreement(made), LINES, SETTINGS)
     at = [i for i, one in enumerate(made) if one.name in recorded]
     together = together.given(at, [recorded[made[i].name] for i in at])
     for i in at:
@@ -124,13 +124,18 @@ def test_scores_one_after_the_other_or_at_once_are_the_same(contest: tuple[list[
 @given(candidates(), st.integers(100, 20_000))
 def test_a_boards_noise_is_reckoned_from_the_lines_that_were_scored(made: list[Candidate], lines: int) -> None:
     """Fewer lines with the same spread out of fold are as fewer training lines; and each candidate has its own."""
-    alike, fewer = agreement(made), [replace(one, lines=lines) for one in made]
-    old, new = prior(made, alike, Lines(lines, 3000), SETTINGS), prior(fewer, alike, LINES, SETTINGS)
+    agreements, fewer = agreement(made), [replace(one, lines=lines) for one in made]
+    old, new = (
+        prior_forecast(made, agreements, LineCounts(lines, 3000), SETTINGS),
+        prior_forecast(fewer, agreements, LINES, SETTINGS),
+    )
     assert new.covariance == pytest.approx(old.covariance, rel=1e-12)
-    one = prior([fewer[0], *made[1:]], alike, LINES, SETTINGS).covariance
+    one = prior_forecast([fewer[0], *made[1:]], agreements, LINES, SETTINGS).covariance
     same = [*range(1, len(made)), *range(len(made) + 1, 2 * len(made))]
     assert one[0, 0] == new.covariance[0, 0]
-    assert (one[np.ix_(same, same)] == prior(made, alike, LINES, SETTINGS).covariance[np.ix_(same, same)]).all()
+    assert (
+        one[np.ix_(same, same)] == prior_forecast(made, agreements, LINES, SETTINGS).covariance[np.ix_(same, same)]
+    ).all()
     assert np.linalg.eigvalsh(one).min() > -1e-9
 
 
@@ -209,33 +214,33 @@ def test_of_two_as_good_the_more_different_is_sent() -> None:
 
 
 def test_the_value_of_sending_is_that_of_contests_played_out() -> None:
-    """Scores drawn of what is believed, the belief conditioned on each, the better of the pair by then taken."""
+    """Scores drawn of what is believed, the forecast conditioned on each, the better of the pair by then taken."""
     made = [
         candidate("a", 0.9, range(100)),
         candidate("b", 0.896, range(30, 130)),
         candidate("c", 0.88, range(60, 160)),
     ]
-    belief = prior(made, agreement(made), LINES, SETTINGS).given([0], [0.9])
+    forecast = prior_forecast(made, agreement(made), LINES, SETTINGS).given([0], [0.9])
     rng = np.random.default_rng(3)
     sending = [1, 2]
-    draws = rng.multivariate_normal(belief.mean[sending], belief.covariance[np.ix_(sending, sending)], 4000)
+    draws = rng.multivariate_normal(forecast.mean[sending], forecast.covariance[np.ix_(sending, sending)], 4000)
     best = []
     for scores in draws:
-        then = belief.given(sending, scores)
+        then = forecast.given(sending, scores)
         pair = [3 + i for i in final_pair(then, [0, 1, 2])]
         best.append(expected_maximum(then.mean[pair], then.covariance[np.ix_(pair, pair)]))
-    assert value_of_sending(belief, [0], sending) == pytest.approx(
+    assert value_of_sending(forecast, [0], sending) == pytest.approx(
         np.mean(best), abs=5 * np.std(best) / math.sqrt(4000)
     )
 
 
 @given(candidates(least=3))
 def test_sending_more_is_never_worth_less(made: list[Candidate]) -> None:
-    belief = prior(made, agreement(made), LINES, SETTINGS)
-    values = [value_of_sending(belief, [], list(range(count))) for count in range(1, len(made) + 1)]
-    slack = 5 * math.sqrt(np.diag(belief.covariance).max() / 1000)
+    forecast = prior_forecast(made, agreement(made), LINES, SETTINGS)
+    values = [value_of_sending(forecast, [], list(range(count))) for count in range(1, len(made) + 1)]
+    slack = 5 * math.sqrt(np.diag(forecast.covariance).max() / 1000)
     assert all(more >= fewer - slack for fewer, more in pairwise(values))
-    assert values[0] == pytest.approx(belief.mean[0])
+    assert values[0] == pytest.approx(forecast.mean[0])
 
 
 @given(contests(), st.integers(1, 8))
@@ -272,8 +277,8 @@ def test_the_second_choice_is_not_the_firsts_likeness() -> None:
     mean = np.array([0.9, 0.8990, 0.8985] * 2)
     covariance = np.eye(6) * 1e-4
     covariance[3:, 3:] = [[1e-4, 0.99e-4, 0], [0.99e-4, 1e-4, 0], [0, 0, 1e-4]]
-    assert final_pair(Belief(mean, covariance), [0, 1, 2]) == [0, 2]
-    assert final_pair(Belief(mean, covariance), [0, 1]) == [0, 1]
+    assert final_pair(Forecast(mean, covariance), [0, 1, 2]) == [0, 2]
+    assert final_pair(Forecast(mean, covariance), [0, 1]) == [0, 1]
 
 
 def test_an_outlook_says_what_agrees_and_how_likely_it_is_better() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.competition.candidates import Candidate
-from daguan.competition.forecast import Lines, PlanSettings
+from daguan.competition.forecast import LineCounts, PlanSettings
 from daguan.competition.planner import Planner
-from daguan.competition.rehearsal import BEST, PLANNER, RehearseSettings, Truth, deal, hide, play, rehearse
+from daguan.competition.rehearsal import BEST, PLANNER, HiddenScores, RehearseSettings, deal, hide, play, rehearse
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, Span
 from daguan.data.scores import all_metrics, report
@@ -49,7 +49,7 @@ def test_one_line_is_too_few() -> None:
         deal(1, 0.5, 1, 0)
 
 
-def made(count: int = 5, lines: int = 60) -> tuple[Planner, Truth, list[list[Sentence]], list[Sentence]]:
+def made(count: int = 5, lines: int = 60) -> tuple[Planner, HiddenScores, list[list[Sentence]], list[Sentence]]:
     """Candidates that are right on more and more lines, and know it but for their noise."""
     rng = np.random.default_rng(5)
     gold = [Sentence(("1", "2", "3"), (Span(0, 2, "a"),)) for _ in range(lines)]
@@ -60,7 +60,7 @@ def made(count: int = 5, lines: int = 60) -> tuple[Planner, Truth, list[list[Sen
         answers.append([line if good else wrong for line, good in zip(gold, right, strict=True)])
         scores = all_metrics(answers[-1], gold)
         candidates.append(Candidate.of(f"n{number}", scores, answers[-1], 0))
-    return Planner(candidates, Lines(140, lines), PLAN), Truth.of(answers, gold), answers, gold
+    return Planner(candidates, LineCounts(140, lines), PLAN), HiddenScores.of(answers, gold), answers, gold
 
 
 def test_board_scores_are_the_contests_on_their_lines() -> None:
@@ -89,7 +89,7 @@ def test_the_planner_sees_no_private_score() -> None:
     """All private answers turned wrong: it sends and chooses the same."""
     planner, truth, _, _ = made()
     dealt = deal(60, 0.5, 1, 0)
-    blind = Truth(np.where(dealt, truth.hits, 0), truth.totals)
+    blind = HiddenScores(np.where(dealt, truth.hits, 0), truth.totals)
     one, other = (play(planner, told, dealt, days=2) for told in (truth, blind))
     assert (one.days, one.chosen[PLANNER]) == (other.days, other.chosen[PLANNER])
     assert set(other.private.values()) == {0}

@@ -15,7 +15,7 @@ from pathlib import Path
 from daguan.cli.plan_table import print_plan
 from daguan.competition import public_scores as board
 from daguan.competition.candidates import Candidate, read_candidates
-from daguan.competition.forecast import Lines
+from daguan.competition.forecast import LineCounts
 from daguan.competition.planner import Planner
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.progress import say
@@ -33,7 +33,7 @@ def main(words: list[str]) -> None:
         return
     settings = load(words)
     candidates, contest = _candidates(settings)
-    lines = Lines(*(sum(1 for _ in iter_lines(path)) for path in (contest.train, contest.test)))
+    lines = LineCounts(*(sum(1 for _ in iter_lines(path)) for path in (contest.train, contest.test)))
     recorded = board.read_scores(Path(settings.data.submissions))
     print_plan(Planner(candidates, lines, settings.plan).plan(recorded))
 

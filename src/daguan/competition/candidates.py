@@ -1,4 +1,5 @@
-"""What could be sent: labelled test lines with the score out of fold of what made them. Needs no gold labels."""
+"""Describes possible submissions: labelled test lines with the out-of-fold score of their maker. Needs no gold
+labels."""
 
 from __future__ import annotations
 
@@ -17,15 +18,21 @@ from daguan.core.types import Sentence
 from daguan.data.contest import TEST
 from daguan.data.format import read_labelled
 
-BOARD_METRIC = "contest"  # as leaderboards count
-Z = 1.959964  # standard deviations from the middle of a 95 % interval to its ends
+BOARD_METRIC = "contest"  # what leaderboards compute
+Z = 1.959964  # half width of a 95 % interval in standard deviations
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A submission, sent or not. `out_of_fold` is its contest F1 there, `sd` that score's standard deviation when lines
-    are drawn anew, both fractions; `spans` are (line, start, stop, label) of its answer to the test lines; `lines`: how
-    many it was scored on, 0 for all training lines."""
+    """A submission, sent or not.
+
+    Attributes:
+        name: of the submission.
+        out_of_fold: its out-of-fold contest F1, a fraction.
+        sd: the standard deviation of that score over lines drawn anew.
+        spans: (line, start, stop, label) in the test lines.
+        lines: the number of lines behind the score, 0 for all training lines.
+    """
 
     name: str
     out_of_fold: float
@@ -35,7 +42,8 @@ class Candidate:
 
     @classmethod
     def of(cls, name: str, scores: dict[str, Any], answer: Sequence[Sentence], lines: int) -> Candidate:
-        """`scores` are those out of fold, as `all_metrics` gives them."""
+        """Builds a candidate from its out-of-fold `scores`, as `all_metrics` returns them, and its labelled test
+        lines."""
         ours = scores[BOARD_METRIC]
         low, high = ours["interval"]
         spans = ((line, s.start, s.stop, s.label) for line, sentence in enumerate(answer) for s in sentence.gold)
@@ -43,9 +51,9 @@ class Candidate:
 
 
 def agreement(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-    """(n,n) span F1 of each answer against each other, 1 where neither has a span.
+    """Returns (n,n) the span F1 of each candidate's test lines against each other's; 1 where neither has a span.
 
-    It is positive semidefinite: |A ∩ B| and 1 / (|A| + |B|) are, and so is their product (Schur).
+    The matrix is positive semidefinite: |A ∩ B| and 1 / (|A| + |B|) are, and so is their product (Schur).
     """
     numbers: dict[tuple[int, int, int, str], int] = {}
     columns = [[numbers.setdefault(span, len(numbers)) for span in candidate.spans] for candidate in candidates]
@@ -58,10 +66,10 @@ def agreement(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
 
 
 def read_candidates(folder: Path, test_sha256: str) -> list[Candidate]:
-    """The submissions in the folder to the test file with that hash, by name.
+    """Reads the submissions for the test file with that hash, by name.
 
     Raises:
-        DataError: a submission is not there, or is not the file that `submit` checked and wrote.
+        DataError: a submission is missing, or is not the file that `submit` checked and wrote.
     """
     candidates = []
     for path in sorted(folder.glob("*.json")):
@@ -80,5 +88,5 @@ def _read(path: Path, manifest: dict[str, Any]) -> Candidate:
     answer = read_labelled(path)
     if sha256_of_file(path) != manifest["submission_sha256"]:
         raise DataError(f"{path}: expected the file that `submit` checked, got one changed since; submit it again")
-    lines = manifest.get("scored_lines", 0)  # older ones do not say
+    lines = manifest.get("scored_lines", 0)  # missing in old manifests
     return Candidate.of(path.stem, manifest["out_of_fold"][manifest["final"]], answer, lines)

@@ -1,18 +1,18 @@
-"""What is believed of scores to come: a Gaussian over what every candidate gets on both boards.
+"""Forecasts scores: a Gaussian over the scores of all candidates on both boards.
 
-Of n candidates with scores o out of fold, the scores on the public board, A, and on the private one, B, are
+Of n candidates with out-of-fold scores o, the scores on the public board, A, and on the private one, B, are
 
     truth_i = o_i + δ + γ (o_i − mean of o) + η_i        δ ~ N(0, offset_sd²), γ ~ N(0, slope_sd²), η ~ N(0, K)
     A_i     = truth_i + noise                            noise ~ N(0, L + noise_sd² I), and B as A
 
-where δ is what all gain or lose on the test lines, γ by how much more the better ones do, and K how far the N_i scored
-training lines mislead: K_ij = sd_i sd_j r_ij, with sd_i from the bootstrap over lines. Of N_A lines a board's own noise
-is √(N_i / N_A) times as large: L_ij = √(N_i N_j) / N_A K_ij. Errors go together as far as answers agree:
-r_ij = exp(−(1 − a_ij) / (1 − f²)), a the span F1 of one answer against the other, f the mean of o. Answers with
-independent errors agree to about f², which makes 1 − f² the unit of disagreement. r is 1 for equal answers, and
-positive semidefinite since a is: exp of a kernel is one.
+where δ is the shift of all candidates on the test lines, γ the extra gain of the better ones, and K the sampling error
+of the N_i scored training lines: K_ij = sd_i sd_j r_ij, with sd_i from the bootstrap over lines. On a board of N_A
+lines the error is √(N_i / N_A) times as large: L_ij = √(N_i N_j) / N_A K_ij. The more candidates agree, the more their
+errors correlate: r_ij = exp(−(1 − a_ij) / (1 − f²)), with a the span F1 of one against the other, f the mean of o.
+Candidates with independent errors agree to about f², so 1 − f² is the unit of disagreement. r is 1 for equal
+candidates, and positive semidefinite because a is: the exponential of a kernel is a kernel.
 
-Recorded scores are entries of A: what is believed of all others follows by conditioning (Kalman's formulas).
+Recorded scores are entries of A; the forecast of all others follows by conditioning (Kalman's formulas).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from daguan.core.settings import require
 
 Array = NDArray[np.float64]
 
-PERFECT = 0.99  # a mean score above it counts as this, or agreement would have no unit
+PERFECT = 0.99  # upper limit on the mean score, so that disagreement has a unit
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,21 @@ class PlanSettings:
 
 
 @dataclass(frozen=True)
-class Lines:
-    """How many lines there are to train on and to label."""
+class LineCounts:
+    """The numbers of training lines and of test lines."""
 
     train: int
     test: int
 
 
 @dataclass(frozen=True)
-class Belief:
-    """The joint Gaussian of n public scores and, after them, n private ones: mean (2n,), covariance (2n,2n)."""
+class Forecast:
+    """The joint Gaussian of n public scores followed by n private ones.
+
+    Attributes:
+        mean: (2n,)
+        covariance: (2n,2n)
+    """
 
     mean: Array
     covariance: Array
@@ -73,25 +78,27 @@ class Belief:
         return len(self.mean) // 2
 
     def gain(self, at: Sequence[int]) -> Array:
-        """(2n,m) how much each score moves with each of the public scores `at`."""
+        """Returns (2n,m) how much each score moves with each of the public scores `at` (Kalman gain)."""
         return np.asarray(np.linalg.solve(self.covariance[np.ix_(at, at)], self.covariance[at]).T)
 
-    def given(self, at: Sequence[int], scores: Sequence[float]) -> Belief:
-        """The belief once the public scores `at` are known."""
+    def given(self, at: Sequence[int], scores: Sequence[float]) -> Forecast:
+        """Returns the forecast once the public scores `at` are known."""
         gain = self.gain(at)
         mean = self.mean + gain @ (np.asarray(scores, dtype=float) - self.mean[at])
-        return Belief(mean, self.covariance - gain @ self.covariance[at])
+        return Forecast(mean, self.covariance - gain @ self.covariance[at])
 
     def deviation(self, index: int) -> float:
         return math.sqrt(max(float(self.covariance[index, index]), 0.0))
 
 
-def prior(candidates: Sequence[Candidate], alike: Array, lines: Lines, settings: PlanSettings) -> Belief:
-    """The belief before any score is recorded; the module says the formula. `alike` (n,n) is their agreement."""
+def prior_forecast(
+    candidates: Sequence[Candidate], agreements: Array, lines: LineCounts, settings: PlanSettings
+) -> Forecast:
+    """Returns the forecast before any score is recorded, by the formulas above; `agreements` is (n,n)."""
     scores = np.array([candidate.out_of_fold for candidate in candidates])
     sd = np.array([candidate.sd for candidate in candidates])
     unit = 1 - min(scores.mean(), PERFECT) ** 2
-    sampled = np.outer(sd, sd) * np.exp(-(1 - alike) / unit)
+    sampled = np.outer(sd, sd) * np.exp(-(1 - agreements) / unit)
     centred = scores - scores.mean()
     truth = settings.offset_sd**2 + settings.slope_sd**2 * np.outer(centred, centred) + sampled
     scored = np.array([candidate.lines or lines.train for candidate in candidates], dtype=float)
@@ -99,4 +106,4 @@ def prior(candidates: Sequence[Candidate], alike: Array, lines: Lines, settings:
     shares = (settings.public_share, 1 - settings.public_share)
     own = settings.noise_sd**2 * np.eye(len(scores))
     public, private = (truth + both / (lines.test * share) * sampled + own for share in shares)
-    return Belief(np.tile(scores, 2), np.block([[public, truth], [truth, private]]))
+    return Forecast(np.tile(scores, 2), np.block([[public, truth], [truth, private]]))

@@ -1,4 +1,4 @@
-"""The gate: what a submission must be before it may be written or sent."""
+"""Checks that a submission may be written or sent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from daguan.data.format import OUTSIDE, iter_lines, parse_segments, read_labelle
 
 
 def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> int:
-    """The number of lines of a good submission. `labels` are those allowed; None takes them from train.txt beside
-    the test file, or any lower-case one where there is none.
+    """Returns the number of lines of a valid submission.
+
+    `labels` are the allowed ones; None takes them from the training file beside the test file, or allows all lower-case
+    ones if there is none.
 
     Raises:
         DataError: `FILE:LINE: expected …, got …` for the first fault.
@@ -40,7 +42,7 @@ def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> 
 
 
 def _check_bytes(path: Path) -> None:
-    """A scorer may not forgive what our reader does. (A missing file is left to the reader.)"""
+    """Refuses what our reader accepts but a scorer may not. (A missing file is left to the reader.)"""
     if not path.is_file():
         return
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""submissions/BOARD.json: what the leaderboard said of what was sent, as `plan record` writes it."""
+"""Reads and writes submissions/BOARD.json, the public scores that `plan record` stores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOARD = "BOARD.json"
 
 
 def parse_score(text: str) -> float:
-    """A score as a fraction. Raises ConfigError: it is none, with the fraction that a percentage stands for."""
+    """Parses a score as a fraction. Raises ConfigError, with the fraction that a percentage stands for."""
     try:
         score = float(text)
     except ValueError:
@@ -25,7 +25,7 @@ def parse_score(text: str) -> float:
 
 
 def read_scores(folder: Path) -> dict[str, float]:
-    """The recorded scores by submission. Raises CheckpointError: the file is damaged."""
+    """Returns the recorded scores by submission. Raises CheckpointError: the file is damaged."""
     path = folder / BOARD
     entries = _entries(path)
     try:
@@ -35,7 +35,7 @@ def read_scores(folder: Path) -> dict[str, float]:
 
 
 def record(folder: Path, name: str, score: float, date: str) -> float | None:
-    """Write the score of a submission; returns what had been recorded before, if anything."""
+    """Stores the score of a submission; returns the score recorded before, if any."""
     with folder_lock(folder, wait=True):  # two at once would lose one
         before = read_scores(folder).get(name)
         entries = {**_entries(folder / BOARD), name: {"score": score, "recorded": date}}

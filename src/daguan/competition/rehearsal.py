@@ -1,4 +1,4 @@
-"""A rehearsal: part of train stands in for the test file, and its labels for the two boards."""
+"""Rehearses the contest: some training lines serve as the test file, and their labels as both boards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RehearseSettings:
 
 
 def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Line numbers to train on, in order, and to hide, shuffled; equal texts go together.
+    """Returns the line numbers to train on, in order, and those to hide, shuffled; equal texts stay together.
 
     Raises:
         ConfigError: the share leaves one side without a line.
@@ -52,15 +52,19 @@ def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What the organisers know: of n candidates on each hidden line, items found (n,lines), and twice the mean number
-    of those answered and those there are (n,lines)."""
+class HiddenScores:
+    """The scores of n candidates on the hidden lines, as only the organisers know them.
+
+    Attributes:
+        hits: (n,lines) correct items.
+        totals: (n,lines) predicted + gold items.
+    """
 
     hits: NDArray[np.int64]
     totals: NDArray[np.int64]
 
     @classmethod
-    def of(cls, answers: Sequence[Sequence[Sentence]], gold: Sequence[Sentence]) -> Truth:
+    def of(cls, answers: Sequence[Sequence[Sentence]], gold: Sequence[Sentence]) -> HiddenScores:
         items = METRICS[BOARD_METRIC]
         theirs = [items(line) for line in gold]
         scores = [[count_items(items(p), g) for p, g in zip(answer, theirs, strict=True)] for answer in answers]
@@ -70,14 +74,19 @@ class Truth:
         )
 
     def f1(self, lines: NDArray[np.bool_]) -> Array:
-        """(n,) each candidate's micro F1 on some of the lines; 0/0 is 0."""
+        """Returns (n,) the micro F1 of each candidate on the selected lines; 0/0 is 0."""
         return np.asarray(2 * self.hits[:, lines].sum(1) / np.maximum(self.totals[:, lines].sum(1), 1))
 
 
 @dataclass(frozen=True)
 class Game:
-    """One contest played. days: what was sent on each; public, private: every candidate's score on either board;
-    chosen: by each way of choosing, a pair of names, the first the better."""
+    """One contest as played.
+
+    Attributes:
+        days: the submissions of each day.
+        public, private: the score of every candidate on either board.
+        chosen: the pair chosen by each way of choosing, the better first.
+    """
 
     days: list[list[str]]
     public: dict[str, float]
@@ -85,7 +94,7 @@ class Game:
     chosen: dict[str, list[str]]
 
     def gained(self, way: str) -> tuple[float, float]:
-        """The private score of the first choice, and of the better one of both."""
+        """Returns the private score of the first choice, and of the better of both."""
         scores = [self.private[name] for name in self.chosen[way]]
         return scores[0], max(scores)
 
@@ -98,10 +107,12 @@ WAYS: dict[str, Callable[[Game, Mapping[str, float]], Mapping[str, float]]] = {
 }
 
 
-def play(planner: Planner, truth: Truth, dealt: NDArray[np.bool_], days: int) -> Game:
-    """The planner sends, learns public scores and chooses; beside it, the two best by each other way.
+def play(planner: Planner, truth: HiddenScores, dealt: NDArray[np.bool_], days: int) -> Game:
+    """Lets the planner send, learn public scores and choose; also chooses the two best by each other way.
 
-    `truth` is of the planner's candidates, in its order; `dealt` (lines,) says which are on the public board.
+    Args:
+        truth: scores of the planner's candidates, in its order.
+        dealt: (lines,) whether a line is on the public board.
     """
     public, private = (dict(zip(planner.names, truth.f1(on).tolist(), strict=True)) for on in (dealt, ~dealt))
     game = Game([], public, private, {})
@@ -118,7 +129,8 @@ def play(planner: Planner, truth: Truth, dealt: NDArray[np.bool_], days: int) ->
 
 
 def deal(lines: int, public_share: float, seed: int, number: int) -> NDArray[np.bool_]:
-    """(lines,) which are on the public board; both boards have one. Raises ConfigError: there are not two lines."""
+    """Returns (lines,) whether a line is on the public board; neither is empty. Raises ConfigError: fewer than two
+    lines."""
     require("rehearse.share", lines >= 2, "a share of two lines or more", f"one of {lines}")
     count = min(max(round(public_share * lines), 1), lines - 1)
     dealt = np.zeros(lines, dtype=bool)
@@ -127,9 +139,9 @@ def deal(lines: int, public_share: float, seed: int, number: int) -> NDArray[np.
 
 
 def rehearse(
-    planner: Planner, truth: Truth, public_share: float, settings: RehearseSettings, seed: int
+    planner: Planner, truth: HiddenScores, public_share: float, settings: RehearseSettings, seed: int
 ) -> dict[str, Any]:
-    """Play every deal: the first game in full, and what each way of choosing gained on average."""
+    """Plays every deal; returns the first game in full, and the mean gain of each way of choosing."""
     lines = truth.hits.shape[1]
     deals = (deal(lines, public_share, seed, number) for number in range(settings.deals))
     games = [play(planner, truth, dealt, settings.days) for dealt in deals]
@@ -147,8 +159,9 @@ def rehearse(
 
 
 def _summary(games: Sequence[Game], way: str) -> dict[str, Any]:
-    """Private scores of the first choice and of the better of both, in the first game and on average, and by how much
-    the better falls short of the best possible on average."""
+    """Returns the private scores of the first choice and of the better of both, in the first game and on average, and
+    the mean shortfall of the better from the best possible.
+    """
     gained = np.array([game.gained(way) for game in games])
     best = np.array([game.gained(BEST) for game in games])
     first, better = gained.mean(0).tolist()

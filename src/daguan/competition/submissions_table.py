@@ -1,4 +1,4 @@
-"""submissions/LEADERBOARD.md: one row a submission, best out-of-fold score first."""
+"""Writes submissions/LEADERBOARD.md: one row a submission, the best out-of-fold score first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TITLE = "# Submissions\n\nWritten by `python -m daguan submit`. F1 in percent; t
 
 
 def record(folder: Path, manifest: dict[str, Any]) -> None:
-    """Add the submission's row, or replace it."""
+    """Adds the submission's row, or replaces it."""
     rows = {row[0]: row for row in _read(folder / FILE)}
     row = _row(manifest)
     rows[row[0]] = row
@@ -32,7 +32,7 @@ def _row(manifest: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _number(cell: str) -> float:
-    """A row written by hand may hold anything."""
+    """Parses a cell; 0 if it is no number, since rows may be written by hand."""
     return float(cell) if re.fullmatch(r"\d+(\.\d+)?", cell) else 0.0
 
 

@@ -7,9 +7,9 @@ import shutil
 from functools import partial
 
 from daguan.competition.candidates import Candidate
-from daguan.competition.forecast import Lines
+from daguan.competition.forecast import LineCounts
 from daguan.competition.planner import Planner
-from daguan.competition.rehearsal import Truth, hide, rehearse
+from daguan.competition.rehearsal import HiddenScores, hide, rehearse
 from daguan.core.files import write_atomic
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch, run_of
@@ -93,8 +93,8 @@ def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> Non
     gold = read_labelled(made.path / GOLD)
     answers = {name: found for stages in trained for name, found in _answers(stages).items()}
     candidates = [Candidate.of(name, *about) for name, about in answers.items()]
-    planner = Planner(candidates, Lines(made.manifest()["kept"], len(gold)), settings.plan)
-    truth = Truth.of([answers[name][1] for name in planner.names], gold)
+    planner = Planner(candidates, LineCounts(made.manifest()["kept"], len(gold)), settings.plan)
+    truth = HiddenScores.of([answers[name][1] for name in planner.names], gold)
     outcome = rehearse(planner, truth, settings.plan.public_share, settings.rehearse, settings.seed)
     run.finish(watch.seconds, outcome=json.loads(json.dumps(outcome)))
 
