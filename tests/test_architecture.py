@@ -27,6 +27,7 @@ DOORS = {
     "scipy": ("competition/planner.py",),
     "sklearn": ("data/folds.py", "ensemble/stacking.py", "ensemble/boosting.py"),
     "pycrfsuite": ("families/ngram_crf.py",),
+    "torchcrf": ("models/heads/pytorch_crf.py",),
     "yaml": ("core/settings.py",),
     "tqdm": ("core/progress.py",),
 }

@@ -7,6 +7,7 @@ from daguan.core.tables import Row
 HEADS = {
     "softmax": Row("daguan.models.heads.softmax:SoftmaxHead", ("label_smoothing",)),
     "crf": Row("daguan.models.heads.crf:CrfHead", ("label_smoothing",)),
+    "pytorch_crf": Row("daguan.models.heads.pytorch_crf:PytorchCrfHead"),
     "span": Row("daguan.models.heads.span:SpanHead", ("label_smoothing",)),
     "biaffine": Row(
         "daguan.models.heads.biaffine:BiaffineHead", ("pointer_size", "boundary_smoothing", "boundary_distance")
