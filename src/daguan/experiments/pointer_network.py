@@ -1,6 +1,6 @@
 """The pointer network of Vinyals et al. 2015 (arXiv 1506.03134): answers are sequences of the input's own places.
 
-B instances of N points, S steps. A choice is 0 for END and i + 1 for point i, whatever the padding. After END all
+B instances of N points, S steps. A choice is 0 for END and i + 1 for point i, with or without padding. After END all
 choices are 0.
 """
 
@@ -20,8 +20,13 @@ State = tuple[Tensor, Tensor]  # an LSTM's, (1,B,hidden) each
 
 
 class Memory(NamedTuple):
-    """What the decoder sees of the input: coordinates (B,N+1,2) of each choice, where the start symbol stands at END's
-    place; the attention's part of each choice (B,N+1,H); which choices there are (B,N+1)."""
+    """The decoder's view of the input.
+
+    Attributes:
+        coordinates: of each choice (B,N+1,2); the start symbol is at END's place.
+        projected: the attention's part of each choice (B,N+1,H).
+        mask: which choices exist (B,N+1).
+    """
 
     coordinates: Tensor
     projected: Tensor
@@ -29,11 +34,13 @@ class Memory(NamedTuple):
 
 
 class PointerNetwork(nn.Module):
-    """A one-layer LSTM reads the points, another one of its own weights starts from its last state and points; what it
-    pointed at is, as coordinates, its next input (§2.3). The start symbol is a learnt input, END a learnt key.
+    """Reads points by an LSTM and points at them by another one, step by step.
 
-    Weights of the coordinates and the attention start larger than torch has them (and than the paper's ±0.08): points
-    are told apart from the start, where the loss otherwise rests for hundreds of updates before the order is learnt.
+    The second LSTM has its own weights and starts from the first one's last state and points; the coordinates of its
+    last choice are its next input (§2.3). The start symbol is a learnt input, END a learnt key.
+
+    Weights of the coordinates and the attention start larger than torch's (and than the paper's ±0.08), so that points
+    are distinguished from the start; otherwise the loss rests for hundreds of updates before the order is learnt.
     """
 
     def __init__(self, hidden: int) -> None:
@@ -49,7 +56,7 @@ class PointerNetwork(nn.Module):
             nn.init.uniform_(weight, -ATTENTION_BOUND, ATTENTION_BOUND)
 
     def forward(self, points: Tensor, mask: Tensor, choices: Tensor) -> Tensor:
-        """Log-probabilities (B,S,N+1) of each choice, given those before it (teacher forcing).
+        """Returns log-probabilities (B,S,N+1) of each choice, given those before it (teacher forcing).
 
         points (B,N,2), mask (B,N) left-aligned, choices (B,S).
         """
@@ -59,7 +66,7 @@ class PointerNetwork(nn.Module):
         return logs
 
     def read(self, points: Tensor, mask: Tensor) -> tuple[Memory, State]:
-        """The decoder's memory and first state."""
+        """Returns the decoder's memory and first state."""
         read, state = self._encode(points, mask)
         keys = torch.cat([self.end.expand(len(points), 1, -1), read], dim=1)
         coordinates = torch.cat([self.start.expand(len(points), 1, 2), points], dim=1)
@@ -67,14 +74,15 @@ class PointerNetwork(nn.Module):
         return Memory(coordinates, self.attention.of_keys(keys), there), state
 
     def decode(self, memory: Memory, before: Tensor, state: State) -> tuple[Tensor, State]:
-        """Log-probabilities (B,S,N+1) after each of the choices `before` (B,S), END for the start; and the state."""
+        """Returns log-probabilities (B,S,N+1) after each of the choices `before` (B,S), END for the start; and the
+        state."""
         inputs = memory.coordinates.gather(1, before.unsqueeze(2).expand(-1, -1, 2))
         queries, state = self.decoder(inputs, state)
         return self.attention.point(queries, memory.projected, memory.mask).log_softmax(2), state
 
     def _encode(self, points: Tensor, mask: Tensor) -> tuple[Tensor, State]:
-        """(B,N,H) and the state after each instance's last point. Without padding nothing is packed, which is faster
-        by a tenth."""
+        """Returns (B,N,H) and the state after each instance's last point. Without padding nothing is packed: a tenth
+        faster."""
         if mask.all():
             read, state = self.encoder(points)
             return read, state
@@ -85,12 +93,14 @@ class PointerNetwork(nn.Module):
 
 
 def pointing_loss(logs: Tensor, choices: Tensor) -> Tensor:
-    """The negative log-likelihood, nats a choice, of each row's choices (B,S) up to and with the first END → (B,). logs
-    (B,S,N+1)."""
+    """Returns the negative log-likelihood (B,), nats a choice, of each row's choices (B,S).
+
+    It counts the choices up to and including the first END. logs (B,S,N+1).
+    """
     chosen, steps = logs.gather(2, choices.unsqueeze(2)).squeeze(2), counted(choices)
     return -chosen.where(steps, 0).sum(1) / steps.sum(1)
 
 
 def counted(choices: Tensor) -> Tensor:
-    """(B,S): the steps up to and with the first END."""
+    """Returns (B,S): the steps up to and including the first END."""
     return nn.functional.pad(choices[:, :-1] != END, (1, 0), value=True)

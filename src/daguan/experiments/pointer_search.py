@@ -18,10 +18,10 @@ Allowed = Callable[[Tensor, Tensor], Tensor]
 def beam_search(
     network: PointerNetwork, points: Tensor, mask: Tensor, width: int, longest: int, allowed: Allowed | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The likeliest sequences that `width` beams find, of at most `longest` points, and their log-probabilities.
+    """Returns the most probable sequences of `longest` points at most that `width` beams find, and their logarithms.
 
-    One beam is greedy search. `allowed(chosen (B,W,S), mask (B,N))` says which choices (B,W,N+1) may come next; their
-    probabilities stay what they are. points (B,N,2), mask (B,N) left-aligned → choices (B,longest+1), (B,).
+    One beam is greedy search. `allowed(chosen (B,W,S), mask (B,N))` returns the choices (B,W,N+1) that may come next;
+    their probabilities are not renormalised. points (B,N,2), mask (B,N) left-aligned → choices (B,longest+1), (B,).
     """
     memory, state = network.read(points, mask)
     memory, state = _for_beams(memory, state, width)
@@ -37,13 +37,13 @@ def beam_search(
         beams = best // slots
         chosen = torch.cat([_of_beams(chosen, beams), (best % slots).unsqueeze(2)], dim=2)
         state = _reordered(state, beams)
-        if _ended(chosen)[:, 0].all():  # the others can only lose by going on
+        if _ended(chosen)[:, 0].all():  # the others can only lose by continuing
             break
     return pad(chosen[:, 0], (0, longest + 1 - chosen.shape[2]), value=END), scores[:, 0]
 
 
 def tours(chosen: Tensor, mask: Tensor) -> Tensor:
-    """What may come next in a tour: it starts at the first point, meets each once, and then ends (§4.4)."""
+    """Returns the next choices of a tour: it starts at the first point, visits each once, and then ends (§4.4)."""
     batch, width, steps = chosen.shape
     seen = torch.zeros(batch, width, mask.shape[1] + 1, dtype=torch.bool, device=mask.device)
     seen.scatter_(2, chosen, True)
@@ -55,14 +55,14 @@ def tours(chosen: Tensor, mask: Tensor) -> Tensor:
 
 
 def _for_beams(memory: Memory, state: State, width: int) -> tuple[Memory, State]:
-    """A copy for each beam: (B·W,…)."""
+    """Returns a copy for each beam: (B·W,…)."""
     copied = Memory(*(part.repeat_interleave(width, 0) for part in memory))
     hidden, cell = (part.repeat_interleave(width, 1) for part in state)
     return copied, (hidden, cell)
 
 
 def _permitted(chosen: Tensor, mask: Tensor, longest: int, allowed: Allowed | None) -> Tensor:
-    """(B,W,N+1): after `longest` points only END."""
+    """Returns (B,W,N+1): after `longest` points only END."""
     batch, width, steps = chosen.shape
     if steps == longest:
         end = torch.arange(mask.shape[1] + 1, device=mask.device) == END
@@ -73,7 +73,7 @@ def _permitted(chosen: Tensor, mask: Tensor, longest: int, allowed: Allowed | No
 
 
 def _last(chosen: Tensor) -> Tensor:
-    """(B·W,1): what was chosen last, the start symbol before anything was."""
+    """Returns (B·W,1): the last choice, or the start symbol at the beginning."""
     batch, width, steps = chosen.shape
     return chosen[:, :, -1].reshape(-1, 1) if steps else chosen.new_full((batch * width, 1), END)
 
@@ -83,7 +83,7 @@ def _ended(chosen: Tensor) -> Tensor:
 
 
 def _only_end(logs: Tensor) -> Tensor:
-    """What a beam that has ended goes on with, at no cost."""
+    """Returns the only continuation of an ended beam, at no cost."""
     going_on = torch.full_like(logs, FORBIDDEN)
     going_on[:, :, END] = 0
     return going_on

@@ -1,6 +1,6 @@
 """Convex hulls (Vinyals et al. 2015, §4.2): corners counter-clockwise from the lowest index.
 
-The paper's figure closes the hull by its first corner once more; here END closes it, which says the same in one step
+The paper's figure closes the hull by repeating its first corner; here END closes it, which says the same in one step
 less. Shapes as in `polygons`.
 """
 
@@ -10,13 +10,14 @@ import numpy as np
 
 from daguan.experiments.geometry.polygons import Points, Sequences, are_simple, from_lowest, same_cycles, signed_areas
 
-FAIL_SHARE = 0.01  # of outputs that are no simple polygon: above it the paper gives no area
+FAIL_SHARE = 0.01  # share of outputs that are no simple polygon; above it the paper gives no area
 
 
 def convex_hulls(points: Points) -> Sequences:
-    """points (B,N,2) → (B,N), by gift wrapping: from the lowest point on, the next corner is the one at the least turn.
+    """Returns the hulls (B,N) of points (B,N,2) by gift wrapping.
 
-    Of points on a line with two corners, which has probability 0, any may be taken.
+    It starts at the lowest point; the next corner is at the least turn. If several points lie on a line with two
+    corners, which has probability 0, any of them may be taken.
     """
     exact = points.astype(np.float64)
     rows, size = np.arange(len(points)), points.shape[1]
@@ -39,8 +40,11 @@ def convex_hulls(points: Points) -> Sequences:
 
 
 def measure_hulls(points: Points, answers: Sequences, targets: Sequences) -> dict[str, float]:
-    """accuracy: share of answers that are the hull; area: the mean share of the hull's area that is covered, over
-    answers that are simple polygons (0 if none is); simple: their share."""
+    """Returns the paper's figures.
+
+    accuracy: the share of answers that are the hull; area: the mean share of the hull's area that is covered, over
+    answers that are simple polygons (0 if none is); simple: the share of simple polygons.
+    """
     simple = are_simple(points, answers)
     covered = np.abs(signed_areas(points, answers)[simple]) / signed_areas(points, targets)[simple]
     return {

@@ -1,5 +1,8 @@
-"""Delaunay triangulations (Vinyals et al. 2015, §4.3): triangles in the order of their incentres, each by its corners
-in increasing order. Shapes as in `polygons`; a sequence of three for each triangle."""
+"""Delaunay triangulations (Vinyals et al. 2015, §4.3): triangles in the order of their incentres.
+
+The corners of each triangle are in increasing order. Shapes as in `polygons`; a sequence has three places for each
+triangle.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,12 @@ ROUNDING = 1e-14
 
 
 def most_triangles(size: int) -> int:
-    """Of any triangulation of so many points, three of them on the hull: Euler."""
+    """Returns the largest number of triangles of that number of points, by Euler: three points are on the hull."""
     return 2 * size - 5
 
 
 def triangulations(points: Points) -> Sequences:
-    """points (B,N,2) → (B,3·(2N−5))."""
+    """Returns the triangulations (B,3·(2N−5)) of points (B,N,2)."""
     per_instance = len(_triples(points.shape[1])) * points.shape[1]
     rows = max(1, MOST_NUMBERS // per_instance)
     parts = [_triangulations(points[low : low + rows]) for low in range(0, len(points), rows)]
@@ -39,15 +42,15 @@ def _triangulations(points: Points) -> Sequences:
 
 @cache
 def _triples(size: int) -> NDArray[np.int64]:
-    """(T,3): all of them, each increasing."""
+    """Returns all triples (T,3), each increasing."""
     return np.array(list(combinations(range(size), 3)), dtype=np.int64)
 
 
 def _empty_circles(points: Floats, triples: NDArray[np.int64]) -> Bools:
-    """(B,T): no point lies within the circle through the three.
+    """Returns (B,T): whether no point lies within the circle through the three.
 
-    Lifted onto the paraboloid z = x² + y² a point lies within the circle iff below the plane through the three: all
-    points against all planes are one product of matrices (B,T,3)·(B,3,N).
+    Lifted onto the paraboloid z = x² + y², a point lies within the circle iff it lies below the plane through the
+    three: all points against all planes are one product of matrices (B,T,3)·(B,3,N).
     """
     lifted = np.concatenate([points, (points**2).sum(2, keepdims=True)], axis=2)
     first, second, third = (lifted[:, triples[:, corner]] for corner in range(3))
@@ -58,15 +61,18 @@ def _empty_circles(points: Floats, triples: NDArray[np.int64]) -> Bools:
 
 
 def _incentres(corners: Floats) -> tuple[Floats, Floats]:
-    """corners (B,T,3,2) → x and y (B,T): the corners' mean, weighted by the opposite sides."""
+    """Returns x and y (B,T) of corners (B,T,3,2): the corners' mean, weighted by the opposite sides."""
     opposite = np.linalg.norm(np.roll(corners, -1, axis=2) - np.roll(corners, 1, axis=2), axis=3)
     centres = (opposite[:, :, :, None] * corners).sum(2) / opposite.sum(2)[:, :, None]
     return centres[:, :, 0], centres[:, :, 1]
 
 
 def measure_triangulations(points: Points, answers: Sequences, targets: Sequences) -> dict[str, float]:
-    """accuracy: share of answers that are the triangulation as a set of triangles; coverage: share of all triangles
-    that were answered."""
+    """Returns the paper's figures.
+
+    accuracy: the share of answers that are the triangulation as a set of triangles; coverage: the share of all
+    triangles that were answered.
+    """
     size = points.shape[1]
     answered, expected = _codes(answers, size), _codes(targets, size)
     found = (expected[:, :, None] == answered[:, None, :]).any(2) & (expected >= 0)
@@ -76,7 +82,7 @@ def measure_triangulations(points: Points, answers: Sequences, targets: Sequence
 
 
 def _codes(sequences: Sequences, size: int) -> NDArray[np.int64]:
-    """(B,S//3): one number for each whole triangle, whatever the order of its corners; −1 where there is none."""
+    """Returns (B,S//3): one number for each whole triangle, independent of the order of its corners; −1 for none."""
     triangles = np.sort(sequences[:, : sequences.shape[1] // 3 * 3].reshape(len(sequences), -1, 3), axis=2)
     codes = (triangles * np.array([size * size, size, 1])).sum(2)
     return np.where((triangles >= 0).all(2), codes, -1)

@@ -1,6 +1,6 @@
-"""The planar travelling salesman (Vinyals et al. 2015, §4.4): shortest closed ways through all points.
+"""The planar travelling salesman (Vinyals et al. 2015, §4.4): shortest closed paths through all points.
 
-A tour starts at the first point and, as the shortest one crosses itself nowhere, goes counter-clockwise. Shapes as in
+A tour starts at the first point and goes counter-clockwise, as the shortest tour never crosses itself. Shapes as in
 `polygons`.
 """
 
@@ -18,7 +18,8 @@ MOST_NUMBERS = 1 << 24
 
 
 def shortest_tours(points: Points) -> Sequences:
-    """points (B,N,2), N at most MOST_POINTS → (B,N); exact, by dynamic programming (Held & Karp 1962)."""
+    """Returns the tours (B,N) of points (B,N,2), N at most MOST_POINTS; exact, by dynamic programming (Held & Karp
+    1962)."""
     size = points.shape[1]
     rows = max(1, MOST_NUMBERS // (size << size))
     parts = [_shortest_tours(points[low : low + rows]) for low in range(0, len(points), rows)]
@@ -33,8 +34,11 @@ def _shortest_tours(points: Points) -> Sequences:
 
 
 def _shortest_ways(distances: Floats) -> Floats:
-    """ways[V,j]: the length of the shortest way from the first point through the set V of others to its member j + 1.
-    (2^(N−1),N−1,B), infinite where j is not in V."""
+    """Returns the shortest partial paths.
+
+    ways[V,j] is the length of the shortest path from the first point through the set V of others to its member j + 1:
+    (2^(N−1),N−1,B), infinite where j is not in V.
+    """
     others = len(distances) - 1
     ways = np.full((1 << others, others, distances.shape[2]), np.inf)
     for member in range(others):
@@ -47,7 +51,7 @@ def _shortest_ways(distances: Floats) -> Floats:
 
 @cache
 def _by_size(others: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Every set of at least two with each of its members, sets of a size together, smaller ones first."""
+    """Yields every set of at least two with each of its members, sets of a size together, smaller ones first."""
     numbers = np.arange(1 << others)
     sizes = np.bitwise_count(numbers)
     found = []
@@ -58,7 +62,7 @@ def _by_size(others: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
 
 
 def _way_back(ways: Floats, distances: Floats) -> Sequences:
-    """The tours, read off from their ends."""
+    """Returns the tours, read off from their ends."""
     others, batch = ways.shape[1:]
     rows = np.arange(batch)
     left = np.full(batch, (1 << others) - 1)
@@ -72,8 +76,11 @@ def _way_back(ways: Floats, distances: Floats) -> Sequences:
 
 
 def measure_tours(points: Points, answers: Sequences, targets: Sequences) -> dict[str, float]:
-    """length: mean length of the answers that are tours (0 if none is); optimum: of the targets, all of them; valid:
-    share of answers that are tours; accuracy: share that are as short as the optimum."""
+    """Returns the paper's figures.
+
+    length: the mean length of the answers that are tours (0 if none is); optimum: the mean length of all targets;
+    valid: the share of answers that are tours; accuracy: the share that are as short as the optimum.
+    """
     everywhere = np.arange(points.shape[1])
     valid = (np.sort(answers[:, : points.shape[1]], axis=1) == everywhere).all(1)
     lengths, optimum = perimeters(points, answers), perimeters(points, targets)

@@ -1,4 +1,4 @@
-"""The three problems of Vinyals et al. 2015 (arXiv 1506.03134, §4), in one table."""
+"""The table of the three problems of Vinyals et al. 2015 (arXiv 1506.03134, §4)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ from daguan.experiments.geometry.salesman import MOST_POINTS, measure_tours, sho
 
 @dataclass(frozen=True)
 class Task:
-    """solve: points (B,N,2) → the right sequences; longest: points of the longest answer to so many; measure: points,
-    answers, right sequences → the paper's figures. most_points: that `solve` can do. is_tour: an answer names each
-    point once. polygon: corners of each polygon an answer consists of; 0 where it is a single one."""
+    """A geometry problem.
+
+    Attributes:
+        solve: maps points (B,N,2) to the right sequences.
+        longest: maps a number of points to the length of the longest answer.
+        measure: maps points, answers and right sequences to the paper's figures.
+        most_points: the largest number of points that `solve` can handle.
+        is_tour: an answer names each point once.
+        polygon: corners of each polygon of an answer; 0 if the answer is a single polygon.
+    """
 
     solve: Callable[[Points], Sequences]
     longest: Callable[[int], int]
@@ -37,5 +44,5 @@ FEWEST_POINTS = 3
 
 
 def draw_points(rng: np.random.Generator, count: int, size: int) -> NDArray[np.float32]:
-    """(count,size,2), uniform in the unit square."""
+    """Returns points (count,size,2), uniform in the unit square."""
     return rng.random((count, size, 2), dtype=np.float32)
