@@ -11,10 +11,10 @@ from daguan.nn.transformer_xl import (
     Memory,
     RelativeAttention,
     attend,
+    blocked_positions,
     falling_distances,
     rel_shift,
     sinusoids,
-    unseen,
 )
 
 HEADS, SIZE = 3, 4
@@ -62,7 +62,7 @@ def test_distances_fall_to_0_and_stop_at_the_clamp() -> None:
 
 @pytest.mark.parametrize("window", [0, 4])
 def test_a_place_sees_itself_and_what_of_its_own_text_is_before_it(window: int) -> None:
-    blocked = unseen(3, 5, torch.tensor([0, 2, 5]), window, CPU)
+    blocked = blocked_positions(3, 5, torch.tensor([0, 2, 5]), window, CPU)
     for row, kept in enumerate((0, 2, 5)):
         for place in range(3):
             seen = {other for other in range(8) if not blocked[row, place, other]}
@@ -71,7 +71,7 @@ def test_a_place_sees_itself_and_what_of_its_own_text_is_before_it(window: int) 
 
 
 def test_with_same_length_each_place_sees_as_many_as_the_memory_is_long() -> None:
-    blocked = unseen(4, 6, torch.tensor([6]), 6, CPU)
+    blocked = blocked_positions(4, 6, torch.tensor([6]), 6, CPU)
     assert (~blocked).sum(2).tolist() == [[6] * 4]
 
 
@@ -80,7 +80,7 @@ def test_attention_is_the_paper_s_formula(attention: RelativeAttention) -> None:
     segment, memory = 4, 3
     context = random(2, memory + segment, WIDTH)
     positions = sinusoids(falling_distances(segment, memory, 0, CPU).double(), WIDTH)
-    got = attention(context[:, memory:], context, positions, unseen(segment, memory, None, 0, CPU))
+    got = attention(context[:, memory:], context, positions, blocked_positions(segment, memory, None, 0, CPU))
     query = attention.query_norm(attention.query(context[:, memory:]).unflatten(2, (HEADS, SIZE)))
     keys, value = attention.read(context).unflatten(2, (2, HEADS, SIZE)).unbind(2)
     key = attention.key_norm(keys)
@@ -100,7 +100,7 @@ def test_attention_is_the_paper_s_formula(attention: RelativeAttention) -> None:
 
 def test_attention_on_a_cpu_is_that_on_a_gpu() -> None:
     query, key, value = random(HEADS, 2, 5, SIZE), random(HEADS, 2, 8, SIZE), random(HEADS, 2, 8, SIZE)
-    added, blocked = random(HEADS, 2, 5, 8), unseen(5, 3, torch.tensor([1, 3]), 0, CPU)
+    added, blocked = random(HEADS, 2, 5, 8), blocked_positions(5, 3, torch.tensor([1, 3]), 0, CPU)
     bias = (added / SIZE**0.5).masked_fill(blocked, FORBIDDEN)
     expected = nn.functional.scaled_dot_product_attention(query, key, value, bias)
     assert torch.allclose(attend(query, key, value, added, blocked), expected, atol=1e-12)
@@ -110,7 +110,7 @@ def test_memory_is_the_last_of_what_was_read_and_has_no_gradient() -> None:
     memory = Memory.empty(2, 3, 5, WIDTH, CPU)
     assert memory.kept.tolist() == [0, 0, 0]
     first, second = (torch.randn(2, 3, 4, WIDTH, requires_grad=True) for _ in range(2))
-    later = memory.after(first.unbind()).forgotten(torch.tensor([False, True, False])).after(second.unbind())
+    later = memory.after(first.unbind()).cleared(torch.tensor([False, True, False])).after(second.unbind())
     assert later.kept.tolist() == [5, 4, 5]
     assert later.states.equal(torch.cat([first, second], 2)[:, :, -5:])
     assert not later.states.requires_grad

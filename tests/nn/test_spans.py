@@ -13,7 +13,7 @@ from torch import Tensor
 
 from daguan.core.types import Span
 from daguan.data.tags import TagScheme
-from daguan.nn.spans import gold_spans, span_marginals, spans_within, spelled, tag_marginals
+from daguan.nn.spans import gold_spans, span_marginals, spans_within, tag_marginals, tags_of_spans
 
 TWO = TagScheme(("a", "b"))
 
@@ -81,7 +81,7 @@ def test_weights_of_any_size_give_probabilities(scale: float) -> None:
 def test_a_span_spelled_is_as_the_scheme_encodes_it() -> None:
     spans = [Span(i, j, label) for i in range(4) for j in range(i + 1, 5) for label in TWO.labels]
     first, last, kind = torch.tensor([as_index(span) for span in spans]).unbind(1)
-    assert spelled(first, last, kind, 5).tolist() == [TWO.encode(5, [span]).tolist() for span in spans]
+    assert tags_of_spans(first, last, kind, 5).tolist() == [TWO.encode(5, [span]).tolist() for span in spans]
 
 
 def test_a_span_alone_has_the_chance_its_log_odds_say() -> None:

@@ -1,6 +1,6 @@
-"""Training against the worst small change of some weights: a second loss is taken where the first one's gradient leads.
+"""Trains against a worst-case small change of some weights: a second loss is taken at the changed weights.
 
-The change is removed before the update, to the bit.
+The change follows the gradient of the first loss, and is undone before the update, to the bit.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from daguan.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class Adversary:
-    """Moves each of `parameters` along its gradient by ε, or with `relative` by ε times its own norm. `adds`: the
-    second loss's gradient is added to the first one's; else it takes its place."""
+    """Moves parameters along their gradients.
+
+    Attributes:
+        parameters: the ones to move.
+        epsilon: the length of each move, with `relative` as a share of the parameter's norm.
+        relative: see epsilon.
+        adds: whether the second loss's gradient is added to the first one's; else it replaces it.
+    """
 
     parameters: Sequence[Tensor]
     epsilon: float
@@ -28,7 +34,7 @@ class Adversary:
 
     @torch.no_grad()
     def moves(self) -> dict[Tensor, Tensor]:
-        """How far each parameter goes; one whose gradient is zero or missing has nowhere to go and is left out."""
+        """Returns the move of each parameter; parameters without a gradient, or with a gradient of 0, are left out."""
         found = {}
         for parameter in self.parameters:
             norm = 0.0 if parameter.grad is None else parameter.grad.norm().item()
@@ -40,7 +46,7 @@ class Adversary:
 
 @contextmanager
 def moved(moves: Mapping[Tensor, Tensor]) -> Iterator[None]:
-    """Inside, the parameters are moved; afterwards they hold their own bits again."""
+    """Moves the parameters inside the context; restores their exact bits afterwards."""
     own = [parameter.detach().clone() for parameter in moves]
     with torch.no_grad():
         for parameter, move in moves.items():
@@ -59,7 +65,7 @@ class Attackable:
 
     Attributes:
         encoder: the model whose table of token embeddings `fgm` moves.
-        weights: the trained weights that decay pulls on, which `awp` moves.
+        weights: the trained weights under weight decay, which `awp` moves.
         fgm_epsilon: length of the move of the embeddings.
         awp_epsilon: length of the move of each weight, as a share of its norm.
     """
@@ -71,13 +77,14 @@ class Attackable:
 
 
 def no_adversary(attackable: Attackable) -> None:
-    """Return None: each batch has one loss."""
+    """Returns None: each batch has one loss."""
 
 
 def fgm(attackable: Attackable) -> Adversary:
-    """Return the fast gradient method on the embeddings: r = ε·g/‖g‖, g over the whole table, and the gradients of both
-    losses are added. (Miyato et al. 2017, arXiv 1605.07725 §3, move each sentence's normalised embeddings; contests
-    move the table.)
+    """Returns the fast gradient method on the embeddings: r = ε·g/‖g‖, g over the whole table; gradients are added.
+
+    Miyato et al. 2017 (arXiv 1605.07725 §3) move each sentence's normalised embeddings; contest solutions move the
+    table.
 
     Raises:
         ConfigError: the encoder has no table of embeddings.
@@ -86,13 +93,14 @@ def fgm(attackable: Attackable) -> Adversary:
 
 
 def awp(attackable: Attackable) -> Adversary:
-    """Return adversarial weight perturbation (Wu et al. 2020, arXiv 2004.05884 §4): one step to the edge of the ball
-    ‖v‖ ≤ ε·‖w‖ around each weight; the gradient there replaces the first one."""
+    """Returns adversarial weight perturbation (Wu et al. 2020, arXiv 2004.05884 §4): one step to the edge of the ball
+    ‖v‖ ≤ ε·‖w‖ around each weight; the gradient there replaces the first one.
+    """
     return Adversary(attackable.weights, attackable.awp_epsilon, relative=True, adds=False)
 
 
 def embedding_table(encoder: nn.Module) -> Tensor:
-    """Return the weight of Hugging Face's `get_input_embeddings`. Raises ConfigError: there is no such table."""
+    """Returns the weight of Hugging Face's `get_input_embeddings`. Raises ConfigError: there is no such table."""
     give: Any = getattr(encoder, "get_input_embeddings", lambda: None)
     try:
         found = give()

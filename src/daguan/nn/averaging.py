@@ -1,4 +1,4 @@
-"""Averages of weights, over a run or over several models, which are what gets evaluated and saved."""
+"""Averages weights over the updates of a run, or over several models."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from daguan.nn.tables import AVERAGES
 
 
 class WeightAverage:
-    """shadow ← shadow + share·(weight − shadow) after each update; `kind` names the function of the share in AVERAGES.
+    """Updates shadow ← shadow + share·(weight − shadow); `kind` selects the share in AVERAGES.
 
-    decay: of the moving average; start: updates that the equal average leaves out.
+    Args:
+        decay: of the moving average.
+        start: the number of updates that the equal average leaves out.
     """
 
     def __init__(self, weights: Mapping[str, Tensor], kind: str, decay: float = 0.0, start: int = 0) -> None:
@@ -25,14 +27,14 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, weights: Mapping[str, Tensor]) -> None:
-        """Take in the weights after one more update, under the names of the first ones."""
+        """Takes in the weights after an update; the names must be the first ones."""
         self.updates += 1
         share = self.share(self.updates, self.decay, self.start)
         torch._foreach_lerp_(list(self.shadow.values()), [weights[name] for name in self.shadow], share)
 
 
 def moving_share(updates: int, decay: float, start: int) -> float:
-    """1 − d, where d = min(decay, (1+n)/(10+n)) so that early steps count.
+    """Returns 1 − d with d = min(decay, (1+n)/(10+n)), so that early updates count.
 
     The ramp of d is that of TensorFlow's ExponentialMovingAverage with `num_updates`.
     """
@@ -40,18 +42,20 @@ def moving_share(updates: int, decay: float, start: int) -> float:
 
 
 def equal_share(updates: int, decay: float, start: int) -> float:
-    """Makes the mean of the weights after each update that follows the first `start`; until then the last weights."""
+    """Returns the share for the mean of all weights after the first `start` updates; until then the last weights."""
     return 1 / max(1, updates - start)
 
 
 def whole_share(updates: int, decay: float, start: int) -> float:
-    """The last weights."""
+    """Returns 1: the average is the last weights."""
     return 1.0
 
 
 def mean_weights(models: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The equal average of weights of the same names and shapes, taken in float64: of copies, their very bits. Each
-    number's values are added by size, so that no bit depends on the order of the models."""
+    """Returns the equal average of several models' weights, in float64; the average of copies has their exact bits.
+
+    The values of each number are added by size, so the order of the models does not matter.
+    """
     return {name: _mean([weights[name] for weights in models]) for name in models[0]}
 
 
@@ -65,7 +69,7 @@ def _mean(tensors: Sequence[Tensor]) -> Tensor:
 
 @contextmanager
 def lent(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, the model holds these weights; afterwards its own again."""
+    """Gives the model these weights inside the context; restores its own afterwards."""
     own = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     copy_into(model, weights)
     try:

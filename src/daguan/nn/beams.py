@@ -8,14 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-NEVER = -1e30  # the score of a prefix that is none; finite, as inf − inf is nan
+NEVER = -1e30  # the score of a missing prefix; finite, because inf − inf is nan
 
 
 class Beams:
-    """The likeliest prefixes of each row, all as long; `grow` makes them a symbol longer, up to `length`.
+    """The most probable prefixes of each row, all of the same length; `grow` extends them by a symbol, up to `length`.
 
-    scores (B,W): log-probabilities, the highest first; NEVER and below where there are fewer prefixes. written
-    (B,W,length): their symbols. slots (B,W,length): among the W of each step, which one a prefix went through.
+    Attributes:
+        scores: (B,W) log-probabilities, the highest first; NEVER or less where there are fewer prefixes.
+        written: (B,W,length) their symbols.
+        slots: (B,W,length) the slot, among the W of each step, that the prefix came through.
     """
 
     def __init__(self, batch: int, width: int, length: int, device: torch.device) -> None:
@@ -27,12 +29,13 @@ class Beams:
         self._own = torch.arange(width, device=device)
 
     def ancestry(self) -> Tensor:
-        """(B,W,S,W): is that slot of one of the first S = step + 1 steps in the prefix's past? It itself is."""
+        """Returns (B,W,S,W): whether a slot of one of the first S = step + 1 steps is an ancestor of the prefix, or
+        itself."""
         self.slots[:, :, self.step] = self._own
         return self.slots[:, :, : self.step + 1].unsqueeze(3) == self._own
 
     def grow(self, logs: Tensor) -> None:
-        """logs (B,W,K): of each prefix, log P(next symbol)."""
+        """Extends the prefixes by log P(next symbol), logs (B,W,K)."""
         self.slots[:, :, self.step] = self._own
         self.scores, best = (self.scores.unsqueeze(2) + logs).flatten(1).topk(self.width, 1)
         parents = (best // logs.shape[2]).unsqueeze(2).expand_as(self.written)

@@ -1,7 +1,7 @@
-"""A linear-chain CRF (Lafferty et al. 2001) with forbidden transitions, its derivatives written out; and its decoder.
+"""A linear-chain CRF (Lafferty et al. 2001) with forbidden transitions and explicit derivatives, and its decoder.
 
 B sentences of up to T tokens, K tags. Masks are left-aligned, and every sentence has a token. Rules (K²+2K,) are the
-scores of transitions (K,K) from row to column, of starts (K,) and of ends (K,), in a row.
+concatenated scores of transitions (K,K) from row to column, of starts (K,) and of ends (K,).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from daguan.nn.viterbi import FORBIDDEN, constrained_decode, viterbi
 
 __all__ = ["FORBIDDEN", "ConstrainedCrf", "constrained_decode", "viterbi"]
 
-WIDEST = 150.0  # nats between the scores of a step up to which float64 loses nothing that counts: see _expect_scaled
+WIDEST = 150.0  # nats between the scores of a step up to which float64 is precise enough: see _expect_scaled
 
 
 class ConstrainedCrf(nn.Module):
-    """CRF over a tag scheme's K tags that gives illegal sequences no mass."""
+    """A CRF over a scheme's K tags that gives illegal sequences no mass."""
 
     illegal: Tensor
 
@@ -40,31 +40,33 @@ class ConstrainedCrf(nn.Module):
         self.register_buffer("illegal", torch.from_numpy(~legal), persistent=False)
 
     def rules(self) -> Tensor:
-        """The parameters (K²+2K,); the forbidden ones are FORBIDDEN and get no gradient."""
+        """Returns the parameters (K²+2K,); forbidden ones are FORBIDDEN and get no gradient."""
         raw = torch.cat([self.transitions.flatten(), self.start_transitions, self.end_transitions])
         return raw.masked_fill(self.illegal, FORBIDDEN)
 
     def loss(self, emissions: Tensor, tags: Tensor, mask: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Negative log-likelihood summed over sentences. emissions (B,T,K), tags (B,T), mask (B,T) → ().
+        """Returns the negative log-likelihood () summed over sentences; emissions (B,T,K), tags (B,T), mask (B,T).
 
-        With smoothing ε the cross-entropy against soft sequences Q(y) ∝ Π q_t(y_t) over the legal ones, where q_t gives
-        1 − ε + ε/K to the tag and ε/K to the others: log Z − E_Q[score], exactly. Where nothing is forbidden this is
-        log Z − Σ q_t·e_t − Σ q_tᵀ·A·q_{t+1}. Illegal sequences get no mass, else the loss would have no lower bound.
+        With smoothing ε it is the cross-entropy against soft sequences Q(y) ∝ Π q_t(y_t) over the legal ones, where q_t
+        gives 1 − ε + ε/K to the tag and ε/K to the others: log Z − E_Q[score], exactly. Where nothing is forbidden this
+        is log Z − Σ q_t·e_t − Σ q_tᵀ·A·q_{t+1}. Illegal sequences get no mass, otherwise the loss would have no lower
+        bound.
         """
         loss: Tensor = _Loss.apply(emissions.float(), self.rules(), tags, mask, smoothing)  # type: ignore[no-untyped-call]
         return loss
 
     @torch.no_grad()
     def marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """P(tag at each position). emissions (B,T,K), mask (B,T) → (B,T,K) float32, 0 at padding."""
+        """Returns P(tag) (B,T,K) float32, 0 at padding; emissions (B,T,K), mask (B,T)."""
         with _single_threaded():
             _, unary, _ = _expect(_time_major(emissions, mask), self.rules(), mask.t())
             return _batch_major(unary)
 
 
 class _Loss(Function):
-    """A sequence's score is linear in emissions and rules. So the derivatives of −log P(sequence) are counts: how often
-    each is expected to be used, less how often it is."""
+    """A sequence's score is linear in emissions and rules, so the derivatives of −log P(sequence) are counts: the
+    expected use of each less its actual use.
+    """
 
     @staticmethod
     def forward(ctx: Any, emissions: Tensor, rules: Tensor, tags: Tensor, mask: Tensor, smoothing: float) -> Tensor:
@@ -88,7 +90,7 @@ Gold = tuple[Tensor, Tensor, Tensor]  # the sequences' summed score (), their ta
 
 
 def _gold(scores: Tensor, rules: Tensor, tags: Tensor, inside: Tensor, smoothing: float) -> Gold:
-    """Of the tags (T,B), 0 at padding, themselves."""
+    """Returns the score and counts of the tags (T,B), 0 at padding."""
     counts, at_tags = _count(tags, inside, scores.shape[2]), tags.unsqueeze(2)
     score = scores.gather(2, at_tags).sum(dtype=torch.float64) + counts @ rules.double()
     one = inside.unsqueeze(2).double()
@@ -96,7 +98,7 @@ def _gold(scores: Tensor, rules: Tensor, tags: Tensor, inside: Tensor, smoothing
 
 
 def _softened(scores: Tensor, rules: Tensor, tags: Tensor, inside: Tensor, smoothing: float) -> Gold:
-    """Expected of Q(y) ∝ Π q_t(y_t): a CRF whose emissions are log q and whose rules only forbid."""
+    """Returns the expectations under Q(y) ∝ Π q_t(y_t): a CRF whose emissions are log q and whose rules only forbid."""
     size = scores.shape[2]
     log_q = torch.full_like(scores, math.log(smoothing / size))
     log_q.scatter_(2, tags.unsqueeze(2), math.log(1 - smoothing + smoothing / size))
@@ -108,7 +110,7 @@ def _softened(scores: Tensor, rules: Tensor, tags: Tensor, inside: Tensor, smoot
 
 
 def _time_major(emissions: Tensor, mask: Tensor) -> Tensor:
-    """(B,T,K) → (T,B,K) float32, whatever padding holds replaced by 0."""
+    """(B,T,K) → (T,B,K) float32, with 0 at padding."""
     return emissions.detach().float().transpose(0, 1).masked_fill(~mask.t().unsqueeze(2), 0).contiguous()
 
 
@@ -118,29 +120,29 @@ def _batch_major(unary: Tensor) -> Tensor:
 
 
 def _split(rules: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Transitions (K,K), start (K,), end (K,)."""
+    """Returns transitions (K,K), start (K,), end (K,)."""
     transitions, start, end = torch.split(rules, [size * size, size, size])
     return transitions.view(size, size), start, end
 
 
 def _count(tags: Tensor, inside: Tensor, size: int) -> Tensor:
-    """How often the sequences use each rule. tags (T,B), 0 at padding; inside (T,B) → (K²+2K,) float64."""
+    """Returns (K²+2K,) float64, how often the sequences use each rule; tags (T,B), 0 at padding; inside (T,B)."""
     pairs = (tags[:-1] * size + tags[1:])[inside[1:]]
     used = torch.cat([pairs, tags[0] + size * size, tags.flatten()[_last(inside)] + size * size + size])
     return torch.bincount(used, minlength=size * (size + 2)).double()
 
 
 def _last(inside: Tensor) -> Tensor:
-    """(B,) where in (T·B,) the last tokens are."""
+    """Returns (B,) the indices of the last tokens in (T·B,)."""
     batch = inside.shape[1]
     return (inside.sum(0) - 1) * batch + torch.arange(batch, device=inside.device)
 
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Inside, a CPU works with one thread: the steps are too short for threads to meet after each.
+    """Limits a CPU to one thread inside the context: the steps are too short to synchronise threads after each.
 
-    A thread that has one already (a replica's, a fold worker's) must not touch what the others have.
+    A thread that has one already (a replica's, a fold worker's) must not change the setting of the others.
     """
     threads = torch.get_num_threads()
     if threads == 1:
@@ -154,7 +156,7 @@ def _single_threaded() -> Iterator[None]:
 
 
 def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """log Z (B,), P(tag) (T,B,K) with 0 at padding, expected use of the rules (K²+2K,), as float64.
+    """Returns log Z (B,), P(tag) (T,B,K) with 0 at padding, and the expected use of the rules (K²+2K,), in float64.
 
     emissions (T,B,K), inside (T,B).
     """
@@ -171,13 +173,15 @@ def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, T
 
 
 def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor, every: int) -> tuple[Tensor, Tensor, Tensor]:
-    """By the forward-backward algorithm on probabilities rescaled after so many tokens (Rabiner 1989), both ways at
-    once: the backward way reads each sentence reversed within its length. emissions (T,B,K) up to 0, factors
-    exp(rules) up to 1.
+    """Runs the forward-backward algorithm on probabilities rescaled after every `every` tokens (Rabiner 1989).
 
-    A scheme leads from any tag to any other in three steps. So what is possible has at least about exp(−3·WIDEST) of
+    Both directions run at once: the backward one reads each sentence reversed within its length. emissions (T,B,K) are
+    at most 0, factors exp(rules) at most 1.
+
+    A scheme leads from any tag to any other in three steps. So every possible tag has at least about exp(−3·WIDEST) of
     the most probable tag's weight, however long the text. A token makes weights at most exp(width) times smaller or K
-    times larger, so between rescalings it is exp(±WIDEST) at most, and exp(−4·WIDEST) is still in float64's range.
+    times larger, so between rescalings they change by exp(±WIDEST) at most, and exp(−4·WIDEST) is within float64's
+    range.
     """
     (length, batch, size), (transitions, start, end) = emissions.shape, _split(factors, emissions.shape[2])
     ahead, behind = _orders(inside)
@@ -197,8 +201,9 @@ def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor, every: in
 
 
 def _orders(inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Where to find, in (T·B,), what is read at each step forwards and backwards (T·B·2,), and in (T·B·2,) what was
-    read backwards of each token (T·B,)."""
+    """Returns the reading order of both directions, (T·B·2,) indices into (T·B,), and its inverse for the backward one,
+    (T·B,) indices into (T·B·2,).
+    """
     length, batch = inside.shape
     times, rows = torch.arange(length, device=inside.device).unsqueeze(1), torch.arange(batch, device=inside.device)
     turned = torch.where(inside, inside.sum(0) - 1 - times, times) * batch + rows  # its own inverse
@@ -207,8 +212,11 @@ def _orders(inside: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _recurse(both: Tensor, initial: Tensor, moves: Tensor, every: int) -> Tensor:
-    """Turn each token's factors into weights of its tags given the text up to it, in place, for both ways side by side
-    (T,B,2K); returns the sums they were divided by (T,B,2,1), 1 where they were not. initial (2K,), moves (2K,2K)."""
+    """Turns each token's factors (T,B,2K) into weights of its tags given the text up to it, in place, in both
+    directions.
+
+    initial (2K,), moves (2K,2K). Returns the sums (T,B,2,1) by which weights were divided, 1 where they were not.
+    """
     length, batch, width = both.shape
     scale, arriving = both.new_ones(length, batch, 2, 1), initial.expand(batch, width).contiguous()
     for step, leaving in enumerate(both.unbind()):
@@ -221,7 +229,7 @@ def _recurse(both: Tensor, initial: Tensor, moves: Tensor, every: int) -> Tensor
 
 
 def _expect_in_logs(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """By the plain forward algorithm in log space and autograd: right for any scores, and slow."""
+    """The plain forward algorithm in log space with autograd: right for any scores, but slow."""
     with torch.enable_grad():
         leaves = [x.detach().double().requires_grad_() for x in (emissions, rules)]
         transitions, start, end = _split(leaves[1], emissions.shape[2])

@@ -1,4 +1,4 @@
-"""Dropouts that are not in torch."""
+"""Dropouts that torch does not have."""
 
 import torch
 from torch import Tensor, nn
@@ -6,10 +6,10 @@ from torch.nn.functional import dropout
 
 
 class ByteDropout(nn.Module):
-    """Dropout (Srivastava et al. 2014) that on a CPU draws one random byte an element instead of one number.
+    """Dropout (Srivastava et al. 2014) that draws one random byte an element on a CPU.
 
-    p is rounded to 256ths there, and the kept elements are scaled by what is truly kept, so expectations are exact.
-    torch's own draw takes a sixth of a fine-tuning update on a CPU.
+    There p is rounded to 1/256; elements are scaled by the exact share that remains, so expectations are exact. torch's
+    own draw takes a sixth of a fine-tuning update on a CPU.
     """
 
     def __init__(self, p: float) -> None:
@@ -21,14 +21,14 @@ class ByteDropout(nn.Module):
             return dropout(features, self.p, self.training)
         threshold = min(255, round(256 * self.p))
         words = torch.empty(-(-features.numel() // 8), dtype=torch.int64).random_(-(1 << 63), None)
-        kept = words.view(torch.uint8)[: features.numel()].view(features.shape) >= threshold
-        return features * (kept.to(features.dtype) * (256 / (256 - threshold)))
+        remaining = words.view(torch.uint8)[: features.numel()].view(features.shape) >= threshold
+        return features * (remaining.to(features.dtype) * (256 / (256 - threshold)))
 
 
 class TokenDropout(nn.Module):
     """In training, replaces whole tokens by `replacement` with probability p (word dropout, Iyyer et al. 2015).
 
-    The replacement is [MASK], which the pretrained encoder knows to read as "some token".
+    The replacement is [MASK], which a pretrained encoder reads as "some token".
     """
 
     def __init__(self, p: float, replacement: int) -> None:

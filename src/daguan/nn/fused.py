@@ -1,4 +1,4 @@
-"""Element-wise steps of an encoder with their derivatives written out: fewer passes over memory than autograd's."""
+"""Element-wise steps of an encoder with explicit derivatives: fewer passes over memory than autograd's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Swiglu(Function):
 
 
 def swiglu(both: Tensor) -> Tensor:
-    """silu(gate) · value of (…,2F) = [gate, value] → (…,F) (Shazeer 2020, arXiv 2002.05202)."""
+    """Returns silu(gate)·value (…,F) of (…,2F) = [gate, value] (Shazeer 2020, arXiv 2002.05202)."""
     result: Tensor = _Swiglu.apply(both)  # type: ignore[no-untyped-call]
     return result
 
@@ -56,6 +56,7 @@ def _turned(features: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def rotate(features: Tensor, turns: Tensor) -> Tensor:
-    """Rotary positions (Su et al. 2021, arXiv 2104.09864). features (B,T,heads,D), turns (2,T,1,D/2) cos and sin."""
+    """Applies rotary positions (Su et al. 2021, arXiv 2104.09864) to features (B,T,heads,D); turns (2,T,1,D/2) cos and
+    sin."""
     result: Tensor = _Rotate.apply(features, turns)  # type: ignore[no-untyped-call]
     return result

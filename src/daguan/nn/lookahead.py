@@ -14,18 +14,21 @@ MOMENTUM_KEYS = ("momentum_buffer", "exp_avg")  # of SGD and Muon; of the Adam f
 
 
 class Lookahead(Optimizer):
-    """`inner` moves the parameters, the fast weights. After every `steps` of its steps slow ← slow + α·(fast − slow)
-    and fast ← slow (algorithm 1). Slow weights start where the parameters are; they are the ones to evaluate.
+    """Runs `inner` on the parameters, the fast weights, and synchronises them with slow weights.
 
-    momentum: what a synchronisation does to the inner momentum (the authors' code; there of SGD alone). `maintain`
-    leaves it; `reset` makes it zero; `pullback` keeps a slow momentum, zero at first, by the rule of the weights. Of
-    the Adam family it is exp_avg; exp_avg_sq and the step count, which say how large gradients are and not where they
-    point, are left, so that after a reset the first updates are small: no bias correction makes up for the zeros.
+    After every `steps` steps slow ← slow + α·(fast − slow) and fast ← slow (algorithm 1). Slow weights start at the
+    parameters; they are the ones to evaluate.
 
-    One counter serves all parameters. One without a gradient does not move, so its slow weight is its own; one that had
-    a gradient at any step of a cycle is synchronised with the others at its end.
+    `momentum` says what a synchronisation does to the inner momentum (the authors' code, there for SGD alone):
+    `maintain` leaves it; `reset` sets it to zero; `pullback` maintains a slow momentum, zero at first, by the rule of
+    the weights. For the Adam family it is exp_avg. exp_avg_sq and the step count describe the size of gradients, not
+    their direction, and are left alone; so the first updates after a reset are small: no bias correction compensates
+    for the zeros.
 
-    Groups and inner state are the inner optimiser's own: schedules act on both alike.
+    One counter serves all parameters. A parameter without a gradient does not move, so its slow weight equals it; one
+    that had a gradient in any step of a cycle is synchronised with the others.
+
+    Groups and inner state are the inner optimiser's own objects, so schedules act on both.
     """
 
     def __init__(self, inner: Optimizer, steps: int, alpha: float = 0.5, momentum: str = "maintain") -> None:
@@ -43,16 +46,16 @@ class Lookahead(Optimizer):
         self.param_groups, self.state = self.inner.param_groups, self.inner.state
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """To the inner optimiser; slow weights of these parameters start where they are now."""
+        """Adds the group to the inner optimiser; its slow weights start at the current values."""
         if not any(param_group is group for group in self.inner.param_groups):
             self.inner.add_param_group(param_group)
         self.slow |= {parameter: parameter.detach().clone() for parameter in param_group["params"]}
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step of the inner optimiser, and after `steps` of them a synchronisation.
+        """Takes an inner step, and synchronises after each `steps` of them.
 
         Raises:
-            ValueError: the momentum is to change, and the inner optimiser has none that we know.
+            ValueError: the momentum is to change, and the inner optimiser has no known one.
         """
         loss = self.inner.step(closure)
         self.done += 1
@@ -77,7 +80,7 @@ class Lookahead(Optimizer):
             momentum.copy_(slow.lerp_(momentum, self.alpha))
 
     def _momenta(self) -> dict[Tensor, Tensor]:
-        """Of each parameter that has one."""
+        """Returns the momentum of each parameter that has one."""
         found = {
             parameter: state[key]
             for parameter, state in self.inner.state.items()
@@ -90,7 +93,7 @@ class Lookahead(Optimizer):
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """The inner optimiser's, the slow weights and momenta in the order of the parameters, the step counter."""
+        """Returns the inner state, slow weights and momenta in the order of the parameters, and the counter."""
         return {
             "inner": self.inner.state_dict(),
             "slow": list(self.slow.values()),
@@ -100,7 +103,7 @@ class Lookahead(Optimizer):
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`, around an optimiser over as many parameters."""
+        """Restores `state_dict` around an optimiser over equally many parameters."""
         self.inner.load_state_dict(state_dict["inner"])
         self._share()
         self.done = state_dict["done"]

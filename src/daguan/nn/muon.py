@@ -16,7 +16,7 @@ BLOCK = 128
 
 
 class StackedLinear(nn.Linear):
-    """Several linear layers that read the same, as one matrix (count·out, in) without bias."""
+    """Several linear layers with the same input as one matrix (count·out,in), without bias."""
 
     def __init__(self, size: int, out: int, count: int) -> None:
         super().__init__(size, count * out, bias=False)
@@ -24,7 +24,8 @@ class StackedLinear(nn.Linear):
 
 
 def hidden_matrices(*encoders: nn.Module) -> dict[Tensor, int]:
-    """The weights of the encoders' linear layers, each with how many matrices it holds: what Muon is for."""
+    """Returns the weights of the encoders' linear layers, which Muon can move, with their number of stacked
+    matrices."""
     return {
         module.weight: module.count if isinstance(module, StackedLinear) else 1
         for module in chain.from_iterable(encoder.modules() for encoder in encoders)
@@ -33,11 +34,12 @@ def hidden_matrices(*encoders: nn.Module) -> dict[Tensor, int]:
 
 
 class Muon(Optimizer):
-    """Momentum whose update is made orthogonal: each matrix moves alike in all its directions.
+    """Momentum with orthogonalised updates: each matrix moves equally in all its directions.
 
     torch.optim.Muon takes one whole matrix at a time in bf16. This one takes all of a shape at once, in `precision`,
-    and cuts each along its longer side into blocks of at most BLOCK, orthogonal each for itself: half of the time of
-    whole ones on a CPU, for updates of the same size. A group may say `count`: its matrices are so many stacked ones.
+    and cuts each along its longer side into blocks of at most BLOCK, which are orthogonalised separately: half the time
+    on a CPU, for updates of the same size. A group's `count` is the number of matrices stacked in each of its
+    parameters.
     """
 
     def __init__(
@@ -48,16 +50,16 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """One update of every parameter that has a gradient."""
+        """Updates every parameter that has a gradient."""
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
             by_shape: dict[torch.Size, list[Tensor]] = {}
             for parameter in parameters:
                 by_shape.setdefault(parameter.shape, []).append(parameter)
-            for alike in by_shape.values():
-                self._step_alike(alike, group)
+            for of_shape in by_shape.values():
+                self._step_shape(of_shape, group)
 
-    def _step_alike(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+    def _step_shape(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         buffers = [self._buffer(parameter) for parameter in parameters]
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
@@ -77,7 +79,7 @@ class Muon(Optimizer):
 
 
 def orthogonal_blocks(matrices: Tensor) -> Tensor:
-    """Each of (N,R,C) cut along its longer side, the blocks made orthogonal, with the norm of an orthogonal whole."""
+    """Cuts (N,R,C) along the longer side, and orthogonalises the blocks, with the norm of an orthogonal whole."""
     wide = matrices.shape[2] > matrices.shape[1]
     tall = matrices.mT if wide else matrices
     rows, columns = tall.shape[1:]
@@ -88,7 +90,7 @@ def orthogonal_blocks(matrices: Tensor) -> Tensor:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """About U·Vᵀ of each matrix U·S·Vᵀ (N,R,C): singular values between .7 and 1.2, by Newton–Schulz iterations."""
+    """Returns about U·Vᵀ of each matrix U·S·Vᵀ (N,R,C), singular values from .7 to 1.2, by Newton–Schulz iterations."""
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices

@@ -1,5 +1,6 @@
-"""Hashed n-gram features: the wide part of a wide-and-deep tagger (Cheng et al. 2016, arXiv 1606.07792), and
-embeddings of n-grams for encoders without pretraining."""
+"""Hashed n-gram features: the wide part of a wide-and-deep tagger (Cheng et al. 2016, arXiv 1606.07792), and n-gram
+embeddings for encoders without pretraining.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +14,10 @@ SHIFT = 31
 
 
 class NgramTable(nn.Module):
-    """The n-grams around each token as rows of a hashed table.
+    """Looks up the n-grams around each token in a hashed table.
 
-    Each template is a set of places relative to the token; its n-gram is hashed into one of `buckets` rows of a table
-    of the given width. In training a feature is left out with probability `dropout`, and the others are so much larger
-    that the mean is as without.
+    Each template is a set of positions relative to the token; its n-gram is hashed to one of `buckets` rows. Training
+    drops features with probability `dropout`, and scales the others so that the mean is unchanged.
     """
 
     def __init__(self, templates: Sequence[Sequence[int]], buckets: int, width: int, dropout: float) -> None:
@@ -29,12 +29,12 @@ class NgramTable(nn.Module):
         self.dropout = dropout
 
     def features(self, token_ids: Tensor) -> Tensor:
-        """token_ids (B,T), 0 at padding, → (B,T,templates,width); a token's do not depend on the padding."""
+        """token_ids (B,T), 0 at padding → (B,T,templates,width); padding does not change a token's features."""
         rows = self.hashes(token_ids)
         features: Tensor = self.table(rows)
         if self.training and self.dropout:
-            kept = torch.rand(rows.shape, device=rows.device) >= self.dropout
-            features = features * kept.unsqueeze(3) / (1 - self.dropout)
+            remaining = torch.rand(rows.shape, device=rows.device) >= self.dropout
+            features = features * remaining.unsqueeze(3) / (1 - self.dropout)
         return features
 
     def hashes(self, token_ids: Tensor) -> Tensor:
@@ -52,9 +52,9 @@ class NgramTable(nn.Module):
 
 
 class NgramEmissions(NgramTable):
-    """Scores for every tag straight from the n-grams around a token, as a feature CRF has them.
+    """Scores every tag from the n-grams around a token, as a CRF on features does.
 
-    The table has K columns and starts at zero. A token's score is the sum over the templates; features are left out in
+    The table has K columns and starts at zero; a token's score is the sum over templates. Features are dropped in
     training so that the deep part learns too.
     """
 
@@ -68,7 +68,7 @@ class NgramEmissions(NgramTable):
 
 
 class NgramEmbeddings(NgramTable):
-    """The embeddings of the n-grams around a token side by side: templates · width columns."""
+    """Concatenates the embeddings of the n-grams around a token."""
 
     def forward(self, token_ids: Tensor) -> Tensor:
         """token_ids (B,T), 0 at padding, → (B,T,templates·width)."""
@@ -76,7 +76,7 @@ class NgramEmbeddings(NgramTable):
 
 
 def _mix(value: Tensor) -> Tensor:
-    """A bijection of 64-bit integers that spreads every bit (after SplitMix64)."""
+    """Maps 64-bit integers one to one, spreading every bit (after SplitMix64)."""
     for multiplier in MULTIPLIERS[1:]:
         value = (value ^ (value >> SHIFT)) * _signed(multiplier)
     return value ^ (value >> SHIFT)

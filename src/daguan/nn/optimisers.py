@@ -1,4 +1,4 @@
-"""Optimisers, their schedules, and their state as named tensors, so that a checkpoint needs no pickle."""
+"""Optimisers, schedules, and optimiser states as named tensors, so that checkpoints need no pickle."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DECAYED = (nn.Linear, nn.Embedding, nn.RNNBase)
 
 
 def decayed_names(model: nn.Module) -> set[str]:
-    """Names of the parameters that weight decay pulls on: weights of linear, embedding and recurrent layers.
+    """Returns the names of the parameters under weight decay: weights of linear, embedding and recurrent layers.
 
-    Chosen by module type: CRF transitions are matrices too, and decay would erode them.
+    They are chosen by module type: CRF transitions are matrices too, and decay would erode them.
     """
     return {
         f"{prefix}.{name}" if prefix else name
@@ -37,7 +37,14 @@ def decayed_names(model: nn.Module) -> set[str]:
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that share a rate and a decay. muon_rate: the rate of those that Muon moves."""
+    """Parameters that share a rate and a decay.
+
+    Attributes:
+        parameters: the parameters.
+        rate: the peak learning rate.
+        decay: the weight decay.
+        muon_rate: the peak rate of those that Muon moves.
+    """
 
     parameters: Sequence[nn.Parameter]
     rate: float
@@ -47,8 +54,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Options:
-    """betas, epsilon: of the Adam family. matrices: what Muon moves, as `hidden_matrices` gives it; precision: what it
-    multiplies in."""
+    """Options of optimisers.
+
+    Attributes:
+        betas, epsilon: of the Adam family.
+        matrices: what Muon moves, from `hidden_matrices`.
+        precision: of Muon's products.
+    """
 
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
@@ -57,18 +69,18 @@ class Options:
 
 
 def new_adamw(groups: Sequence[Group], options: Options) -> list[Optimizer]:
-    """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
+    """Returns AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
     fused = True  # a quarter of the loop's time on a CPU
     return [AdamW(_adam_groups(groups), betas=options.betas, eps=options.epsilon, fused=fused)]
 
 
 def new_radam(groups: Sequence[Group], options: Options) -> list[Optimizer]:
-    """RAdam (Liu et al. 2020, arXiv 1908.03265) with AdamW's decay."""
+    """Returns RAdam (Liu et al. 2020, arXiv 1908.03265) with AdamW's decay."""
     return [RAdam(_adam_groups(groups), betas=options.betas, eps=options.epsilon, decoupled_weight_decay=True)]
 
 
 def new_muon(groups: Sequence[Group], options: Options) -> list[Optimizer]:
-    """Muon for the matrices inside the encoder's layers, AdamW for the rest.
+    """Returns Muon for the matrices inside the encoder's layers, and AdamW for the rest.
 
     Raises:
         ConfigError: there are no such matrices, or none of them is trained.
@@ -99,7 +111,7 @@ def _adam_groups(groups: Sequence[Group]) -> list[dict[str, object]]:
 
 
 def state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: str) -> dict[str, Tensor]:
-    """The optimiser's state, flat: `prefix/parameter/key` → tensor."""
+    """Returns the optimiser's state as `prefix/parameter/key` → tensor."""
     found = {
         f"{prefix}/{names[parameter]}/{key}": torch.as_tensor(value)
         for parameter, state in optimiser.state.items()
@@ -113,7 +125,7 @@ def state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: str) -
 
 
 def load_state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: str, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `state_tensors`, for a fresh optimiser over the same parameters."""
+    """Restores `state_tensors` in a fresh optimiser over the same parameters."""
     for parameter in chain.from_iterable(group["params"] for group in optimiser.param_groups):
         start = f"{prefix}/{names[parameter]}/"
         state = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
@@ -131,8 +143,11 @@ def _parts_of(optimiser: Lookahead, prefix: str) -> dict[str, dict[Tensor, Tenso
 
 
 class Schedule(ABC):
-    """Each group's rate is a share of its peak: it rises linearly from 0 over the warm-up updates, then falls by a
-    curve that would be 0 after the last update."""
+    """Sets each group's rate as a share of its peak.
+
+    The share rises linearly from 0 over the warm-up updates, then falls on a curve that would reach 0 after the last
+    update.
+    """
 
     def __init__(self, optimisers: Sequence[Optimizer], updates: int, warmup: float) -> None:
         self.groups = [(group, group["lr"]) for optimiser in optimisers for group in optimiser.param_groups]
@@ -140,17 +155,18 @@ class Schedule(ABC):
         self.warmup_updates = max(1, round(updates * warmup))
 
     def set(self, done: int) -> None:
-        """Set the rates for the update that follows `done` finished ones."""
+        """Sets the rates for the update after `done` finished ones."""
         rise = (done + 1) / self.warmup_updates
         for group, peak in self.groups:
             group["lr"] = peak * max(0.0, min(1.0, rise, self.fall(done)))
 
     @abstractmethod
     def fall(self, done: int) -> float:
-        """The share after the warm-up; over 1 before it begins to fall."""
+        """Returns the share after the warm-up; above 1 before it begins to fall."""
 
     def left(self, done: int, since: int) -> float:
-        """What is left of the way from the last of the first `since` updates, 1, to beyond the end, 0."""
+        """Returns the remaining fraction of the way from the last of the first `since` updates, 1, to beyond the end,
+        0."""
         return (self.updates - done) / max(1, self.updates - since + 1)
 
 
@@ -162,7 +178,7 @@ class LinearSchedule(Schedule):
 
 
 class FlatCosineSchedule(Schedule):
-    """Stays at the peak until three quarters of the updates are done, then falls by half a cosine: Ranger's advice."""
+    """Stays at the peak for three quarters of the updates, then falls along half a cosine (Ranger's advice)."""
 
     def fall(self, done: int) -> float:
         left = self.left(done, max(self.warmup_updates, round(FLAT_SHARE * self.updates)))

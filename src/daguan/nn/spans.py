@@ -1,8 +1,8 @@
-"""Scored spans: the exact distribution over sets of spans that do not overlap, and its way to tag marginals.
+"""Scored spans: the exact distribution over sets of non-overlapping spans, and its tag marginals.
 
 B sentences of up to T tokens, X types. A span is (first, last, type), both ends included. A head gives every span a
-weight w: the log-odds of being an entity, were there no others. Taken as independent and conditioned on overlapping
-nowhere, P(set) ∝ Π exp(w): a semi-Markov model of order 0 (Sarawagi & Cohen 2004), summed exactly over all sets.
+weight w: its log-odds of being an entity in isolation. With spans independent, conditioned on no overlap, P(set) ∝ Π
+exp(w): a semi-Markov model of order 0 (Sarawagi & Cohen 2004), summed exactly over all sets.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ NEVER = float("-inf")
 
 
 def gold_spans(tags: Tensor, mask: Tensor) -> Tensor:
-    """(N,4): row, first, last and type of the spans of legal BIOES tags (B,T), in reading order."""
+    """Returns (N,4) row, first, last and type of the spans of legal BIOES tags (B,T), in reading order."""
     inside, number = (tags > 0) & mask, (tags - 1).clamp(min=0)
     prefix = torch.where(inside, number % len(PREFIXES), -1)
     firsts = ((prefix == B) | (prefix == S)).nonzero()
-    lasts = ((prefix == E) | (prefix == S)).nonzero()  # the n-th first and the n-th last belong together
+    lasts = ((prefix == E) | (prefix == S)).nonzero()  # the n-th first and the n-th last are one span
     types = number[firsts[:, 0], firsts[:, 1]] // len(PREFIXES)
     return torch.cat([firsts, lasts[:, 1:], types.unsqueeze(1)], dim=1)
 
 
-def spelled(first: Tensor, last: Tensor, kind: Tensor, length: int) -> Tensor:
-    """The BIOES tags of one span each, 0 around it: (…) each → (…,length); the inverse of `gold_spans`."""
+def tags_of_spans(first: Tensor, last: Tensor, kind: Tensor, length: int) -> Tensor:
+    """Returns the BIOES tags of one span each, 0 around it: (…) each → (…,length); inverts `gold_spans`."""
     place, first, last = torch.arange(length, device=first.device), first.unsqueeze(-1), last.unsqueeze(-1)
     prefix = torch.where(place == last, E, torch.where(place == first, B, I)).where(first != last, S)
     return (1 + len(PREFIXES) * kind.unsqueeze(-1) + prefix).where((place >= first) & (place <= last), 0)
 
 
 def spans_within(mask: Tensor) -> Tensor:
-    """(B,T,T): may a span go from place i to place j? mask (B,T)."""
+    """Returns (B,T,T): whether a span may go from place i to place j. mask (B,T)."""
     return (mask.unsqueeze(1) & mask.unsqueeze(2)).triu()
 
 
 @torch.no_grad()
 def span_marginals(weights: Tensor, mask: Tensor) -> Tensor:
-    """P(span is in the set). weights (B,T,T,X), mask (B,T) left-aligned → (B,T,T,X) float64, 0 where none fits.
+    """Returns P(span is in the set) (B,T,T,X) float64, 0 where none fits; weights (B,T,T,X), mask (B,T) left-aligned.
 
-    With v(i,j) the weight of (i,j) whatever its type, α(j+1) = log(exp α(j) + Σᵢ exp(α(i) + v(i,j))) sums over all
-    sets before place j+1, and β likewise from the end.
+    With v(i,j) the weight of (i,j) summed over types, α(j+1) = log(exp α(j) + Σᵢ exp(α(i) + v(i,j))) sums over all sets
+    before place j+1, and β likewise from the end.
     """
     fits = spans_within(mask)
     weights = weights.double().masked_fill(~fits.unsqueeze(3), NEVER)
@@ -56,7 +56,7 @@ def span_marginals(weights: Tensor, mask: Tensor) -> Tensor:
 
 
 def _sums_before(whole: Tensor) -> Tensor:
-    """(B,T+1): log of the summed weights of all sets of spans that end before each place."""
+    """Returns (B,T+1): log of the summed weights of all sets of spans that end before each place."""
     sums = [whole.new_zeros(len(whole))]
     for last in range(whole.shape[1]):
         ending = torch.stack(sums, dim=1) + whole[:, : last + 1, last]
@@ -65,7 +65,7 @@ def _sums_before(whole: Tensor) -> Tensor:
 
 
 def tag_marginals(spans: Tensor, mask: Tensor) -> Tensor:
-    """Marginals of spans (B,T,T,X) → of BIOES tags (B,T,1+4X), summing to 1 at tokens and 0 at padding; mask (B,T)."""
+    """Converts marginals of spans (B,T,T,X) to BIOES tags (B,T,1+4X); they sum to 1 at tokens and are 0 at padding."""
     single = spans.diagonal(dim1=1, dim2=2).mT  # (B,T,X)
     begins, ends = spans.sum(2), spans.sum(1)
     covered = running_sums((begins - ends).mT).mT + ends

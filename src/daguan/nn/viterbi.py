@@ -1,4 +1,4 @@
-"""Viterbi decoding of many sentences at once, on the CPU: several times as fast as a loop over torch operations.
+"""Viterbi decoding of many sentences at once on the CPU, several times as fast as a loop over torch operations.
 
 B sentences of up to T tokens, K tags. Masks are left-aligned, and every sentence has a token.
 """
@@ -15,18 +15,24 @@ from torch import Tensor
 
 from daguan.data.tags import TagScheme
 
-FORBIDDEN = -1e30  # less than any legal path has, yet finite, as inf − inf is nan
-BLOCK = 1 << 13  # sums made in a step, as many as the fastest cache holds; but
-FEWEST = 16  # sentences make a step worth its start
-STRIDE = 4  # tokens that are traced back one after another
+FORBIDDEN = -1e30  # below any legal path; finite, because inf − inf is nan
+BLOCK = 1 << 13  # sums in a step, as many as the fastest cache holds
+FEWEST = 16  # sentences in a step, whatever BLOCK says: fewer are not worth its overhead
+STRIDE = 4  # tokens that are traced back sequentially
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
 class _Chain(NamedTuple):
-    """What a path's score is made of beside emissions: transitions (K,K), start (K,), end (K,). Besides, the allowed
-    transitions into each of the C distinct columns: up to P sources (P,C) with their scores (P,C), and the column of
-    each tag (K,). A scheme's table has few columns that differ, and few sources for most."""
+    """Scores of transitions, in full and by distinct column: a scheme has few of these, most with few sources.
+
+    Attributes:
+        transitions: (K,K)
+        start, end: (K,)
+        sources: (P,C) up to P allowed sources of each of the C distinct columns.
+        scores: (P,C) of these transitions.
+        columns: (K,) the column of each tag.
+    """
 
     transitions: Floats
     start: Floats
@@ -37,14 +43,14 @@ class _Chain(NamedTuple):
 
 
 def constrained_decode(scores: Tensor, scheme: TagScheme, mask: Tensor) -> Tensor:
-    """The legal sequences with the highest sum of scores, e.g. log marginals. scores (B,T,K), mask (B,T) → (B,T)."""
+    """Returns (B,T) the legal sequences with the highest sum of scores (B,T,K), e.g. log marginals; mask (B,T)."""
     return _decode(scores, _legal(scheme), mask)
 
 
 def viterbi(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
-    """The highest-scoring tag sequences, in float32; of equals, the one with the lowest tags from the end.
+    """Returns the highest-scoring tag sequences (B,T), 0 at padding, in float32; on ties, the lowest tags from the end.
 
-    emissions (B,T,K), transitions (K,K), start (K,), end (K,), mask (B,T) → tags (B,T), 0 at padding.
+    emissions (B,T,K), transitions (K,K), start (K,), end (K,), mask (B,T).
     """
     tables = (table.detach().cpu().float().numpy() for table in (transitions, start, end))
     return _decode(emissions, _chain(*tables), mask)
@@ -59,15 +65,15 @@ def _legal(scheme: TagScheme) -> _Chain:
 def _chain(transitions: Floats, start: Floats, end: Floats) -> _Chain:
     seen: dict[bytes, int] = {}
     columns = [seen.setdefault(column.tobytes(), len(seen)) for column in transitions.T]
-    kept = transitions[:, [columns.index(number) for number in range(len(seen))]]
-    allowed = kept > FORBIDDEN / 2
+    distinct = transitions[:, [columns.index(number) for number in range(len(seen))]]
+    allowed = distinct > FORBIDDEN / 2
     sources = np.argsort(~allowed, axis=0, kind="stable")[: max(1, allowed.sum(0).max())]
-    scores = np.take_along_axis(np.where(allowed, kept, -np.inf), sources, 0).astype(np.float32)
+    scores = np.take_along_axis(np.where(allowed, distinct, -np.inf), sources, 0).astype(np.float32)
     return _Chain(transitions, start, end, sources, scores, np.array(columns))
 
 
 def _decode(emissions: Tensor, chain: _Chain, mask: Tensor) -> Tensor:
-    """(B,T), in blocks of sentences of similar length."""
+    """Returns (B,T), computed in blocks of sentences of similar length."""
     length, size = emissions.shape[1:]
     inside, scores = mask.cpu().numpy(), emissions.detach().cpu().float().numpy().reshape(-1, size)
     lengths, tags = inside.sum(1), np.zeros(inside.shape, np.int64)
@@ -76,16 +82,16 @@ def _decode(emissions: Tensor, chain: _Chain, mask: Tensor) -> Tensor:
         rows = order[first : first + rows_at_once]
         times = np.arange(lengths[rows[0]])[:, None]
         part = scores.take(rows * length + times, 0)  # (T,B,K)
-        with np.errstate(over="ignore", invalid="ignore"):  # in what padding holds
+        with np.errstate(over="ignore", invalid="ignore"):  # at padding
             path = _trace(_best_scores(part, chain), part, chain, lengths[rows])
         tags[rows, : len(path)] = np.where(times < lengths[rows], path, 0).T
     return torch.from_numpy(tags).to(emissions.device)
 
 
 def _best_scores(emissions: Floats, chain: _Chain) -> Floats:
-    """(T,B,K): of the best path that ends there in each tag. emissions (T,B,K).
+    """Returns (T,B,K) the score of the best path to each tag; emissions (T,B,K).
 
-    Additions come in pytorch-crf's order, so that equals are equal. Sentences lie innermost, where numpy is fastest.
+    Additions come in pytorch-crf's order, so that ties are the same. Sentences lie innermost, where numpy is fastest.
     """
     length, batch, _ = emissions.shape
     most, count = chain.sources.shape
@@ -107,10 +113,10 @@ def _best_scores(emissions: Floats, chain: _Chain) -> Floats:
 
 
 def _trace(best: Floats, emissions: Floats, chain: _Chain, lengths: Ints) -> Ints:
-    """(T,B): the best paths from their ends backwards, in many places at once. best and emissions (T,B,K).
+    """Returns (T,B) the best paths, traced backwards in many places at once; best and emissions (T,B,K).
 
-    Every STRIDE tokens a piece starts with a guess, the tag best for the text up to there. What is then found at its
-    beginning corrects the piece before it, for as long as that is news: paths soon meet.
+    Every STRIDE tokens a piece starts with a guess, the best tag for the text so far. The tag found at its beginning
+    then corrects the piece before it, as long as that changes anything: paths soon meet.
     """
     length, batch, size = best.shape
     path = np.zeros(length * batch, np.int64)  # token t of row b is number t·B + b
@@ -118,7 +124,7 @@ def _trace(best: Floats, emissions: Floats, chain: _Chain, lengths: Ints) -> Int
     into = np.ascontiguousarray(chain.transitions.T)
 
     def correct(tokens: Ints) -> Ints:
-        """Put the best tag before each token; returns the tokens that this changed."""
+        """Sets the best tag before each token; returns the tokens that this changed."""
         tag, before = path[tokens], tokens - batch
         scores = best.take(before, 0)
         scores += into.take(tag, 0)

@@ -1,4 +1,4 @@
-"""Cross entropy over a vocabulary, without ever holding the logits of all places."""
+"""Cross entropy over a vocabulary, without holding the logits of all places at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn.functional import linear
 
-CHUNK = 128  # places at a time: their logits stay in a core's cache
+CHUNK = 128  # places at a time, so that logits stay in a core's cache
 
 
 class _VocabularyLoss(Function):
@@ -36,9 +36,9 @@ class _VocabularyLoss(Function):
 
 
 def vocabulary_loss(hidden: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> Tensor:
-    """Σ −log softmax(hidden·weightᵀ + bias)[label]: hidden (N,H), weight (V,H), bias (V), labels (N) → ().
+    """Returns Σ −log softmax(hidden·weightᵀ + bias)[label] (); hidden (N,H), weight (V,H), bias (V), labels (N).
 
-    The gradients are made along with the loss, so this is for training alone.
+    Gradients are computed along with the loss, so this is for training only.
     """
     loss: Tensor = _VocabularyLoss.apply(hidden, weight, bias, labels)  # type: ignore[no-untyped-call]
     return loss

@@ -27,9 +27,9 @@ from daguan.nn.muon import StackedLinear
 from daguan.nn.transformer_xl import (
     Memory,
     RelativeAttention,
+    blocked_positions,
     falling_distances,
     sinusoids,
-    unseen,
 )
 from daguan.nn.vocabulary_loss import vocabulary_loss
 
@@ -105,7 +105,7 @@ class Direction(nn.Module):
         length, before = hidden.shape[1], 0 if memory is None else memory.length
         distances = falling_distances(length, before, self.config.clamp, hidden.device)
         positions = sinusoids(distances, hidden.shape[2]).to(hidden.dtype)
-        blocked = unseen(length, before, None if memory is None else memory.kept, window, hidden.device)
+        blocked = blocked_positions(length, before, None if memory is None else memory.kept, window, hidden.device)
         inputs = []
         for number, layer in enumerate(self.layers):
             inputs.append(hidden)

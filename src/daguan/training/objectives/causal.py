@@ -35,7 +35,7 @@ class CausalObjective(Objective):
     def loss(self, model: nn.Module, part: Segments) -> Tensor:
         """As for all; what the part's rows remember goes on by a segment."""
         inputs, labels, fresh, rows = self.plan.tensors(part.inputs, part.labels, part.fresh, part.rows)
-        before = [memory.of(rows).forgotten(fresh[:, side]) for side, memory in enumerate(self.memories)]
+        before = [memory.of(rows).cleared(fresh[:, side]) for side, memory in enumerate(self.memories)]
         with self.plan.autocast():
             losses, after = model(inputs, labels, before)
         for memory, remembered in zip(self.memories, after, strict=True):
