@@ -37,7 +37,8 @@ from daguan.data.format import read_labelled
 from daguan.data.scores import Gain, paired_gain, span_scores
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
-from daguan.ensemble.blending import METHODS, Member, load_member, load_text_index, nested_spans
+from daguan.ensemble.blend_settings import METHODS
+from daguan.ensemble.blending import Member, load_member, load_text_index, nested_spans
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.families.jobs import FoldJob
 from daguan.models.encoders.table import PRETRAINED
@@ -130,7 +131,7 @@ class Contest:
         """Returns the scores of a blend of members, line by line, out of fold and on the test part."""
         answers = [member.held_out for member in members]
         data = OutOfFoldData(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
-        learner = METHODS[method].learner(data)
+        learner = METHODS[method].load().learner(data)
         whole = learner.fit(np.ones(len(self.train), bool))
         test = annotate(self.test, whole.spans(self.test, [member.test for member in members]))
         out_of_fold = annotate(self.train, nested_spans(learner, data))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,14 @@ from benchmarks.harness import ROOT, our_environment
 from benchmarks.ours import encoder_settings
 from daguan.core.files import read_json, sha256_of_json, write_json
 from daguan.core.runs import code_version
+from daguan.core.settings import to_dict
 from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.settings import load
-from daguan.training.devices import EngineSettings, prepare_process
-from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
 
 RESULT = "learning.json"
 BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
@@ -58,7 +61,7 @@ def contenders() -> dict[str, Contender]:
 def of_preset(*words: str) -> Contender:
     """The default preset, with settings changed as on a command line."""
     settings = load([str(ROOT / "configs" / "small.yaml"), *words])
-    return Contender(settings.model.encoder, settings.encoder, replace(settings.pretrain, **NEVER))
+    return Contender(settings.model.encoder, settings.encoder, settings.pretrain.replace(**NEVER))
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,9 @@ class Learning:
     @property
     def folder(self) -> Path:
         """Returns the folder of its result, named by everything it depends on."""
-        depends_on = [asdict(self), asdict(self.trained), code_version()]
+        trained = self.trained
+        about = [trained.architecture, to_dict(trained.encoder), to_dict(trained.settings)]
+        depends_on = [asdict(self), about, code_version()]
         return WORK / "learning" / sha256_of_json(depends_on)[:16]
 
     @property
@@ -144,7 +149,7 @@ def _trainer(job: Learning, updates: int) -> Pretrainer:
     text, contender = Text(**job.text), job.trained
     rows = contender.settings.batch_size * contender.settings.accumulation
     tokens = updates * rows * contender.encoder.max_length
-    settings = replace(contender.settings, tokens=tokens)
+    settings = contender.settings.replace(tokens=tokens)
     blocks = Blocks(text.tokens, contender.encoder.max_length)
     size = len(text.vocabulary)
     return Pretrainer(contender.architecture, contender.encoder, settings, ENGINE, blocks, size, job.seed)

@@ -17,7 +17,8 @@ from daguan.models.encoders.loading import new_encoder
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import matrix_dtype, prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger, default_overlap
@@ -31,7 +32,14 @@ QUICK_SIZE = (2, 64)
 def encoder_settings(layers: int, hidden: int) -> EncoderSettings:
     """Returns the settings of an encoder with heads of 64 and a feed-forward layer of four widths, initialised as BERT
     is."""
-    return EncoderSettings(layers, hidden, max(1, hidden // 64), 4 * hidden, LENGTH, initialisation="normal")
+    return EncoderSettings(
+        layers=layers,
+        hidden=hidden,
+        heads=max(1, hidden // 64),
+        feed_forward=4 * hidden,
+        max_length=LENGTH,
+        initialisation="normal",
+    )
 
 
 def engine_settings(threads: int) -> EngineSettings:
@@ -41,7 +49,7 @@ def engine_settings(threads: int) -> EngineSettings:
 
 def precision() -> str:
     """Returns the precision in which daguan multiplies matrices on this machine; its peers get the same."""
-    return "bf16" if EngineSettings().dtype == torch.bfloat16 else "float32"
+    return "bf16" if matrix_dtype(EngineSettings()) == torch.bfloat16 else "float32"
 
 
 def new_tagger(text: Text, layers: int, hidden: int, head: str, scheme: TagScheme) -> TrainedTagger:

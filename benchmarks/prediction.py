@@ -24,7 +24,7 @@ from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine
 from benchmarks.sides import Side
 from daguan.data.vocabulary import CLS, SEP
 from daguan.pipeline.predict import predict
-from daguan.training.devices import prepare_process
+from daguan.training.devices import find_device, prepare_process
 
 THREADS = 2
 SAMPLE = 10  # one line in this many is labelled line by line
@@ -39,7 +39,7 @@ class Ours:
         self.text = Text(**text)
         self.engine = ours.engine_settings(THREADS)
         self.model = ours.new_tagger(self.text, layers, hidden, "crf", self.text.scheme)
-        self.model.tagger.to_device(self.engine.find_device()).eval()
+        self.model.tagger.to_device(find_device(self.engine)).eval()
 
     def rate(self) -> float:
         """Lines a second over the whole file."""

@@ -43,7 +43,8 @@ from daguan.core.seeds import stream
 from daguan.data.batches.masking import MaskingSettings, mask
 from daguan.data.batches.packing import Blocks
 from daguan.training.devices import prepare_process
-from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
 
 THREADS = 2
 BATCH = 32

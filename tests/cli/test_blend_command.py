@@ -11,7 +11,7 @@ import pytest
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.competition import gate
-from daguan.ensemble.blending import METHODS
+from daguan.ensemble.blend_settings import METHODS
 
 MEMBERS = ("members=tagger,ngram_crf", "pretrain.tokens=0", "train.epochs=2")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def test_spare_members_stand_where_nothing_more_is_to_be_made_for_them_and_they_
     spare = "budget.spare=[second, other, alone]"
     more = ("pretrain.tokens=1024", "ensemble.second={train: {seed: 1}}", "ensemble.other={seed: 5}")
     asked = plain.load([*words, *more, "ensemble.alone={family: ngram_crf, ngram_crf: {c1: 1}}", spare])
-    rung = replace(asked, members=("ngram_crf", "tagger"))
+    rung = asked.replace(members=("ngram_crf", "tagger"))
     tried = ("ngram_crf", "tagger", "second", "other", "alone")
     assert budget.with_spare(rung) == tried
     assert budget.full_rung(rung, tried, lambda _: True).members == ("ngram_crf", "tagger", "second", "alone")
@@ -81,7 +80,7 @@ def test_spare_members_stand_where_nothing_more_is_to_be_made_for_them_and_they_
     assert budget.full_rung(rung, tried, lambda _: False) == rung
     few = budget.full_rung(rung, tried, lambda full: len(full.members) <= 3)
     assert few.members == ("ngram_crf", "tagger", "second")
-    alone = replace(asked, members=("ngram_crf",))
+    alone = asked.replace(members=("ngram_crf",))
     assert budget.full_rung(alone, tried, lambda _: True).members == ("ngram_crf", "alone")
 
 

@@ -18,7 +18,8 @@ from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled
 from daguan.data.scores import span_score
 from daguan.data.tags import TagScheme
-from daguan.ensemble.blending import METHODS, load_held_out, load_text_index
+from daguan.ensemble.blend_settings import METHODS
+from daguan.ensemble.blending import load_held_out, load_text_index
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.pseudo_labels import Teachers
 from daguan.pipeline import distil
@@ -137,7 +138,7 @@ def test_the_scored_student_and_its_teacher_know_nothing_of_fold_0(
     answers = [load_held_out(run.path, 2) for run in stages.members]
     text = load_text_index(stages.prepare.path)
     scheme, seed = TagScheme(labels_of(train)), stages.settings.seed
-    fitted = METHODS["stack"].learner(OutOfFoldData(train, folds, answers, scheme, seed, text)).fit(folds != 0)
+    fitted = METHODS["stack"].load().learner(OutOfFoldData(train, folds, answers, scheme, seed, text)).fit(folds != 0)
     lines = [line for line, fold in enumerate(folds.tolist()) if fold == 0]
     gold = [train[line] for line in lines]
     score = span_score(

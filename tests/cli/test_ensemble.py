@@ -36,13 +36,12 @@ def settings_of(folder: Path, *words: str, text: str = YAML) -> Settings:
 
 def test_a_member_is_the_settings_with_its_own_changed(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    named = replace(settings.pretrain, objective="mlm")  # what the encoder learns by where nothing is asked for
-    base = replace(settings, ensemble={}, members=("tagger",), pretrain=named)
+    named = settings.pretrain.replace(objective="mlm")  # what the encoder learns by where nothing is asked for
+    base = settings.replace(ensemble={}, members=("tagger",), pretrain=named)
     assert settings.member("tagger") == base
-    assert settings.member("big") == replace(
-        base,
-        model=replace(base.model, head="biaffine"),
-        train=replace(base.train, encoder_learning_rate=2e-3),
+    assert settings.member("big") == base.replace(
+        model=base.model.replace(head="biaffine"),
+        train=base.train.replace(encoder_learning_rate=2e-3),
     )
     other = settings.member("other")
     assert (other.model.encoder, other.encoder.layers, other.train) == ("bert", 2, settings.train)
@@ -82,7 +81,7 @@ def test_settings_with_an_ensemble_survive_json(tmp_path: Path) -> None:
         ("ensemble.big.modle.head=crf", "ensemble.big.modle: no such setting; did you mean 'model'?"),
         ("ensemble.big.model.hed=crf", "ensemble.big.model.hed: no such setting; did you mean 'head'?"),
         ("ensemble.big.train.epochs=many", "ensemble.big.train.epochs: expected int, got 'many'"),
-        ("ensemble.big.train.epochs=0", "ensemble.big: train.epochs: expected at least 1, got 0"),
+        ("ensemble.big.train.epochs=0", "ensemble.big.train.epochs: expected at least 1, got 0"),
         (
             "ensemble.big.model.label_smoothing=0.1",
             "ensemble.big: model.label_smoothing: expected 0.0 unless model.head has softmax or crf or span or pointer",
@@ -90,7 +89,7 @@ def test_settings_with_an_ensemble_survive_json(tmp_path: Path) -> None:
         ("ensemble.idle.model.head=none", "ensemble.idle: model.head: expected softmax or crf or"),
         ("ensemble.big.folds.count=3", "ensemble.big.folds: expected the same folds for all members, got"),
         ("ensemble.big.ensemble.x.seed=3", "ensemble.big.ensemble: expected the same ensemble for all members, got"),
-        ("ensemble.big.family=oracle", "ensemble.big: family: expected tagger or ngram_crf or soup, got 'oracle'"),
+        ("ensemble.big.family=oracle", "ensemble.big.family: expected tagger or ngram_crf or soup, got 'oracle'"),
         ("ensemble.pretrain.seed=1", "ensemble: expected names of letters, digits"),
         ("ensemble.a b.seed=1", "ensemble: expected names of letters, digits"),
         ("ensemble.x=3", "ensemble.x: expected a section, got 3"),

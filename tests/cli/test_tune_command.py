@@ -95,7 +95,7 @@ def test_the_best_preset_is_the_best_trial_and_train_finds_its_fold(words: list[
     assert best["outcome"]["f1"] == max(trial["outcome"]["f1"] for trial in record["trials"] if trial["outcome"])
     found = load([str(study / "best.yaml")])
     expected = varied(load(words), best["parameters"])
-    assert found == replace(expected, name="tiny-tuned", tune=found.tune)
+    assert found == expected.replace(name="tiny-tuned", tune=found.tune)
     assert found.tune == TuneSettings()
     first, second = Stages(found).fold_jobs("tagger", threads=1)
     assert (first.finished, second.finished) == (True, False)

@@ -3,9 +3,7 @@ still loads, and a word that switches a part of a preset off asks for no other."
 
 from __future__ import annotations
 
-import dataclasses
 import random
-from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from benchmarks.factors import BASE, FACTORS
 from benchmarks.families import MEMBERS
 
 from daguan.core.errors import ConfigError
-from daguan.core.settings import vary
+from daguan.core.settings import settings_of, vary
 from daguan.pipeline.settings import ROOT, Settings, load
 from daguan.pipeline.tune import space_of
 from daguan.pipeline.tuning.runner import varied
@@ -112,22 +110,19 @@ def test_a_setting_is_refused_where_nothing_reads_it_and_taken_where_something_d
     load([*off.split(), f"{name}={default}"])
 
 
-def test_every_need_in_a_table_has_a_case() -> None:
+def test_every_condition_for_a_setting_to_be_read_has_a_case() -> None:
     refused = {refusal([*off.split(), setting]).partition(", got ")[0] for setting, off, _ in CASES}
-    needs = {f"{name}: expected {value_of(Settings(), name)!r} unless {words}" for name, words in needs_of(Settings())}
-    assert needs <= refused
-    assert {one.partition(":")[0] for one in refused - needs} == {"pretrain.objective"}  # which `load` looks at
+    declared = {
+        f"{path}: expected {field.default!r} unless {need.words}"
+        for path, field, needs in settings_of(Settings)
+        for need in needs
+    }
+    assert declared <= refused
+    assert {one.partition(":")[0] for one in refused - declared} == {"pretrain.objective"}  # which `load` looks at
 
 
 def value_of(settings: Settings, name: str) -> Any:
     return reduce(getattr, name.split("."), settings)
-
-
-def needs_of(section: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    yield from ((f"{prefix}{need.setting}", need.words) for need in getattr(section, "NEEDS", ()))
-    for field in dataclasses.fields(section):
-        if dataclasses.is_dataclass(value := getattr(section, field.name)):
-            yield from needs_of(value, f"{prefix}{field.name}.")
 
 
 def test_a_member_is_refused_what_it_does_not_read() -> None:

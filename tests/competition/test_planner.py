@@ -199,7 +199,7 @@ def test_the_more_alike_two_are_the_lower_their_maximum(one: float, other: float
 
 def test_without_scores_the_best_out_of_fold_is_sent_first() -> None:
     made = [candidate("a", 0.88, range(100)), candidate("b", 0.9, range(5, 105)), candidate("c", 0.85, range(9, 109))]
-    plan = Planner(made, LINES, replace(SETTINGS, submissions=1)).plan({})
+    plan = Planner(made, LINES, SETTINGS.replace(submissions=1)).plan({})
     assert (plan.send, plan.choose, plan.correlation) == (("b",), (), None)
 
 
@@ -210,7 +210,7 @@ def test_of_two_as_good_the_more_different_is_sent() -> None:
         candidate("c", 0.899, range(50, 150)),
     ]
     assert Planner(made, LINES, SETTINGS).plan({}).send == ("a", "c")
-    assert Planner(made, LINES, replace(SETTINGS, submissions=1)).plan({"a": 0.9}).send == ("c",)
+    assert Planner(made, LINES, SETTINGS.replace(submissions=1)).plan({"a": 0.9}).send == ("c",)
 
 
 def test_the_value_of_sending_is_that_of_contests_played_out() -> None:
@@ -247,7 +247,7 @@ def test_sending_more_is_never_worth_less(made: list[Candidate]) -> None:
 def test_nothing_is_sent_twice(contest: tuple[list[Candidate], dict[str, float]], count: int) -> None:
     """Neither a submission nor another with its very answer; and as many are sent as there may be."""
     made, recorded = contest
-    plan = Planner(made, LINES, replace(SETTINGS, submissions=count)).plan(recorded)
+    plan = Planner(made, LINES, SETTINGS.replace(submissions=count)).plan(recorded)
     answer = {one.name: one.spans for one in made}
     known = {answer[name] for name in recorded}
     new = [answer[name] for name in plan.send]

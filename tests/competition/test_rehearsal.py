@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -112,5 +110,5 @@ def test_means_are_over_all_deals_and_repeat() -> None:
     assert found["ways"][BEST]["mean_short"] == 0
     assert all(way["mean_short"] >= 0 for way in found["ways"].values())
     assert found["days"] == games[0].days
-    first = rehearse(planner, truth, 0.5, replace(settings, deals=1), seed=3)
+    first = rehearse(planner, truth, 0.5, settings.replace(deals=1), seed=3)
     assert first["ways"][PLANNER]["private"] == found["ways"][PLANNER]["private"]

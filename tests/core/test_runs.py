@@ -1,12 +1,13 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import daguan.core.runs
 from daguan.core.errors import CheckpointError
-from daguan.core.runs import Stopwatch, run_of
+from daguan.core.runs import Stopwatch, code_version, run_of, source_files
 
 INPUTS = {"seed": 1, "data": {"train.txt": "12ab"}, "bert": {"layers": 2}}
 
@@ -38,6 +39,25 @@ def test_the_key_changes_with_stage_and_version(tmp_path, monkeypatch):
     monkeypatch.setattr(daguan.core.runs, "code_version", lambda: "other sources")
     keys.append(run_of(tmp_path, "train", INPUTS).key)
     assert len(set(keys)) == 3
+
+
+def test_the_code_that_makes_a_run_is_in_its_key():
+    """Of all commands that finish one; what is changed elsewhere leaves it as it is."""
+    root = Path(daguan.core.runs.__file__).parents[1]
+    hashed = source_files(root)
+    makers = [path for path in (root / "cli").glob("*.py") if ".finish(" in path.read_text("utf-8")]
+    assert len(makers) > 5
+    for path in makers:
+        name = f"cli/{path.name}"
+        assert name in hashed or f'"{name}"' in path.read_text("utf-8")
+    assert {"pipeline/stages.py", "ensemble/stacking.py"} < set(hashed)
+    assert not [name for name in hashed if name.startswith("pipeline/tuning/") or name.endswith("score.py")]
+    assert set(source_files(root, ["pipeline/tuning", "cli/tune.py"])) - set(hashed) == {
+        "cli/tune.py", *(str(path.relative_to(root)) for path in (root / "pipeline/tuning").glob("*.py"))
+    }  # fmt: skip
+    assert code_version() != code_version("pipeline/tuning")
+    missing = [name for name in daguan.core.runs.RESULT_FREE if not (root / name).exists()]
+    assert not missing
 
 
 def test_no_manifest_before_the_end_then_one_with_all_facts(tmp_path):

@@ -1,34 +1,40 @@
-import dataclasses
-from dataclasses import dataclass, field
-
 import pytest
+from pydantic import ValidationError
 
 from daguan.core.errors import ConfigError
-from daguan.core.settings import Changes, build, load, require, to_dict, vary
+from daguan.core.needs import by_row, chosen, over_zero
+from daguan.core.settings import (
+    Changes,
+    Section,
+    build,
+    changes,
+    load,
+    require,
+    require_read,
+    section,
+    setting,
+    to_dict,
+    vary,
+)  # fmt: skip
+from daguan.core.tables import Row
 
 
-@dataclass(frozen=True)
-class Optim:
-    lr: float = 0.1
-    weight_decay: float = 0.01
-    steps: int = 10
-
-    def __post_init__(self):
-        require("steps", self.steps >= 1, "at least 1", self.steps)
+class Optim(Section):
+    lr: float = setting(0.1, "Rate.")
+    weight_decay: float = setting(0.01, "Decay.")
+    steps: int = setting(10, "Steps.", ge=1)
 
 
-@dataclass(frozen=True)
-class Job:
-    name: str = "job"
-    resume: bool = False
-    labels: tuple[str, ...] = ()
-    sizes: tuple[int, ...] = (1, 2)
-    optim: Optim = field(default_factory=Optim)
+class Job(Section):
+    name: str = setting("job", "Name.")
+    resume: bool = setting(False, "Whether to go on.")
+    labels: tuple[str, ...] = setting((), "Labels.")
+    sizes: tuple[int, ...] = setting((1, 2), "Sizes.")
+    optim: Optim = section(Optim)
 
 
-@dataclass(frozen=True)
-class Jobs:
-    some: dict[str, Changes[Job]] = field(default_factory=dict)
+class Jobs(Section):
+    some: dict[str, Changes[Job]] = setting({}, "Jobs, each by the settings that differ.")
 
 
 def from_words(*words):
@@ -63,7 +69,7 @@ def test_nothing_said_is_all_defaults(tmp_path):
 
 
 def test_settings_survive_to_dict_and_build():
-    job = Job("x", True, ("a", "b"), (3,), Optim(1e-5, 0.0, 7))
+    job = Job(name="x", resume=True, labels=("a", "b"), sizes=(3,), optim=Optim(lr=1e-5, weight_decay=0.0, steps=7))
     assert build(Job, to_dict(job)) == job
 
 
@@ -162,6 +168,50 @@ def test_a_fault_on_the_command_line_is_not_blamed_on_the_file(tmp_path):
     assert message == "command line: optim.lr: expected float, got 'fast'"
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "steps"),
+    [
+        ("name: 010\noptim: {steps: 010}", "10", 10),  # no octal numbers
+        ("name: 1:30", "1:30", "1:30"),  # nor numbers in base 60
+        ("name: yes", "yes", "yes"),  # nor truth values but true and false
+        ("name: on", "on", "on"),
+        ("name: 0x10", "0x10", "0x10"),
+        ("name: 2020-01-02", "2020-01-02", "2020-01-02"),  # nor dates
+        ("name: 3e-5", "3e-05", "3e-5"),
+    ],
+)
+def test_yaml_is_read_by_the_core_schema_of_version_1_2(tmp_path, text, name, steps):
+    assert from_yaml(tmp_path, text).name == name
+    if isinstance(steps, str):
+        message = message_of(from_words, f"optim.steps={steps}")
+        assert message.startswith("command line: optim.steps: expected int, got ")
+        assert message_of(from_words, f"resume={steps}").startswith("command line: resume: expected bool, got ")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("name: a\noptim: {lr: 1}\noptim: {steps: 2}\n", 3, "optim"),
+        ("optim:\n  lr: 1\n  steps: 2\n  lr: 1\n", 4, "lr"),
+        ("optim: {lr: 1, lr: 1}\n", 1, "lr"),
+        ("some: [{a: 1, a: 2}]\n", 1, "a"),
+    ],
+)
+def test_a_key_that_occurs_twice_is_refused_with_its_line(tmp_path, text, line, key):
+    message = message_of(from_yaml, tmp_path, text)
+    assert message == f"{tmp_path}/job.yaml:{line}: expected each key once, got {key!r} again"
+
+
+def test_a_key_that_occurs_twice_on_the_command_line_is_refused():
+    message = message_of(from_words, "optim={lr: 1, lr: 2}")
+    assert message == "command line:1: expected each key once, got 'lr' again"
+
+
+def test_a_merge_key_gives_what_the_mapping_does_not_say_itself(tmp_path):
+    text = "some:\n  x: &x {name: x, optim: {lr: 1}}\n  y: {<<: *x, name: y}\n"
+    assert from_yaml(tmp_path, text, kind=Jobs).some["y"] == {"name": "y", "optim": {"lr": 1.0}}
+
+
 @pytest.mark.parametrize("text", ["010", "1_000", "1.10", "yes", "/tmp/my #1", "/tmp/a: b", "[a]", "null", ""])
 def test_text_from_the_command_line_is_taken_as_it_is(text):
     assert from_words(f"name={text}").name == text
@@ -188,7 +238,7 @@ def test_a_word_without_key_and_value_is_refused(word):
     assert message_of(from_words, word) == f"command line: expected key=value, got {word!r}"
 
 
-@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\t- x", "- &x *y", "a: 2020-13-45"])
+@pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\t- x", "- &x *y"])
 def test_bad_yaml_is_refused_in_one_line_that_names_the_file(tmp_path, text):
     message = message_of(from_yaml, tmp_path, text)
     assert message.startswith(f"{tmp_path}/job.yaml: expected YAML, got ")
@@ -238,5 +288,98 @@ def test_varied_settings_are_checked_again():
 
 
 def test_loaded_settings_are_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError):
         from_words().name = "x"
+
+
+def test_a_copy_is_checked_again():
+    """No way to copy settings makes what could not be built."""
+    assert Job().replace(name="x", optim=Optim(steps=3)) == Job(name="x", optim=Optim(steps=3))
+    assert message_of(lambda: Optim().replace(steps=0)) == "steps: expected at least 1, got 0"
+    assert message_of(lambda: Optim().model_copy(update={"steps": 0})) == "steps: expected at least 1, got 0"
+    assert message_of(lambda: Job().replace(nmae="x")) == "nmae: no such setting; did you mean 'name'?"
+
+
+class Ranges(Section):
+    share: float = setting(0.5, "Share.", gt=0, le=1)
+    part: float = setting(0.0, "Part.", ge=0, lt=1)
+    rate: float = setting(0.0, "Rate.", ge=0, le=0.4)
+    length: int = setting(16, "Length.", gt=0, multiple_of=16)
+    last: int = setting(3, "Last.")
+
+    def check(self):
+        require("last", self.last < self.length, "less than length", self.last)
+
+
+class Whole(Section):
+    ranges: Ranges = section(Ranges)
+    by_name: dict[str, Ranges] = setting({}, "By name.")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("ranges.share=0", "ranges.share: expected over 0, at most 1, got 0.0"),
+        ("ranges.part=1", "ranges.part: expected at least 0, under 1, got 1.0"),
+        ("ranges.rate=0.5", "ranges.rate: expected 0 to 0.4, got 0.5"),
+        ("ranges.length=17", "ranges.length: expected a multiple of 16, over 0, got 17"),
+        ("ranges.last=16", "ranges.last: expected less than length, got 16"),
+        ("by_name.x.last=16", "by_name.x.last: expected less than length, got 16"),
+        ("by_name.x.lats=16", "by_name.x.lats: no such setting; did you mean 'last'?"),
+        ("by_name.x.rate=a", "by_name.x.rate: expected float, got 'a'"),
+        ("by_name.x=3", "by_name.x: expected a section, got 3"),
+    ],
+)
+def test_a_fault_is_named_by_its_whole_path_and_all_that_is_expected(word, expected):
+    assert message_of(load, Whole, None, [word]) == f"command line: {expected}"
+
+
+TABLE = {"adam": Row("module:Adam"), "muon": Row("module:Muon", ("momentum",))}
+
+
+class Choosing(Section):
+    READ_WHEN = (by_row("inner.optimiser", TABLE),)
+    optimiser: str = setting("", "Optimiser.", choices=TABLE)
+    steps: int = setting(0, "Steps.", ge=0)
+    alpha: float = setting(0.5, "Alpha.", reads_when=over_zero("inner.steps"))
+    momentum: float = setting(0.9, "Momentum.")
+    beta: float = setting(0.9, "Beta.", reads_when=(chosen("inner.optimiser", "adam"), over_zero("inner.steps")))
+
+
+class Chooser(Section):
+    inner: Choosing = section(Choosing)
+
+    def check(self):
+        require_read(self)
+
+
+def test_a_new_row_of_a_table_is_a_new_choice(monkeypatch):
+    message = message_of(load, Chooser, None, ["inner.optimiser=sgd"])
+    assert message == "command line: inner.optimiser: expected adam or muon, got 'sgd'"
+    monkeypatch.setitem(TABLE, "sgd", Row("module:Sgd", ("momentum",)))
+    load(Chooser, None, ["inner.optimiser=sgd", "inner.momentum=0.5"])
+    load(Chooser, None, ["inner.optimiser="])
+
+
+@pytest.mark.parametrize(
+    ("words", "needs"),
+    [
+        (["inner.alpha=0.1"], "inner.alpha: expected 0.5 unless inner.steps is over 0, got 0.1"),
+        (["inner.momentum=0.1"], "inner.momentum: expected 0.9 unless inner.optimiser is muon, got 0.1"),
+        (["inner.beta=0"], "inner.beta: expected 0.9 unless inner.optimiser is adam, got 0.0"),
+        (["inner.beta=0", "inner.optimiser=adam"], "inner.beta: expected 0.9 unless inner.steps is over 0, got 0.0"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_refused(words, needs):
+    assert message_of(load, Chooser, None, words) == f"command line: {needs}"
+    load(Chooser, None, ["inner.optimiser=muon", "inner.momentum=0.1", "inner.steps=1", "inner.alpha=0.1"])
+    load(Chooser, None, ["inner.optimiser=adam", "inner.beta=0", "inner.steps=1"])
+
+
+def test_some_settings_of_a_kind_are_checked_by_themselves_only(tmp_path):
+    """Bounds of one setting hold at once; whether settings go together is asked when they are applied."""
+    with pytest.raises(ConfigError, match=r"some.x.optim.steps: expected at least 1, got 0"):
+        from_yaml(tmp_path, "some: {x: {optim: {steps: 0}}}", kind=Jobs)
+    assert changes(Chooser, {"inner": {"alpha": "0.1"}}, "here") == {"inner": {"alpha": 0.1}}
+    with pytest.raises(ConfigError, match=r"^there: inner.alpha: expected 0.5 unless "):
+        vary(Chooser(), {"inner": {"alpha": 0.1}}, "there")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
+from pydantic.fields import FieldInfo
 
 from daguan.__main__ import main
+from daguan.core.settings import Section, changes, is_section, nested, settings_of
 from daguan.core.settings_text import settings_text
 from daguan.pipeline.settings import Settings, load
 
@@ -22,18 +23,24 @@ def test_what_is_written_loads_as_what_it_was(tmp_path: Path, config: Path) -> N
     assert load([str(again)]) == settings
 
 
-def test_every_setting_is_explained() -> None:
-    """Each field of each section is named in its section's docstring, a section by its own."""
-    for section in sections(Settings()):
-        about = type(section).__doc__ or ""
-        for field in dataclasses.fields(section):
-            value = getattr(section, field.name)
-            assert dataclasses.is_dataclass(value) or field.name in about, f"{type(section).__name__}.{field.name}"
+def test_every_setting_and_every_section_is_explained() -> None:
+    for path, field, _ in settings_of(Settings):
+        assert field.description, path
+        assert field.description[0].isupper() or field.description[0] == "`" or " " in field.description, path
+        assert field.description.endswith("."), path
+    text = settings_text(Settings())
+    assert all(" ".join(section.__doc__.split()) for section in sections(Settings))
+    assert "# Passes over the fold's training lines, pseudo-labelled ones included.\n  epochs: 8\n" in text
 
 
-def sections(settings: object) -> list[object]:
-    inner = [getattr(settings, field.name) for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
-    return [settings, *(one for value in inner if dataclasses.is_dataclass(value) for one in sections(value))]
+def sections(kind: type[Section]) -> list[type[Section]]:
+    inner = [field.annotation for field in kind.model_fields.values() if is_section(field.annotation)]
+    return [kind, *(one for section in inner for one in sections(section))]
+
+
+@pytest.mark.parametrize(("path", "field"), [(path, field) for path, field, _ in settings_of(Settings)])
+def test_every_default_is_a_value_that_is_taken(path: str, field: FieldInfo) -> None:
+    assert changes(Settings, nested(path, field.default), "here") == nested(path, field.default)
 
 
 def test_the_command_prints_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

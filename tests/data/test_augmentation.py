@@ -1,7 +1,6 @@
 """Generated lines are made of training lines: which tokens and entities they may hold, and how many there are."""
 
 from collections import Counter
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -19,7 +18,7 @@ OFF = AugmentationSettings()
 TOKENS = st.lists(st.sampled_from("0123456789"), min_size=1, max_size=15).map(tuple)
 SEGMENTS = st.lists(st.tuples(TOKENS, st.sampled_from([None, *"abc"])), min_size=1, max_size=9)
 LINES = st.lists(SEGMENTS.map(Sentence.of), min_size=1, max_size=12)
-SETTINGS = st.sampled_from([replace(OFF, **{way: share}) for way in WAYS for share in (0.4, 1.0, 2.5)])
+SETTINGS = st.sampled_from([OFF.replace(**{way: share}) for way in WAYS for share in (0.4, 1.0, 2.5)])
 
 
 def lines_of(seed: int, count: int = 40) -> list[Sentence]:
@@ -33,7 +32,7 @@ def lines_of(seed: int, count: int = 40) -> list[Sentence]:
 
 
 def made_of(lines: list[Sentence], seed: int = 3, **settings: float) -> list[Sentence]:
-    whole = augment(lines, replace(OFF, **settings), seed)
+    whole = augment(lines, OFF.replace(**settings), seed)
     assert whole[: len(lines)] == lines
     return whole[len(lines) :]
 
@@ -237,7 +236,7 @@ def test_shuffling_changes_nothing_but_the_order() -> None:
 
 def test_what_is_added_is_what_training_reads_more() -> None:
     lines = lines_of(4, 200)
-    told = added_tokens(lines, replace(OFF, swap_rate=0.9), 3)
+    told = added_tokens(lines, OFF.replace(swap_rate=0.9), 3)
     for way in WAYS:
         more = sum(tokens(made_of(lines, swap_rate=0.9, **{way: 1.0})).values())
         assert 0 < more == pytest.approx(told[way] * sum(tokens(lines).values()))

@@ -33,7 +33,7 @@ def test_conflicts_are_those_that_pairs_show(train: list[Sentence]) -> None:
 
 @given(TRAIN, st.sampled_from(["keep", "drop", "relabel"]))
 def test_only_conflicts_are_touched_and_none_is_left(train: list[Sentence], way: str) -> None:
-    made = resolve_conflicts(train, ConflictSettings(way), {}, SCHEME)
+    made = resolve_conflicts(train, ConflictSettings(training=way), {}, SCHEME)
     touched = {line for alike in conflicting_lines(train) for line in alike}
     assert [line for i, line in enumerate(made) if i not in touched] == [
         line for i, line in enumerate(train) if i not in touched
@@ -48,7 +48,7 @@ def test_only_conflicts_are_touched_and_none_is_left(train: list[Sentence], way:
 
 def test_the_commonest_annotation_is_taken_of_equals_the_first() -> None:
     train = lines("1_2/a", "7/o", "1_2/b", "1_2/b", "3/b", "3/a")
-    assert resolve_conflicts(train, ConflictSettings("relabel"), {}, SCHEME) == lines(
+    assert resolve_conflicts(train, ConflictSettings(training="relabel"), {}, SCHEME) == lines(
         "1_2/b", "7/o", "1_2/b", "1_2/b", "3/b", "3/b"
     )
     assert most_common_annotations(train[4:]) == train[4:]
@@ -56,7 +56,7 @@ def test_the_commonest_annotation_is_taken_of_equals_the_first() -> None:
 
 def test_a_run_chooses_what_it_believes_out_of_fold() -> None:
     train = lines("1_2/a", "1_2/b", "1/a  2/o")
-    settings = ConflictSettings("relabel", run="tagger-1")
+    settings = ConflictSettings(training="relabel", run="tagger-1")
     for wanted in train:
         probs = np.full((2, len(SCHEME)), 0.01, dtype=np.float16)
         probs[range(2), SCHEME.encode(2, wanted.gold)] = 0.9
@@ -67,9 +67,9 @@ def test_a_run_chooses_what_it_believes_out_of_fold() -> None:
 
 def test_labels_stay_where_none_conflict() -> None:
     train = lines("1_2/a", "1_2/a", "3/b")
-    assert resolve_conflicts(train, ConflictSettings("drop"), {}, TagScheme(labels_of(train))) == train
+    assert resolve_conflicts(train, ConflictSettings(training="drop"), {}, TagScheme(labels_of(train))) == train
 
 
 def test_another_way_is_refused() -> None:
     with pytest.raises(ConfigError, match="training: expected keep or drop or relabel, got 'delete'"):
-        ConflictSettings("delete")
+        ConflictSettings(training="delete")

@@ -55,7 +55,7 @@ def test_lengths_are_numpys_percentiles(lengths):
 
 
 def test_the_text_names_every_label_and_the_large_numbers():
-    text = format_report(report_on(), FoldSettings(7))
+    text = format_report(report_on(), FoldSettings(count=7))
     for part in ("5 lines, 14 tokens", "a: 3 (mean 1.7, max 2", "b: 2 (mean 2.0, max 3", "1,234 lines", "5,678 tokens"):
         assert part in text
     assert "folds   7" in text

@@ -26,9 +26,9 @@ def test_every_line_is_held_out_once_and_equal_texts_together(lines, count, seed
     texts = {sentence.tokens for sentence in sentences}
     if count > len(texts):
         with pytest.raises(ConfigError, match=r"folds\.count: expected at most the"):
-            assign_folds(sentences, FoldSettings(count, seed))
+            assign_folds(sentences, FoldSettings(count=count, seed=seed))
         return
-    folds = assign_folds(sentences, FoldSettings(count, seed))
+    folds = assign_folds(sentences, FoldSettings(count=count, seed=seed))
     assert folds.shape == (len(sentences),)
     assert set(folds.tolist()) == set(range(count))
     assert len({(line.tokens, fold) for line, fold in zip(sentences, folds, strict=True)}) == len(texts)
@@ -36,7 +36,7 @@ def test_every_line_is_held_out_once_and_equal_texts_together(lines, count, seed
 
 @pytest.mark.parametrize("count", [2, 5, 10])
 def test_each_set_of_types_is_shared_out_within_one_text(count):
-    folds = assign_folds(MANY, FoldSettings(count, 1))
+    folds = assign_folds(MANY, FoldSettings(count=count, seed=1))
     types = [tuple(span.label for span in line.gold) for line in MANY]
     shares = Counter(zip(types, folds.tolist(), strict=True))
     for stratum, total in Counter(types).items():
@@ -46,12 +46,12 @@ def test_each_set_of_types_is_shared_out_within_one_text(count):
 
 def test_copies_of_a_text_count_once_in_the_shares():
     """A thousand copies of one line weigh as one, or their fold would get nothing else."""
-    sizes = Counter(assign_folds([MANY[0]] * 1000 + MANY[1:], FoldSettings(5, 1))[1000:].tolist())
+    sizes = Counter(assign_folds([MANY[0]] * 1000 + MANY[1:], FoldSettings(count=5, seed=1))[1000:].tolist())
     assert max(sizes.values()) - min(sizes.values()) <= 5
 
 
 def test_the_seed_decides_and_nothing_else():
-    one, again, other = (assign_folds(MANY, FoldSettings(5, seed)).tolist() for seed in (1, 1, 2))
+    one, again, other = (assign_folds(MANY, FoldSettings(count=5, seed=seed)).tolist() for seed in (1, 1, 2))
     assert one == again
     assert one != other
 
@@ -59,28 +59,28 @@ def test_the_seed_decides_and_nothing_else():
 @pytest.mark.parametrize("rare", [["abc"], ["abc", "bc"], ["abc", "bc", "c", "ac", "abd", "d"]])
 def test_rare_sets_of_types_do_not_fail(rare):
     lines = [*MANY[:50], *(sentence(f"rare{i}", types) for i, types in enumerate(rare))]
-    assert set(assign_folds(lines, FoldSettings(5, 1)).tolist()) == set(range(5))
+    assert set(assign_folds(lines, FoldSettings(count=5, seed=1)).tolist()) == set(range(5))
 
 
 def test_nothing_but_rare_sets_does_not_fail():
     lines = [sentence(i, types) for i, types in enumerate(["", "a", "b", "c", "ab"])]
-    assert sorted(assign_folds(lines, FoldSettings(5, 1)).tolist()) == [0, 1, 2, 3, 4]
+    assert sorted(assign_folds(lines, FoldSettings(count=5, seed=1)).tolist()) == [0, 1, 2, 3, 4]
 
 
 def test_more_folds_than_texts_are_refused():
     with pytest.raises(ConfigError) as error:
-        assign_folds([*MANY[:4], *MANY[:4]], FoldSettings(5, 1))
+        assign_folds([*MANY[:4], *MANY[:4]], FoldSettings(count=5, seed=1))
     assert str(error.value) == "folds.count: expected at most the 4 distinct training lines, got 5"
 
 
 @pytest.mark.parametrize("count", [1, 0, -1])
 def test_fewer_than_two_folds_are_refused(count):
     with pytest.raises(ConfigError, match=f"^count: expected at least 2, got {count}"):
-        FoldSettings(count)
+        FoldSettings(count=count)
 
 
 def test_folds_survive_their_file_and_part_the_lines(tmp_path):
-    folds = assign_folds(MANY, FoldSettings(5, 1))
+    folds = assign_folds(MANY, FoldSettings(count=5, seed=1))
     write_folds(tmp_path, folds)
     assert read_folds(tmp_path).tolist() == folds.tolist()
     parts = [read_fold(tmp_path, index) for index in range(5)]

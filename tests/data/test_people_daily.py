@@ -177,6 +177,6 @@ def test_settings_name_the_folder_and_refuse_nonsense():
     assert ContestSettings().folder == "people_daily"
     assert SLICE.folder == "people_daily-train500-test100-corpus2000"
     with pytest.raises(ConfigError, match=r"^name: expected people_daily, got 'msra'"):
-        ContestSettings("msra")
+        ContestSettings(name="msra")
     with pytest.raises(ConfigError, match=r"^test_lines: expected at least 0, got -1"):
         ContestSettings(test_lines=-1)

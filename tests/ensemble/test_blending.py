@@ -12,18 +12,8 @@ from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence
 from daguan.data.marginals import Marginals
 from daguan.data.scores import span_score
-from daguan.ensemble.blending import (
-    BLEND,
-    METHODS,
-    BlendSettings,
-    Member,
-    gains,
-    label_all,
-    load_blend,
-    load_member,
-    nested_spans,
-    save_blend,
-)
+from daguan.ensemble.blend_settings import METHODS, BlendSettings
+from daguan.ensemble.blending import BLEND, Member, gains, label_all, load_blend, load_member, nested_spans, save_blend
 from daguan.training.prediction import decode_lines
 from noisy_members import SCHEME, noisy_data, prepare, with_other_gold
 
@@ -40,7 +30,7 @@ def test_nothing_that_scores_a_fold_was_fitted_to_its_gold(method):
     data = noisy_data((1.5, 2.5), lines=45)
     other = with_other_gold(data, fold=2)
     kept = data.fold_of_line != 2
-    ours, theirs = (METHODS[method].learner(one) for one in (data, other))
+    ours, theirs = (METHODS[method].load().learner(one) for one in (data, other))
     assert ours.fit(kept).to_json() == theirs.fit(kept).to_json()
     held_out = np.flatnonzero(~kept)
     first, second = nested_spans(ours, data), nested_spans(theirs, other)
@@ -56,7 +46,7 @@ def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
         return label_all(members, of, tokens(of.gold[:7]), method)[-1].out_of_fold
 
     found = [line.spans for line in reported(data)]
-    assert found == nested_spans(METHODS[method].learner(data), data)
+    assert found == nested_spans(METHODS[method].load().learner(data), data)
     others = [line.spans for line in reported(with_other_gold(data, fold=2))]
     held_out = np.flatnonzero(data.fold_of_line == 2)
     assert [found[line] for line in held_out] == [others[line] for line in held_out]
@@ -66,8 +56,8 @@ def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
 def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
     data = noisy_data((1.5, 2.5, 2.0), lines=45)
     everything = np.ones(45, bool)
-    fitted = METHODS[method].learner(data).fit(everything)
-    assert METHODS[method].learner(data).fit(everything).to_json() == fitted.to_json()
+    fitted = METHODS[method].load().learner(data).fit(everything)
+    assert METHODS[method].load().learner(data).fit(everything).to_json() == fitted.to_json()
     prepared, runs = tmp_path / "prepare-1", [tmp_path / "one-1", tmp_path / "two-1"]
     save_blend(tmp_path / "blend-1", method, fitted, runs, 2, prepare(prepared, data.gold))
     models, read = load_blend(tmp_path / "blend-1")
@@ -85,7 +75,7 @@ def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
 @METHOD
 def test_gold_is_not_read_when_labelling(method):
     data = noisy_data((1.5, 2.5), lines=45)
-    fitted = METHODS[method].learner(data).fit(np.ones(45, bool))
+    fitted = METHODS[method].load().learner(data).fit(np.ones(45, bool))
     assert fitted.spans(tokens(data.gold), data.marginals) == fitted.spans(data.gold, data.marginals)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from daguan.core.types import Span
 from daguan.data.lexicon import Lexicon
-from daguan.ensemble.blending import METHODS
+from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.combination import min_confidence
 from daguan.ensemble.labelling import combine_marginals
 from daguan.ensemble.span_candidates import SpanCandidates
@@ -22,7 +22,7 @@ GIVEN = noisy_data((1.5, 2.5, 2.0), lines=45)
 
 
 def fitted(method):
-    return METHODS[method].learner(GIVEN).fit(np.ones(45, bool))
+    return METHODS[method].load().learner(GIVEN).fit(np.ones(45, bool))
 
 
 @METHOD

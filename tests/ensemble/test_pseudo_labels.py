@@ -13,12 +13,12 @@ from conftest import random_sentence
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import Marginals
-from daguan.ensemble.blending import METHODS
+from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.labelling import LabelledLine
 from daguan.ensemble.pseudo_labels import Teachers, counts_of, lines_to_label, select_reliable
 from daguan.families.jobs import HELD_OUT, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file, read_pseudo_labelled
-from daguan.training.devices import EngineSettings
+from daguan.training.engine_settings import EngineSettings
 from noisy_members import SCHEME, noisy_answers, noisy_data, with_other_gold
 
 GIVEN = noisy_data((1.5, 2.5), lines=45)

@@ -14,10 +14,10 @@ from daguan.core.seeds import stream
 from daguan.core.settings import build
 from daguan.experiments.geometry.tasks import TASKS, draw_points
 from daguan.experiments.pointer_network import counted
+from daguan.experiments.pointer_settings import PointingSettings
 from daguan.experiments.pointer_training import (
     CHECKPOINT,
     PointerTrainer,
-    PointingSettings,
     answers,
     choices_of,
     held_out,

@@ -13,7 +13,8 @@ import daguan
 from daguan.core.errors import CheckpointError, ConfigError, WriteError
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
-from daguan.families.ngram_crf import ABOUT, MODEL, TEMPLATES, NgramCrf, NgramCrfSettings, _Trainer, features, train
+from daguan.families.ngram_crf import ABOUT, MODEL, TEMPLATES, NgramCrf, _Trainer, features, train
+from daguan.families.ngram_crf_settings import NgramCrfSettings
 
 SOURCES = str(Path(daguan.__file__).parents[1])
 SCHEME = TagScheme(("a", "b"))

@@ -12,7 +12,8 @@ from daguan.data.tags import TagScheme
 from daguan.families.soup import Soup, greedy, uniform
 from daguan.models.settings import ModelSettings
 from daguan.nn.averaging import mean_weights
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import TrainedTagger
 from tiny_taggers import SCHEME, SENTENCES, SIZE, VOCABULARY, tagger
 

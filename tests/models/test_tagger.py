@@ -14,7 +14,8 @@ from daguan.models.encoders.table import FROM_SCRATCH
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.training import prediction
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import find_device, prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import TrainedTagger
 from tiny_taggers import SCHEME, SENTENCES, STILL, VOCABULARY, examples, pointers, tagger
 
@@ -129,7 +130,7 @@ def test_a_saved_tagger_answers_as_before(head, tmp_path):
     weights = after.tagger.state_dict()
     assert all(weights.pop(name).equal(weight) for name, weight in before.tagger.state_dict().items())
     assert not weights
-    before.tagger.to_device(ENGINE.find_device())  # as loading does
+    before.tagger.to_device(find_device(ENGINE))  # as loading does
     pairs = zip(before.marginals(SENTENCES, ENGINE), after.marginals(SENTENCES, ENGINE), strict=True)
     assert all((one == other).all() for one, other in pairs)
 
@@ -161,7 +162,7 @@ def test_bf16_answers_nearly_as_float32_and_leaves_the_weights_as_they_were(head
     model = trained(head)
     before = {name: weight.clone() for name, weight in model.tagger.state_dict().items()}
     exact = model.marginals(SENTENCES, ENGINE)
-    rough = model.marginals(SENTENCES, replace(ENGINE, precision="bf16"))
+    rough = model.marginals(SENTENCES, ENGINE.replace(precision="bf16"))
     for one, other in zip(exact, rough, strict=True):
         assert np.allclose(one, other, atol=0.03)
         assert not np.array_equal(one, other)

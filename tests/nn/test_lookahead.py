@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RAdam
 from torch.optim.lr_scheduler import LambdaLR
 
-from daguan.nn.lookahead import MOMENTA, Lookahead
+from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import Muon
 from daguan.nn.optimisers import load_state_tensors, state_tensors
+from daguan.nn.tables import MOMENTA
 
 RATE = 0.05
 Maker = Callable[[Any, float], Optimizer]

@@ -1,7 +1,6 @@
 """Optimisers: who decays, what a checkpoint keeps, how the rate runs."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -32,7 +31,8 @@ from daguan.nn.optimisers import (
 )
 from daguan.nn.tables import OPTIMISERS, SCHEDULES
 from daguan.training.checkpoints import load_state, save_state
-from daguan.training.pretraining import PretrainSettings, build_optimisers
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import build_optimisers
 
 BERT = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length=32)
 MAKERS: dict[str, Callable[[nn.Module], Optimizer]] = {
@@ -86,7 +86,7 @@ def test_a_bare_layer_has_names_without_a_prefix():
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("architecture", PRETRAINED)
 def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
-    model = MaskedLm(architecture, replace(BERT, layers=3, groups=2), 30)
+    model = MaskedLm(architecture, BERT.replace(layers=3, groups=2), 30)
     settings = PretrainSettings(optimiser=optimiser, weight_decay=0.3)
     optimisers = build_optimisers(model, settings, torch.float32)
     groups = groups_of(optimisers)

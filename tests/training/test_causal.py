@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ from daguan.data.vocabulary import SPECIALS
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.settings import Settings
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.objectives.causal import CausalObjective
-from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
 
 SIZE = EncoderSettings(layers=2, hidden=32, heads=2, feed_forward=64, max_length=16, memory=20)
 EXACT = EngineSettings(device="cpu", precision="float32")
@@ -58,7 +59,7 @@ def bits(trained: Pretrainer) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("memory", [0, 20])
 @pytest.mark.parametrize("cut", [1, 3])
 def test_a_run_cut_short_goes_on_with_what_it_remembered(blocks: Blocks, tmp_path: Path, cut: int, memory: int) -> None:
-    size = replace(SIZE, memory=memory)
+    size = SIZE.replace(memory=memory)
     whole = trainer(blocks, size=size)
     losses = [update.loss for update in whole.fit(tmp_path / "whole")]
     generator = trainer(blocks, size=size).fit(tmp_path / "cut")
@@ -119,7 +120,7 @@ def test_gradients_of_replicas_add_up_to_one_s_from_update_to_update(blocks: Blo
 
 def test_a_checkpoint_is_read_with_the_memory_that_is_asked_for(blocks: Blocks, tmp_path: Path) -> None:
     MaskedLm("transformer_xl", SIZE, V).save(tmp_path)
-    asked = replace(SIZE, memory=7, same_length=True, clamp=5, checkpoint=str(tmp_path))
+    asked = SIZE.replace(memory=7, same_length=True, clamp=5, checkpoint=str(tmp_path))
     objective = objective_of(trainer(blocks, size=asked))
     assert objective.memories[0].length == 7
     config = objective.model.encoders[0].onward.config

@@ -15,7 +15,8 @@ from daguan.core.seeds import stream
 from daguan.core.types import Score, Sentence, Span
 from daguan.data.batches.collate import bucketed_order
 from daguan.models.settings import ModelSettings
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger

@@ -22,12 +22,14 @@ from daguan.models.encoders.loading import load_encoder
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import PRETRAINED, learns
 from daguan.models.pretraining_heads import ReplacedTokens
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.objectives.generated import Guesses, ReplacedObjective
 from daguan.training.objectives.masked_lm import EVALUATION_MASKING
 from daguan.training.objectives.sentence_pairs import PairObjective
 from daguan.training.objectives.table import OBJECTIVES
-from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
 
 SIZE = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32)
 EXACT = EngineSettings(device="cpu", precision="float32")

@@ -20,7 +20,8 @@ from daguan.families import jobs
 from daguan.families.jobs import FoldData, judged
 from daguan.models.settings import ModelSettings
 from daguan.training import prediction
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 from tiny_taggers import SCHEME, SIZE, VOCABULARY, tagger
 

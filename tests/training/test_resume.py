@@ -23,13 +23,15 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import FROM_SCRATCH, PRETRAINED, learns
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.masked_lm import HeldOut
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
-from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
 
 BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32, embedding_size=32)
 ENGINE = EngineSettings(device="cpu")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from daguan.cli import score
 from daguan.cli.blend import print_blend
 from daguan.core.settings import require
@@ -16,8 +14,8 @@ def main(words: list[str]) -> None:
     settings = load(words)
     needs = settings.member("ngram_crf").needs
     require("ensemble.ngram_crf.pseudo_labels.teachers", not needs, "none of the baseline", needs)
-    nothing_on_top = replace(settings.blend, method="mean")
-    alone = replace(settings, members=("ngram_crf",), blend=nothing_on_top)
+    nothing_on_top = settings.blend.replace(method="mean")
+    alone = settings.replace(members=("ngram_crf",), blend=nothing_on_top)
     train(alone)
     stages = blend.make(alone)
     print_blend(stages)

@@ -6,24 +6,24 @@ MODEL is the blend folder that run_all.sh names (all its models, blended as they
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from daguan.core import settings
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.progress import say
 from daguan.core.runs import Stopwatch
+from daguan.core.settings import Section, section
 from daguan.data.format import read_unlabelled, write_lines
 from daguan.ensemble.labelling import load_members
 from daguan.pipeline.predict import find_models, predict
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process, share_cores
+from daguan.training.engine_settings import EngineSettings
 
 
-@dataclass(frozen=True)
-class PredictSettings:
-    """engine: as in training."""
+class PredictSettings(Section):
+    """The settings of `predict`."""
 
-    engine: EngineSettings = field(default_factory=EngineSettings)
+    engine: EngineSettings = section(EngineSettings)
 
 
 def main(words: list[str]) -> None:
@@ -33,7 +33,7 @@ def main(words: list[str]) -> None:
     engine = settings.load(PredictSettings, None, words[3:]).engine
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise DataError(f"{target}: expected the path of a file in an existing folder")
-    prepare_process(engine.plan(1)[1])
+    prepare_process(share_cores(engine, 1)[1])
     paths, combination = find_models(folder)
     members = load_members(paths, engine)
     sentences = read_unlabelled(source)

@@ -9,7 +9,6 @@ fewest=0, updates=0 (in place of minutes), warmup, clip, device, checkpoint_seco
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,11 +19,12 @@ from daguan.core.errors import ConfigError
 from daguan.core.files import write_text
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, run_of
+from daguan.core.settings import setting
 from daguan.experiments.geometry.tasks import TASKS
+from daguan.experiments.pointer_settings import PointingSettings
 from daguan.experiments.pointer_training import (
     CHECKPOINT,
     PointerTrainer,
-    PointingSettings,
     answers,
     held_out,
     load_network,
@@ -32,23 +32,22 @@ from daguan.experiments.pointer_training import (
 )
 from daguan.pipeline.settings import ROOT
 from daguan.pipeline.stages import once
-from daguan.training.devices import prepare_process
+from daguan.training.devices import find_device, prepare_process, share_cores
 
 PLOT = "predictions.svg"
 DRAWN = 12  # instances of the plot
 UNLEARNT = ("beam", "held_out", "checkpoint_seconds", "work")  # change nothing of what is learnt
 
 
-@dataclass(frozen=True)
 class ReproduceSettings(PointingSettings):
-    """work: where runs are kept. For the others see PointingSettings."""
+    """The settings of `reproduce`."""
 
-    work: str = str(ROOT / "data" / "work")
+    work: str = setting(str(ROOT / "data" / "work"), "Where runs are kept.")
 
 
 def main(words: list[str]) -> None:
     task, chosen = parse([word for word in words if word != "--json"])
-    prepare_process(chosen.engine.plan(1)[1])
+    prepare_process(share_cores(chosen.engine, 1)[1])
     learnt = {name: value for name, value in settings.to_dict(chosen).items() if name not in UNLEARNT}
     run = run_of(Path(chosen.work), f"reproduce-{task}", learnt, "cli/reproduce.py")
     once(run, partial(train, task=task, chosen=chosen))
@@ -102,7 +101,7 @@ def measure(run: Run, task: str, chosen: ReproduceSettings) -> dict[str, float]:
     """The figures on the held-out instances, and a plot of the first ones."""
     problem, points = TASKS[task], held_out(chosen)
     say(f"reproduce: measuring {run.path.name} on {len(points):,} instances")
-    answered = answers(load_network(run.path, chosen.engine.find_device()), problem, points, chosen.beam)
+    answered = answers(load_network(run.path, find_device(chosen.engine)), problem, points, chosen.beam)
     targets = problem.solve(points)
     first = slice(DRAWN)
     write_text(run.path / PLOT, drawing(points[first], answered[first], targets[first], problem.polygon))

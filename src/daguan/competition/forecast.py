@@ -25,32 +25,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.competition.candidates import Candidate
-from daguan.core.settings import require
+from daguan.core.settings import Section, setting
 
 Array = NDArray[np.float64]
 
 PERFECT = 0.99  # upper limit on the mean score, so that disagreement has a unit
 
 
-@dataclass(frozen=True)
-class PlanSettings:
-    """submissions: how many may be sent today. public_share: of the test lines, those on the public board; the others
-    decide at the end. The rest are standard deviations, of scores as fractions. offset_sd: of what a board's scores are
-    above or below those out of fold, all candidates alike. slope_sd: of how much better the better ones do there, for
-    each point of difference out of fold. noise_sd: of what else moves a score, such as rounding."""
+class PlanSettings(Section):
+    """The leaderboard that `plan` plays. Standard deviations are of scores as fractions."""
 
-    submissions: int = 2
-    public_share: float = 0.5
-    offset_sd: float = 0.03
-    slope_sd: float = 0.25
-    noise_sd: float = 0.001
-
-    def __post_init__(self) -> None:
-        require("submissions", self.submissions >= 1, "at least 1", self.submissions)
-        require("public_share", 0 < self.public_share < 1, "over 0, under 1", self.public_share)
-        require("offset_sd", self.offset_sd > 0, "over 0", self.offset_sd)
-        require("slope_sd", self.slope_sd >= 0, "at least 0", self.slope_sd)
-        require("noise_sd", self.noise_sd > 0, "over 0", self.noise_sd)
+    submissions: int = setting(2, "Number of submissions allowed a day.", ge=1)
+    public_share: float = setting(
+        0.5, "Share of the test lines on the public board; the others decide at the end.", gt=0, lt=1
+    )
+    offset_sd: float = setting(
+        0.03,
+        "Standard deviation of the difference between a board's scores and those out of fold, the same for all "
+        "candidates.",
+        gt=0,
+    )
+    slope_sd: float = setting(
+        0.25,
+        "Standard deviation of how much more a better candidate gains on a board, for each point of difference out of "
+        "fold.",
+        ge=0,
+    )
+    noise_sd: float = setting(0.001, "Standard deviation of everything else, such as rounding.", gt=0)
 
 
 @dataclass(frozen=True)

@@ -1,207 +1,305 @@
-"""Settings: frozen dataclasses, filled from defaults < YAML < command line by one strict loader.
+"""Settings: frozen sections of settings, each declared in one line and checked wherever a section is made.
 
-An unknown key fails with a suggestion; a value is cast by its field's type (PyYAML reads `3e-5` as a string).
+That line gives a setting's name, type, default, bounds or choices, the condition for it to be read, and its help. The
+loader, the command `settings`, docs/reference.md and the JSON Schema all follow from it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import types
-import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, reduce
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeGuard, TypeVar, get_args
 
 import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from daguan.core.casting import COMMAND_LINE, Word, cast
 from daguan.core.errors import ConfigError
+from daguan.core.needs import Need, Reader, value_at
+from daguan.core.setting_errors import CHOICE, PROBLEM, SECTION, Places, config_error, is_model, suggestion
+from daguan.core.yaml_text import read_yaml
 
-T = TypeVar("T")
+PARTIAL = {"partial": True}  # pydantic's context where only some settings are given
+Kind = TypeVar("Kind", bound="Section")
 
 
-class Changes(dict[str, Any], Generic[T]):
-    """Nested values of some of the settings of a kind, cast and with known names: what `vary` takes."""
+def setting(
+    default: Any,
+    help: str,
+    *,
+    ge: float | None = None,
+    gt: float | None = None,
+    le: float | None = None,
+    lt: float | None = None,
+    multiple_of: int | None = None,
+    choices: Collection[str] | None = None,
+    reads_when: Reader | tuple[Reader, ...] = (),
+) -> Any:
+    """Declare a setting: `epochs: int = setting(8, "Passes over the training lines.", ge=1)`.
+
+    ge, gt, le, lt and multiple_of are bounds. `choices` are the names that it may have beside its default: a tuple, or
+    a table with the names as keys, whose new rows are new choices. `reads_when` is the condition, or all conditions,
+    for the setting to be read; where it is not read, only the default is accepted.
+    """
+    made: Any = Field(default, description=help, ge=ge, gt=gt, le=le, lt=lt, multiple_of=multiple_of)
+    made.metadata.append(Declared(choices, default, reads_when if isinstance(reads_when, tuple) else (reads_when,)))
+    return made
 
 
-@dataclasses.dataclass(frozen=True)
-class Need(Generic[T]):
-    """A setting of T, by its name or `section.key`, that something reads only where `met` holds, which `words` say.
+def section(kind: type[Kind]) -> Any:
+    """Declare an inner section: `train: TrainSettings = section(TrainSettings)`. Its docstring is its help."""
+    made: Any = Field(default_factory=kind)
+    made.metadata.append(Declared())
+    return made
 
-    A class of settings has a table of them, NEEDS. Left out is what presets set for a part that a word may switch off,
-    as model.ngram_dropout with model.ngram_buckets=0: to be asked for more words would be a nuisance.
+
+@dataclass(frozen=True)
+class Declared:
+    """What pydantic does not know of a setting. It stands in the field's metadata, where pydantic calls its methods.
+
+    Attributes:
+        choices: the names that the setting may have beside its default; None where it takes any value of its type.
+        readers: the conditions for the setting to be read.
     """
 
-    setting: str
-    words: str
-    met: Callable[[T], bool]
+    choices: Collection[str] | None = None
+    default: Any = None
+    readers: tuple[Reader, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Cast the value, then check its type and bounds, then the choices."""
+        checked = handler(source)
+        if self.choices is not None:
+            checked = core_schema.no_info_after_validator_function(self._require_choice, checked)
+        return core_schema.no_info_before_validator_function(partial(cast, source), checked)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        found = handler(schema)
+        return found if self.choices is None else {**found, "enum": list(dict.fromkeys([self.default, *self.choices]))}
+
+    def _require_choice(self, value: str) -> str:
+        names = self.choices or ()
+        if value != self.default and value not in names:
+            raise PydanticCustomError(CHOICE, "{expected}", {"expected": " or ".join(names)})
+        return value
 
 
-def load(kind: type[T], path: Path | None, overrides: Iterable[str] = ()) -> T:
-    """Build `kind` from the YAML file and `section.key=value` words.
+class Section(BaseModel):
+    """Settings that belong together. Each is declared by `setting`, a section within it by `section`.
+
+    Attributes:
+        READ_WHEN: conditions beside their own for all its settings, such as `by_row`, by which a table's rows say what
+            they read.
 
     Raises:
-        ConfigError: no such file or setting, or a value that does not fit; it says which of the two places is meant.
+        ConfigError: a value does not fit, or there is no such setting.
+    """
+
+    READ_WHEN: ClassVar[tuple[Reader, ...]] = ()
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise config_error(type(self), error, Places()) from None
+
+    # pydantic then makes inner sections without this __init__, and the outermost one reports faults by their whole path
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def check(self) -> None:
+        """Check settings against each other, by `require`; a section that needs it overrides this."""
+
+    @model_validator(mode="after")
+    def _checked(self, info: ValidationInfo) -> Self:
+        if info.context != PARTIAL:
+            with _as_problem():
+                self.check()
+        return self
+
+    def replace(self, **values: Any) -> Self:
+        """Return this section with some settings changed and all checked again. Raises ConfigError."""
+        return type(self)(**{**dict(self), **values})
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return what `replace` does: pydantic's own copy would not check."""
+        return self.replace(**(update or {}))
+
+
+class Changes(dict[str, Any], Generic[Kind]):
+    """Nested values of some settings of a kind, each cast and checked by itself: what `vary` takes."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """The JSON Schema is that of the kind, none of whose settings is required."""
+        (kind,) = get_args(source)
+
+        def checked(value: Any, _: Any) -> Changes[Any]:
+            if not isinstance(value, dict):
+                raise PydanticCustomError(SECTION, "a section")
+            with _as_problem():
+                return changes(kind, value)
+
+        plain = core_schema.plain_serializer_function_ser_schema(dict)
+        return core_schema.no_info_wrap_validator_function(checked, handler.generate_schema(kind), serialization=plain)
+
+
+@contextmanager
+def _as_problem() -> Iterator[None]:
+    """Hand a ConfigError to pydantic, which adds the section's path to the name it begins with."""
+    try:
+        yield
+    except ConfigError as error:
+        raise PydanticCustomError(PROBLEM, "{message}", {"message": str(error)}) from None
+
+
+def is_section(hint: Any) -> TypeGuard[type[Section]]:
+    """Return whether a type is a section of settings."""
+    return is_model(hint)
+
+
+def require(name: str, holds: bool, expected: str, got: object) -> None:
+    """Raise ConfigError `name: expected …, got …` unless it holds."""
+    if not holds:
+        raise ConfigError(f"{name}: expected {expected}, got {got!r}")
+
+
+def load(kind: type[Kind], path: Path | None, overrides: Iterable[str] = ()) -> Kind:
+    """Build `kind` from its defaults, over them the YAML file, and over both the words `section.key=value`.
+
+    Raises:
+        ConfigError: no such file or setting, or a value that does not fit; the message names the file or the command
+            line.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     if path is not None:
-        _merge(values, _read_yaml(path), str(path), origins)
+        _merge(values, _read_file(path), str(path), origins)
     for word in overrides:
-        _merge(values, _read_override(word), "command line", origins)
-    return _build(kind, values, "", _Places(origins, str(path) if path else "command line"))
+        _merge(values, _read_override(word), COMMAND_LINE, origins)
+    return _build(kind, values, Places(origins, str(path) if path else COMMAND_LINE))
 
 
-def build(kind: type[T], values: Mapping[str, Any], place: str = "settings") -> T:
-    """Build the dataclass `kind` from nested dictionaries. Raises ConfigError as `load` does."""
-    return _build(kind, values, "", _Places({}, place))
+def build(kind: type[Kind], values: Mapping[str, Any], place: str = "settings") -> Kind:
+    """Build `kind` from nested dictionaries. Raises ConfigError, naming the place."""
+    return _build(kind, values, Places(default=place))
 
 
-def vary(settings: T, changes: Mapping[str, Any], place: str) -> T:
-    """The settings with some of them changed. Raises ConfigError, naming the place."""
+def vary(settings: Kind, changes: Mapping[str, Any], place: str) -> Kind:
+    """Return the settings with some of them changed and all checked again. Raises ConfigError, naming the place."""
     values = to_dict(settings)
     _merge(values, changes, place, {})
     return build(type(settings), values, place)
 
 
-def changes(kind: type[T], values: Mapping[str, Any], place: str) -> Changes[T]:
-    """Some settings of a kind, cast and with known names; whether they go together is not asked. Raises ConfigError."""
-    return _changes(kind, values, "", _Places({}, place))
+def changes(kind: type[Kind], values: Mapping[str, Any], place: str = "") -> Changes[Kind]:
+    """Return some settings of a kind, each cast and checked by itself. Raises ConfigError."""
+    return Changes(_build(kind, values, Places(default=place), PARTIAL).model_dump(exclude_unset=True))
+
+
+def to_dict(settings: Section) -> dict[str, Any]:
+    """Return the settings as nested plain values that `build` takes back unchanged."""
+    return settings.model_dump()
 
 
 def nested(path: str, value: Any) -> dict[str, Any]:
-    """`section.key` and its value as sections hold it."""
+    """Return the value of `section.key` as sections hold it."""
     for key in reversed(path.split(".")):
         value = {key: value}
     assert isinstance(value, dict)
     return value
 
 
-def type_of(kind: type, path: str, place: str) -> Any:
-    """The type of the setting `section.key`, or the dataclass of a section. Raises ConfigError: there is none."""
+def type_of(kind: type[Section], path: str, place: str) -> Any:
+    """Return the type of the setting `section.key`, or the class of a section. Raises ConfigError: there is none."""
     hint: Any = kind
     for key in path.split("."):
-        known: dict[str, Any] = _fields(hint) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else {}
+        known = hint.model_fields if is_section(hint) else {}
         if key not in known:
-            raise ConfigError(f"{place}: {path}: no such setting{_suggestion(key, known) if known else ''}")
-        hint = known[key]
+            raise ConfigError(f"{place}: {path}: no such setting{suggestion(key, known) if known else ''}")
+        hint = known[key].annotation
     return hint
 
 
-@dataclasses.dataclass(frozen=True)
-class _Places:
-    """Where each setting was given, for messages."""
+class Setting(NamedTuple):
+    """One setting of the whole.
 
-    origins: Mapping[str, str]
-    default: str
+    Attributes:
+        path: `section.key`.
+        field: its declaration.
+        needs: the conditions, all of which must hold, for it to be read.
+    """
 
-    def error(self, name: str, message: str) -> ConfigError:
-        return ConfigError(f"{self.origins.get(name, self.default)}: {name}: {message}")
-
-
-def _build(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Places) -> T:
-    filled = {key: _cast(hint, value, name, places) for key, hint, value, name in _known(kind, values, prefix, places)}
-    try:
-        return kind(**filled)
-    except ConfigError as error:  # from __post_init__: `key: expected …`
-        name, _, message = str(error).partition(": ")
-        raise places.error(f"{prefix}{name}", message) from None
+    path: str
+    field: FieldInfo
+    needs: tuple[Need, ...]
 
 
-def _changes(kind: type[T], values: Mapping[str, Any], prefix: str, places: _Places) -> Changes[T]:
-    """As `_build`, of those settings only that are given."""
-    filled: Changes[T] = Changes()
-    for key, hint, value, name in _known(kind, values, prefix, places):
-        if dataclasses.is_dataclass(hint):
-            filled[key] = _changes(typing.cast(type, hint), _section(value, name, places), f"{name}.", places)
+def settings_of(kind: type[Section], prefix: str = "", readers: tuple[Reader, ...] = ()) -> Iterator[Setting]:
+    """Give every setting of a section and of its inner sections. The arguments after the first are of the section."""
+    readers = (*readers, *kind.READ_WHEN)
+    for name, field in kind.model_fields.items():
+        path, inner = f"{prefix}{name}", field.annotation
+        if inner is not None and is_section(inner):
+            yield from settings_of(inner, f"{path}.", readers)
         else:
-            filled[key] = _cast(hint, value, name, places)
-    return filled
+            needs = (one if isinstance(one, Need) else one(path) for one in (*readers, *declared(field).readers))
+            yield Setting(path, field, tuple(need for need in needs if need is not None))
 
 
-def _known(kind: type, values: Mapping[str, Any], prefix: str, places: _Places) -> Iterator[tuple[str, Any, Any, str]]:
-    """(key, type, value, whole name) of each setting given."""
-    fields = _fields(kind)
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if key not in fields:
-            raise places.error(name, f"no such setting{_suggestion(str(key), fields)}")
-        yield key, fields[key], value, name
+def declared(field: FieldInfo) -> Declared:
+    """Return what `setting` or `section` declared that pydantic does not know of."""
+    return next(one for one in field.metadata if isinstance(one, Declared))
 
 
-@cache
-def _fields(kind: Any) -> dict[str, Any]:
-    """Names and types."""
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+def require_read(whole: Section) -> None:
+    """Raise ConfigError `name: expected … unless …, got …` if a setting that nothing reads differs from its default."""
+    for path, field, needs in settings_of(type(whole)):
+        if (value := value_at(whole, path)) != field.default:
+            for need in needs:
+                require(path, need.met(whole), f"{field.default!r} unless {need.words}", value)
 
 
-def to_dict(settings: Any) -> dict[str, Any]:
-    """The settings as nested plain values that `build` takes back unchanged."""
-    plain: dict[str, Any] = dataclasses.asdict(settings)
-    return plain
-
-
-def require(name: str, holds: bool, expected: str, got: object) -> None:
-    """For __post_init__ checks; `name` is the field's. Raises ConfigError: `name: expected …, got …`."""
-    if not holds:
-        raise ConfigError(f"{name}: expected {expected}, got {got!r}")
-
-
-def require_read(settings: Any, prefix: str = "") -> None:
-    """For __post_init__ of the whole: no setting, its own or of a section, differs from its default where nothing reads
-    it, by the tables NEEDS. Raises ConfigError: `name: expected … unless …, got …`."""
-    for need in getattr(settings, "NEEDS", ()):
-        *sections, name = need.setting.split(".")
-        section = reduce(getattr, sections, settings)
-        value, default = getattr(section, name), getattr(type(section), name)
-        fits = value == default or need.met(settings)
-        require(f"{prefix}{need.setting}", fits, f"{default!r} unless {need.words}", value)
-    for field in dataclasses.fields(settings):
-        if dataclasses.is_dataclass(section := getattr(settings, field.name)):
-            require_read(section, f"{prefix}{field.name}.")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _build(kind: type[Kind], values: Mapping[str, Any], places: Places, context: Any = None) -> Kind:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return kind.model_validate(values, context=context)
+    except ValidationError as error:
+        raise config_error(kind, error, places) from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: expected a configuration file, got nothing at that path") from None
     except (yaml.YAMLError, ValueError, OSError) as error:
         raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
+    if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: expected settings as `key: value`, got {type(values).__name__}")
-    return values
-
-
-@dataclasses.dataclass(frozen=True)
-class _Text:
-    """A value from the command line: what it says, and what YAML would make of it."""
-
-    text: str
-
-    @property
-    def parsed(self) -> Any:
-        try:
-            return yaml.safe_load(self.text)
-        except (yaml.YAMLError, ValueError):  # not YAML (or no such date): the text itself
-            return self.text
-
-    def __repr__(self) -> str:
-        return repr(self.parsed)
+    return values or {}
 
 
 def _read_override(word: str) -> dict[str, Any]:
     name, equals, text = word.partition("=")
     if not equals or not name:
-        raise ConfigError(f"command line: expected key=value, got {word!r}")
-    value: Any = _Text(text)
-    if text.startswith("{") and isinstance(value.parsed, dict):
-        value = value.parsed
-    return nested(name, value)
+        raise ConfigError(f"{COMMAND_LINE}: expected key=value, got {word!r}")
+    value = Word(text)
+    is_section = text.startswith("{") and isinstance(value.parsed, dict)
+    return nested(name, value.parsed if is_section else value)
 
 
 def _merge(
@@ -222,63 +320,3 @@ def _merge(
 
 def _noun(value: object) -> str:
     return "a section" if isinstance(value, dict) else f"the value {value!r}"
-
-
-def _suggestion(key: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(key, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-
-
-def _cast(hint: Any, value: Any, name: str, places: _Places) -> Any:
-    if isinstance(value, _Text):
-        value = value.text if hint is str else value.parsed
-    if hint is Any:
-        return value
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), _section(value, name, places), f"{name}.", places)
-    origin, of = typing.get_origin(hint), typing.get_args(hint)
-    if origin is tuple:
-        return tuple(_cast(of[0], item, name, places) for item in _items(value, name, places))
-    if origin is dict:
-        section = _section(value, name, places)
-        return {str(key): _cast(of[1], item, f"{name}.{key}", places) for key, item in section.items()}
-    if origin is Changes:
-        return _changes(of[0], _section(value, name, places), f"{name}.", places)
-    assert origin not in (typing.Union, types.UnionType), f"{name}: union types are not supported"
-    try:
-        return _cast_scalar(hint, value)
-    except (ValueError, TypeError, OverflowError):
-        raise places.error(name, f"expected {hint.__name__}, got {value!r}") from None
-
-
-def _section(value: Any, name: str, places: _Places) -> dict[str, Any]:
-    """A section; one with nothing in it is None in YAML."""
-    if not isinstance(value, dict | None):
-        raise places.error(name, f"expected a section, got {value!r}")
-    return value or {}
-
-
-def _items(value: Any, name: str, places: _Places) -> list[Any]:
-    """A list as YAML gives it, or as words write it: `a,b`."""
-    if isinstance(value, dict):
-        raise places.error(name, f"expected a list, got {value!r}")
-    if isinstance(value, list | tuple):
-        return list(value)
-    return [] if value in (None, "") else [item.strip() for item in str(value).split(",")]
-
-
-def _cast_scalar(hint: type, value: Any) -> Any:
-    if hint is bool:
-        if not isinstance(value, bool):
-            raise ValueError
-        return value
-    if isinstance(value, bool | dict | list) or value is None:
-        raise ValueError
-    if hint is int:
-        number = float(value)
-        if number != int(number):
-            raise ValueError
-        return int(value) if isinstance(value, int) else int(number)
-    if hint is float and not float("-inf") < float(value) < float("inf"):
-        raise ValueError
-    return hint(value)

@@ -1,31 +1,36 @@
-"""All settings as a configuration file, each section under what its docstring says of it."""
+"""Settings as text, all derived from their declarations: a configuration file, the reference, and a JSON Schema."""
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
+import textwrap
 from collections.abc import Iterator
-from typing import Any
 
-from daguan.core.settings import to_dict
+from daguan.core.settings import Section, to_dict
+
+WIDTH = 120
 
 
-def settings_text(settings: Any, left_out: tuple[str, ...] = ()) -> str:
-    """YAML that, loaded again, gives the same settings, but for sections left out."""
+def settings_text(settings: Section, left_out: tuple[str, ...] = ()) -> str:
+    """Return YAML that, loaded again, gives the same settings, but for sections left out; each under its help."""
     return "\n".join(_lines(settings, "", left_out)) + "\n"
 
 
-def _lines(settings: Any, indent: str, left_out: tuple[str, ...] = ()) -> Iterator[str]:
-    plain = to_dict(settings)
-    about = inspect.cleandoc(type(settings).__doc__ or "")
-    yield from (f"{indent}# {line}".rstrip() for line in about.splitlines())
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if field.name in left_out:
+def _lines(settings: Section, indent: str, left_out: tuple[str, ...] = ()) -> Iterator[str]:
+    yield from _comment(inspect.cleandoc(type(settings).__doc__ or ""), indent)
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if name in left_out:
             continue
-        if dataclasses.is_dataclass(value):
-            yield f"\n{indent}{field.name}:"
+        if isinstance(value, Section):
+            yield f"\n{indent}{name}:"
             yield from _lines(value, f"{indent}  ")
         else:
-            yield f"{indent}{field.name}: {json.dumps(plain[field.name], ensure_ascii=False)}"
+            yield from _comment(field.description or "", indent)
+            yield f"{indent}{name}: {json.dumps(to_dict(settings)[name], ensure_ascii=False)}"
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    start = f"{indent}# "
+    return textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=start)

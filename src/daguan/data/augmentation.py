@@ -7,14 +7,14 @@ sees the same lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from daguan.core.needs import over_zero
 from daguan.core.seeds import stream
-from daguan.core.settings import Need, require
+from daguan.core.settings import Section, setting
 from daguan.core.types import Segment, Sentence
 
 SHORTEST_CUT = 6  # tokens of an outside run; shorter runs are not cut (rank 5's code: more than 5)
@@ -23,40 +23,48 @@ Piece = list[Segment]
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """How many lines each way adds for each training line, of those that it can change: 1 is as many again, 0 none.
+class AugmentationSettings(Section):
+    """How many lines each way of augmentation adds for each training line that it can change: 1 doubles these lines, 0
+    adds none. Copies that equal their original are left out."""
 
-    recombination: lines put together from pieces of all lines, which are cut in the middle of outside runs (rank 5 of
-    the contest, github.com/shifop/datagrand_bert §3: 1, worth +0.005). outside_share: how many of these lines are
-    outside altogether (rank 5: .25, as among the contest's own lines; without them it gained nothing or lost).
-    entity_swap: copies in which each entity is replaced, with probability swap_rate, by another of its type (mention
-    replacement of Dai & Adel 2020, arXiv 2010.11683 §3). field_dropping: copies of lines with several types, without
-    the entities of some of them (rank 9's prepare_fold_data.py, there for fixed sets of types). shuffling: copies with
-    the pieces of the line in another order, but for what stands before the first and after the last. Copies that come
-    out as they were are left out."""
-
-    recombination: float = 0.0
-    outside_share: float = 0.25
-    entity_swap: float = 0.0
-    swap_rate: float = 0.5
-    field_dropping: float = 0.0
-    shuffling: float = 0.0
-    NEEDS: ClassVar[tuple[Need[AugmentationSettings], ...]] = (
-        Need("outside_share", "augmentation.recombination is over 0", lambda made: made.recombination > 0),
-        Need("swap_rate", "augmentation.entity_swap is over 0", lambda made: made.entity_swap > 0),
+    recombination: float = setting(
+        0.0,
+        "Lines put together from pieces of all lines, which are cut in the middle of outside runs (rank 5 of the "
+        "contest, github.com/shifop/datagrand_bert §3: 1, worth +0.005).",
+        ge=0,
+    )
+    outside_share: float = setting(
+        0.25,
+        "Share of the recombined lines that hold no entity (rank 5: 0.25, as among the contest's own lines; without "
+        "them recombination gained nothing or lost).",
+        ge=0, le=1, reads_when=over_zero("augmentation.recombination"),
+    )  # fmt: skip
+    entity_swap: float = setting(
+        0.0,
+        "Copies in which entities are replaced by others of their type (mention replacement, Dai & Adel 2020, arXiv "
+        "2010.11683 §3).",
+        ge=0,
+    )
+    swap_rate: float = setting(
+        0.5, "Probability that an entity is replaced.", gt=0, le=1, reads_when=over_zero("augmentation.entity_swap")
+    )
+    field_dropping: float = setting(
+        0.0,
+        "Copies of lines with several entity types, without the entities of some of them (rank 9's "
+        "prepare_fold_data.py, there for fixed sets of types).",
+        ge=0,
+    )
+    shuffling: float = setting(
+        0.0,
+        "Copies with the pieces of the line in another order; the text before the first piece and after the last "
+        "stays.",
+        ge=0,
     )
 
     @property
     def shares(self) -> dict[str, float]:
         """Returns the share of each method that adds lines."""
         return {way: share for way in WAYS if (share := getattr(self, way))}
-
-    def __post_init__(self) -> None:
-        for name in WAYS:
-            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-        require("outside_share", 0 <= self.outside_share <= 1, "0 to 1", self.outside_share)
-        require("swap_rate", 0 < self.swap_rate <= 1, "over 0, at most 1", self.swap_rate)
 
 
 def augment(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> list[Sentence]:
@@ -67,7 +75,7 @@ def augment(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int
 
 def added_tokens(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> dict[str, float]:
     """Returns by method the number of tokens that it adds per token of the lines at a share of 1."""
-    ones, tokens = replace(settings, **dict.fromkeys(WAYS, 1.0)), sum(len(line.tokens) for line in lines)
+    ones, tokens = settings.replace(**dict.fromkeys(WAYS, 1.0)), sum(len(line.tokens) for line in lines)
     made = {way: make(lines, ones, stream(seed, "augmentation", way)) for way, make in WAYS.items()}
     return {way: sum(len(line.tokens) for line in of_way) / tokens for way, of_way in made.items()}
 

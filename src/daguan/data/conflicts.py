@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
-from daguan.core.settings import Need, require
+from daguan.core.needs import chosen
+from daguan.core.settings import Section, setting
 from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
@@ -18,21 +17,21 @@ KEEP, DROP, RELABEL = "keep", "drop", "relabel"
 WAYS = (KEEP, DROP, RELABEL)
 
 
-@dataclass(frozen=True)
-class ConflictSettings:
-    """training: what becomes of training lines whose text is annotated in several ways: keep all, drop all, or relabel
-    all with one of these annotations. run: the folder of a trained member in the work folder, e.g. tagger-1a2b3c, whose
-    belief out of fold chooses that one; empty takes the commonest, of equals the first. Held-out lines are scored
-    against their labels as given, whatever is said here."""
+class ConflictSettings(Section):
+    """Training lines of the same text with different annotations. Held-out lines are always scored against their own
+    annotations."""
 
-    training: str = KEEP
-    run: str = ""
-    NEEDS: ClassVar[tuple[Need[ConflictSettings], ...]] = (
-        Need("run", f"conflicts.training is {RELABEL}", lambda made: made.training == RELABEL),
+    training: str = setting(
+        KEEP,
+        "What training does with them: `keep` all, `drop` all, or `relabel` all with one of their annotations.",
+        choices=WAYS,
     )
-
-    def __post_init__(self) -> None:
-        require("training", self.training in WAYS, " or ".join(WAYS), self.training)
+    run: str = setting(
+        "",
+        "A trained member's folder in the work folder, such as tagger-1a2b3c, whose out-of-fold marginals choose that "
+        "annotation; empty takes the commonest, and of equally common ones the first.",
+        reads_when=chosen("conflicts.training", RELABEL),
+    )
 
 
 def lines_by_text(sentences: Sequence[Sentence]) -> dict[tuple[str, ...], list[int]]:

@@ -13,25 +13,27 @@ from numpy.typing import NDArray
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
 from daguan.core.seeds import stream, stream_seed
-from daguan.core.settings import require
+from daguan.core.settings import Section, require, setting
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 
 FILE = "folds.json"
 
 
-@dataclass(frozen=True)
-class FoldSettings:
-    """count: how many folds; seed: of their making, apart from a run's, so that seeds can be blended. lines: how many
-    of the training lines take part, drawn at random: the others are trained on, held out and scored by nobody, and
-    read by pretraining alone; 0 for all."""
+class FoldSettings(Section):
+    """The folds of the training lines."""
 
-    count: int = 5
-    seed: int = 2019
-    lines: int = 0
+    count: int = setting(5, "Number of folds.", ge=2)
+    seed: int = setting(
+        2019, "Seed of the folds, apart from the run's, so that runs of different seeds can be blended."
+    )
+    lines: int = setting(
+        0,
+        "Number of training lines that take part, drawn at random, 0 for all. The others are read by pretraining only.",
+        ge=0,
+    )
 
-    def __post_init__(self) -> None:
-        require("count", self.count >= 2, "at least 2", self.count)
+    def check(self) -> None:
         fits = self.lines == 0 or self.lines >= self.count
         require("lines", fits, f"0 or at least folds.count, {self.count}", self.lines)
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from daguan.core.errors import DataError
 from daguan.core.files import read_json, sha256_of_file, write_json
 from daguan.core.seeds import stream
-from daguan.core.settings import require
+from daguan.core.settings import Section, setting, to_dict
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, write_lines
@@ -64,22 +63,13 @@ RULES = [
 ]
 
 
-@dataclass(frozen=True)
-class ContestSettings:
-    """The built-in contest. Not read when `data.dir` names a folder of the user's own.
+class ContestSettings(Section):
+    """The built-in contest; not read where `data.dir` names a folder."""
 
-    train_lines, test_lines, corpus_lines: keep the first so many lines of each file; 0 keeps all.
-    """
-
-    name: str = "people_daily"
-    train_lines: int = 0
-    test_lines: int = 0
-    corpus_lines: int = 0
-
-    def __post_init__(self) -> None:
-        require("name", self.name == "people_daily", "people_daily", self.name)
-        for key in ("train_lines", "test_lines", "corpus_lines"):
-            require(key, getattr(self, key) >= 0, "at least 0", getattr(self, key))
+    name: str = setting("people_daily", "Name of the contest.", choices=("people_daily",))
+    train_lines: int = setting(0, "Number of training lines, the first of the file; 0 for all.", ge=0)
+    test_lines: int = setting(0, "Number of test lines, the first of the file; 0 for all.", ge=0)
+    corpus_lines: int = setting(0, "Number of unlabelled lines, the first of the file; 0 for all.", ge=0)
 
     @property
     def folder(self) -> str:
@@ -129,7 +119,7 @@ def is_built(settings: ContestSettings, contest: Contest) -> bool:
 
 def _about(settings: ContestSettings) -> dict[str, object]:
     """Returns everything that determines the files."""
-    return {"rules": RULES, "settings": asdict(settings), "seed": SEED, "sources": SOURCES}
+    return {"rules": RULES, "settings": to_dict(settings), "seed": SEED, "sources": SOURCES}
 
 
 def _meta(settings: ContestSettings, counts: dict[str, dict[str, int]]) -> dict[str, object]:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import write_text
-from daguan.core.settings import require
+from daguan.core.settings import Section, require, setting
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
 FILE = "vocab.txt"
 
 
-@dataclass(frozen=True)
-class VocabularySettings:
-    """min_count: rarer tokens become [UNK]. max_size: entries at most, specials included; 0 is no limit."""
+class VocabularySettings(Section):
+    """The vocabulary of all encoders without a public checkpoint."""
 
-    min_count: int = 2
-    max_size: int = 0
+    min_count: int = setting(2, "Tokens that occur less often become [UNK].", ge=1)
+    max_size: int = setting(0, "Most entries, special tokens included; 0 for no limit.", ge=0)
 
-    def __post_init__(self) -> None:
-        require("min_count", self.min_count >= 1, "at least 1", self.min_count)
+    def check(self) -> None:
         require("max_size", self.max_size == 0 or self.max_size > len(SPECIALS), "0 or over 5", self.max_size)
 
 

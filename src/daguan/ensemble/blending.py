@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,61 +12,21 @@ import numpy as np
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
-from daguan.core.settings import require
 from daguan.core.types import Sentence, Span
 from daguan.data.batches.packing import TokenLines, token_file
 from daguan.data.marginals import LineMarginals, Marginals, mean
 from daguan.data.scores import paired_gains, span_scores
 from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import Vocabulary
+from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
-from daguan.ensemble.stacking import Stack, StackLearner
-from daguan.ensemble.voting import Vote, VoteLearner
-from daguan.ensemble.weighting import MeanLearner, WeightedMean, WeightLearner
+from daguan.ensemble.stacking import Stack
 from daguan.families.jobs import HELD_OUT, MODEL, TEST
 from daguan.training.prediction import annotate
 
 FILE = "combination.json"
 MODELS = "models.json"
 MEAN, BLEND = "mean", "blend"  # rows beside the members'
-
-
-class Method(NamedTuple):
-    """Makes the learner of a way to blend, and reads its fitted combination from JSON."""
-
-    learner: Callable[[OutOfFoldData], Learner]
-    read: Callable[[dict[str, Any]], Combination]
-
-
-METHODS = {
-    "mean": Method(MeanLearner, WeightedMean.from_json),
-    "weights": Method(WeightLearner, WeightedMean.from_json),
-    "thresholds": Method(partial(WeightLearner, weights=False, thresholds=True), WeightedMean.from_json),
-    "weights+thresholds": Method(partial(WeightLearner, thresholds=True), WeightedMean.from_json),
-    "vote": Method(VoteLearner, Vote.from_json),
-    "stack": Method(StackLearner, Stack.from_json),
-}
-
-
-@dataclass(frozen=True)
-class BlendSettings:
-    """runs: folders of trained members in the work folder, as `runs` lists them, e.g. tagger-1a2b3c; empty takes this
-    configuration's. method: how they become one. `mean` of marginals; `weights` of that mean, by ensemble selection on
-    held-out lines (Caruana et al. 2004); `thresholds`: the plain mean with a bias for each type, set so that span F1 is
-    best; `weights+thresholds`; `vote` of the members' spans; `stack`: a logistic regression and boosted trees on what
-    members say of a span, on a lexicon of the training lines, and on how its string stands in all the text (Wolpert
-    1992; for the lexicon, rank 5, github shifop/datagrand_bert).
-    lookup: answer test lines that stand in train with train's commonest labels, in the submission alone (out of fold
-    there are none such, and `predict` looks nothing up).
-    """
-
-    runs: tuple[str, ...] = ()
-    method: str = "stack"
-    lookup: bool = False
-
-    def __post_init__(self) -> None:
-        require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)
-        require("method", self.method in METHODS, " or ".join(METHODS), self.method)
 
 
 @dataclass(frozen=True)
@@ -147,7 +106,7 @@ def _label(
     check_lines(data.gold, marginals)
     check_lines(test, test_marginals)
     of_row = replace(data, marginals=marginals)
-    learner = METHODS[method].learner(of_row)
+    learner = METHODS[method].load().learner(of_row)
     combination = learner.fit(np.ones(len(data.gold), bool))
     nested = annotate(data.gold, nested_spans(learner, of_row))
     return BlendRow(name, nested, annotate(test, combination.spans(test, test_marginals)), combination)
@@ -203,7 +162,7 @@ def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
     names, values = read_json(folder / MODELS), read_json(folder / FILE)
     try:
         models = [[(folder / name).resolve() for name in of_member] for of_member in names]
-        combination, prepared = METHODS[values["method"]].read(values), (folder / values["text"]).resolve()
+        combination, prepared = METHODS[values["method"]].load().read(values), (folder / values["text"]).resolve()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: expected a fitted blend, got: {error!r}") from None
     return models, replace(combination, text=load_text_index(prepared)) if isinstance(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -82,3 +82,15 @@ def min_confidence(probabilities: Mapping[Span, float], taken: Collection[Span])
     Returns 1 where there is nothing to decide.
     """
     return min((p if span in taken else 1 - p for span, p in probabilities.items()), default=1.0)
+
+
+class Method(NamedTuple):
+    """A way to blend.
+
+    Attributes:
+        learner: makes its learner from the members' out-of-fold answers.
+        read: makes the fitted combination from its JSON.
+    """
+
+    learner: Callable[[OutOfFoldData], Learner]
+    read: Callable[[dict[str, Any]], Combination]

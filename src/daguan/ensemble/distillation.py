@@ -6,11 +6,10 @@ The student learns from labels, not from probabilities: the teacher can be any c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from daguan.core.settings import require
+from daguan.core.settings import Section, require, setting
 from daguan.core.types import Sentence
 from daguan.data.scores import paired_gains, report, span_scores
 from daguan.families.pseudo_labels import PseudoLabelSettings
@@ -20,32 +19,36 @@ TEACHER, STUDENT, BEST = "teacher", "student", "best member"
 Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
 
 
-@dataclass(frozen=True)
-class DistilSettings:
-    """student: the member whose settings make the model that is to be shipped; it may be none of those that are
-    blended, but needs no other's run. The lines that the blend labels for it beside the gold ones: test, the test
-    lines; corpus_lines: how many of the corpus, drawn at random. confidence: lines whose least certain decision is less
-    probable are left out. weight: what the loss of such a line counts beside that of a gold one (1 with family
-    ngram_crf, which cannot weigh lines)."""
+class DistilSettings(Section):
+    """The small model to ship, trained on gold lines and on lines that the blend labels."""
 
-    student: str = "tagger"
-    test: bool = True
-    corpus_lines: int = 20_000
-    confidence: float = 0.5
-    weight: float = 1.0
+    student: str = setting(
+        "tagger",
+        "The member whose settings make that model. It need not be blended, but it must need no other member's run.",
+    )
+    test: bool = setting(True, "Whether the test lines are labelled for it.")
+    corpus_lines: int = setting(20_000, "Number of lines of the corpus to label for it, drawn at random.", ge=0)
+    confidence: float = setting(0.5, "Lines whose least certain decision is less probable are left out.", ge=0, le=1)
+    weight: float = setting(
+        1.0,
+        "Weight of such a line's loss beside that of a gold one (1 with family ngram_crf, which cannot weigh lines).",
+        gt=0,
+        le=1,
+    )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         require("test", self.test or self.corpus_lines > 0, "true, or distil.corpus_lines over 0", self.test)
-        self.choice()  # checks the rest
 
     def choice(self) -> PseudoLabelSettings:
         """Returns which lines are labelled and used, and their weight."""
-        return PseudoLabelSettings((), self.test, self.corpus_lines, self.confidence, 0.0, self.weight)
+        return PseudoLabelSettings(
+            test=self.test, corpus_lines=self.corpus_lines, confidence=self.confidence, weight=self.weight
+        )
 
 
 def evaluated_once(train: TrainSettings) -> TrainSettings:
     """Returns the settings with a single evaluation at the end: a shipped model has no held-out lines."""
-    return replace(train, evaluations=1, patience=0)
+    return train.replace(evaluations=1, patience=0)
 
 
 def score_each(predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from daguan.data.marginals import LineMarginals, mean, to_half_precision
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Combination, MemberMarginals
 from daguan.families.ngram_crf import ABOUT, NgramCrf
-from daguan.training.devices import EngineSettings
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 CHUNK_LINES = 2_000

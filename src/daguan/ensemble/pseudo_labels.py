@@ -27,12 +27,13 @@ from daguan.data.format import format_labelled, format_unlabelled, iter_lines, p
 from daguan.data.sampling import sample_lines
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
-from daguan.ensemble.blending import METHODS, check_lines, load_held_out, load_test
+from daguan.ensemble.blend_settings import METHODS
+from daguan.ensemble.blending import check_lines, load_held_out, load_test
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
 from daguan.ensemble.labelling import LabelledLine, combine_marginals, label, load_members
 from daguan.families.jobs import MODEL
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file
-from daguan.training.devices import EngineSettings
+from daguan.training.engine_settings import EngineSettings
 
 SOURCES = ("test", "corpus")
 
@@ -93,7 +94,7 @@ class Teachers:
         """Reads the marginals of all folds. Raises CheckpointError: a fold or a line is missing."""
         marginals = [load_held_out(run, int(fold_of_line.max()) + 1) for run in runs]
         check_lines(train, marginals)
-        learner = METHODS[method].learner(OutOfFoldData(train, fold_of_line, marginals, scheme, seed, text))
+        learner = METHODS[method].load().learner(OutOfFoldData(train, fold_of_line, marginals, scheme, seed, text))
         return cls(runs, learner, fold_of_line)
 
     def combination(self, fold: int) -> Combination:

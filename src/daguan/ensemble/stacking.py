@@ -21,7 +21,14 @@ from daguan.data.lexicon import Lexicon, String
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.ensemble.boosting import Trees
-from daguan.ensemble.combination import LineMask, MemberMarginals, OutOfFoldData, SpansWithConfidence, min_confidence
+from daguan.ensemble.combination import (
+    LineMask,
+    MemberMarginals,
+    Method,
+    OutOfFoldData,
+    SpansWithConfidence,
+    min_confidence,
+)
 from daguan.ensemble.span_candidates import Floats, SpanCandidates, lexicon_features
 
 PENALTY = 1.0  # inverse strength of the regression's L2 penalty, on standardised features
@@ -221,3 +228,6 @@ def _best_threshold(candidates: SpanCandidates, odds: Floats, gold: Sequence[set
 
     thresholds: list[float] = np.log(THRESHOLDS / (1 - THRESHOLDS)).tolist()
     return max(thresholds, key=f1)
+
+
+STACK = Method(StackLearner, Stack.from_json)

@@ -11,7 +11,14 @@ import numpy as np
 
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import LineMask, MemberMarginals, OutOfFoldData, SpansWithConfidence, min_confidence
+from daguan.ensemble.combination import (
+    LineMask,
+    MemberMarginals,
+    Method,
+    OutOfFoldData,
+    SpansWithConfidence,
+    min_confidence,
+)
 from daguan.ensemble.non_overlapping import best_non_overlapping
 from daguan.training.prediction import decode_lines
 
@@ -78,3 +85,6 @@ class VoteLearner:
         f1 = [2 * hits / total if total else 0.0 for hits, total in self._counts[:, used].sum(1).tolist()]
         order = sorted(range(self._members), key=lambda index: abs(index + 0.5 - self._members / 2))
         return Vote(self._labels, 1 + max(order, key=lambda index: f1[index]))
+
+
+VOTE = Method(VoteLearner, Vote.from_json)

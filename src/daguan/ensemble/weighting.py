@@ -19,7 +19,7 @@ from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import LineMask, MemberMarginals, OutOfFoldData, SpansWithConfidence
+from daguan.ensemble.combination import LineMask, MemberMarginals, Method, OutOfFoldData, SpansWithConfidence
 from daguan.ensemble.span_counts import SpanCounter, Weights
 from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
@@ -152,3 +152,9 @@ def ensemble_selection(f1: Callable[[Weights], float], members: int) -> Weights:
 
 def _tuples(rows: NDArray[np.float64]) -> list[Weights]:
     return [tuple(row) for row in rows.tolist()]
+
+
+MEAN = Method(MeanLearner, WeightedMean.from_json)
+WEIGHTS = Method(WeightLearner, WeightedMean.from_json)
+THRESHOLDS = Method(partial(WeightLearner, weights=False, thresholds=True), WeightedMean.from_json)
+WEIGHTS_AND_THRESHOLDS = Method(partial(WeightLearner, thresholds=True), WeightedMean.from_json)

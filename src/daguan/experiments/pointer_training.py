@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from daguan.core.files import write_json
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
-from daguan.core.settings import require
 from daguan.experiments.geometry.polygons import Sequences
-from daguan.experiments.geometry.tasks import FEWEST_POINTS, TASKS, Task, draw_points
+from daguan.experiments.geometry.tasks import TASKS, Task, draw_points
 from daguan.experiments.pointer_network import PointerNetwork, pointing_loss
 from daguan.experiments.pointer_search import beam_search, tours
+from daguan.experiments.pointer_settings import PointingSettings
 from daguan.nn.optimisers import Group, Options, load_state_tensors, new_adamw, state_tensors
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import EngineSettings, require_finite
+from daguan.training.devices import find_device, require_finite
 from daguan.training.threads import Replicas, map_on_threads
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -32,50 +32,6 @@ MODEL_TYPE = "daguan-pointer-network"
 HELD_OUT_SEED = 1506
 SEARCHED_POINTS = 1 << 14  # at a time
 SMOOTHING = 0.98  # of the loss that is shown
-
-
-@dataclass(frozen=True)
-class PointingSettings:
-    """n: points of an instance. fewest: sizes in training are drawn between that and n, one an update; 0 takes n alone.
-    minutes: of wall clock to train; updates: how many there are in place of minutes, then the same command gives the
-    same bits. seed: of every named random stream. hidden: units of both LSTMs and of the attention. batch_size:
-    instances an update. learning_rate: the peak, reached after the share `warmup` of the budget, from where it falls
-    linearly to 0. clip: the gradient's largest norm. threads: cores used, each takes its part of a batch; 0 takes
-    all. device: as in `engine`. beam: width of the search in evaluation; held_out: instances evaluated.
-    checkpoint_seconds: between two checkpoints."""
-
-    n: int = 5
-    fewest: int = 0
-    minutes: float = 10.0
-    updates: int = 0
-    seed: int = 1
-    hidden: int = 128
-    batch_size: int = 256
-    learning_rate: float = 6e-3
-    warmup: float = 0.02
-    clip: float = 2.0
-    threads: int = 0
-    device: str = "auto"
-    beam: int = 4
-    held_out: int = 10_000
-    checkpoint_seconds: float = 30.0
-
-    def __post_init__(self) -> None:
-        require("n", self.n >= FEWEST_POINTS, f"at least {FEWEST_POINTS}", self.n)
-        fits = self.fewest == 0 or FEWEST_POINTS <= self.fewest <= self.n
-        require("fewest", fits, f"0 or {FEWEST_POINTS} to n", self.fewest)
-        require("minutes", self.minutes > 0, "more than 0", self.minutes)
-        require("warmup", 0 <= self.warmup < 1, "0 to below 1", self.warmup)
-        for name in ("learning_rate", "clip"):
-            require(name, getattr(self, name) > 0, "more than 0", getattr(self, name))
-        for name in ("hidden", "batch_size", "beam", "held_out"):
-            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
-        for name in ("updates", "threads", "checkpoint_seconds"):
-            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-
-    @property
-    def engine(self) -> EngineSettings:
-        return EngineSettings(self.device, "float32", threads=self.threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +47,7 @@ class PointerTrainer:
     """Trains one network. Instances of an update follow from seed and number alone."""
 
     def __init__(self, task: str, settings: PointingSettings) -> None:
-        self.task, self.settings, self.device = TASKS[task], settings, settings.engine.find_device()
+        self.task, self.settings, self.device = TASKS[task], settings, find_device(settings.engine)
         torch.manual_seed(stream_seed(settings.seed, "pointer-weights"))
         self.network = PointerNetwork(settings.hidden).to(self.device)
         self.replicas = Replicas(self.network, settings.batch_size)

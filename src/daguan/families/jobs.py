@@ -32,13 +32,17 @@ from daguan.data.scores import span_score
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
 from daguan.families import ngram_crf
+from daguan.families.ngram_crf_settings import NgramCrfSettings
 from daguan.families.pseudo_labels import PseudoLabelSettings, read_pseudo_labelled
-from daguan.families.soup import CHOICES, Soup, SoupSettings
+from daguan.families.soup import Soup
+from daguan.families.soup_settings import CHOICES, SoupSettings
+from daguan.families.table import FAMILIES
 from daguan.models.encoders.loading import load_encoder, new_encoder
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import CHECKPOINT, TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
@@ -152,7 +156,7 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     folder = Path(job.folder)
     prepare_process(job.threads)
     data = FoldData.read(job)
-    answers = FAMILIES[job.family](job, data, report)
+    answers: Answers = FAMILIES[job.family].load()(job, data, report)
     if data.held_out:
         Marginals.of(data.fold.held_out, answers.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), answers.test).save(folder / TEST)
@@ -225,7 +229,7 @@ def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
 def run_ngram_crf(job: FoldJob, data: FoldData, report: Report) -> Answers:
     """The n-gram baseline. It cannot be resumed inside a fold: a killed fold starts again. A line with pseudo-labels is
     a line as any other."""
-    settings = build(ngram_crf.NgramCrfSettings, job.settings["ngram_crf"])
+    settings = build(NgramCrfSettings, job.settings["ngram_crf"])
     folder = Path(job.folder) / MODEL
     watch, ends = Stopwatch(), list[float]()
 
@@ -258,18 +262,11 @@ def run_soup(job: FoldJob, data: FoldData, report: Report) -> Answers:
         report(Progress(len(f1s), 2 * len(soup) - 1, "soup", f"F1 {100 * f1s[-1]:.2f}"))
         return f1s[-1]
 
-    chosen = CHOICES[settings.choice](soup, judge)
+    chosen = CHOICES[settings.choice].load()(soup, judge)
     trained = soup.stir(chosen)
     trained.save(Path(job.folder) / MODEL)
     figures = {"seconds": round(watch.seconds, 1), "averaged": sorted(settings.members[i] for i in chosen)}
     return _answers(trained, data, engine, figures)
-
-
-FAMILIES: dict[str, Callable[[FoldJob, FoldData, Report], Answers]] = {
-    "tagger": run_tagger,
-    "ngram_crf": run_ngram_crf,
-    "soup": run_soup,
-}
 
 
 def result_of(job: FoldJob) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +11,14 @@ from numpy.typing import NDArray
 
 from daguan.core.errors import CheckpointError, WriteError
 from daguan.core.files import read_json, sha256_of_file, write_json
-from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.data.ngram_templates import TEMPLATES
 from daguan.data.tags import TagScheme
+from daguan.families.ngram_crf_settings import NgramCrfSettings
 
 MODEL = "ngram.crfsuite"
 ABOUT = "ngram_crf.json"
 EDGE = "<>"  # stands beyond either end of the line
-
-
-@dataclass(frozen=True)
-class NgramCrfSettings:
-    """c1, c2: L1 and L2 penalties; iterations: of L-BFGS, at most; min_count: features seen less often are dropped."""
-
-    c1: float = 0.05
-    c2: float = 0.01
-    iterations: int = 60
-    min_count: int = 1
-
-    def __post_init__(self) -> None:
-        require("c1", self.c1 >= 0, "at least 0", self.c1)
-        require("c2", self.c2 >= 0, "at least 0", self.c2)
-        require("iterations", self.iterations >= 1, "at least 1", self.iterations)
-        require("min_count", self.min_count >= 1, "at least 1", self.min_count)
 
 
 def features(tokens: Sequence[str]) -> list[list[str]]:

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from daguan.core.settings import require
+from daguan.core.settings import Section, require, setting
 from daguan.core.types import Sentence
 from daguan.data.format import read_labelled
 
 
-@dataclass(frozen=True)
-class PseudoLabelSettings:
-    """teachers: the members that label more lines to train on, blended by blend.method; none by default. Each fold is
-    taught by its own models alone, so that no label comes from a model that was trained on the lines held out there.
-    test: are the test lines among them? corpus_lines: how many lines of the corpus are, drawn at random. confidence:
-    lines whose least certain decision is less probable are left out. agreement: so are lines on which a smaller share
-    of the teachers gives the blend's answer. What is kept has no larger a share of lines without an entity than train
-    has. weight: what the loss of such a line counts beside that of a gold one (1 with family ngram_crf, which cannot
-    weigh lines)."""
+class PseudoLabelSettings(Section):
+    """Lines without gold that a member is also trained on, labelled by other members. Of the lines that pass, at most
+    the share without an entity that train has is used."""
 
-    teachers: tuple[str, ...] = ()
-    test: bool = True
-    corpus_lines: int = 0
-    confidence: float = 0.8
-    agreement: float = 0.0
-    weight: float = 0.5
+    teachers: tuple[str, ...] = setting(
+        (),
+        "Members that label more lines to train on, blended by blend.method; none by default. Only a fold's own models "
+        "teach it, so no label comes from a model that was trained on the lines held out there.",
+    )
+    test: bool = setting(True, "Whether the test lines are labelled.")
+    corpus_lines: int = setting(0, "Number of lines of the corpus to label, drawn at random.", ge=0)
+    confidence: float = setting(0.8, "Lines whose least certain decision is less probable are left out.", ge=0, le=1)
+    agreement: float = setting(
+        0.0, "Lines on which a smaller share of the teachers gives the blend's answer are left out.", ge=0, le=1
+    )
+    weight: float = setting(
+        0.5,
+        "Weight of such a line's loss beside that of a gold one (1 with family ngram_crf, which cannot weigh lines).",
+        gt=0,
+        le=1,
+    )
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         distinct = len(set(self.teachers)) == len(self.teachers)
         require("teachers", distinct, "distinct members", self.teachers)
-        for name in ("confidence", "agreement"):
-            require(name, 0 <= getattr(self, name) <= 1, "0 to 1", getattr(self, name))
-        require("corpus_lines", self.corpus_lines >= 0, "at least 0", self.corpus_lines)
-        require("weight", 0 < self.weight <= 1, "over 0, at most 1", self.weight)
         unlabelled = self.test or self.corpus_lines > 0
         require("test", not self.teachers or unlabelled, "true, or pseudo_labels.corpus_lines over 0", self.test)
 

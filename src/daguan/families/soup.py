@@ -4,32 +4,14 @@ et al. 2022, arXiv 2203.05482)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
-from daguan.core.settings import require
 from daguan.nn.averaging import copy_into, mean_weights
 from daguan.training.prediction import TrainedTagger
 
 Judge = Callable[[TrainedTagger], float]
-
-
-@dataclass(frozen=True)
-class SoupSettings:
-    """Of family soup alone. members: taggers whose weights are averaged, fold by fold: of one encoder, head,
-    pretraining and seed, so that they start from the same first weights; the rest (rates, dropouts, epochs,
-    augmentation, train.seed …) may differ. choice: uniform, the average of all; or greedy: in order of their span F1 on
-    the fold's held-out lines, each is added where the average's F1 does not fall (Wortsman et al. 2022, arXiv
-    2203.05482, §2). Greedy chooses on the lines it is scored on, so its out-of-fold score is kind to it."""
-
-    members: tuple[str, ...] = ()
-    choice: str = "uniform"
-
-    def __post_init__(self) -> None:
-        require("members", len(set(self.members)) == len(self.members), "distinct members", self.members)
-        require("choice", self.choice in CHOICES, " or ".join(CHOICES), self.choice)
 
 
 class Soup:
@@ -87,6 +69,3 @@ def greedy(soup: Soup, judge: Judge) -> list[int]:
         if found >= reached:
             chosen, reached = [*chosen, member], found
     return chosen
-
-
-CHOICES: dict[str, Callable[[Soup, Judge], list[int]]] = {"uniform": uniform, "greedy": greedy}

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ class Generator(nn.Module):
     def __init__(self, architecture: str, settings: EncoderSettings, layers: float, encoder: MaskedLm) -> None:
         super().__init__()
         depth = max(1, round(settings.layers * layers))
-        smaller = replace(settings, layers=depth, groups=min(settings.groups, depth))
+        smaller = settings.replace(layers=depth, groups=min(settings.groups, depth))
         self.lm = MaskedLm(architecture, smaller, encoder.model.config.vocab_size)
         share_embeddings(self.lm.model, encoder.model)
 

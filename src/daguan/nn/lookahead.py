@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-MOMENTA = ("maintain", "reset", "pullback")
+from daguan.nn.tables import MOMENTA
+
 MOMENTUM_KEYS = ("momentum_buffer", "exp_avg")  # of SGD and Muon; of the Adam family
 
 

@@ -13,6 +13,7 @@ SCHEDULES = {
     "linear": Row("daguan.nn.optimisers:LinearSchedule"),
     "flat_cosine": Row("daguan.nn.optimisers:FlatCosineSchedule"),
 }
+MOMENTA = ("maintain", "reset", "pullback")  # what a synchronisation of Lookahead does to the inner momentum
 AVERAGES = {
     "ema": Row("daguan.nn.averaging:moving_share", ("ema_decay",)),
     "swa": Row("daguan.nn.averaging:equal_share", ("swa_start",)),

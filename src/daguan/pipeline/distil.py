@@ -45,7 +45,8 @@ from daguan.pipeline.predict import find_models, predict
 from daguan.pipeline.pretrain import start
 from daguan.pipeline.settings import Settings, require_weighed
 from daguan.pipeline.stages import Stages, once
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process, share_cores
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate, decode_lines
 
 ANSWER = "answer.txt"
@@ -79,9 +80,9 @@ def distil(run: Run, stages: Stages) -> None:
     if pretrain := stages.pretrain(stages.settings.distil.student):
         begin = partial(start, prepared=stages.prepare.path, settings=lesson.student)
         once(pretrain, begin, wait=True)
-    prepare_process(lesson.engine.plan(1)[1])
+    prepare_process(share_cores(lesson.engine, 1)[1])
     labelled = label(run.path / LABELS, lesson)
-    workers, threads = lesson.engine.plan(2)
+    workers, threads = share_cores(lesson.engine, 2)
     jobs = student_jobs(run.path, stages, threads)
     run_jobs(jobs, workers)
     if not (run.path / MODEL).is_dir():
@@ -101,7 +102,7 @@ class Lesson:
         """With the lines to learn from in place of a member's own choice."""
         settings = self.stages.settings
         made = settings.member(settings.distil.student)
-        return replace(made, pseudo_labels=settings.distil.choice(), train=evaluated_once(made.train))
+        return made.replace(pseudo_labels=settings.distil.choice(), train=evaluated_once(made.train))
 
     @property
     def engine(self) -> EngineSettings:

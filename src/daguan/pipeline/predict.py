@@ -15,7 +15,7 @@ from daguan.ensemble.labelling import Members, member_marginals
 from daguan.ensemble.weighting import plain_mean
 from daguan.families.jobs import MODEL
 from daguan.families.ngram_crf import ABOUT
-from daguan.training.devices import EngineSettings
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import FILE, annotate
 
 

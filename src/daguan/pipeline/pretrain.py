@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from daguan.models.encoders.table import ENCODERS, objective_of
 from daguan.pipeline.engines.supervision import Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
-from daguan.training.devices import prepare_process
+from daguan.training.devices import prepare_process, share_cores
 from daguan.training.initial_encoders import adopted, begun_with_vectors
 from daguan.training.pretraining import CHECKPOINT, Pretrainer
 
@@ -48,7 +48,7 @@ def make(settings: Settings, supervisor: Supervisor) -> None:
 def start(run: Run, prepared: Path, settings: Settings, goes_on: Callable[[], bool] = lambda: True) -> None:
     """Make what the encoder starts from; left unfinished where `goes_on`, asked at each update, says so. Raises
     DivergenceError."""
-    prepare_process(settings.engine.plan(1)[1])
+    prepare_process(share_cores(settings.engine, 1)[1])
     vocabulary = Vocabulary.load(prepared)
     size = settings.encoder
     if not ENCODERS[settings.model.encoder].pretrained:
@@ -57,7 +57,7 @@ def start(run: Run, prepared: Path, settings: Settings, goes_on: Callable[[], bo
     if size.checkpoint:
         folder = run.path / START if settings.pretrain.tokens else run.path
         adopt_checkpoint(folder, vocabulary, settings)
-        size = replace(size, checkpoint=str(folder), counts="")
+        size = size.replace(checkpoint=str(folder), counts="")
     if settings.pretrain.tokens:
         pretrain(run, prepared, vocabulary, size, settings, goes_on)
     else:

@@ -14,7 +14,7 @@ from daguan.data.tags import TagScheme
 from daguan.ensemble.blending import load_text_index
 from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
 from daguan.pipeline.stages import Stages
-from daguan.training.devices import prepare_process
+from daguan.training.devices import prepare_process, share_cores
 
 
 def pseudo_label(run: Run, stages: Stages, member: str) -> None:
@@ -23,7 +23,7 @@ def pseudo_label(run: Run, stages: Stages, member: str) -> None:
     watch = Stopwatch()
     settings = stages.settings.member(member)
     asked, engine = settings.pseudo_labels, settings.engine
-    prepare_process(engine.plan(1)[1])
+    prepare_process(share_cores(engine, 1)[1])
     train, test = read_labelled(stages.train_file), read_unlabelled(stages.contest.test)
     known = read_labelled(stages.gold_file)
     corpus = corpus_sample(stages.contest.corpus, asked, [*known, *test], stages.settings.seed)

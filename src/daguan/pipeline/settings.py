@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from daguan.competition.forecast import PlanSettings
 from daguan.competition.rehearsal import RehearseSettings
 from daguan.core import settings
-from daguan.core.settings import Changes, Need, require, require_read, vary
-from daguan.core.tables import readers_of
+from daguan.core.settings import Changes, Section, require, require_read, section, setting, vary
 from daguan.data.augmentation import AugmentationSettings
 from daguan.data.conflicts import ConflictSettings
 from daguan.data.folds import FoldSettings
 from daguan.data.people_daily import ContestSettings
 from daguan.data.vocabulary import VocabularySettings
-from daguan.ensemble.blending import BlendSettings
+from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.distillation import DistilSettings
-from daguan.families.jobs import FAMILIES
-from daguan.families.ngram_crf import NgramCrfSettings
+from daguan.families.ngram_crf_settings import NgramCrfSettings
 from daguan.families.pseudo_labels import PseudoLabelSettings
-from daguan.families.soup import SoupSettings
+from daguan.families.soup_settings import SoupSettings
+from daguan.families.table import FAMILIES
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS, learns, objective_of
 from daguan.models.settings import TRAINING_ONLY, ModelSettings
 from daguan.nn.tables import OPTIMISERS
 from daguan.pipeline.budget.settings import BudgetSettings
 from daguan.pipeline.tuning.settings import TuneSettings
-from daguan.training.devices import EngineSettings
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.table import OBJECTIVES
-from daguan.training.pretraining import PretrainSettings
+from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.token_vector_settings import VectorSettings
 
 ROOT = Path(__file__).parents[3]
@@ -47,80 +45,58 @@ SHARED = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class DataSettings:
-    """dir: a folder with train.txt, test.txt and, if there are, corpus.txt and test_gold.txt; empty takes the
-    built-in contest. work: where stages keep their runs. submissions: where submissions go."""
+class DataSettings(Section):
+    """Where data, runs and submissions are."""
 
-    dir: str = ""
-    work: str = str(ROOT / "data" / "work")
-    submissions: str = str(ROOT / "submissions")
-
-
-def _across_sections() -> Iterator[Need[Settings]]:
-    """What one section reads by what another says."""
-    for name in dict.fromkeys(name for row in ENCODERS.values() for name in row.reads):
-        yield _of_encoders(f"encoder.{name}", readers_of(ENCODERS, name))
-    yield _of_encoders("vectors.kind", tuple(name for name, entry in ENCODERS.items() if not entry.pretrained))
-    for name in dict.fromkeys(name for row in OBJECTIVES.values() for name in row.reads):
-        yield _of_objectives(f"pretrain.{name}", readers_of(OBJECTIVES, name))
-    yield Need("model.r_drop", "model.dropout or another dropout is over 0", _is_noisy)
+    dir: str = setting(
+        "",
+        "A folder with train.txt, test.txt and, if there are such files, corpus.txt and test_gold.txt; empty takes the "
+        "built-in contest.",
+    )
+    work: str = setting(str(ROOT / "data" / "work"), "Where stages keep their runs.")
+    submissions: str = setting(str(ROOT / "submissions"), "Where submissions are written.")
 
 
-def _of_encoders(setting: str, readers: tuple[str, ...]) -> Need[Settings]:
-    return Need(setting, f"model.encoder is {' or '.join(readers)}", lambda made: made.model.encoder in readers)
+class Settings(Section):
+    """A configuration: the members to train and blend, and all they depend on."""
 
+    name: str = setting("custom", "Name of the configuration, part of the submission's name.")
+    seed: int = setting(2019, "Seed of every named random stream.")
+    members: tuple[str, ...] = setting(
+        ("tagger", "ngram_crf"), "Members to train and blend: families of models, or names from `ensemble`."
+    )
+    ensemble: dict[str, Changes[Settings]] = setting(
+        {},
+        "Members by name, each by the settings that differ: `lstm: {model: {head: lstm_crf}, pretrain: {tokens: 0}}`. "
+        "One that has a family's name changes that family.",
+    )
+    family: str = setting(
+        "tagger", "Family of the members that set none and whose name is not a family's.", choices=FAMILIES
+    )
+    data: DataSettings = section(DataSettings)
+    contest: ContestSettings = section(ContestSettings)
+    vocabulary: VocabularySettings = section(VocabularySettings)
+    folds: FoldSettings = section(FoldSettings)
+    encoder: EncoderSettings = section(EncoderSettings)
+    vectors: VectorSettings = section(VectorSettings)
+    pretrain: PretrainSettings = section(PretrainSettings)
+    conflicts: ConflictSettings = section(ConflictSettings)
+    augmentation: AugmentationSettings = section(AugmentationSettings)
+    pseudo_labels: PseudoLabelSettings = section(PseudoLabelSettings)
+    model: ModelSettings = section(ModelSettings)
+    train: TrainSettings = section(TrainSettings)
+    ngram_crf: NgramCrfSettings = section(NgramCrfSettings)
+    soup: SoupSettings = section(SoupSettings)
+    blend: BlendSettings = section(BlendSettings)
+    distil: DistilSettings = section(DistilSettings)
+    plan: PlanSettings = section(PlanSettings)
+    rehearse: RehearseSettings = section(RehearseSettings)
+    engine: EngineSettings = section(EngineSettings)
+    tune: TuneSettings = section(TuneSettings)
+    budget: BudgetSettings = section(BudgetSettings)
 
-def _of_objectives(setting: str, readers: tuple[str, ...]) -> Need[Settings]:
-    return Need(setting, f"pretrain.objective is {' or '.join(readers)}", lambda made: made.objective in readers)
-
-
-def _is_noisy(made: Settings) -> bool:
-    """Do two passes in training differ?"""
-    model, encoder = made.model, made.encoder
-    ngrams = (model.ngram_buckets and model.ngram_dropout, encoder.ngram_buckets and encoder.ngram_dropout)
-    return any((model.encoder_dropout, model.dropout, model.token_dropout, *ngrams))
-
-
-@dataclass(frozen=True)
-class Settings:
-    """name: of the configuration, part of the submission's name. seed: of every named random stream. members: what to
-    train and blend, families of models or names from `ensemble`. ensemble: members of another make, each by the
-    settings that differ: `lstm: {model: {head: lstm_crf}, pretrain: {tokens: 0}}`; one that is called as a family
-    changes that. family: of those that have no family's name and do not say."""
-
-    name: str = "custom"
-    seed: int = 2019
-    members: tuple[str, ...] = ("tagger", "ngram_crf")
-    ensemble: dict[str, Changes[Settings]] = field(default_factory=dict)
-    family: str = "tagger"
-    data: DataSettings = field(default_factory=DataSettings)
-    contest: ContestSettings = field(default_factory=ContestSettings)
-    vocabulary: VocabularySettings = field(default_factory=VocabularySettings)
-    folds: FoldSettings = field(default_factory=FoldSettings)
-    encoder: EncoderSettings = field(default_factory=EncoderSettings)
-    vectors: VectorSettings = field(default_factory=VectorSettings)
-    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
-    conflicts: ConflictSettings = field(default_factory=ConflictSettings)
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    pseudo_labels: PseudoLabelSettings = field(default_factory=PseudoLabelSettings)
-    model: ModelSettings = field(default_factory=ModelSettings)
-    train: TrainSettings = field(default_factory=TrainSettings)
-    ngram_crf: NgramCrfSettings = field(default_factory=NgramCrfSettings)
-    soup: SoupSettings = field(default_factory=SoupSettings)
-    blend: BlendSettings = field(default_factory=BlendSettings)
-    distil: DistilSettings = field(default_factory=DistilSettings)
-    plan: PlanSettings = field(default_factory=PlanSettings)
-    rehearse: RehearseSettings = field(default_factory=RehearseSettings)
-    engine: EngineSettings = field(default_factory=EngineSettings)
-    tune: TuneSettings = field(default_factory=TuneSettings)
-    budget: BudgetSettings = field(default_factory=BudgetSettings)
-    # not encoder.heads and encoder.feed_forward, of a size that presets set for encoders that have none too
-    NEEDS: ClassVar[tuple[Need[Settings], ...]] = tuple(_across_sections())
-
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
-        require("family", self.family in FAMILIES, " or ".join(FAMILIES), self.family)
         distinct = len(set(self.members)) == len(self.members) > 0
         require("members", distinct, "one or more", self.members)
         for member in self.members:
@@ -220,9 +196,9 @@ class Settings:
     def member(self, name: str) -> Settings:
         """The settings that make that member, of the family it says, with the objective that its encoder learns by."""
         family = name if name in FAMILIES else self.family
-        base = replace(self, members=(family,), ensemble={}, family=family)
+        base = self.replace(members=(family,), ensemble={}, family=family)
         made = vary(base, self.ensemble.get(name, {}), f"ensemble.{name}")
-        return replace(made, members=(made.family,), pretrain=replace(made.pretrain, objective=made.objective))
+        return made.replace(members=(made.family,), pretrain=made.pretrain.replace(objective=made.objective))
 
     def with_changes(self, member: str, changes: Mapping[str, Any], place: str) -> Settings:
         """With that member changed: in its place in the ensemble if it has one. Raises ConfigError."""

@@ -18,6 +18,7 @@ from daguan.data.folds import read_folds, training_file
 from daguan.families.jobs import FoldJob
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
+from daguan.training.devices import matrix_dtype
 from daguan.training.token_vector_settings import NO_VECTORS
 
 NEEDED_BY_FAMILY = {
@@ -168,7 +169,7 @@ class Stages:
     def _before(self, settings: Settings) -> dict[str, Any]:
         """What all that is trained with these settings depends on."""
         before = {"family": settings.family, "seed": settings.seed, "prepare": self.prepare.key}
-        return before | ({"precision": str(settings.engine.dtype)} if settings.family != "ngram_crf" else {})
+        return before | ({"precision": str(matrix_dtype(settings.engine))} if settings.family != "ngram_crf" else {})
 
     @property
     def submission(self) -> Path:

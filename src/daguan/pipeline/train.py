@@ -14,6 +14,7 @@ from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.pseudo_label import pseudo_label
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
+from daguan.training.devices import share_cores
 
 
 def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
@@ -27,7 +28,7 @@ def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
             require_corpus(stages.contest.corpus, settings.member(member).pseudo_labels)
     # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits, also
     # one that has dropped members
-    workers, threads = settings.engine.plan(len(settings.trained) * settings.folds.count)
+    workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
     for ready in rounds_of(settings):
         members = list(filter(supervisor.keeps, ready))
         pseudo_labels(stages, members)

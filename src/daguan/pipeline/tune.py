@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import metadata
 
 from daguan.core.files import write_text
@@ -18,6 +17,7 @@ from daguan.pipeline.tuning.search import search
 from daguan.pipeline.tuning.space import Space, checked_space
 from daguan.pipeline.tuning.study import Study
 from daguan.pipeline.tuning.trials import Trial, best_of
+from daguan.training.devices import share_cores
 
 BEST = "best.yaml"
 FIXED = tuple(name for name in SHARED if name != "vocabulary")
@@ -50,7 +50,7 @@ def run_of_study(settings: Settings) -> Run:
 
 def workers_of(settings: Settings) -> int:
     """Trials at a time of this process."""
-    return min(settings.tune.workers or settings.engine.plan(settings.tune.at_once)[0], settings.tune.at_once)
+    return min(settings.tune.workers or share_cores(settings.engine, settings.tune.at_once)[0], settings.tune.at_once)
 
 
 def make(settings: Settings) -> Study:
@@ -69,7 +69,7 @@ def write_best(study: Study, settings: Settings) -> Trial | None:
     """Write the best trial's configuration as a preset; returns that trial, if any is complete."""
     trials = study.trials()
     if best := best_of(trials):
-        found = replace(varied(settings, best.parameters), name=f"{settings.name}-tuned")
+        found = varied(settings, best.parameters).replace(name=f"{settings.name}-tuned")
         text = settings_text(found, left_out=("tune",))
         write_text(study.folder / BEST, f"# The best of {len(trials)} trials: {best.index}.\n{text}")
     return best

@@ -5,76 +5,62 @@ from __future__ import annotations
 import math
 import os
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 
 from daguan.core.errors import ConfigError, DivergenceError
-from daguan.core.settings import require
+from daguan.training.engine_settings import EngineSettings
 
-PRECISIONS = ("auto", "bf16", "float32")
 CGROUP = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 
 
-@dataclass(frozen=True)
-class EngineSettings:
-    """device: auto, cpu, cuda, cuda:1 …; precision: bf16 (autocast), float32, or auto: the faster one on the machine.
-    workers: fold processes at a time; threads: threads of each; 0 divides the cores. A GPU takes one worker unless told
-    otherwise."""
+def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
+    """Return the number of worker processes for that number of jobs, and the threads of each. Raises ConfigError: no
+    such device here."""
+    default = 1 if find_device(engine).type != "cpu" else cores()
+    workers = min(engine.workers or default, jobs)
+    return workers, engine.threads or max(1, cores() // workers)
 
-    device: str = "auto"
-    precision: str = "auto"
-    workers: int = 0
-    threads: int = 0
 
-    def __post_init__(self) -> None:
-        require("precision", self.precision in PRECISIONS, "auto, bf16 or float32", self.precision)
-        require("workers", self.workers >= 0, "at least 0", self.workers)
-        require("threads", self.threads >= 0, "at least 0", self.threads)
+def find_device(engine: EngineSettings) -> torch.device:
+    """Return the device to compute on. Raises ConfigError: no such device here."""
+    if engine.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(engine.device)
+    except RuntimeError:
+        raise ConfigError(f"engine.device: expected auto, cpu or cuda, got {engine.device!r}") from None
+    here = device.type == "cpu" or (device.type == "cuda" and (device.index or 0) < torch.cuda.device_count())
+    if not here:
+        raise ConfigError(f"engine.device: expected a device of this machine, got {engine.device!r}")
+    return device
 
-    def plan(self, jobs: int) -> tuple[int, int]:
-        """(worker processes, threads of each) for so many jobs."""
-        default = 1 if self.find_device().type != "cpu" else cores()
-        workers = min(self.workers or default, jobs)
-        return workers, self.threads or max(1, cores() // workers)
 
-    def find_device(self) -> torch.device:
-        """Raises ConfigError: no such device here."""
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        try:
-            device = torch.device(self.device)
-        except RuntimeError:
-            raise ConfigError(f"engine.device: expected auto, cpu or cuda, got {self.device!r}") from None
-        here = device.type == "cpu" or (device.type == "cuda" and (device.index or 0) < torch.cuda.device_count())
-        if not here:
-            raise ConfigError(f"engine.device: expected a device of this machine, got {self.device!r}")
-        return device
+def matrix_dtype(engine: EngineSettings) -> torch.dtype:
+    """Return the type that matrices are multiplied in."""
+    if engine.precision == "auto":
+        return _faster_dtype(find_device(engine).type)
+    return torch.bfloat16 if engine.precision == "bf16" else torch.float32
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """What matrices are multiplied in."""
-        if self.precision == "auto":
-            return _faster_dtype(self.find_device().type)
-        return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
-    @property
-    def length_multiple(self) -> int:
-        """What lengths are padded to a multiple of. Padding costs as tokens do, yet a CPU's bf16 products are prepared
-        for each new shape, and a GPU's want multiples of 8."""
-        return 16 if self.dtype == torch.bfloat16 or self.find_device().type != "cpu" else 4
+def length_multiple(engine: EngineSettings) -> int:
+    """Return the number of tokens that lengths are padded to a multiple of. Padding costs as tokens do, yet a CPU's
+    bf16 products are prepared for each new shape, and a GPU's want multiples of 8."""
+    return 16 if matrix_dtype(engine) == torch.bfloat16 or find_device(engine).type != "cpu" else 4
 
-    def autocast(self) -> AbstractContextManager[None]:
-        enabled = self.dtype == torch.bfloat16
-        # threads share the cache of cast weights, and one that ends empties it: what a weight that is used twice gets
-        # for a gradient would depend on when
-        context: AbstractContextManager[None] = torch.autocast(
-            self.find_device().type, torch.bfloat16, enabled=enabled, cache_enabled=False
-        )
-        return context
+
+def autocast(engine: EngineSettings) -> AbstractContextManager[None]:
+    """Return a context in which matrices are multiplied in the engine's precision."""
+    enabled = matrix_dtype(engine) == torch.bfloat16
+    # threads share the cache of cast weights, and one that ends empties it: what a weight that is used twice gets
+    # for a gradient would depend on when
+    context: AbstractContextManager[None] = torch.autocast(
+        find_device(engine).type, torch.bfloat16, enabled=enabled, cache_enabled=False
+    )
+    return context
 
 
 @cache

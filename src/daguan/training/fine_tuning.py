@@ -25,7 +25,8 @@ from daguan.nn.averaging import WeightAverage, copy_into, lent
 from daguan.nn.optimisers import Schedule, load_state_tensors, state_tensors
 from daguan.nn.tables import SCHEDULES
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import EngineSettings, require_finite
+from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype, require_finite
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.optimisation import build_adversary, build_optimisers, current_weights, freeze
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
@@ -63,14 +64,14 @@ class TaggerTrainer:
         pseudo_weight: float = 1.0,
     ) -> None:
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
-        self.model = trained.tagger.to_device(engine.find_device())
+        self.model = trained.tagger.to_device(find_device(engine))
         self.held_out, self.pseudo_weight = held_out, pseudo_weight
         gold, self.lost_entities = _examples(train, trained)
         self.gold_examples = len(gold)
         self.examples = gold + _examples(pseudo, trained)[0]
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         freeze(self.model, settings.frozen_layers)
-        self.optimisers = build_optimisers(self.model, settings, engine.dtype)
+        self.optimisers = build_optimisers(self.model, settings, matrix_dtype(engine))
         self.adversary = build_adversary(self.model, settings)
         self.held = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))
@@ -137,7 +138,7 @@ class TaggerTrainer:
         indices = self._order[within]
         weight = 1.0 if indices[0] < self.gold_examples else self.pseudo_weight
         examples = [self.examples[i] for i in indices]
-        return collate(examples, self.engine.length_multiple, weight).to(self.engine.find_device())
+        return collate(examples, length_multiple(self.engine), weight).to(find_device(self.engine))
 
     def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
         """Batches of gold examples, and among them, at random, those of pseudo-labelled ones."""
@@ -175,7 +176,7 @@ class TaggerTrainer:
         """Of the loss (nats a token), which is returned, times the batch's weight; every time with the update's own
         dropout masks."""
         torch.manual_seed(stream_seed(self.seed, "dropout", self.done))
-        with self.engine.autocast():
+        with autocast(self.engine):
             loss = self.model.loss(batch) / batch.num_tokens
         torch.autograd.backward(batch.weight * loss)
         return loss.item()

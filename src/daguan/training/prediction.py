@@ -24,7 +24,8 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.crf import constrained_decode
-from daguan.training.devices import EngineSettings
+from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.threads import map_on_threads
 
 FILE = "tagger.json"
@@ -64,7 +65,7 @@ class TrainedTagger:
         scheme, model, window, overlap = _read_about(folder)
         tagger = Tagger(load_encoder(folder / "encoder", model.encoder_dropout), scheme, model)
         tagger.load_head(folder)
-        tagger = tagger.to_device(engine.find_device()).eval()
+        tagger = tagger.to_device(find_device(engine)).eval()
         return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap)
 
     def marginals(
@@ -79,15 +80,15 @@ class TrainedTagger:
         ]
         examples = [self._example(sentences[window.line], window) for window in windows]
         answers: list[Any] = [None] * len(windows)
-        tagger = self.tagger.answering(engine.dtype)
+        tagger = self.tagger.answering(matrix_dtype(engine))
 
         def answer(indices: NDArray[np.int64]) -> NDArray[Any]:
-            batch = collate([examples[i] for i in indices], engine.length_multiple)
+            batch = collate([examples[i] for i in indices], length_multiple(engine))
             return _batch_marginals(tagger, batch, engine).astype(kept, copy=False)
 
         lengths = [len(example) for example in examples]
-        batches = sorted_batches(lengths, BATCH_TOKENS, engine.length_multiple, self._most_rows)
-        for indices, of_batch in zip(batches, map_on_threads(answer, batches, engine.find_device()), strict=True):
+        batches = sorted_batches(lengths, BATCH_TOKENS, length_multiple(engine), self._most_rows)
+        for indices, of_batch in zip(batches, map_on_threads(answer, batches, find_device(engine)), strict=True):
             for index, probs in zip(indices, of_batch, strict=True):
                 answers[index] = probs[: len(examples[index])]
         return _stitch_lines(windows, answers)
@@ -100,8 +101,8 @@ class TrainedTagger:
 
 
 def _batch_marginals(tagger: Tagger, batch: Batch, engine: EngineSettings) -> NDArray[np.float32]:
-    with engine.autocast():
-        marginals = tagger.marginals(batch.to(engine.find_device()))
+    with autocast(engine):
+        marginals = tagger.marginals(batch.to(find_device(engine)))
     probs: NDArray[np.float32] = marginals.float().cpu().numpy()
     return probs
 

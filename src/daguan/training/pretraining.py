@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,8 +13,7 @@ from torch.optim import Optimizer
 
 from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream_seed
-from daguan.core.settings import require
-from daguan.data.batches.masking import MaskingSettings, Rows
+from daguan.data.batches.masking import Rows
 from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import objective_of
@@ -29,63 +28,15 @@ from daguan.nn.optimisers import (
 )
 from daguan.nn.tables import OPTIMISERS
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import EngineSettings, require_finite
+from daguan.training.devices import matrix_dtype, require_finite
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.objectives.masked_lm import HeldOut, Objective, Plan, Sums, Trained
 from daguan.training.objectives.table import OBJECTIVES
+from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.threads import Replicas
 
 CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
-
-
-@dataclass(frozen=True)
-class PretrainSettings:
-    """tokens: ids to read in all, repeats counted; 0 skips pretraining. objective: what is learnt, from the table in
-    the table; empty: the encoder's own (mass, or transformer_xl's causal), else mlm. batch_size: blocks a
-    batch; accumulation: batches an update, which is then that of one batch of as many blocks. optimiser: `muon`
-    (matrices of the hidden layers by Muon, the rest by AdamW), `adamw` or `radam`. learning_rate: AdamW's or RAdam's;
-    muon_learning_rate: Muon's. weight_decay: decoupled (Loshchilov & Hutter 2019, arXiv 1711.05101), on weights of
-    linear, embedding and recurrent layers. beta2: of the Adam family (RoBERTa's, Liu et al. 2019, arXiv 1907.11692
-    §3.1). warmup: share of the updates. clip: of the gradient's norm, 0 for none (as RoBERTa's released recipe).
-    checkpoint_seconds: between saves.
-
-    generator_layers, of rtd and all_tokens: the generator's depth as a share of the encoder's (ELECTRA, arXiv
-    2003.10555 §3.2, finds a quarter to a half best). replaced_weight, of rtd: of the encoder's loss beside the
-    generator's (§3.1; 50 in its appendix A). fragment, of mass: share of a block that the decoder writes (Song et al.
-    2019, arXiv 1905.02450 §4.4, find a half best)."""
-
-    tokens: int = 4_000_000
-    objective: str = ""
-    batch_size: int = 32
-    accumulation: int = 1
-    optimiser: str = "muon"
-    learning_rate: float = 1e-3
-    muon_learning_rate: float = 0.02
-    weight_decay: float = 0.01
-    beta2: float = 0.98
-    warmup: float = 0.06
-    clip: float = 1.0
-    checkpoint_seconds: float = 30.0
-    generator_layers: float = 0.25
-    replaced_weight: float = 50.0
-    fragment: float = 0.5
-    masking: MaskingSettings = field(default_factory=MaskingSettings)
-
-    def __post_init__(self) -> None:
-        require("tokens", self.tokens >= 0, "at least 0", self.tokens)
-        require("objective", self.objective in ("", *OBJECTIVES), " or ".join(OBJECTIVES), self.objective)
-        require("batch_size", self.batch_size >= 1, "at least 1", self.batch_size)
-        require("accumulation", self.accumulation >= 1, "at least 1", self.accumulation)
-        require("optimiser", self.optimiser in OPTIMISERS, " or ".join(OPTIMISERS), self.optimiser)
-        for name in ("beta2", "warmup"):
-            require(name, 0 <= getattr(self, name) < 1, "0 to 1", getattr(self, name))
-        for name in ("learning_rate", "muon_learning_rate"):
-            require(name, getattr(self, name) > 0, "over 0", getattr(self, name))
-        for name in ("weight_decay", "clip"):
-            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-        require("generator_layers", 0 < self.generator_layers <= 1, "over 0, at most 1", self.generator_layers)
-        require("replaced_weight", self.replaced_weight > 0, "over 0", self.replaced_weight)
-        require("fragment", 0 < self.fragment <= 1, "over 0, at most 1", self.fragment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +77,7 @@ class Pretrainer:
         self.model: Trained = self.objective.model.train()
         self.replicas = Replicas(self.model, settings.batch_size)
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
-        self.optimisers = build_optimisers(self.model, settings, engine.dtype)
+        self.optimisers = build_optimisers(self.model, settings, matrix_dtype(engine))
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
         self.done = 0
         self.loss = 0.0

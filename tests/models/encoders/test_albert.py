@@ -12,7 +12,7 @@ VOCABULARY = 30000  # of the paper
 
 
 def size(layers: int, hidden: int, heads: int, **more: int) -> EncoderSettings:
-    return EncoderSettings(layers, hidden, heads, 4 * hidden, 512, **more)
+    return EncoderSettings(layers=layers, hidden=hidden, heads=heads, feed_forward=4 * hidden, max_length=512, **more)
 
 
 def parameters(settings: EncoderSettings) -> int:

@@ -24,7 +24,8 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.training.devices import EngineSettings, prepare_process
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import TrainedTagger
 from tiny_taggers import SCHEME, SENTENCES, VOCABULARY, examples
 
@@ -230,7 +231,7 @@ def test_what_cannot_be_adopted_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str, size: dict[str, Any], asked: str, message: str
 ) -> None:
     if held == "mass":
-        MaskedLm("mass", replace(EncoderSettings(), layers=1, hidden=16, heads=2), 9).save(tmp_path)
+        MaskedLm("mass", EncoderSettings().replace(layers=1, hidden=16, heads=2), 9).save(tmp_path)
     else:
         monkeypatch.setitem(SIZES, held, size)
         checkpoint(tmp_path, held)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ SIZE = EncoderSettings(
 
 
 def checkpoint(folder: Path, architecture: str, **size: int) -> Any:
-    model = scattered(MaskedLm(architecture, replace(SIZE, **size), len(PUBLIC)))
+    model = scattered(MaskedLm(architecture, SIZE.replace(**size), len(PUBLIC)))
     model.save(folder)
     (folder / "vocab.txt").write_text("\n".join(PUBLIC) + "\n", "utf-8")
     (folder / "counts.txt").write_text(COUNTS, "utf-8")
@@ -37,7 +36,7 @@ def checkpoint(folder: Path, architecture: str, **size: int) -> Any:
 
 
 def start(folder: Path, **more: Any) -> EncoderSettings:
-    return replace(SIZE, checkpoint=str(folder), counts=str(folder / "counts.txt"), **more)
+    return SIZE.replace(checkpoint=str(folder), counts=str(folder / "counts.txt"), **more)
 
 
 def write_tokenizer(folder: Path, tokens: list[str]) -> None:
@@ -126,7 +125,7 @@ def test_a_checkpoint_of_ours_is_known_by_the_spelling_of_its_tokens(tmp_path, a
     theirs.save(tmp_path)
     OURS.save(tmp_path)
     other = Vocabulary([*SPECIALS, "58", "new", "31"])
-    ours = adopt(architecture, replace(SIZE, checkpoint=str(tmp_path)), other).eval()
+    ours = adopt(architecture, SIZE.replace(checkpoint=str(tmp_path)), other).eval()
     ids, same = torch.tensor([[2, 5, 7, 4, 3]]), torch.tensor([[2, 10, 5, 4, 3]])
     hidden, expected = (
         model.base_model(given).last_hidden_state for model, given in ((ours, ids), (theirs.model, same))
@@ -139,14 +138,14 @@ def test_what_was_adopted_is_pretrained_further_or_used_at_once(tmp_path) -> Non
     torch.manual_seed(0)
     ours = adopt("bert", start(tmp_path / "public"), OURS)
     ours.save_pretrained(tmp_path / "ours")
-    further = MaskedLm("bert", replace(SIZE, checkpoint=str(tmp_path / "ours")), len(OURS))
+    further = MaskedLm("bert", SIZE.replace(checkpoint=str(tmp_path / "ours")), len(OURS))
     for name, weight in ours.named_parameters():
         assert weight.equal(further.model.get_parameter(name)), name
     ids, positions = torch.tensor([[2, 5, 6, 3]]), torch.tensor([[1]])
     assert further.train()(ids, positions).equal(further(ids, positions))  # no dropout in pretraining
     assert load_encoder(tmp_path / "ours", 0.1).out_features == SIZE.hidden
     with pytest.raises(CheckpointError, match="expected 12 entries, got 11"):
-        MaskedLm("bert", replace(SIZE, checkpoint=str(tmp_path / "ours")), 12)
+        MaskedLm("bert", SIZE.replace(checkpoint=str(tmp_path / "ours")), 12)
 
 
 def test_a_bare_encoder_gets_a_new_head(tmp_path) -> None:
@@ -169,7 +168,7 @@ def test_a_bare_encoder_gets_a_new_head(tmp_path) -> None:
 def test_what_cannot_be_adopted_is_said(tmp_path, architecture, settings, message) -> None:
     checkpoint(tmp_path, "bert")
     with pytest.raises(CheckpointError, match=message):
-        adopt(architecture, replace(start(tmp_path), **settings), OURS)
+        adopt(architecture, start(tmp_path).replace(**settings), OURS)
 
 
 def test_a_checkpoint_without_a_vocabulary_is_refused(tmp_path) -> None:

@@ -30,7 +30,7 @@ from daguan.pipeline.budget.costs import (
 from daguan.pipeline.budget.plan import changes_of, tell, workers_of
 from daguan.pipeline.budget.workload import safest_first, starts, work_of
 from daguan.pipeline.settings import Settings
-from daguan.training.devices import EngineSettings
+from daguan.training.engine_settings import EngineSettings
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 PRESETS = ("cpu_1h", "cpu_night", "gpu_day")

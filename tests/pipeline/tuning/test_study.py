@@ -176,7 +176,7 @@ def test_importances_are_shares_and_the_setting_that_decides_comes_first() -> No
 
 
 def test_with_two_objectives_draws_follow_the_seconds_too(study: Study, tmp_path: Path) -> None:
-    settings = replace(settings_of(1, trials=14), objective="f1+seconds")
+    settings = settings_of(1, trials=14).replace(objective="f1+seconds")
     study = Study.open(tmp_path / "both", SPACE, settings, seed=7)
     search(study, Fake(tmp_path / "ran.txt"), 1)
     trials = study.trials()
@@ -278,7 +278,7 @@ def test_of_two_that_begin_the_same_trial_the_first_has_it(tmp_path: Path, monke
 
 
 def test_the_time_over_nothing_begins(study: Study, tmp_path: Path) -> None:
-    search(replace(study, settings=replace(study.settings, timeout=1e-9)), Fake(tmp_path / "ran.txt"), 1)
+    search(replace(study, settings=study.settings.replace(timeout=1e-9)), Fake(tmp_path / "ran.txt"), 1)
     assert study.trials() == []
 
 

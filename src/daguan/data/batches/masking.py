@@ -7,13 +7,14 @@ anything is overwritten.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.core.settings import Need, require
+from daguan.core.needs import over_zero
+from daguan.core.settings import Section, require, setting
 from daguan.data.vocabulary import MASK, SPECIALS, UNK
 
 Ids = NDArray[np.int64]
@@ -24,45 +25,47 @@ LENGTHS: dict[str, Callable[[Ids], NDArray[np.floating]]] = {
     "geometric": lambda n: np.power(0.8, n),
     "uniform": lambda n: np.ones(len(n)),
 }
+BY_NGRAMS = over_zero("pretrain.masking.ngram_share")
 
 
-@dataclass(frozen=True)
-class MaskingSettings:
-    """rate: share of a row's places to predict. final_rate: its rate at the end of the run, falling or rising linearly
-    in RATE_STEPS steps (GPT-BERT, Charpentier & Samuel 2024: 0.3 to 0.15); 0 keeps to `rate`. ngram_share: share of
-    rows masked by n-grams, the rest singly: 0 is random masking, 1 n-grams or spans alone. max_ngram: longest n-gram.
-    ngram_lengths: how long n-grams are before the last is cut short: `inverse`, p(n) ∝ 1/n (ALBERT, arXiv 1909.11942
-    §3.1); `geometric`, p(n) ∝ 0.8ⁿ (SpanBERT, arXiv 1907.10529 §3.1, whose max_ngram is 10); `uniform` (GPT-BERT, 1 to
-    3). keep, random: shares of the chosen places left as they are, or made another token, each place by itself (ALBERT;
-    SpanBERT draws once a span); rtd and all_tokens mask all. mass reads these two alone, causal none of all this."""
+class MaskingSettings(Section):
+    """Which places of a row are masked in pretraining, and what stands there instead. `mass` reads `keep` and `random`
+    alone, `causal` nothing of it."""
 
-    rate: float = 0.2
-    final_rate: float = 0.0
-    ngram_share: float = 0.5
-    max_ngram: int = 3
-    ngram_lengths: str = "inverse"
-    keep: float = 0.1
-    random: float = 0.1
-    NEEDS: ClassVar[tuple[Need[MaskingSettings], ...]] = tuple(
-        Need(name, "pretrain.masking.ngram_share is over 0", lambda made: made.ngram_share > 0)
-        for name in ("max_ngram", "ngram_lengths")
+    rate: float = setting(0.2, "Share of a row's places to predict.", gt=0, le=MOST)
+    final_rate: float = setting(
+        0.0,
+        f"The rate at the end of the run, reached linearly in {RATE_STEPS} steps (GPT-BERT, Charpentier & Samuel 2024: "
+        "from 0.3 to 0.15); 0 stays at `rate`.",
+        ge=0,
+        le=MOST,
     )
+    ngram_share: float = setting(
+        0.5, "Share of rows masked by n-grams, the others by single tokens: 0 is random masking.", ge=0, le=1
+    )
+    max_ngram: int = setting(3, "The longest n-gram.", ge=1, reads_when=BY_NGRAMS)
+    ngram_lengths: str = setting(
+        "inverse",
+        "How long n-grams are before the last is cut short: `inverse`, p(n) ∝ 1/n (ALBERT, arXiv 1909.11942 §3.1); "
+        "`geometric`, p(n) ∝ 0.8ⁿ (SpanBERT, arXiv 1907.10529 §3.1, with max_ngram 10); `uniform` (GPT-BERT, 1 to 3).",
+        choices=LENGTHS, reads_when=BY_NGRAMS,
+    )  # fmt: skip
+    keep: float = setting(
+        0.1,
+        "Share of the chosen places that keep their token, each place drawn by itself (ALBERT; SpanBERT draws once a "
+        "span); rtd and all_tokens mask every chosen place.",
+        ge=0,
+    )
+    random: float = setting(0.1, "Share of the chosen places that get another token, drawn uniformly.", ge=0)
 
-    def __post_init__(self) -> None:
-        require("rate", 0 < self.rate <= MOST, f"over 0, at most {MOST}", self.rate)
-        require("final_rate", 0 <= self.final_rate <= MOST, f"0 to {MOST}", self.final_rate)
-        require("ngram_share", 0 <= self.ngram_share <= 1, "0 to 1", self.ngram_share)
-        require("ngram_lengths", self.ngram_lengths in LENGTHS, " or ".join(LENGTHS), self.ngram_lengths)
-        require("max_ngram", self.max_ngram >= 1, "at least 1", self.max_ngram)
-        require("keep", self.keep >= 0, "at least 0", self.keep)
-        require("random", self.random >= 0, "at least 0", self.random)
+    def check(self) -> None:
         require("keep + random", self.keep + self.random <= 1, "at most 1", self.keep + self.random)
 
     def at(self, done: int, updates: int) -> MaskingSettings:
         """Returns the settings, at a fixed rate, for the update after `done` finished ones of `updates`."""
         step = done * RATE_STEPS // updates / (RATE_STEPS - 1)
         rate = self.rate + step * (self.final_rate - self.rate) if self.final_rate else self.rate
-        return replace(self, rate=rate, final_rate=0.0)
+        return self.replace(rate=rate, final_rate=0.0)
 
 
 @dataclass(frozen=True)

@@ -2,98 +2,101 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-from daguan.core.settings import Need, require
+from daguan.core.needs import Need, Reader, by_row, over_zero
+from daguan.core.settings import Section, require, setting
+from daguan.models.encoders.table import ENCODERS
 
 INITIALISATIONS = ("ngram", "normal")
 WIDTH = 128  # of embeddings narrower than the layers: ALBERT's best under sharing (arXiv 1909.11942 table 3)
 
 
-@dataclass(frozen=True)
-class EncoderSettings:
-    """layers, hidden, heads, feed_forward: the size, in BERT's terms (a gated feed-forward takes a width with as many
-    parameters; lstm and cnn have no heads and no feed-forward; each direction of transformer_xl has half of the widths
-    and all of the heads). max_length: positions, [CLS] and [SEP] included; also
-    the length of a pretraining block. initialisation, of bert and roberta: `ngram` (see `initialise_ngram`) or
-    `normal`. initial_std: the standard deviation of initial weights.
+class EncoderSettings(Section):
+    """The size of the encoder, in BERT's terms: a gated feed-forward takes a width with as many parameters; lstm and
+    cnn have no heads and no feed-forward; each direction of transformer_xl has half of the widths and all of the
+    heads."""
 
-    embedding_size, of albert, electra, lstm and cnn: width of the token embeddings, 0 for 128. groups, of albert: so
-    many sets of weights are shared by the layers in equal parts (Lan et al. 2020, arXiv 1909.11942 §3.1); 1 shares one.
-    ngram_buckets, of lstm and cnn: rows of a hashed table of embeddings of the bigrams and trigrams around a token, 0
-    for none; ngram_size: its width; ngram_dropout: n-grams left out in training, without which they overfit. kernel,
-    of cnn: places a convolution reads, an odd number; lstm_layers, of cnn: BiLSTMs on top. decoder_layers, of mass: of
-    the decoder that its pretraining puts on the encoder. memory, of transformer_xl:
-    places before a segment that it reads in pretraining (Dai et al. 2019, arXiv 1901.02860 §3.2); same_length: whether
-    each place reads as many as that, not the earlier ones of its segment too; clamp: distances over it read as it, 0
-    for none.
+    READ_WHEN: ClassVar[tuple[Reader, ...]] = (by_row("model.encoder", ENCODERS),)
 
-    checkpoint, of those that are pretrained: a folder in Hugging Face layout of the same type to start from; it decides
-    the sizes. With model.encoder=auto, which needs one, it may be of any type that transformers has with a masked-LM
-    head and that ignores padding (distilbert, xlm-roberta, camembert, deberta-v2, ernie, mpnet, modernbert …). counts:
-    a file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th most frequent token of
-    ours takes the embedding of the n-th there (as in the DaGuan cup of 2021); without it a token takes that of the
-    token spelt like it, as between our own checkpoints."""
-
-    layers: int = 4
-    hidden: int = 256
-    heads: int = 4
-    feed_forward: int = 1024
-    max_length: int = 128
-    initialisation: str = "ngram"
-    initial_std: float = 0.02
-    embedding_size: int = 0
-    groups: int = 1
-    ngram_buckets: int = 0
-    ngram_size: int = 32
-    ngram_dropout: float = 0.5
-    kernel: int = 3
-    lstm_layers: int = 0
-    decoder_layers: int = 2
-    memory: int = 64
-    same_length: bool = False
-    clamp: int = 0
-    checkpoint: str = ""
-    counts: str = ""
-    NEEDS: ClassVar[tuple[Need[EncoderSettings], ...]] = (
-        Need("ngram_size", "encoder.ngram_buckets is over 0", lambda made: made.ngram_buckets > 0),
-        Need("ngram_dropout", "encoder.ngram_buckets is over 0", lambda made: made.ngram_buckets > 0),
-        Need("same_length", "encoder.memory is over 0", lambda made: made.memory > 0),
-        Need("counts", "encoder.checkpoint is given", lambda made: bool(made.checkpoint)),
+    layers: int = setting(4, "Number of layers.", ge=1)
+    hidden: int = setting(256, "Width of the layers, an even multiple of encoder.heads.", ge=1)
+    heads: int = setting(
+        4, "Number of attention heads, at least 2 with initialisation=ngram, which gives positions one of them.", ge=1
+    )
+    feed_forward: int = setting(1024, "Width of the feed-forward layers.", ge=1)
+    max_length: int = setting(
+        128,
+        "Number of positions, [CLS] and [SEP] included; also the length of a pretraining block.",
+        gt=0,
+        multiple_of=16,
+    )
+    initialisation: str = setting(
+        "ngram",
+        "Initial weights of bert and roberta: `ngram` (see `initialise_ngram`) or `normal`.",
+        choices=INITIALISATIONS,
+    )
+    initial_std: float = setting(0.02, "Standard deviation of initial weights.", gt=0)
+    embedding_size: int = setting(0, f"Width of the token embeddings; 0 for {WIDTH}.", ge=0)
+    groups: int = setting(
+        1,
+        "Number of sets of weights that the layers share in equal parts (ALBERT, Lan et al. 2020, arXiv 1909.11942 "
+        "§3.1); 1 shares one set among all layers.",
+        ge=1,
+    )
+    ngram_buckets: int = setting(
+        0, "Rows of a hashed table of embeddings of the bigrams and trigrams around a token; 0 for no table.", ge=0
+    )
+    ngram_size: int = setting(32, "Width of these embeddings.", ge=1, reads_when=over_zero("encoder.ngram_buckets"))
+    ngram_dropout: float = setting(
+        0.5,
+        "Share of n-grams left out in training, without which they overfit.",
+        ge=0,
+        lt=1,
+        reads_when=over_zero("encoder.ngram_buckets"),
+    )
+    kernel: int = setting(3, "Number of places that a convolution reads, an odd number.", ge=1)
+    lstm_layers: int = setting(0, "Number of BiLSTM layers on top of the convolutions.", ge=0)
+    decoder_layers: int = setting(2, "Layers of the decoder that pretraining by mass adds to the encoder.", ge=1)
+    memory: int = setting(
+        64,
+        "Number of places before a segment that it reads in pretraining (Transformer-XL, Dai et al. 2019, arXiv "
+        "1901.02860 §3.2).",
+        ge=0,
+    )
+    same_length: bool = setting(
+        False,
+        "Whether each place reads exactly that number of places, instead of also all earlier ones of its segment.",
+        reads_when=over_zero("encoder.memory"),
+    )
+    clamp: int = setting(0, "Distances over it are read as it; 0 does not limit them.", ge=0)
+    checkpoint: str = setting(
+        "",
+        "A folder in Hugging Face layout of the same type to start from, which decides the sizes. With "
+        "model.encoder=auto, which needs one, it may be of any type that transformers has with a masked-LM head and "
+        "that ignores padding (distilbert, xlm-roberta, camembert, deberta-v2, ernie, mpnet, modernbert …).",
+    )
+    counts: str = setting(
+        "",
+        "A file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th most frequent "
+        "token of ours takes the embedding of the n-th there (as in the DaGuan cup of 2021). Without it a token takes "
+        "that of the token spelt the same, as between our own checkpoints.",
+        reads_when=Need("encoder.checkpoint is given", lambda whole: bool(whole.encoder.checkpoint)),
     )
 
-    def __post_init__(self) -> None:
-        for name in ("layers", "heads", "feed_forward", "ngram_size"):
-            require(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
-        require(
-            "hidden",
-            self.hidden % (2 * self.heads) == 0 < self.hidden,
-            "an even multiple of encoder.heads",
-            self.hidden,
-        )
-        require("max_length", self.max_length % 16 == 0 < self.max_length, "a multiple of 16", self.max_length)
-        require("initialisation", self.initialisation in INITIALISATIONS, "ngram or normal", self.initialisation)
-        enough = self.heads >= 2 or self.initialisation != "ngram"  # one head's width is kept for positions
+    def check(self) -> None:
+        require("hidden", self.hidden % (2 * self.heads) == 0, "an even multiple of encoder.heads", self.hidden)
+        enough = self.heads >= 2 or self.initialisation != "ngram"  # positions take one head's width
         require("heads", enough, "at least 2 with encoder.initialisation=ngram", self.heads)
-        require("initial_std", self.initial_std > 0, "over 0", self.initial_std)
-        self._require_of_some()
-
-    def _require_of_some(self) -> None:
-        """What only some encoders read."""
-        require("groups", 1 <= self.groups <= self.layers, "1 to encoder.layers", self.groups)
-        for name in ("embedding_size", "ngram_buckets", "lstm_layers", "memory", "clamp"):
-            require(name, getattr(self, name) >= 0, "at least 0", getattr(self, name))
-        require("decoder_layers", self.decoder_layers >= 1, "at least 1", self.decoder_layers)
-        require("ngram_dropout", 0 <= self.ngram_dropout < 1, "0 to 1", self.ngram_dropout)
-        require("kernel", self.kernel % 2 == 1 <= self.kernel, "an odd number", self.kernel)
+        require("groups", self.groups <= self.layers, "1 to encoder.layers", self.groups)
+        require("kernel", self.kernel % 2 == 1, "an odd number", self.kernel)
 
     @property
     def window(self) -> int:
-        """Tokens of a line that fit: the positions without [CLS] and [SEP]."""
+        """Return how many tokens of a line fit: the positions without [CLS] and [SEP]."""
         return self.max_length - 2
 
     @property
     def width(self) -> int:
-        """Of the token embeddings where they are narrower than the layers."""
+        """Return the width of the token embeddings where they are narrower than the layers."""
         return self.embedding_size or WIDTH

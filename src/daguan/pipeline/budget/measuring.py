@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 from daguan.core.errors import DaguanError, DivergenceError
@@ -28,6 +27,7 @@ from daguan.pipeline.budget.trials import (
 )
 from daguan.pipeline.budget.workload import is_pretrained, start_of, starts
 from daguan.pipeline.settings import Settings
+from daguan.training.devices import find_device, share_cores
 
 
 def measure(
@@ -79,26 +79,26 @@ def _members(
     """pretraining: its tokens a second, of which follows how much a trial can do."""
     vocabulary = Vocabulary.load(scratch)
     most = max(rungs, key=lambda rung: len(rung.members) * rung.folds.count)
-    workers, threads = most.engine.plan(len(most.members) * most.folds.count)
-    on_gpu = most.engine.find_device().type != "cpu"
+    workers, threads = share_cores(most.engine, len(most.members) * most.folds.count)
+    on_gpu = find_device(most.engine).type != "cpu"
     for family in {member.family for member in members.values()}:
         tokens = sample_tokens(family, on_gpu, pretraining / workers, most.budget.minutes)
         write_sample(scratch / family, train, test, vocabulary, tokens, most.seed)
     jobs = [_job(name, member, fold, scratch, threads) for name, member in members.items() for fold in range(FOLDS)]
-    return measure_members(jobs, most.engine.plan(len(jobs))[0])
+    return measure_members(jobs, share_cores(most.engine, len(jobs))[0])
 
 
 def _job(name: str, member: Settings, fold: int, scratch: Path, threads: int) -> FoldJob:
     """An epoch of that member on a fold of its family's sample, not augmented, with all else as it will be."""
-    once = replace(member.train, epochs=1, evaluations=1, patience=0, frozen_epochs=0, lookahead_steps=0)
-    few = replace(member.ngram_crf, iterations=ITERATIONS)
+    once = member.train.replace(epochs=1, evaluations=1, patience=0, frozen_epochs=0, lookahead_steps=0)
+    few = member.ngram_crf.replace(iterations=ITERATIONS)
     # sections alone, as a whole is refused with a lookahead_alpha and no lookahead_steps
     brief = {
         "train": once,
         "ngram_crf": few,
         "augmentation": AugmentationSettings(),
         "conflicts": ConflictSettings(),
-        "folds": FoldSettings(FOLDS),
+        "folds": FoldSettings(count=FOLDS),
     }
     sample = str(scratch / member.family)
     return FoldJob(

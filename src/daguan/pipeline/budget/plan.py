@@ -36,7 +36,8 @@ from daguan.pipeline.budget.workload import safest_first, start_of, starts, work
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, told
-from daguan.training.devices import EngineSettings, cores, cpu_model, memory
+from daguan.training.devices import cores, cpu_model, find_device, matrix_dtype, memory, share_cores
+from daguan.training.engine_settings import EngineSettings
 
 PLAN, PRESET = "plan.json", "plan.yaml"
 SCRATCH = "trials"
@@ -55,7 +56,7 @@ def load(words: list[str]) -> Settings:
         return asked
     settings, dropped = followed(asked, run), told_dropped(run)
     left = [member for member in settings.members if not dropped.keys() & set(settings.with_needs(member))]
-    return replace(settings, members=tuple(left))
+    return settings.replace(members=tuple(left))
 
 
 @contextmanager
@@ -70,7 +71,7 @@ def supervised(words: list[str]) -> Iterator[tuple[Settings, Supervisor]]:
     told_dropped(run)
     needs = {member: settings.with_needs(member) for member in settings.trained}
     folds = settings.folds.count
-    workers = settings.engine.plan(len(needs) * folds)[0]
+    workers = share_cores(settings.engine, len(needs) * folds)[0]
     before = run.manifest()["seconds"] + Stages(settings).prepare.manifest()["seconds"]
     supervisor = BudgetSupervisor(run.path, read_json(run.path / PLAN), needs, folds, workers, before)
     try:
@@ -107,9 +108,9 @@ def planned(asked: Settings) -> Settings:
     for member in dict.fromkeys(name for rung in rungs for name in with_spare(rung)):
         alone = not asked.member(member).needs  # what others must do first is not reckoned
         require("budget.rungs", alone, "members that need no other's run", member)
-    engine = replace(asked.engine, workers=workers_of(asked.engine, rungs))
-    rungs = [replace(rung, engine=engine) for rung in rungs]
-    once(run, partial(make_plan, asked=replace(asked, engine=engine), rungs=rungs))
+    engine = asked.engine.replace(workers=workers_of(asked.engine, rungs))
+    rungs = [rung.replace(engine=engine) for rung in rungs]
+    once(run, partial(make_plan, asked=asked.replace(engine=engine), rungs=rungs))
     return followed(asked, run)
 
 
@@ -117,7 +118,7 @@ def workers_of(engine: EngineSettings, rungs: list[Settings]) -> int:
     """At a time: what the trials take, and so training at most, as more might take more from each other than was
     measured."""
     members = {name for rung in rungs for name in with_spare(rung)}
-    return engine.plan(FOLDS * len(members))[0]
+    return share_cores(engine, FOLDS * len(members))[0]
 
 
 def run_of_plan(asked: Settings) -> Run | None:
@@ -129,8 +130,8 @@ def run_of_plan(asked: Settings) -> Run | None:
     stages, everything = Stages(asked), to_dict(asked)
     before = {"data": stages.data_sha256, **told(asked, *READ)}
     before |= {name: everything[name] for name in ("seed", "members", "ensemble", "family")}
-    machine = {"cores": cores(), "cpu": cpu_model(), "device": asked.engine.find_device().type}
-    machine["precision"] = str(asked.engine.dtype)
+    machine = {"cores": cores(), "cpu": cpu_model(), "device": find_device(asked.engine).type}
+    machine["precision"] = str(matrix_dtype(asked.engine))
     return run_of(stages.work, "budget", before | {"machine": machine})
 
 
@@ -177,7 +178,7 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
     text = prepare_text(scratch, contest.corpus, [*train, *test], asked.vocabulary)
     numbered = watch.seconds - read
     facts = facts_of(train, test, text, asked)
-    richest = replace(rungs[0], members=with_spare(rungs[0]))
+    richest = rungs[0].replace(members=with_spare(rungs[0]))
     return facts, measure([richest, *rungs[1:]], scratch, train, test, facts, read, numbered)
 
 
@@ -191,7 +192,7 @@ def full_rung(rung: Settings, tried: Collection[str], fits: Callable[[Settings],
     with whom it fits into memory."""
     made, full = {"", *starts(rung)}, rung
     for name in with_spare(rung)[len(rung.members) :]:
-        more = replace(full, members=(*full.members, name))
+        more = full.replace(members=(*full.members, name))
         if name in tried and start_of(rung.member(name)) in made and fits(more):
             full = more
     return full
@@ -201,7 +202,7 @@ def of_tried(rungs: list[Settings], names: Collection[str]) -> dict[int, Setting
     """By number, of those members alone, whose trials went well; a rung of others alone is none."""
     members = [tuple(member for member in rung.members if member in names) for rung in rungs]
     return {
-        number: replace(rung, members=left)
+        number: rung.replace(members=left)
         for number, (rung, left) in enumerate(zip(rungs, members, strict=True))
         if left
     }
@@ -225,7 +226,7 @@ def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int
 
 def changes_of(asked: Settings, choice: Choice) -> dict[str, Any]:
     """What the plan changes: the rung's settings, the tokens of pretraining, and what the machine had a say in."""
-    precision = "bf16" if "bfloat16" in str(asked.engine.dtype) else "float32"
+    precision = "bf16" if "bfloat16" in str(matrix_dtype(asked.engine)) else "float32"
     rung = dict(asked.budget.rungs[choice.rung])
     rung["pretrain"] = {"tokens": choice.tokens} if choice.tokens else rung.get("pretrain", {})
     engine = {"precision": precision, "workers": asked.engine.workers}

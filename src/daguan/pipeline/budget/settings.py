@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from daguan.core.settings import require
+from daguan.core.settings import Section, require, setting
 from daguan.data.augmentation import WAYS
 
 OF_ALL = ("members", "folds.count", "folds.lines")
@@ -16,38 +15,37 @@ OF_A_MEMBER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class BudgetSettings:
-    """minutes: of wall clock, from raw files to submission; 0: the settings are taken as they stand. With minutes the
-    command `prepare` first measures this machine on these data and makes a plan, which every other command then follows
-    and nothing makes anew: a run of its own in the work folder, budget-KEY, with plan.json, all that was reckoned, and
-    plan.yaml, a preset of plain settings.
+class BudgetSettings(Section):
+    """A limit of time, kept while members are trained, too: one that fails or no longer fits is dropped, with a line
+    that says so, and the others go on. It is noted in dropped.json beside the plan; delete that file to try it again.
+    Pauses between commands do not count.
 
-    rungs: settings each, from rich to poor; the plan is the first that is reckoned to take at most so large a share of
-    the minutes, and four fifths of the memory that can be had, or the last. They may say how much is done (members,
-    folds.count, folds.lines, train.epochs, train.evaluations, ngram_crf.iterations, pretrain.tokens, vectors.tokens,
-    vectors.epochs, how many lines each way of augmentation adds; of one member in `ensemble`), not how, as each member
-    is measured once; what they say overrules the rest of the file and the command line. A rung's pretrain.tokens is the
-    least: pretraining gets what time is left, up to so many passes over the text. Rungs that come to the same on these
-    data, as those whose folds.lines are more than there are, are one, which stands where the last of them does.
+    With minutes, `prepare` first measures this machine on these data and makes a plan, which all other commands follow:
+    a run budget-KEY in the work folder with plan.json, all that was estimated, and plan.yaml, a preset."""
 
-    spare: members that every plan has after those of its rung, unless they start from what that does not make. They are
-    not reckoned in it: each is trained last, where time is left for all its folds, at the pace of what was trained.
+    minutes: float = setting(
+        0.0, "Minutes of wall clock from raw files to submission; 0 takes the settings as they are.", ge=0
+    )
+    share: float = setting(0.8, "Share of the minutes that a plan may use by its own estimate.", gt=0, le=1)
+    passes: float = setting(20.0, "Most passes of pretraining over the text.", gt=0)
+    rungs: tuple[dict[str, Any], ...] = setting(
+        (),
+        "Alternatives, from rich to poor: the plan is the first whose estimate fits into share of the minutes and "
+        "four fifths of the available memory, or the last. A rung may set how much is done (members, folds.count, "
+        "folds.lines, train.epochs, train.evaluations, ngram_crf.iterations, pretrain.tokens, vectors.tokens, "
+        "vectors.epochs, the shares of augmentation; of one member in `ensemble`), not how, as each member is "
+        "measured once; it overrules the file and the command line. Its pretrain.tokens is the least: pretraining "
+        "gets the time that remains, up to `passes`. Of rungs that are equal on these data, such as those whose "
+        "folds.lines exceed the lines, only the last counts.",
+    )
+    spare: tuple[str, ...] = setting(
+        (),
+        "Members that every plan has after those of its rung, unless they start from a member that it lacks. They are "
+        "not in its estimate: each is trained last, if there is time for all its folds at the speed measured in "
+        "training.",
+    )
 
-    The minutes hold while members are trained, too: one that fails or that no longer fits into them is dropped, with a
-    line that says so, and the others go on. It is written down in dropped.json beside the plan; without that file it is
-    tried again. Pauses between commands do not count."""
-
-    minutes: float = 0.0
-    share: float = 0.8
-    passes: float = 20.0
-    rungs: tuple[dict[str, Any], ...] = ()
-    spare: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        require("minutes", self.minutes >= 0, "at least 0", self.minutes)
-        require("share", 0 < self.share <= 1, "over 0, at most 1", self.share)
-        require("passes", self.passes > 0, "over 0", self.passes)
+    def check(self) -> None:
         require("rungs", bool(self.rungs) or not self.minutes, "one or more with budget.minutes", self.rungs)
         for number, rung in enumerate(self.rungs):
             for path in paths(rung):

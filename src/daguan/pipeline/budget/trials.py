@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from daguan.core.errors import DaguanError
@@ -27,8 +26,10 @@ from daguan.pipeline.budget.choosing import rounded_down
 from daguan.pipeline.budget.costs import MemberRates
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.engines.supervision import Supervisor
-from daguan.training.devices import EngineSettings, prepare_process
-from daguan.training.pretraining import Pretrainer, PretrainSettings
+from daguan.training.devices import prepare_process, share_cores
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
 from daguan.training.token_vector_settings import VectorSettings
 
 FOLDS = 2
@@ -75,7 +76,7 @@ def write_sample(
     contest = Contest(folder)
     write_lines(contest.train, map(format_labelled, lines))
     write_lines(contest.test, map(format_unlabelled, unlabelled * times))
-    write_folds(folder, assign_folds(lines, FoldSettings(FOLDS)))
+    write_folds(folder, assign_folds(lines, FoldSettings(count=FOLDS)))
     vocabulary.save(folder)
 
 
@@ -140,9 +141,9 @@ def measure_pretraining(
     prepared: Path, vocabulary: Vocabulary, seed: int,
 ) -> float:  # fmt: skip
     """Tokens a second on all cores."""
-    prepare_process(engine.plan(1)[1])
+    prepare_process(share_cores(engine, 1)[1])
     tokens = 2 * (WARM + ENOUGH) * settings.batch_size * settings.accumulation * size.max_length
-    brief = replace(settings, tokens=tokens, checkpoint_seconds=1e9)
+    brief = settings.replace(tokens=tokens, checkpoint_seconds=1e9)
     blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
     trainer = Pretrainer(architecture, size, brief, engine, blocks, len(vocabulary), seed)
     begun = time.monotonic()
@@ -160,5 +161,5 @@ def measure_vectors(settings: VectorSettings, width: int, prepared: Path, vocabu
 
     lines = list(TokenLines(token_file(prepared, len(vocabulary)), vocabulary, VECTOR_TOKENS))
     begun = time.monotonic()
-    train_vectors(lines, replace(settings, epochs=1), width, stream_seed(seed, "vectors"), lambda done: None)
+    train_vectors(lines, settings.replace(epochs=1), width, stream_seed(seed, "vectors"), lambda done: None)
     return rounded_down(sum(map(len, lines)) / (time.monotonic() - begun))

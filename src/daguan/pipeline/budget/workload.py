@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from daguan.core.files import sha256_of_json
 from daguan.core.settings import to_dict
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.costs import MemberWork, Pretraining, Work
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import pretrains
+from daguan.training.devices import share_cores
 
 
 def work_of(settings: Settings) -> Work:
@@ -17,7 +16,7 @@ def work_of(settings: Settings) -> Work:
     return Work(
         folds=settings.folds.count,
         lines=settings.folds.lines,
-        workers=settings.engine.plan(len(members) * settings.folds.count)[0],
+        workers=share_cores(settings.engine, len(members) * settings.folds.count)[0],
         members=tuple(_member(name, member) for name, member in members.items()),
         pretrainings=tuple(
             Pretraining(name, member.pretrain.tokens, member.pretrain.tokens == settings.pretrain.tokens)
@@ -44,7 +43,7 @@ def safest_first(settings: Settings) -> Settings:
     """The members in the order in which a budget has them trained: n-gram CRFs, which never diverge, need no encoder
     and are cheap, before all others, so that there is soon something to submit."""
     order = sorted(settings.members, key=lambda name: settings.member(name).family != "ngram_crf")
-    return replace(settings, members=tuple(order))
+    return settings.replace(members=tuple(order))
 
 
 def starts(settings: Settings) -> dict[str, Settings]:

@@ -6,7 +6,6 @@ What trials share, down to a fold, is therefore made once, and a trial's folds a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from daguan.pipeline.stages import Stages
 from daguan.pipeline.tuning.space import Parameters, changes_of
 from daguan.pipeline.tuning.study import Watch
 from daguan.pipeline.tuning.trials import Outcome, Trial
+from daguan.training.devices import share_cores
 
 CONFIGURATION = "trial.yaml"
 QUEUE = "queue"  # folder whose lock is held while a trial prepares or pretrains: one at a time takes all cores
@@ -34,7 +34,7 @@ class TrialRunner:
         self.settings, self.folder_of = settings, folder_of
         self.processes = Processes()
         # as `train` divides them, since the bits depend on it
-        self.threads = settings.engine.plan(len(settings.trained) * settings.folds.count)[1]
+        self.threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)[1]
 
     def stop(self) -> None:
         self.processes.stop()
@@ -43,7 +43,7 @@ class TrialRunner:
         """Returns None when `watch` ended it. Raises DaguanError: these settings do not go together, or do not work."""
         folder = self.folder_of(trial.index)
         settings = varied(self.settings, trial.parameters)
-        settings = replace(settings, members=(settings.tune.member,))
+        settings = settings.replace(members=(settings.tune.member,))
         write_text(folder / CONFIGURATION, settings_text(settings, left_out=("tune",)))
         stages = Stages(settings)
         seconds = self._before(stages, folder)
@@ -72,7 +72,7 @@ class TrialRunner:
                 pass
             if not run.finished:
                 words, log = [run.stage, str(folder / CONFIGURATION)], folder / f"{run.stage}.log"
-                self.processes.run_command(words, log, self.settings.engine.plan(1)[1])
+                self.processes.run_command(words, log, share_cores(self.settings.engine, 1)[1])
 
     def _fold(self, job: FoldJob, index: int, watch: Watch) -> dict[str, Any] | None:
         """Train it, or take its result, and let `watch` see each evaluation once, whatever was done before."""

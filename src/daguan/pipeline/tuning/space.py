@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from daguan.core.errors import ConfigError
-from daguan.core.settings import changes, nested, require, type_of
+from daguan.core.settings import Section, changes, is_section, nested, require, type_of
 from daguan.pipeline.tuning.settings import Axis
 
 PLACE = "tune.space"
@@ -31,7 +31,7 @@ class Space:
         return all(before in drawn and drawn[before] in _allowed(value) for before, value in when.items())
 
 
-def checked_space(kind: type, axes: Mapping[str, Axis], fixed: Collection[str]) -> Space:
+def checked_space(kind: type[Section], axes: Mapping[str, Axis], fixed: Collection[str]) -> Space:
     """The space over settings of that kind, except for the sections and keys that are fixed.
 
     Raises:
@@ -49,10 +49,10 @@ def checked_space(kind: type, axes: Mapping[str, Axis], fixed: Collection[str]) 
     return Space(axes, frozenset(whole))
 
 
-def _check_values(kind: type, path: str, axis: Axis) -> None:
+def _check_values(kind: type[Section], path: str, axis: Axis) -> None:
     hint = type_of(kind, path, PLACE)
     for value in axis.choices:
-        if is_dataclass(hint) and not isinstance(value, dict):
+        if is_section(hint) and not isinstance(value, dict):
             raise ConfigError(f"{PLACE}.{path}: expected choices of settings, as it is a section, got {value!r}")
         changes(kind, nested(path, value), PLACE)
     if axis.choices:

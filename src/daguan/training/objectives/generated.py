@@ -52,7 +52,7 @@ class GeneratedObjective(MlmObjective):
     weight = 1.0
 
     def __init__(self, plan: Plan) -> None:
-        plan = replace(plan, masking=replace(plan.masking, keep=0.0, random=0.0))  # all chosen places read [MASK]: §3.1
+        plan = replace(plan, masking=plan.masking.replace(keep=0.0, random=0.0))  # all chosen places read [MASK]: §3.1
         super().__init__(plan)
         if plan.vocabulary_size == len(SPECIALS):
             raise ConfigError(f"pretrain.objective: expected mlm with a vocabulary of specials alone, got {self.name}")

@@ -25,7 +25,8 @@ from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.pretraining_heads import AllTokens, BidirectionalLm, FragmentLm, ReplacedTokens, SentenceLm
-from daguan.training.devices import EngineSettings
+from daguan.training.devices import autocast, find_device
+from daguan.training.engine_settings import EngineSettings
 
 EVALUATION_ROWS = 16
 EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
@@ -55,10 +56,10 @@ class Plan:
 
     @property
     def device(self) -> torch.device:
-        return self.engine.find_device()
+        return find_device(self.engine)
 
     def autocast(self) -> AbstractContextManager[None]:
-        return self.engine.autocast()
+        return autocast(self.engine)
 
     def mask(self, ids: Ids, update: int) -> Masked:
         """Rows (B,T) of an update, masked by the update's own stream."""

@@ -1,0 +1,42 @@
+"""The settings of the blend, and the table of its methods."""
+
+from __future__ import annotations
+
+from daguan.core.settings import Section, require, setting
+from daguan.core.tables import Row
+
+METHODS = {
+    "mean": Row("daguan.ensemble.weighting:MEAN"),
+    "weights": Row("daguan.ensemble.weighting:WEIGHTS"),
+    "thresholds": Row("daguan.ensemble.weighting:THRESHOLDS"),
+    "weights+thresholds": Row("daguan.ensemble.weighting:WEIGHTS_AND_THRESHOLDS"),
+    "vote": Row("daguan.ensemble.voting:VOTE"),
+    "stack": Row("daguan.ensemble.stacking:STACK"),
+}
+
+
+class BlendSettings(Section):
+    """How the members' answers become one."""
+
+    runs: tuple[str, ...] = setting(
+        (),
+        "Folders of trained members in the work folder, as `runs` lists them, such as tagger-1a2b3c; empty takes this "
+        "configuration's members.",
+    )
+    method: str = setting(
+        "stack",
+        "`mean` of marginals; `weights` of that mean, by ensemble selection on held-out lines (Caruana et al. 2004); "
+        "`thresholds`: the plain mean with a bias for each type that maximises span F1; `weights+thresholds`; `vote` "
+        "of the members' spans; `stack`: a logistic regression and boosted trees on what members say of a span, on a "
+        "lexicon of the training lines, and on how its string occurs in all the text (Wolpert 1992; for the lexicon, "
+        "rank 5, github shifop/datagrand_bert).",
+        choices=METHODS,
+    )
+    lookup: bool = setting(
+        False,
+        "Whether test lines that occur in train get train's commonest labels, in the submission alone (no held-out "
+        "line occurs in train, and `predict` looks nothing up).",
+    )
+
+    def check(self) -> None:
+        require("runs", len(set(self.runs)) == len(self.runs), "distinct runs", self.runs)

@@ -1,0 +1,19 @@
+"""The settings of the machine: where and in what precision to compute, and by how many processes."""
+
+from __future__ import annotations
+
+from daguan.core.settings import Section, setting
+
+PRECISIONS = ("auto", "bf16", "float32")
+
+
+class EngineSettings(Section):
+    """The machine: device, precision, and how the cores are shared. No result depends on workers and threads but for
+    rounding."""
+
+    device: str = setting("auto", "auto, cpu, cuda, cuda:1 and so on.")
+    precision: str = setting(
+        "auto", "bf16 (autocast), float32, or auto: the faster one on the machine.", choices=PRECISIONS
+    )
+    workers: int = setting(0, "Processes at a time, a fold each; 0: as many as the cores allow, or one on a GPU.", ge=0)
+    threads: int = setting(0, "Threads of each process; 0 divides the cores among the workers.", ge=0)
