@@ -174,10 +174,10 @@ def dying(after: int) -> Callable[..., None]:
 def test_cut_short_anywhere_and_continued_gives_the_same_bytes(contest: Path, taught: Path, distilled: Path) -> None:
     """While lines are labelled, in each student's training, and before what came of it was written."""
     given = words(contest, taught)
-    keep, measure = distil.keep, distil.measure
+    write_pseudo_labels, measure = distil.write_pseudo_labels, distil.measure
     with pytest.MonkeyPatch.context() as patch, in_process():
         die = dying(2)
-        patch.setattr(distil, "keep", lambda *told: die() or keep(*told))
+        patch.setattr(distil, "write_pseudo_labels", lambda *given: die() or write_pseudo_labels(*given))
         with pytest.raises(Killed):
             main(["distil", *given])
     updates = -(-len(read_labelled(contest / "train.txt")) // 8)

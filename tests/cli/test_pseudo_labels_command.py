@@ -14,7 +14,7 @@ from daguan.__main__ import main
 from daguan.competition import gate
 from daguan.core.errors import DataError
 from daguan.data.format import read_labelled, read_unlabelled
-from daguan.ensemble.pseudo_labels import Blend, Teachers, corpus_sample
+from daguan.ensemble.pseudo_labels import TeacherBlend, Teachers, corpus_sample
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from in_process import in_process
@@ -100,7 +100,7 @@ def test_killed_in_a_fold_or_done_anew_it_writes_the_same(
     asked: list[int] = []
     blend_of = Teachers.blend
 
-    def noted(teachers: Teachers, fold: int) -> Blend:
+    def noted(teachers: Teachers, fold: int) -> TeacherBlend:
         asked.append(fold)
         return blend_of(teachers, fold)
 
