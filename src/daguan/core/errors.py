@@ -5,7 +5,7 @@ import errno
 import sys
 from contextlib import suppress
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = 74  # EX_IOERR of sysexits.h
 
 
@@ -34,20 +34,20 @@ class WriteError(DaguanError):
 
 
 class DivergenceError(DaguanError):
-    """Training went astray: its loss is infinite or no number."""
+    """The training loss became infinite or nan."""
 
 
 class StoppedError(DaguanError):
-    """Work was stopped before it was done, not by a fault of its own; the same command continues."""
+    """Work was stopped from outside before it was done; the same command continues it."""
 
 
 def exit_code_of(error: OSError) -> int:
-    """Of one that nothing has made a DaguanError of: a full disk, no permission, no memory."""
-    return UNWRITABLE if error.errno in FULL else DaguanError.exit_code
+    """Returns the exit code of an OSError that no DaguanError names: a full disk, no permission, no memory."""
+    return UNWRITABLE if error.errno in DISK_FULL else DaguanError.exit_code
 
 
 def ended(message: str, code: int) -> int:
-    """Say with what a process ends and return its code, which is what counts where the log is on the same full disk."""
+    """Prints why a process ends, and returns its code; the code survives where the log is on a full disk too."""
     with suppress(OSError):
         print(message, file=sys.stderr, flush=True)
     return code

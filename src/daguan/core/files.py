@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and their SHA-256."""
+"""Writes files atomically, reads JSON, and computes SHA-256."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from safetensors import SafetensorError
 
 from daguan.core.errors import CheckpointError, WriteError
 
-TEMPORARY = ".*.tmp"  # what a kill in the middle of `write_atomic` leaves
+TEMPORARY = ".*.tmp"  # left by a kill during `write_atomic`
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` on a temporary neighbour of `path`, then rename it: a reader sees all or nothing."""
+    """Calls `write` on a temporary neighbour of `path`, then renames it: a reader sees the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -33,8 +33,10 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Errors of writing inside become WriteErrors that name the path: a full disk's alone does not, and where it
-    fills in the middle of a tensor the error is safetensors' own."""
+    """Turns errors of writing inside the context into WriteErrors that name the path.
+
+    A full disk's own error does not name it, and in the middle of a tensor the error is safetensors'.
+    """
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -55,7 +57,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises CheckpointError: no such file, or not JSON."""
+    """Reads a JSON file. Raises CheckpointError: no such file, or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -70,5 +72,5 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of_json(value: Any) -> str:
-    """A key for anything JSON can hold; independent of the order of keys."""
+    """Returns a hash of anything JSON can hold; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, ensure_ascii=False, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What a process that computes needs in its environment before anything else is loaded."""
+"""Sets the environment variables that a computing process needs before anything else is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENVIRONMENT = {
 
 
 def settle_environment() -> None:
-    """Set what is not set. What only a new process takes notice of makes this one start again as itself."""
+    """Sets missing variables. Restarts this process if one of them only affects new processes."""
     missing = {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(missing)
     if "GLIBC_TUNABLES" in missing and sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""Progress bars: rate, time left, and whatever figures the work reports."""
+"""Progress bars with rate, remaining time, and figures of the work."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-QUIET_SECONDS = 10.0  # between two lines where no terminal redraws the bar
+QUIET_SECONDS = 10.0  # between two lines without a terminal
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Work done out of a total, in `unit`s, figures worth showing (loss, F1), and F1 of each evaluation so far."""
+    """The progress of some work.
+
+    Attributes:
+        done, total: in units.
+        unit: what is counted.
+        figures: text to show, such as loss and F1.
+        f1s: F1 of each evaluation so far.
+    """
 
     done: int
     total: int
@@ -32,7 +39,7 @@ class Progress:
 
 
 class Bar:
-    """A tqdm bar fed with `Progress`; it opens at the first one, so that a resumed job's rate is its own."""
+    """A tqdm bar fed with `Progress`. It opens at the first one, so that a resumed job shows its own rate."""
 
     def __init__(self, name: str, position: int = 0) -> None:
         self.name = name
@@ -61,6 +68,6 @@ class Bar:
 
 
 def say(text: str) -> None:
-    """A line for the reader, above any bar."""
+    """Prints a line for the user, above any bar."""
     tqdm.write(text, file=sys.stderr)
     sys.stderr.flush()

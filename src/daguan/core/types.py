@@ -1,11 +1,11 @@
-"""The words of the problem: spans, sentences, scores. Impossible values cannot be built."""
+"""The basic types: spans, sentences, scores. Impossible values cannot be built."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-Segment = tuple[tuple[str, ...], str | None]  # tokens of an entity with its label, or outside with None
+Segment = tuple[tuple[str, ...], str | None]  # an entity with its label, or tokens outside with None
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -27,7 +27,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One line of a file. `spans` is None where nobody has annotated; else sorted and disjoint.
+    """One line of a file. `spans` are sorted and do not overlap; None means not annotated.
 
     Raises:
         ValueError: no tokens, or spans out of range, unsorted or overlapping.
@@ -42,20 +42,20 @@ class Sentence:
         reached = 0
         for span in self.spans or ():
             if span.start < reached:
-                raise ValueError(f"expected sorted, disjoint spans, got {span} after position {reached}")
+                raise ValueError(f"expected sorted spans without overlap, got {span} after position {reached}")
             reached = span.stop
         if reached > len(self.tokens):
             raise ValueError(f"expected spans within {len(self.tokens)} tokens, got one up to {reached}")
 
     @property
     def gold(self) -> tuple[Span, ...]:
-        """The spans of an annotated sentence (an unannotated one here is a bug of ours)."""
+        """Returns the spans of an annotated sentence."""
         assert self.spans is not None
         return self.spans
 
     @property
     def segments(self) -> list[Segment]:
-        """An annotated sentence as what it is made of: entities and whole outside stretches, in order."""
+        """Returns the entities and the maximal outside stretches of an annotated sentence, in order."""
         segments: list[Segment] = []
         reached = 0
         for span in self.gold:
@@ -69,7 +69,7 @@ class Sentence:
 
     @classmethod
     def of(cls, segments: Iterable[Segment]) -> Sentence:
-        """The inverse of `segments`; neighbouring outside segments need not be merged. Raises ValueError: none."""
+        """Builds a sentence from segments; neighbouring outside ones are merged. Raises ValueError: there are none."""
         tokens: list[str] = []
         spans: list[Span] = []
         for segment, label in segments:
@@ -79,14 +79,14 @@ class Sentence:
         return cls(tuple(tokens), tuple(spans))
 
     def part(self, start: int, stop: int) -> Sentence:
-        """Tokens [start, stop) of an annotated sentence, with the spans that lie wholly there."""
+        """Returns tokens [start, stop) of an annotated sentence, with the spans that lie within."""
         inside = (span for span in self.gold if start <= span.start and span.stop <= stop)
         return Sentence(self.tokens[start:stop], tuple(Span(s.start - start, s.stop - start, s.label) for s in inside))
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Counts that add up over lines, folds and types; the ratios are taken once, at the end. 0/0 is 0."""
+    """Counts that add up over lines, folds and types; ratios are taken once, at the end. 0/0 is 0."""
 
     hits: int = 0
     predicted: int = 0
@@ -110,5 +110,5 @@ class Score:
 
 
 def labels_of(sentences: Iterable[Sentence]) -> tuple[str, ...]:
-    """The entity labels that occur, sorted."""
+    """Returns the entity labels that occur, sorted."""
     return tuple(sorted({span.label for sentence in sentences for span in sentence.gold}))
