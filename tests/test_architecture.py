@@ -28,7 +28,7 @@ DOORS = {
     "sklearn": ("data/folds.py", "ensemble/stacking.py", "ensemble/boosting.py"),
     "pycrfsuite": ("families/ngram_crf.py",),
     "torchcrf": ("models/heads/pytorch_crf.py",),
-    "yaml": ("core/settings.py",),
+    "yaml": ("core/yaml_text.py",),
     "tqdm": ("core/progress.py",),
 }
 TORCH_FREE = ("core/", "data/", "competition/", "pipeline/tuning/", "experiments/geometry/", "ensemble/lookup.py")

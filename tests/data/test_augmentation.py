@@ -246,10 +246,10 @@ def test_what_is_added_is_what_training_reads_more() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"recombination": -1}, "recombination: expected at least 0, got -1"),
+        ({"recombination": -1}, "recombination: expected at least 0, got -1.0"),
         ({"shuffling": -0.1}, "shuffling: expected at least 0, got -0.1"),
         ({"outside_share": 1.5}, "outside_share: expected 0 to 1, got 1.5"),
-        ({"swap_rate": 0}, "swap_rate: expected over 0, at most 1, got 0"),
+        ({"swap_rate": 0}, "swap_rate: expected over 0, at most 1, got 0.0"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message) -> None:

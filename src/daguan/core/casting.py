@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
-import yaml
-
 from daguan.core.setting_errors import is_model
 from daguan.core.yaml_text import read_yaml
 
@@ -24,7 +22,7 @@ class Word:
         """The value that YAML reads; the text itself where it is not YAML."""
         try:
             return read_yaml(self.text, COMMAND_LINE)
-        except yaml.YAMLError:
+        except ValueError:
             return self.text
 
     def __repr__(self) -> str:

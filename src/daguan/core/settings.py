@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeGuard, TypeVar, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -286,7 +285,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         values = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: expected a configuration file, got nothing at that path") from None
-    except (yaml.YAMLError, ValueError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise ConfigError(f"{path}: expected YAML, got {' '.join(str(error).split())}") from None
     if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: expected settings as `key: value`, got {type(values).__name__}")

@@ -26,14 +26,14 @@ def read_yaml(text: str, place: str) -> Any:
 
     Raises:
         ConfigError: a key occurs twice in one mapping; the message names the place and the line.
-        yaml.YAMLError: the text is not YAML.
+        ValueError: the text is not YAML.
     """
-    loader = _Loader(text)
-    loader.name = place
     try:
+        loader = _Loader(text)
+        loader.name = place
         return loader.get_single_data()
-    finally:
-        loader.dispose()
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
 
 
 class _Loader(yaml.SafeLoader):
