@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -105,6 +106,13 @@ def test_the_log_has_the_newest_entry_first_and_an_index_of_all() -> None:
     assert dates == sorted(dates, reverse=True)
     for entry in entries:
         assert re.findall(r"^- \*\*(\w+)\.\*\*", entry, re.MULTILINE) == ["Question", "Command", "Result", "Decision"]
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    changes = re.findall(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert changes[:2] == ["Unreleased", version]
 
 
 def tree() -> set[str]:
