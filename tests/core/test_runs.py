@@ -42,7 +42,7 @@ def test_the_key_changes_with_stage_and_version(tmp_path, monkeypatch):
 
 
 def test_the_code_that_makes_a_run_is_in_its_key():
-    """Of all commands that finish one; what is changed elsewhere leaves it as it is."""
+    """The key covers all commands that finish a run; a change elsewhere leaves it unchanged."""
     root = Path(daguan.core.runs.__file__).parents[1]
     hashed = source_files(root)
     makers = [path for path in (root / "cli").glob("*.py") if ".finish(" in path.read_text("utf-8")]

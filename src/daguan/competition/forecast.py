@@ -1,6 +1,6 @@
 """Forecasts scores: a Gaussian over the scores of all candidates on both boards.
 
-Of n candidates with out-of-fold scores o, the scores on the public board, A, and on the private one, B, are
+n candidates with out-of-fold scores o have the following scores on the public board, A, and on the private one, B:
 
     truth_i = o_i + δ + γ (o_i − mean of o) + η_i        δ ~ N(0, offset_sd²), γ ~ N(0, slope_sd²), η ~ N(0, K)
     A_i     = truth_i + noise                            noise ~ N(0, L + noise_sd² I), and B as A

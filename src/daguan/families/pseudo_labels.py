@@ -10,8 +10,8 @@ from daguan.data.format import read_labelled
 
 
 class PseudoLabelSettings(Section):
-    """Lines without gold that a member is also trained on, labelled by other members. Of the lines that pass, at most
-    the share without an entity that train has is used."""
+    """Lines without gold that a member is also trained on, labelled by other members. The share of
+    lines without an entity is at most that of the training lines."""
 
     teachers: tuple[str, ...] = setting(
         (),
