@@ -34,7 +34,6 @@ RESULT = "learning.json"
 BERT, BEST_BERT, OURS = "BERT, AdamW", "BERT, AdamW, best schedule", "ours"
 POINTS = 24  # how many times a run is evaluated
 TRIAL_UPDATES = 16  # to find out how many fit into the minutes
-NEVER: dict[str, Any] = {"checkpoint_seconds": 1e9}
 ENGINE = EngineSettings(device="cpu", threads=1)
 
 
@@ -50,9 +49,9 @@ class Contender:
 def contenders() -> dict[str, Contender]:
     """Returns BERT as usually pretrained, BERT with the best schedule we found, and the default preset."""
     size = encoder_settings(4, 256)
-    best = PretrainSettings(optimiser="adamw", learning_rate=1e-3, batch_size=8, warmup=0.1, **NEVER)
+    best = PretrainSettings(optimiser="adamw", learning_rate=1e-3, batch_size=8, warmup=0.1)
     return {
-        BERT: Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4, **NEVER)),
+        BERT: Contender("bert", size, PretrainSettings(optimiser="adamw", learning_rate=5e-4)),
         BEST_BERT: Contender("bert", size, best),
         OURS: of_preset(),
     }
@@ -61,7 +60,7 @@ def contenders() -> dict[str, Contender]:
 def of_preset(*words: str) -> Contender:
     """The default preset, with settings changed as on a command line."""
     settings = load([str(ROOT / "configs" / "small.yaml"), *words])
-    return Contender(settings.model.encoder, settings.encoder, settings.pretrain.replace(**NEVER))
+    return Contender(settings.model.encoder, settings.encoder, settings.pretrain)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def train(job: Learning) -> None:
     trainer = _trainer(job, updates)
     curve = []
     spent = 0.0
-    fit = trainer.fit(job.folder)
+    fit = trainer.steps()
     while trainer.done < updates:
         start = time.process_time()
         for _ in range(min(-(-updates // job.points), updates - trainer.done)):
@@ -139,7 +138,7 @@ def train(job: Learning) -> None:
 
 def _updates_in(job: Learning) -> int:
     """Returns the number of updates that the minutes allow, by the median of the first few."""
-    trial = _trainer(job, TRIAL_UPDATES).fit(job.folder)
+    trial = _trainer(job, TRIAL_UPDATES).steps()
     ends = [time.process_time(), *(time.process_time() for _ in trial)]
     each = statistics.median(end - start for start, end in pairwise(ends))
     return max(1, round(job.minutes * 60 / each))

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.data import LENGTH, WORK, Text
+from benchmarks.data import LENGTH, Text
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
 from daguan.models.encoders.loading import new_encoder
@@ -23,8 +23,6 @@ from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger, default_overlap
 
-NEVER = 1e9  # seconds to the next checkpoint
-NOWHERE = WORK / "nowhere"  # the folder of runs that leave nothing behind; it is never made
 SIZES = {"4x256": (4, 256), "8x512": (8, 512)}
 QUICK_SIZE = (2, 64)
 
@@ -74,10 +72,10 @@ class Training:
     ) -> None:
         """Make the trainer; its only evaluation would come after more epochs than a run ever does."""
         prepare_process(threads)
-        settings = TrainSettings(epochs=1000, batch_size=batch_size, evaluations=1, checkpoint_seconds=NEVER)
+        settings = TrainSettings(epochs=1000, batch_size=batch_size, evaluations=1)
         held_out = sentences[: 2 * batch_size]
         self.trainer = TaggerTrainer(trained, settings, engine_settings(threads), sentences, held_out, seed)
-        self.updates = self.trainer.fit(NOWHERE)
+        self.updates = self.trainer.steps()
         self.tokens = 0
 
     def train(self, updates: int) -> dict[str, Any]:

@@ -71,12 +71,12 @@ class Ours:
         whole = Text(**text)
         settings = PretrainSettings(
             tokens=updates * BATCH * LENGTH, batch_size=BATCH, optimiser="adamw", learning_rate=LEARNING_RATE,
-            weight_decay=0.01, warmup=WARMUP, checkpoint_seconds=ours.NEVER, masking=MASKING,
+            weight_decay=0.01, warmup=WARMUP, masking=MASKING,
         )  # fmt: skip
         encoder, engine = ours.encoder_settings(layers, hidden), ours.engine_settings(THREADS)
         blocks = Blocks(whole.tokens, LENGTH)
         self.trainer = Pretrainer("bert", encoder, settings, engine, blocks, len(whole.vocabulary), SEED)
-        self.updates = self.trainer.fit(ours.NOWHERE)
+        self.updates = self.trainer.steps()
 
     def save(self, folder: str) -> None:
         """In Hugging Face layout."""

@@ -22,6 +22,7 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.objectives.causal import CausalObjective
 from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.pretraining import Pretrainer
+from resuming import assert_resumes
 
 SIZE = EncoderSettings(layers=2, hidden=32, heads=2, feed_forward=64, max_length=16, memory=20)
 EXACT = EngineSettings(device="cpu", precision="float32")
@@ -60,14 +61,7 @@ def bits(trained: Pretrainer) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("cut", [1, 3])
 def test_a_run_cut_short_goes_on_with_what_it_remembered(blocks: Blocks, tmp_path: Path, cut: int, memory: int) -> None:
     size = SIZE.replace(memory=memory)
-    whole = trainer(blocks, size=size)
-    losses = [update.loss for update in whole.fit(tmp_path / "whole")]
-    generator = trainer(blocks, size=size).fit(tmp_path / "cut")
-    first = [next(generator).loss for _ in range(cut)]
-    second = trainer(blocks, size=size)
-    assert first + [update.loss for update in second.fit(tmp_path / "cut")] == losses
-    one, other = bits(whole), bits(second)
-    assert all(one[name].equal(other[name]) for name in one)
+    whole, _ = assert_resumes(lambda: trainer(blocks, size=size), tmp_path, cut)
     assert (objective_of(whole).memories[0].kept > 0).any() == (memory > 0)
 
 

@@ -20,6 +20,7 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger
+from resuming import assert_resumes
 from tiny_taggers import SCHEME, SENTENCES, SIZE, VOCABULARY, tagger
 
 EXACT = EngineSettings(device="cpu", precision="float32")
@@ -227,14 +228,7 @@ def test_a_told_loss_is_not_weighed() -> None:
 
 
 def test_training_with_pseudo_labels_continues_to_the_bit(tmp_path: Path) -> None:
-    made = {"checkpoint_seconds": 0.0, "adversary": "fgm"}
-    whole, first, second = (trainer(PSEUDO, 0.5, **made) for _ in range(3))
-    updates = list(whole.fit(tmp_path / "whole"))
-    generator = first.fit(tmp_path / "cut")
-    for _ in range(6):
-        next(generator)
-    assert [*updates[:6], *second.fit(tmp_path / "cut")] == updates
-    assert all(weight.equal(weights(whole.model)[name]) for name, weight in weights(second.model).items())
+    assert_resumes(lambda: trainer(PSEUDO, 0.5, checkpoint_seconds=0.0, adversary="fgm"), tmp_path, 6)
 
 
 def test_the_weight_changes_what_is_learnt(tmp_path: Path) -> None:

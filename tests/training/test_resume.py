@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from io import BytesIO
 from itertools import cycle
@@ -12,12 +14,16 @@ import numpy as np
 import pytest
 import torch
 
+from daguan.core.errors import StoppedError
 from daguan.core.settings import build
 from daguan.core.types import labels_of
 from daguan.data.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.data.format import read_labelled
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, Vocabulary
+from daguan.experiments.geometry.tasks import TASKS
+from daguan.experiments.pointer_settings import PointingSettings
+from daguan.experiments.pointer_training import PointerTrainer
 from daguan.models.encoders.loading import new_encoder
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import FROM_SCRATCH, PRETRAINED, learns
@@ -27,11 +33,13 @@ from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.loop import Trainer
 from daguan.training.objectives.masked_lm import HeldOut
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
 from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.pretraining import Pretrainer
+from resuming import assert_resumes, assert_same_state
 
 BERT = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32, embedding_size=32)
 ENGINE = EngineSettings(device="cpu")
@@ -94,7 +102,7 @@ def test_pretraining_continues_to_the_bit(
     tmp_path: Path, contest: Path, architecture: str, optimiser: str, cut: int, threads: int
 ) -> None:
     prepare_process(threads)
-    assert_continues(lambda: pretrainer(tmp_path, contest, optimiser, architecture), tmp_path, cut)
+    assert_pretraining_resumes(lambda: pretrainer(tmp_path, contest, optimiser, architecture), tmp_path, cut)
 
 
 @pytest.mark.parametrize(
@@ -109,24 +117,12 @@ def test_every_objective_continues_to_the_bit(tmp_path: Path, contest: Path, obj
     prepare_process(2)
     more = {"objective": objective, "tokens": 4 * 8 * 32, "batch_size": 4, "accumulation": 2}
     more |= {"masking": {"rate": 0.3, "final_rate": 0.15}}
-    assert_continues(lambda: pretrainer(tmp_path, contest, "muon", architecture, **more), tmp_path, 2)
+    assert_pretraining_resumes(lambda: pretrainer(tmp_path, contest, "muon", architecture, **more), tmp_path, 2)
 
 
-def assert_continues(make: Callable[[], Pretrainer], folder: Path, cut: int) -> None:
-    whole = make()
-    updates = list(whole.fit(folder / "whole"))
-    assert len(updates) == whole.updates >= cut
-
-    generator = make().fit(folder / "cut")
-    for _ in range(cut):
-        next(generator)
-    second = make()
-    rest = list(second.fit(folder / "cut"))
-
-    assert [*updates[:cut], *rest] == updates
-    assert_same_bits(weights(whole.model), weights(second.model))
-    assert second.evaluate() == whole.evaluate()
-    assert second.curve == whole.curve
+def assert_pretraining_resumes(make: Callable[[], Pretrainer], folder: Path, cut: int) -> None:
+    whole, resumed = assert_resumes(make, folder, cut)
+    assert resumed.evaluate() == whole.evaluate()
 
 
 @pytest.mark.parametrize(("objective", "architecture"), [("all_tokens", "modern"), ("causal", "transformer_xl")])
@@ -253,29 +249,44 @@ CUTS = [
 @pytest.mark.parametrize(("architecture", "tricks", "cut"), CUTS)
 def test_tagging_continues_to_the_bit(tmp_path: Path, contest: Path, architecture: str, tricks: str, cut: int) -> None:
     """10 updates in 2 epochs; the cuts lie within a cycle of Lookahead, within the average, after thawing."""
-    assert_tagging_continues(
-        lambda: tagger_trainer(contest, architecture=architecture, **TRICKS[tricks]), tmp_path, cut
-    )
+    assert_resumes(lambda: tagger_trainer(contest, architecture=architecture, **TRICKS[tricks]), tmp_path, cut)
 
 
 @pytest.mark.parametrize(("architecture", "head"), [("bert", "pointer"), ("mass", "seq2seq")])
 def test_heads_that_decode_continue_to_the_bit(tmp_path: Path, contest: Path, architecture: str, head: str) -> None:
-    assert_tagging_continues(lambda: tagger_trainer(contest, architecture=architecture, head=head), tmp_path, 6)
+    assert_resumes(lambda: tagger_trainer(contest, architecture=architecture, head=head), tmp_path, 6)
 
 
-def assert_tagging_continues(make: Callable[[], TaggerTrainer], folder: Path, cut: int) -> None:
-    whole = make()
-    updates = list(whole.fit(folder / "whole"))
-    first = make()
-    generator = first.fit(folder / "cut")
-    for _ in range(cut):
-        next(generator)
-    second = make()
-    rest = list(second.fit(folder / "cut"))
-    assert [*updates[:cut], *rest] == updates
-    assert_same_bits(weights(whole.model), weights(second.model))
-    assert second.best == whole.best
-    assert_same_bits(second.average.shadow, whole.average.shadow)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pointer_networks_resume_to_the_bit(tmp_path: Path, task: str, threads: int) -> None:
+    prepare_process(threads)
+    assert_resumes(lambda: pointer_trainer(task), tmp_path, 3)
+
+
+def pointer_trainer(task: str = "tsp", checkpoint_seconds: float = 0.0) -> PointerTrainer:
+    values = {"n": 4, "hidden": 8, "batch_size": 6, "updates": 6, "device": "cpu"}
+    return PointerTrainer(task, build(PointingSettings, values | {"checkpoint_seconds": checkpoint_seconds}))
+
+
+@pytest.mark.parametrize("kind", ["pretraining", "fine-tuning", "pointer network"])
+def test_a_terminated_run_saves_its_update_and_the_rerun_ends_with_the_same_bits(
+    tmp_path: Path, contest: Path, kind: str
+) -> None:
+    def make() -> Trainer[Any]:
+        never = {"checkpoint_seconds": 1e9}
+        if kind == "pretraining":
+            return pretrainer(tmp_path, contest, "muon", "modern", **never)
+        return tagger_trainer(contest, **never) if kind == "fine-tuning" else pointer_trainer(**never)
+
+    whole, stopped, rerun = make(), make(), make()
+    reports, updates = list(whole.steps()), stopped.fit(tmp_path)
+    assert [next(updates) for _ in range(3)] == reports[:3]
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(StoppedError, match="stopped after update 3"):
+        next(updates)
+    assert list(rerun.fit(tmp_path)) == reports[3:]
+    assert_same_state(whole, rerun)
 
 
 def test_the_kept_weights_are_the_best_evaluated(tmp_path: Path, contest: Path) -> None:

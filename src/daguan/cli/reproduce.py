@@ -23,7 +23,6 @@ from daguan.core.settings import setting
 from daguan.experiments.geometry.tasks import TASKS
 from daguan.experiments.pointer_settings import PointingSettings
 from daguan.experiments.pointer_training import (
-    CHECKPOINT,
     PointerTrainer,
     answers,
     held_out,
@@ -33,6 +32,7 @@ from daguan.experiments.pointer_training import (
 from daguan.pipeline.settings import ROOT
 from daguan.pipeline.stages import once
 from daguan.training.devices import find_device, prepare_process, share_cores
+from daguan.training.loop import CHECKPOINT
 
 PLOT = "predictions.svg"
 DRAWN = 12  # instances of the plot
@@ -86,7 +86,7 @@ def train(run: Run, task: str, chosen: ReproduceSettings) -> None:
             Progress(update.done, 0, "updates", f"{100 * update.share:.1f} % of the budget, loss {update.loss:.4f}")
         )
     bar.close()
-    save_network(run.path, trainer.network, {"task": task, "n": chosen.n})
+    save_network(run.path, trainer.model, {"task": task, "n": chosen.n})
     run.finish(
         trainer.watch.seconds,
         cpu_seconds=round(trainer.cpu_seconds, 1),

@@ -2,6 +2,7 @@
 where the disk is full, no fault of what was asked."""
 
 import errno
+import signal
 import sys
 from contextlib import suppress
 
@@ -39,6 +40,8 @@ class DivergenceError(DaguanError):
 
 class StoppedError(DaguanError):
     """Work was stopped from outside before it was done; the same command continues it."""
+
+    exit_code = 128 + signal.SIGINT
 
 
 def exit_code_of(error: OSError) -> int:

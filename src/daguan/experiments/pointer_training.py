@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from daguan.core.files import write_json
-from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
 from daguan.experiments.geometry.polygons import Sequences
 from daguan.experiments.geometry.tasks import TASKS, Task, draw_points
 from daguan.experiments.pointer_network import PointerNetwork, pointing_loss
 from daguan.experiments.pointer_search import beam_search, tours
 from daguan.experiments.pointer_settings import PointingSettings
-from daguan.nn.optimisers import Group, Options, load_state_tensors, new_adamw, state_tensors
-from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import find_device, require_finite
+from daguan.nn.optimisers import Group, Options, new_adamw
+from daguan.training.checkpoints import load_state, save_state
+from daguan.training.devices import find_device
+from daguan.training.loop import Trainer
 from daguan.training.threads import Replicas, map_on_threads
 
-CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "model.safetensors"
 MODEL_TYPE = "daguan-pointer-network"
 HELD_OUT_SEED = 1506
 SEARCHED_POINTS = 1 << 14  # at a time
-SMOOTHING = 0.98  # of the loss that is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +40,18 @@ class Update:
     loss: float
 
 
-class PointerTrainer:
-    """Trains one network. Instances of an update follow from seed and number alone."""
+class PointerTrainer(Trainer[Update]):
+    """Training of one network. Instances of an update depend on the seed and the update's number alone."""
+
+    model: PointerNetwork
 
     def __init__(self, task: str, settings: PointingSettings) -> None:
         self.task, self.settings, self.device = TASKS[task], settings, find_device(settings.engine)
         torch.manual_seed(stream_seed(settings.seed, "pointer-weights"))
-        self.network = PointerNetwork(settings.hidden).to(self.device)
-        self.replicas = Replicas(self.network, settings.batch_size)
-        self.names: dict[Tensor, str] = {weight: name for name, weight in self.network.named_parameters()}
-        group = Group(list(self.network.parameters()), settings.learning_rate, 0.0, 0.0)
-        (self.optimiser,) = new_adamw([group], Options())
-        self.done = 0
-        self.loss = 0.0
-        self.watch = Stopwatch()
+        network = PointerNetwork(settings.hidden).to(self.device)
+        self.replicas = Replicas(network, settings.batch_size)
+        group = Group(list(network.parameters()), settings.learning_rate, 0.0, 0.0)
+        super().__init__(network, new_adamw([group], Options()), settings.checkpoint_seconds)
         self._cpu_before = -time.process_time()
 
     @property
@@ -71,32 +66,24 @@ class PointerTrainer:
             return self.done / self.settings.updates
         return min(1.0, self.watch.seconds / (60 * self.settings.minutes))
 
-    def fit(self, folder: Path) -> Iterator[Update]:
-        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update."""
-        if (folder / CHECKPOINT).exists():
-            self.load(folder)
-        saved = time.monotonic()
-        while (share := self.share) < 1:
-            loss = self._update(share)
-            require_finite(loss, self.done)
-            smooth = min(SMOOTHING, self.done / (self.done + 1))
-            self.loss = smooth * self.loss + (1 - smooth) * loss
-            self.done += 1
-            if time.monotonic() - saved >= self.settings.checkpoint_seconds:
-                self.save_checkpoint(folder)
-                saved = time.monotonic()
-            yield Update(self.done, self.share, self.loss)
+    @property
+    def finished(self) -> bool:
+        return self.share >= 1
 
-    def _update(self, share: float) -> float:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.settings.learning_rate * rate_at(share, self.settings.warmup)
-        points = self._draw(self.done)
-        losses = self.replicas.map(self._train_on, np.array_split(points, len(self.replicas.models)))
+    def step(self) -> float:
+        (optimiser,) = self.optimisers
+        rate = self.settings.learning_rate * rate_at(self.share, self.settings.warmup)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        losses = self.replicas.map(self._train_on, np.array_split(self._draw(self.done), len(self.replicas.models)))
         self.replicas.gather_gradients()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
         return sum(losses)
+
+    def after_update(self) -> Update:
+        return Update(self.done, self.share, self.loss)
 
     def _draw(self, update: int) -> NDArray[np.float32]:
         rng = stream(self.settings.seed, "instances", update)
@@ -113,21 +100,12 @@ class PointerTrainer:
         torch.autograd.backward(loss)
         return loss.item()
 
-    def save_checkpoint(self, folder: Path) -> None:
-        tensors = with_prefix("model", dict(self.network.named_parameters()))
-        tensors |= state_tensors(self.optimiser, self.names, "optimiser")
-        values = {"done": self.done, "loss": self.loss, "seconds": self.watch.seconds, "cpu": self.cpu_seconds}
-        save_state(folder / CHECKPOINT, tensors, values)
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, values = super().state()
+        return tensors, values | {"cpu": self.cpu_seconds}
 
-    def load(self, folder: Path) -> None:
-        """Continue exactly where `save_checkpoint` was called. Raises CheckpointError."""
-        tensors, values = load_state(folder / CHECKPOINT)
-        with torch.no_grad():
-            for name, weight in under_prefix("model", tensors).items():
-                self.network.get_parameter(name).copy_(weight)
-        load_state_tensors(self.optimiser, self.names, "optimiser", tensors)
-        self.done, self.loss = values["done"], values["loss"]
-        self.watch = Stopwatch(values["seconds"])
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        super().restore(tensors, values)
         self._cpu_before = values["cpu"] - time.process_time()
 
 

@@ -43,8 +43,9 @@ from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.fine_tuning import CHECKPOINT, TaggerTrainer
+from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.loop import CHECKPOINT
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
 
 RESULT = "result.json"

@@ -22,7 +22,8 @@ from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
 from daguan.training.devices import prepare_process, share_cores
 from daguan.training.initial_encoders import adopted, begun_with_vectors
-from daguan.training.pretraining import CHECKPOINT, Pretrainer
+from daguan.training.loop import CHECKPOINT
+from daguan.training.pretraining import Pretrainer
 
 START = "start"  # folder of a checkpoint made ours, while it is pretrained further
 

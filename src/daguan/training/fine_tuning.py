@@ -1,12 +1,11 @@
-"""Fine-tuning one tagger on one fold: a generator that yields after every update, resumable to the bit."""
+"""Fine-tuning of one tagger on one fold."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,24 +13,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from daguan.core.errors import ConfigError
-from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.types import Score, Sentence
 from daguan.data.batches.collate import Batch, Example, bucketed_order, collate, to_example
 from daguan.data.batches.windows import training_pieces
 from daguan.data.scores import span_score
+from daguan.models.tagger import Tagger
 from daguan.nn.adversary import Adversary, moved
 from daguan.nn.averaging import WeightAverage, copy_into, lent
-from daguan.nn.optimisers import Schedule, load_state_tensors, state_tensors
+from daguan.nn.optimisers import Schedule
 from daguan.nn.tables import SCHEDULES
-from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype, require_finite
+from daguan.training.checkpoints import under_prefix, with_prefix
+from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.loop import Trainer
 from daguan.training.optimisation import build_adversary, build_optimisers, current_weights, freeze
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
-
-CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +42,15 @@ class Update:
     f1s: tuple[float, ...]
 
 
-class TaggerTrainer:
+class TaggerTrainer(Trainer[Update]):
     """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights, or the last
     average where no lines are held out to judge by.
 
     An epoch has all lines of `train` and all of `pseudo`, whose labels are guesses, in batches of the one or the other,
     and what a batch of the latter does to the gradient is multiplied by `pseudo_weight`.
     """
+
+    model: Tagger
 
     def __init__(
         self,
@@ -64,14 +64,13 @@ class TaggerTrainer:
         pseudo_weight: float = 1.0,
     ) -> None:
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
-        self.model = trained.tagger.to_device(find_device(engine))
+        model = trained.tagger.to_device(find_device(engine))
         self.held_out, self.pseudo_weight = held_out, pseudo_weight
         gold, self.lost_entities = _examples(train, trained)
         self.gold_examples = len(gold)
         self.examples = gold + _examples(pseudo, trained)[0]
-        self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
-        freeze(self.model, settings.frozen_layers)
-        self.optimisers = build_optimisers(self.model, settings, matrix_dtype(engine))
+        freeze(model, settings.frozen_layers)
+        super().__init__(model, build_optimisers(model, settings, matrix_dtype(engine)), settings.checkpoint_seconds)
         self.adversary = build_adversary(self.model, settings)
         self.held = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))
@@ -91,44 +90,31 @@ class TaggerTrainer:
         self.best_weights: dict[str, Tensor] = {}
         self.best: Score | None = None
         self.f1s: list[float] = []  # of each evaluation
-        self.done = self.tokens = 0
+        self.tokens = 0
         self.worse = 0  # evaluations since the best one
-        self.loss = 0.0
-        self.watch = Stopwatch()
 
-    def fit(self, folder: Path) -> Iterator[Update]:
-        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update.
-
-        Raises:
-            DivergenceError: the loss is no number any more.
-        """
-        if (folder / CHECKPOINT).exists():
-            self.load_checkpoint(folder)
-        saved = time.monotonic()
-        while self.done < self.updates and not self.stopped:
-            batch = self._batch(self.done)
-            loss = self._update(batch)
-            require_finite(loss, self.done)
-            smooth = min(0.98, self.done / (self.done + 1))
-            self.loss = smooth * self.loss + (1 - smooth) * loss
-            self.done += 1
-            self.tokens += batch.num_tokens
-            if self.done in self.evaluate_after:
-                self._keep_if_best()
-            if time.monotonic() - saved >= self.settings.checkpoint_seconds:
-                self.save_checkpoint(folder)
-                saved = time.monotonic()
-            yield Update(self.tokens, self._total_tokens, self.loss, tuple(self.f1s))
+    def steps(self) -> Iterator[Update]:
+        yield from super().steps()
         copy_into(self.model, self.best_weights if self.held_out else self.average.shadow)
 
     @property
-    def stopped(self) -> bool:
-        """Has it run out of patience?"""
-        return 0 < self.settings.patience <= self.worse
+    def finished(self) -> bool:
+        return self.done == self.updates or self.out_of_patience
+
+    def step(self) -> float:
+        batch = self._batch(self.done)
+        self.tokens += batch.num_tokens
+        return self._update(batch)
+
+    def after_update(self) -> Update:
+        if self.done in self.evaluate_after:
+            self._keep_if_best()
+        total = self.tokens if self.out_of_patience else self.settings.epochs * sum(map(len, self.examples))
+        return Update(self.tokens, total, self.loss, tuple(self.f1s))
 
     @property
-    def _total_tokens(self) -> int:
-        return self.tokens if self.stopped else self.settings.epochs * sum(map(len, self.examples))
+    def out_of_patience(self) -> bool:
+        return 0 < self.settings.patience <= self.worse
 
     def _batch(self, update: int) -> Batch:
         epoch, within = divmod(update, self.updates_per_epoch)
@@ -212,29 +198,20 @@ class TaggerTrainer:
         answers = self.trained.marginals(self.held_out, self.engine)
         return span_score(annotate(self.held_out, decode_lines(answers, self.trained.scheme)), self.held_out)
 
-    def save_checkpoint(self, folder: Path) -> None:
-        tensors = with_prefix("model", dict(self.model.named_parameters()))
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, values = super().state()
         tensors |= with_prefix("average", self.average.shadow) | with_prefix("best", self.best_weights)
-        for index, optimiser in enumerate(self.optimisers):
-            tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
         best = [self.best.hits, self.best.predicted, self.best.gold] if self.best else None
-        values = {"done": self.done, "tokens": self.tokens, "loss": self.loss, "worse": self.worse, "f1s": self.f1s}
-        save_state(folder / CHECKPOINT, tensors, values | {"best": best, "seconds": self.watch.seconds})
+        return tensors, values | {"tokens": self.tokens, "worse": self.worse, "f1s": self.f1s, "best": best}
 
-    def load_checkpoint(self, folder: Path) -> None:
-        """Continue exactly where `save_checkpoint` was called. Raises CheckpointError."""
-        tensors, values = load_state(folder / CHECKPOINT)
-        copy_into(self.model, under_prefix("model", tensors))
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        super().restore(tensors, values)
         for name, weight in under_prefix("average", tensors).items():
             self.average.shadow[name].copy_(weight)
+        self.average.updates = self.done
         self.best_weights = under_prefix("best", tensors)
-        for index, optimiser in enumerate(self.optimisers):
-            load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
-        self.done = self.average.updates = values["done"]
-        self.tokens, self.loss, self.worse = values["tokens"], values["loss"], values["worse"]
-        self.f1s = values["f1s"]
+        self.tokens, self.worse, self.f1s = values["tokens"], values["worse"], values["f1s"]
         self.best = Score(*values["best"]) if values["best"] else None
-        self.watch = Stopwatch(values["seconds"])
 
 
 def _examples(sentences: Sequence[Sentence], trained: TrainedTagger) -> tuple[list[Example], int]:

@@ -1,17 +1,14 @@
-"""Pretraining: a generator that yields after every update, resumable to the bit. What is learnt is an objective's."""
+"""Pretraining of an encoder by one of the objectives."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from daguan.core.runs import Stopwatch
 from daguan.core.seeds import stream_seed
 from daguan.data.batches.masking import Rows
 from daguan.data.batches.packing import Blocks
@@ -23,25 +20,29 @@ from daguan.nn.optimisers import (
     LinearSchedule,
     Options,
     decayed_names,
-    load_state_tensors,
-    state_tensors,
 )
 from daguan.nn.tables import OPTIMISERS
-from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
-from daguan.training.devices import matrix_dtype, require_finite
+from daguan.training.checkpoints import with_prefix
+from daguan.training.devices import matrix_dtype
 from daguan.training.engine_settings import EngineSettings
+from daguan.training.loop import Trainer
 from daguan.training.objectives.masked_lm import HeldOut, Objective, Plan, Sums, Trained
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.threads import Replicas
 
-CHECKPOINT = "checkpoint.safetensors"
 CURVE_POINTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """After an update: how many are done out of how many, ids read so far and in all, and a smoothed loss (nats)."""
+    """Progress after an update.
+
+    Attributes:
+        done, updates: updates finished, and in all
+        tokens, total_tokens: tokens read so far, and in all
+        loss: smoothed, in nats
+    """
 
     done: int
     updates: int
@@ -50,8 +51,18 @@ class Update:
     loss: float
 
 
-class Pretrainer:
-    """Everything a pretraining run holds. Iterate `fit()`, then `evaluate()` and `save()`."""
+class Pretrainer(Trainer[Update]):
+    """A pretraining run. Iterate `fit(folder)`, then `evaluate()` and `model.save()`.
+
+    Attributes:
+        rows: blocks an update
+        tokens_per_update: tokens an update
+        updates: number of updates in all
+        objective: what is learnt; its model is the one in training
+        curve: (tokens read, smoothed loss) at about CURVE_POINTS updates
+    """
+
+    model: Trained
 
     def __init__(
         self,
@@ -64,7 +75,7 @@ class Pretrainer:
         seed: int,
     ) -> None:
         self.settings = settings
-        self.rows = settings.batch_size * settings.accumulation  # an update
+        self.rows = settings.batch_size * settings.accumulation
         self.tokens_per_update = self.rows * encoder.max_length
         self.updates = max(1, round(settings.tokens / self.tokens_per_update))
         plan = Plan(
@@ -74,45 +85,17 @@ class Pretrainer:
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
         row = OBJECTIVES[objective_of(architecture, settings.objective)]
         self.objective: Objective = row.load()(plan)
-        self.model: Trained = self.objective.model.train()
-        self.replicas = Replicas(self.model, settings.batch_size)
-        self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
-        self.optimisers = build_optimisers(self.model, settings, matrix_dtype(engine))
+        model = self.objective.model.train()
+        self.replicas = Replicas(model, settings.batch_size)
+        super().__init__(model, build_optimisers(model, settings, matrix_dtype(engine)), settings.checkpoint_seconds)
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
-        self.done = 0
-        self.loss = 0.0
-        self.curve: list[tuple[int, float]] = []  # (tokens, smoothed loss) at some CURVE_POINTS updates
-        self.watch = Stopwatch()
+        self.curve: list[tuple[int, float]] = []
 
-    def fit(self, folder: Path) -> Iterator[Update]:
-        """Train from the checkpoint in `folder`, or from the start, to the end; yields after each update.
+    @property
+    def finished(self) -> bool:
+        return self.done == self.updates
 
-        Raises:
-            DivergenceError: the loss is no number any more.
-        """
-        if (folder / CHECKPOINT).exists():
-            self.load(folder)
-        saved = time.monotonic()
-        while self.done < self.updates:
-            loss = self._update()
-            require_finite(loss, self.done)
-            smooth = min(0.98, self.done / (self.done + 1))
-            self.loss = smooth * self.loss + (1 - smooth) * loss
-            self.done += 1
-            if self.done % max(1, self.updates // CURVE_POINTS) == 0:
-                self.curve.append((self.done * self.tokens_per_update, round(self.loss, 4)))
-            if time.monotonic() - saved >= self.settings.checkpoint_seconds:
-                self.save_checkpoint(folder)
-                saved = time.monotonic()
-            yield Update(
-                self.done,
-                self.updates,
-                self.done * self.tokens_per_update,
-                self.updates * self.tokens_per_update,
-                self.loss,
-            )
-
-    def _update(self) -> float:
+    def step(self) -> float:
         self.schedule.set(self.done)
         parts = self.objective.batch(self.done).split(len(self.replicas.models) * self.settings.accumulation)
         loss = sum(self.replicas.map(self._train_on, parts))
@@ -125,40 +108,34 @@ class Pretrainer:
         return loss
 
     def _train_on(self, model: nn.Module, part: Rows) -> float:
-        """Gradients of the part's share of the update's mean loss; returns that share."""
+        """Add the gradients of the part's share of the update's mean loss; returns that share."""
         loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
         return loss.item()
 
+    def after_update(self) -> Update:
+        tokens = self.done * self.tokens_per_update
+        if self.done % max(1, self.updates // CURVE_POINTS) == 0:
+            self.curve.append((tokens, round(self.loss, 4)))
+        return Update(self.done, self.updates, tokens, self.updates * self.tokens_per_update, self.loss)
+
     def evaluate(self) -> dict[str, HeldOut]:
-        """What the objective measures on the held-out text, by name; always the same text and masks."""
+        """The objective's measurements on the held-out text, by name; always the same text and masks."""
         total: dict[str, Sums] = {}
         for measure, parts in self.objective.evaluations():
             for sums in self.replicas.map(torch.no_grad()(measure), parts):
                 total |= {name: total.get(name, Sums()) + one for name, one in sums.items()}
         return {name: sums.mean for name, sums in total.items()}
 
-    def save_checkpoint(self, folder: Path) -> None:
-        tensors = with_prefix("model", dict(self.model.named_parameters()))
-        for index, optimiser in enumerate(self.optimisers):
-            tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
-        tensors |= with_prefix("objective", self.objective.state())
-        values = {"done": self.done, "loss": self.loss, "curve": self.curve, "seconds": self.watch.seconds}
-        save_state(folder / CHECKPOINT, tensors, values)
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors, values = super().state()
+        return tensors | with_prefix("objective", self.objective.state()), values | {"curve": self.curve}
 
-    def load(self, folder: Path) -> None:
-        """Continue exactly where `save_checkpoint` was called. Raises CheckpointError."""
-        tensors, values = load_state(folder / CHECKPOINT)
-        with torch.no_grad():
-            for name, weight in under_prefix("model", tensors).items():
-                self.model.get_parameter(name).copy_(weight)
-            for name, carried in self.objective.state().items():
-                carried.copy_(tensors[f"objective/{name}"])
-        for index, optimiser in enumerate(self.optimisers):
-            load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
-        self.done, self.loss = values["done"], values["loss"]
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        super().restore(tensors, values)
+        for name, carried in self.objective.state().items():
+            carried.copy_(tensors[f"objective/{name}"])
         self.curve = [(tokens, loss) for tokens, loss in values["curve"]]
-        self.watch = Stopwatch(values["seconds"])
 
 
 def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:

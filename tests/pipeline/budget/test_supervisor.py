@@ -12,7 +12,7 @@ from daguan.families.jobs import FoldJob
 from daguan.pipeline.budget.costs import COMMAND
 from daguan.pipeline.budget.supervisor import BudgetSupervisor, Clock, read_dropped
 from daguan.pipeline.engines.local import WorkerError
-from daguan.training.fine_tuning import CHECKPOINT
+from daguan.training.loop import CHECKPOINT
 
 PLAN = {
     "minutes": 10.0,

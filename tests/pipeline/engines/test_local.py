@@ -27,6 +27,7 @@ from daguan.pipeline.stages import Stages
 @pytest.fixture
 def job(contest: Path, tmp_path: Path) -> FoldJob:
     words = [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", "pretrain.tokens=0", "train.epochs=2"]
+    words.append("train.checkpoint_seconds=1e9")
     settings = load(Settings, None, words)
     prepare.make(settings)
     return Stages(settings).fold_jobs("tagger", threads=1)[0]
@@ -42,6 +43,7 @@ def test_a_watched_job_ends_when_told_and_shows_all_its_evaluations_when_resumed
     processes = Processes()
     assert not processes.run(job, Bar("cut"), until_an_evaluation)
     assert not job.finished
+    assert job.begun  # by the checkpoint that it saved when terminated
     (first,) = seen[-1].f1s
     seen.clear()
     assert processes.run(job, Bar("whole"), lambda progress: seen.append(progress) is None)

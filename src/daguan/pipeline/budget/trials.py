@@ -143,11 +143,11 @@ def measure_pretraining(
     """Tokens a second on all cores."""
     prepare_process(share_cores(engine, 1)[1])
     tokens = 2 * (WARM + ENOUGH) * settings.batch_size * settings.accumulation * size.max_length
-    brief = settings.replace(tokens=tokens, checkpoint_seconds=1e9)
+    brief = settings.replace(tokens=tokens)
     blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
     trainer = Pretrainer(architecture, size, brief, engine, blocks, len(vocabulary), seed)
     begun = time.monotonic()
-    for update in trainer.fit(prepared):
+    for update in trainer.steps():
         if update.done == WARM:
             begun = time.monotonic()
         elif update.done > WARM and (time.monotonic() - begun >= SECONDS or update.done == WARM + ENOUGH):

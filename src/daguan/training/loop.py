@@ -1,0 +1,139 @@
+"""The resumable training loop shared by pretraining, fine-tuning and the pointer networks."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from daguan.core.errors import StoppedError
+from daguan.core.runs import Stopwatch
+from daguan.nn.averaging import copy_into
+from daguan.nn.optimisers import load_state_tensors, state_tensors
+from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
+from daguan.training.devices import require_finite
+
+CHECKPOINT = "checkpoint.safetensors"
+SMOOTHING = 0.98  # of the reported loss
+Report = TypeVar("Report")
+
+
+class Trainer(ABC, Generic[Report]):
+    """A training run that a checkpoint resumes to the bit. A subclass does one update and names any further state.
+
+    Attributes:
+        model: the network in training
+        optimisers: all optimisers of the model's parameters
+        names: name of each parameter
+        done: number of finished updates
+        loss: exponential moving average of the updates' losses
+        watch: seconds of training, summed over the processes that worked on the run
+    """
+
+    def __init__(self, model: nn.Module, optimisers: list[Optimizer], checkpoint_seconds: float) -> None:
+        self.model = model
+        self.optimisers = optimisers
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+        self.done = 0
+        self.loss = 0.0
+        self.watch = Stopwatch()
+        self._checkpoint_seconds = checkpoint_seconds
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether no update remains to be done."""
+
+    @abstractmethod
+    def step(self) -> float:
+        """Do the update that follows `done` finished ones and return its loss."""
+
+    @abstractmethod
+    def after_update(self) -> Report:
+        """Evaluate and record where that is due; returns what to report of the update just counted in `done`."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors and the plain values that a checkpoint holds."""
+        tensors = with_prefix("model", dict(self.model.named_parameters()))
+        for index, optimiser in enumerate(self.optimisers):
+            tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
+        return tensors, {"done": self.done, "loss": self.loss, "seconds": self.watch.seconds}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        copy_into(self.model, under_prefix("model", tensors))
+        for index, optimiser in enumerate(self.optimisers):
+            load_state_tensors(optimiser, self.names, f"optimiser{index}", tensors)
+        self.done, self.loss = values["done"], values["loss"]
+        self.watch = Stopwatch(values["seconds"])
+
+    def steps(self) -> Iterator[Report]:
+        """Train to the end and yield a report after each update; nothing is read or written.
+
+        Raises:
+            DivergenceError: the loss is not finite.
+        """
+        while not self.finished:
+            loss = self.step()
+            require_finite(loss, self.done)
+            smoothing = min(SMOOTHING, self.done / (self.done + 1))
+            self.loss = smoothing * self.loss + (1 - smoothing) * loss
+            self.done += 1
+            yield self.after_update()
+
+    def fit(self, folder: Path) -> Iterator[Report]:
+        """As `steps`, from the checkpoint in `folder` if there is one, and with checkpoints from time to time.
+
+        Raises:
+            DivergenceError: the loss is not finite.
+            CheckpointError: the checkpoint is damaged.
+            StoppedError: SIGTERM or SIGINT arrived; the update was finished and a checkpoint saved.
+        """
+        if (folder / CHECKPOINT).exists():
+            self.load_checkpoint(folder)
+        saved = time.monotonic()
+        with deferred_signals() as arrived:
+            for report in self.steps():
+                if time.monotonic() - saved >= self._checkpoint_seconds:
+                    self.save_checkpoint(folder)
+                    saved = time.monotonic()
+                yield report
+                if arrived:
+                    self.save_checkpoint(folder)
+                    raise StoppedError(f"stopped after update {self.done}; the same command continues")
+
+    def save_checkpoint(self, folder: Path) -> None:
+        save_state(folder / CHECKPOINT, *self.state())
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Raises CheckpointError."""
+        self.restore(*load_state(folder / CHECKPOINT))
+
+
+@contextmanager
+def deferred_signals() -> Iterator[list[int]]:
+    """A list of the SIGTERMs and SIGINTs that arrive inside, which do not end the process; a second SIGINT does."""
+    arrived: list[int] = []
+
+    def record(number: int, _: object) -> None:
+        if number == signal.SIGINT and number in arrived:
+            raise KeyboardInterrupt
+        arrived.append(number)
+
+    handled = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) != signal.SIG_IGN]
+    if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
+        handled = []
+    previous = {number: signal.signal(number, record) for number in handled}
+    try:
+        yield arrived
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
