@@ -20,7 +20,7 @@ from daguan.training.token_vector_settings import VectorSettings
 from daguan.training.token_vectors import put_vectors, train_vectors, vectors_of
 
 LINES = [[str(a * b % 23) for a in range(1, 9)] for b in range(1, 60)]
-PROGRAM = "import test_vectors; print(*test_vectors.hashes())"
+PROGRAM = "import test_token_vectors; print(*test_token_vectors.hashes())"
 
 
 def hashes() -> list[str]:
