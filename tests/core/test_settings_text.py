@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,11 @@ def test_the_command_prints_them(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert main(["settings", "model.head=crf+biaffine"]) == 0
     (tmp_path / "mine.yaml").write_text(capsys.readouterr().out, "utf-8")
     assert load([str(tmp_path / "mine.yaml")]) == load(["model.head=crf+biaffine"])
+
+
+def test_settings_load_without_what_computes() -> None:
+    """All names of the tables are known before torch is imported."""
+    modules = ("torch", "transformers", "sklearn", "gensim", "optuna", "pandas")
+    code = f"import sys, daguan.pipeline.settings as s; s.load([]); print([m for m in {modules} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"

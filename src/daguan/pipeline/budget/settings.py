@@ -35,8 +35,8 @@ class BudgetSettings(Section):
         "folds.lines, train.epochs, train.evaluations, ngram_crf.iterations, pretrain.tokens, vectors.tokens, "
         "vectors.epochs, the shares of augmentation; of one member in `ensemble`), not how, as each member is "
         "measured once; it overrules the file and the command line. Its pretrain.tokens is the least: pretraining "
-        "gets the time that remains, up to `passes`. Of rungs that are equal on these data, such as those whose "
-        "folds.lines exceed the lines, only the last counts.",
+        "gets the time that remains, up to `passes`. Where rungs are equal on these data, such "
+        "as those whose folds.lines exceed the lines, only the last counts.",
     )
     spare: tuple[str, ...] = setting(
         (),
