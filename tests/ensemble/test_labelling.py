@@ -28,7 +28,7 @@ def fitted(method):
 @METHOD
 def test_what_is_judged_is_what_is_answered(method):
     combination = fitted(method)
-    spans, confidences = combination.spans_with_confidence(GIVEN.gold, GIVEN.marginals)
+    spans, confidences = combination.confident_spans(GIVEN.gold, GIVEN.marginals)
     assert spans == combination.spans(GIVEN.gold, GIVEN.marginals)
     assert confidences.shape == (45,)
     assert ((confidences >= 0) & (confidences <= 1)).all()
@@ -50,7 +50,7 @@ def test_a_line_is_judged_alike_alone_and_among_others(method):
 @pytest.mark.parametrize("biases", [(0.0,) * 4, (0.75, -0.5, 0.0, 1.5)])
 def test_a_mean_is_as_sure_as_of_its_least_certain_token(biases):
     weights, odds = (1.0, 2.0, 1.0), np.exp(np.repeat(np.array([0.0, *biases]), [1, *[4] * len(biases)]))
-    spans, confidences = WeightedMean(SCHEME.labels, weights, biases).spans_with_confidence(GIVEN.gold, GIVEN.marginals)
+    spans, confidences = WeightedMean(SCHEME.labels, weights, biases).confident_spans(GIVEN.gold, GIVEN.marginals)
     for line, found in enumerate(spans):
         tags = SCHEME.encode(len(GIVEN.gold[line].tokens), found)
         total = sum(w * member[line].astype(np.float64) for w, member in zip(weights, GIVEN.marginals, strict=True))
@@ -61,7 +61,7 @@ def test_a_mean_is_as_sure_as_of_its_least_certain_token(biases):
 @pytest.mark.parametrize("needed", [1, 2, 3])
 def test_a_vote_is_as_sure_as_of_the_span_with_most_votes_against(needed):
     vote = Vote(SCHEME.labels, needed)
-    spans, confidences = vote.spans_with_confidence(GIVEN.gold, GIVEN.marginals)
+    spans, confidences = vote.confident_spans(GIVEN.gold, GIVEN.marginals)
     own = [decode_lines(member, SCHEME) for member in GIVEN.marginals]
     for line, found in enumerate(spans):
         against = [0]
@@ -78,7 +78,7 @@ def test_a_stack_is_as_sure_as_of_its_least_certain_proposal():
     coefficients = (0.0, 0.0, 0.0, 1.0, *(0.0,) * (own - 4), *(0.0,) * 6)
     lexicon = Lexicon.of(GIVEN.gold, SCHEME.labels, np.zeros(45, np.int64))
     stack = Stack(SCHEME.labels, SpanClassifier(coefficients, 0.0, None), 0.0, lexicon)
-    spans, confidences = stack.spans_with_confidence(GIVEN.gold, GIVEN.marginals)
+    spans, confidences = stack.confident_spans(GIVEN.gold, GIVEN.marginals)
     right = 1 / (1 + np.exp(-candidates.features[:, 3]))
     expected = np.ones(45)
     for line, span, p in zip(candidates.lines, candidates.spans, right, strict=True):

@@ -145,12 +145,8 @@ def rehearse(
     games = [play(planner, truth, dealt, settings.days) for dealt in deals]
     first = games[0]
     about = {
-        candidate.name: {
-            "out_of_fold": candidate.out_of_fold,
-            "public": first.public[candidate.name],
-            "private": first.private[candidate.name],
-        }
-        for candidate in planner.candidates
+        one.name: {"out_of_fold": one.out_of_fold, "public": first.public[one.name], "private": first.private[one.name]}
+        for one in planner.candidates
     }
     ways = {way: _summary(games, way) for way in first.chosen}
     return {"candidates": about, "days": first.days, "deals": len(games), "ways": ways}

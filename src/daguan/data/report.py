@@ -37,13 +37,8 @@ def _sizes(sentences: Sequence[Sentence]) -> dict[str, Any]:
 def _spread(values: Sequence[int]) -> dict[str, float]:
     p50, p95, p99 = np.percentile(values, (50, 95, 99)) if values else (0, 0, 0)
     mean = sum(values) / len(values) if values else 0.0
-    return {
-        "mean": round(mean, 1),
-        "p50": float(p50),
-        "p95": float(p95),
-        "p99": float(p99),
-        "max": max(values, default=0),
-    }
+    quantiles = {"p50": float(p50), "p95": float(p95), "p99": float(p99)}
+    return {"mean": round(mean, 1), **quantiles, "max": max(values, default=0)}
 
 
 def _entities(train: Sequence[Sentence]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,7 @@ class Report:
 
 
 def _score_to_json(score: Score) -> dict[str, Any]:
-    return {
-        "p": score.precision,
-        "r": score.recall,
-        "f1": score.f1,
-        "hits": score.hits,
-        "predicted": score.predicted,
-        "gold": score.gold,
-    }
+    return {"p": score.precision, "r": score.recall, "f1": score.f1, **asdict(score)}
 
 
 def count_items(predicted: Items, gold: Items) -> Score:

@@ -39,7 +39,7 @@ class OutOfFoldData:
     text: TextIndex | None = None
 
 
-class SpansWithConfidence(NamedTuple):
+class ConfidentSpans(NamedTuple):
     """The spans of N lines.
 
     Attributes:
@@ -60,7 +60,7 @@ class Combination(Protocol):
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         """Returns the spans of each sentence; its gold is not read."""
 
-    def spans_with_confidence(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> SpansWithConfidence:
+    def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """Returns the same spans with confidences; each combination says what it counts as a decision."""
 
     def to_json(self) -> dict[str, Any]: ...

@@ -29,7 +29,7 @@ class LabelledLine:
 
     Attributes:
         sentence: the line with its spans.
-        confidence: the probability of its least certain decision (`Combination.spans_with_confidence`).
+        confidence: the probability of its least certain decision (`Combination.confident_spans`).
         agreement: the share of members whose own decoding gives the same spans.
     """
 
@@ -59,7 +59,7 @@ def combine_marginals(
     sentences: Sequence[Sentence], marginals: MemberMarginals, combination: Combination
 ) -> list[LabelledLine]:
     """Returns the lines as labelled by the combination of the members' marginals."""
-    spans, confidences = combination.spans_with_confidence(sentences, marginals)
+    spans, confidences = combination.confident_spans(sentences, marginals)
     scheme, agreeing = TagScheme(combination.labels), np.zeros(len(sentences))
     for member in marginals:
         agreeing += [own == found for own, found in zip(decode_lines(member, scheme), spans, strict=True)]

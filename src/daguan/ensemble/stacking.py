@@ -21,14 +21,7 @@ from daguan.data.lexicon import Lexicon, String
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.ensemble.boosting import Trees
-from daguan.ensemble.combination import (
-    LineMask,
-    MemberMarginals,
-    Method,
-    OutOfFoldData,
-    SpansWithConfidence,
-    min_confidence,
-)
+from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData, min_confidence
 from daguan.ensemble.span_candidates import Floats, SpanCandidates, lexicon_features
 
 PENALTY = 1.0  # inverse strength of the regression's L2 penalty, on standardised features
@@ -100,7 +93,7 @@ class Stack:
         candidates, odds = self._odds(sentences, marginals)
         return candidates.choose(odds - self.threshold, len(sentences))
 
-    def spans_with_confidence(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> SpansWithConfidence:
+    def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """A decision is whether to take a candidate span. Its probability is P(right) where the span is taken, 1 −
         P(right) where it is not.
         """
@@ -110,7 +103,7 @@ class Stack:
         right = np.exp(-np.logaddexp(0, -odds)).tolist()
         for line, span, probability in zip(candidates.lines.tolist(), candidates.spans, right, strict=True):
             probabilities[line][span] = probability
-        return SpansWithConfidence(spans, np.array([*map(min_confidence, probabilities, spans)], np.float64))
+        return ConfidentSpans(spans, np.array([*map(min_confidence, probabilities, spans)], np.float64))
 
     def _odds(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> tuple[SpanCandidates, Floats]:
         """Returns the candidates, and (C,) the log-odds that they are right."""
@@ -118,9 +111,8 @@ class Stack:
         strings = candidates.strings(sentences)
         counts = self.lexicon.counts[self.lexicon.numbers_of(strings), 0]
         known = lexicon_features(counts, candidates.types(self.labels))
-        return candidates, self.classifier.odds(
-            np.concatenate([_gold_free_features(candidates, strings, self.text), known], 1)
-        )
+        gold_free = _gold_free_features(candidates, strings, self.text)
+        return candidates, self.classifier.odds(np.concatenate([gold_free, known], 1))
 
     def to_json(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in ("labels", "threshold")}

@@ -11,14 +11,7 @@ import numpy as np
 
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import (
-    LineMask,
-    MemberMarginals,
-    Method,
-    OutOfFoldData,
-    SpansWithConfidence,
-    min_confidence,
-)
+from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData, min_confidence
 from daguan.ensemble.non_overlapping import best_non_overlapping
 from daguan.training.prediction import decode_lines
 
@@ -40,14 +33,14 @@ class Vote:
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         return [elect(votes, self.needed) for votes in count_votes(marginals, TagScheme(self.labels))]
 
-    def spans_with_confidence(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> SpansWithConfidence:
+    def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """A decision is whether to take a span that some member votes for. Its probability is the share of members that
         agree with the decision.
         """
         votes = count_votes(marginals, TagScheme(self.labels))
         spans = [elect(of_line, self.needed) for of_line in votes]
         shares = [{span: count / len(marginals) for span, count in of_line.items()} for of_line in votes]
-        return SpansWithConfidence(spans, np.array([*map(min_confidence, shares, spans)], np.float64))
+        return ConfidentSpans(spans, np.array([*map(min_confidence, shares, spans)], np.float64))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -77,9 +70,7 @@ class VoteLearner:
         for needed in range(1, self._members + 1):
             elected = [elect(of_line, needed) for of_line in votes]
             pairs = zip(elected, gold, strict=True)
-            self._counts[needed - 1] = [
-                (len(theirs.intersection(ours)), len(ours) + len(theirs)) for ours, theirs in pairs
-            ]
+            self._counts[needed - 1] = [(len(its.intersection(ours)), len(ours) + len(its)) for ours, its in pairs]
 
     def fit(self, used: LineMask) -> Vote:
         f1 = [2 * hits / total if total else 0.0 for hits, total in self._counts[:, used].sum(1).tolist()]

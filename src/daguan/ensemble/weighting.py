@@ -19,7 +19,7 @@ from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import LineMask, MemberMarginals, Method, OutOfFoldData, SpansWithConfidence
+from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData
 from daguan.ensemble.span_counts import SpanCounter, Weights
 from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
@@ -46,7 +46,7 @@ class WeightedMean:
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         return decode_lines(mean(marginals, self.weights), TagScheme(self.labels), self._bias)
 
-    def spans_with_confidence(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> SpansWithConfidence:
+    def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """A decision is the tag of a token. Its probability is the mean's marginal, renormalised after biases."""
         means, scheme = mean(marginals, self.weights), TagScheme(self.labels)
         tags = decode_tags(means, scheme, self._bias)
@@ -55,10 +55,8 @@ class WeightedMean:
             probabilities = [share / share.sum(1, keepdims=True) for share in shares]
         else:
             probabilities = [probs.astype(np.float32) for probs in means]
-        least = [
-            probs[np.arange(len(probs)), of_line].min() for probs, of_line in zip(probabilities, tags, strict=True)
-        ]
-        return SpansWithConfidence([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
+        least = [probs[np.arange(len(row)), row].min() for probs, row in zip(probabilities, tags, strict=True)]
+        return ConfidentSpans([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
 
     @property
     def _bias(self) -> NDArray[np.float32] | None:

@@ -93,11 +93,8 @@ def _with_spans(decoder: SpanDecoder, reading: Reading, beam: Beam, kind: Tensor
     """Adds the spans from first to last, of type `kind` (B,W), to live hypotheses, and feeds them to the decoder."""
     live = beam.live
     first, last, kind = beam.first[live], beam.last[live], kind[live]
-    spans, tags = (
-        decoder.spans(reading, live[0], first, last, kind),
-        tags_of_spans(first, last, kind, beam.tags.shape[2]),
-    )
+    spans = decoder.spans(reading, live[0], first, last, kind)
     beam.state[live] = decoder.follow(spans.unsqueeze(1), beam.state[live]).squeeze(1)
-    beam.tags[live] += tags
+    beam.tags[live] += tags_of_spans(first, last, kind, beam.tags.shape[2])
     beam.since[live] = last + 1
     return beam
