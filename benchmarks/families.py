@@ -38,7 +38,7 @@ from daguan.data.scores import Gain, paired_gain, span_scores
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.ensemble.blend_settings import METHODS
-from daguan.ensemble.blending import Member, load_member, load_text_index, nested_spans
+from daguan.ensemble.blending import MemberResults, load_member, load_text_index, nested_spans
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.families.jobs import FoldJob
 from daguan.models.encoders.table import PRETRAINED
@@ -127,7 +127,7 @@ class Contest:
         folds, text = read_folds(stages.prepare.path), load_text_index(stages.prepare.path)
         return cls(train, test, folds, TagScheme(labels_of(train)), text, stages.settings.seed)
 
-    def scored(self, members: Sequence[Member], method: str = "mean") -> tuple[list[Score], list[Score]]:
+    def scored(self, members: Sequence[MemberResults], method: str = "mean") -> tuple[list[Score], list[Score]]:
         """Returns the scores of a blend of members, line by line, out of fold and on the test part."""
         answers = [member.held_out for member in members]
         data = OutOfFoldData(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
@@ -170,7 +170,7 @@ def slice_words(quick: bool) -> list[str]:
     return [*data_words(PEOPLE, quick), *(() if quick else LINES), "folds.count=2"]
 
 
-def row_of(family: Family, members: dict[str, Member], contest: Contest) -> Row:
+def row_of(family: Family, members: dict[str, MemberResults], contest: Contest) -> Row:
     alone, test = contest.scored([members[family.name]])
     reference = [members[name] for name in REFERENCE]
     loss = family.pretraining.run()["curve"][-1]["loss"] if family.pretraining else None
@@ -189,7 +189,7 @@ def row_of(family: Family, members: dict[str, Member], contest: Contest) -> Row:
     return row
 
 
-def blends(members: dict[str, Member], contest: Contest) -> list[Row]:
+def blends(members: dict[str, MemberResults], contest: Contest) -> list[Row]:
     """Returns the references, and all members by each method; gains are over the plain mean of all."""
     mean, of_test = contest.scored(list(members.values()))
     rows = [("both BERTs", *contest.scored([members[name] for name in REFERENCE])), ("all, mean", mean, of_test)]

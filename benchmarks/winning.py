@@ -32,7 +32,7 @@ from daguan.data.folds import read_fold
 from daguan.data.marginals import Marginals
 from daguan.data.scores import bootstrap_interval, span_scores
 from daguan.ensemble import distillation
-from daguan.ensemble.blending import Member, load_member
+from daguan.ensemble.blending import MemberResults, load_member
 from daguan.ensemble.pseudo_labels import SOURCES
 from daguan.families.jobs import HELD_OUT, RESULT
 from daguan.models.encoders.table import ENCODERS
@@ -79,7 +79,7 @@ class Played:
     def contest(self) -> Contest:
         return Contest.of(self.planned)
 
-    def members(self, stages: Stages) -> list[Member]:
+    def members(self, stages: Stages) -> list[MemberResults]:
         return [load_member(run.path, stages.settings.folds.count) for run in stages.members]
 
 

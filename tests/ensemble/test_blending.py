@@ -13,7 +13,16 @@ from daguan.core.types import Sentence
 from daguan.data.marginals import Marginals
 from daguan.data.scores import span_score
 from daguan.ensemble.blend_settings import METHODS, BlendSettings
-from daguan.ensemble.blending import BLEND, Member, gains, label_all, load_blend, load_member, nested_spans, save_blend
+from daguan.ensemble.blending import (
+    BLEND,
+    MemberResults,
+    gains,
+    label_all,
+    load_blend,
+    load_member,
+    nested_spans,
+    save_blend,
+)
 from daguan.training.prediction import decode_lines
 from noisy_members import SCHEME, noisy_data, prepare, with_other_gold
 
@@ -40,7 +49,7 @@ def test_nothing_that_scores_a_fold_was_fitted_to_its_gold(method):
 @METHOD
 def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
     data = noisy_data((1.5, 2.5), lines=45)
-    members = [Member(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
+    members = [MemberResults(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
 
     def reported(of):
         return label_all(members, of, tokens(of.gold[:7]), method)[-1].out_of_fold
@@ -82,7 +91,7 @@ def test_gold_is_not_read_when_labelling(method):
 @METHOD
 def test_rows_are_members_their_mean_and_the_blend(method):
     data = noisy_data((1.5, 2.5), lines=24)
-    members = [Member(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
+    members = [MemberResults(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
     test = tokens(data.gold[:7])
     rows = label_all(members, data, test, method)
     assert [row.name for row in rows] == ["m0", "m1", *(["mean"] if method != "mean" else []), BLEND]
@@ -101,7 +110,7 @@ def test_members_of_other_lines_are_refused():
     (marginals,) = data.marginals
     for wrong in (marginals[1:], [*marginals[1:], marginals[0][:0]]):
         with pytest.raises(CheckpointError, match="expected marginals for 12 lines"):
-            label_all([Member("m", wrong, marginals)], data, tokens(data.gold), "mean")
+            label_all([MemberResults("m", wrong, marginals)], data, tokens(data.gold), "mean")
 
 
 def test_folds_that_leave_a_line_out_or_answer_it_twice_are_refused(tmp_path):

@@ -174,8 +174,8 @@ def without_fields(
     several = [line for line in lines if len(_types(line)) > 1]
     for line in _copies(several, settings.field_dropping, rng):
         types = _types(line)
-        kept = {types[i] for i in rng.permutation(len(types))[: rng.integers(1, len(types))]}
-        yield Sentence.of(segment for segment in line.segments if segment[1] is None or segment[1] in kept)
+        selected = {types[i] for i in rng.permutation(len(types))[: rng.integers(1, len(types))]}
+        yield Sentence.of(segment for segment in line.segments if segment[1] is None or segment[1] in selected)
 
 
 def _types(line: Sentence) -> list[str]:

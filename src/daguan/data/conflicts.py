@@ -62,14 +62,14 @@ def resolve_conflicts(
     models behind them saw no annotation of the same text, since folds keep equal texts together.
     """
     lines: list[Sentence | None] = list(train)
-    for alike in conflicting_lines(train) if settings.training != KEEP else []:
-        annotations = [train[line] for line in alike]
+    for same_text in conflicting_lines(train) if settings.training != KEEP else []:
+        annotations = [train[line] for line in same_text]
         chosen = None
         if settings.training == RELABEL and settings.run:
-            chosen = _most_probable(annotations, held_out[alike[0]], scheme)
+            chosen = _most_probable(annotations, held_out[same_text[0]], scheme)
         elif settings.training == RELABEL:
             chosen = most_common_annotations(annotations)[0]
-        for line in alike:
+        for line in same_text:
             lines[line] = chosen
     return lines
 

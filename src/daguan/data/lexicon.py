@@ -65,9 +65,9 @@ class Lexicon:
     def restricted_to(self, groups: NDArray[np.bool_]) -> Lexicon:
         """Returns the lexicon as counted on the selected groups alone, as a single group."""
         counts = self.counts_in(groups)
-        kept = [string for string, number in self.numbers.items() if counts[number].any()]
-        rows = [self.numbers[string] for string in kept] + [len(self.numbers)]
-        return Lexicon({string: number for number, string in enumerate(kept)}, counts[rows][:, None])
+        strings = [string for string, number in self.numbers.items() if counts[number].any()]
+        rows = [self.numbers[string] for string in strings] + [len(self.numbers)]
+        return Lexicon({string: number for number, string in enumerate(strings)}, counts[rows][:, None])
 
     def to_json(self) -> dict[str, Any]:
         """Returns the counts by string, of a lexicon with one group."""

@@ -30,8 +30,8 @@ MEAN, BLEND = "mean", "blend"  # rows beside the members'
 
 
 @dataclass(frozen=True)
-class Member:
-    """A trained member.
+class MemberResults:
+    """The marginals of a trained member.
 
     Attributes:
         name: its run.
@@ -44,9 +44,9 @@ class Member:
     test: Sequence[LineMarginals]
 
 
-def load_member(run: Path, folds: int) -> Member:
+def load_member(run: Path, folds: int) -> MemberResults:
     """Reads the marginals of all folds of a run. Raises CheckpointError: a fold or line is missing or duplicate."""
-    return Member(run.name, load_held_out(run, folds), mean([load_test(run, fold) for fold in range(folds)]))
+    return MemberResults(run.name, load_held_out(run, folds), mean([load_test(run, fold) for fold in range(folds)]))
 
 
 def load_held_out(run: Path, folds: int) -> list[LineMarginals]:
@@ -85,7 +85,9 @@ class BlendRow(NamedTuple):
     combination: Combination
 
 
-def label_all(members: Sequence[Member], data: OutOfFoldData, test: Sequence[Sentence], method: str) -> list[BlendRow]:
+def label_all(
+    members: Sequence[MemberResults], data: OutOfFoldData, test: Sequence[Sentence], method: str
+) -> list[BlendRow]:
     """Labels the lines by each member, by their plain mean, and last by the blend; equal rows appear once.
 
     Raises:
@@ -100,7 +102,7 @@ def label_all(members: Sequence[Member], data: OutOfFoldData, test: Sequence[Sen
 
 
 def _label(
-    name: str, members: Sequence[Member], data: OutOfFoldData, test: Sequence[Sentence], method: str
+    name: str, members: Sequence[MemberResults], data: OutOfFoldData, test: Sequence[Sentence], method: str
 ) -> BlendRow:
     marginals, test_marginals = [member.held_out for member in members], [member.test for member in members]
     check_lines(data.gold, marginals)

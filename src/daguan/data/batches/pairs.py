@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.errors import DataError
+from daguan.data.batches.masking import Ids
 from daguan.data.batches.packing import Blocks
 from daguan.data.vocabulary import CLS, SEP
-
-Ids = NDArray[np.int64]
 
 
 class PairText:

@@ -38,11 +38,11 @@ def windows_of(line: int, length: int, size: int, overlap: int) -> list[Window]:
 
 def stitch(windows: Sequence[Window], results: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Returns (T,K) for one line from the arrays (stop−start,K) of its windows, in order."""
-    kept = [
+    parts = [
         result[window.keep_start - window.start : window.keep_stop - window.start]
         for window, result in zip(windows, results, strict=True)
     ]
-    return np.concatenate(kept)
+    return np.concatenate(parts)
 
 
 def training_pieces(sentence: Sentence, size: int, overlap: int) -> tuple[list[Sentence], int]:
