@@ -25,7 +25,7 @@ def record(folder: Path, manifest: dict[str, Any]) -> None:
 
 def _row(manifest: dict[str, Any]) -> tuple[str, ...]:
     test = manifest["test"]
-    scores = [_percent(test[reading]["f1"]) if test else "" for reading in ("span", "contest")]
+    scores = [_percent(test[metric]["f1"]) if test else "" for metric in ("span", "contest")]
     own = _percent(manifest["out_of_fold"][manifest["final"]]["span"]["f1"])
     command = "`" + manifest["command"].replace("|", "\\|") + "`"
     return (manifest["name"], own, *scores, manifest["date"], manifest["commit"], command)
