@@ -12,7 +12,7 @@ from daguan.pipeline.train import train
 
 def main(words: list[str]) -> None:
     settings = load(words)
-    needs = settings.member("ngram_crf").needs
+    needs = settings.needs_of("ngram_crf")
     require("ensemble.ngram_crf.pseudo_labels.teachers", not needs, "none of the baseline", needs)
     nothing_on_top = settings.blend.replace(method="mean")
     alone = settings.replace(members=("ngram_crf",), blend=nothing_on_top)

@@ -20,8 +20,8 @@ from daguan.pipeline.stages import Stages
 def main(words: list[str]) -> None:
     settings = load(words)
     stages = Stages(settings)
-    build_contest(settings, stages)
-    train, test = read_labelled(stages.gold_file), read_unlabelled(stages.contest.test)
+    build_contest(stages)
+    train, test = read_labelled(stages.contest.train), read_unlabelled(stages.contest.test)
     print_conflicts(train)
     print_found(test, train)
 

@@ -15,7 +15,7 @@ from daguan.core.runs import Stopwatch
 from daguan.core.settings import Section, section
 from daguan.data.format import read_unlabelled, write_lines
 from daguan.ensemble.labelling import load_members
-from daguan.pipeline.predict import find_models, predict
+from daguan.pipeline.work.predict import find_models, predict
 from daguan.training.devices import prepare_process, share_cores
 from daguan.training.engine_settings import EngineSettings
 
@@ -38,7 +38,7 @@ def main(words: list[str]) -> None:
     members = load_members(paths, engine)
     sentences = read_unlabelled(source)
     watch = Stopwatch()
-    write_lines(target, predict(members, combination, sentences, engine))
+    write_lines(target, predict(members, combination, sentences))
     tokens = sum(len(sentence.tokens) for sentence in sentences)
     say(
         f"predict: {target}: {len(sentences):,} lines by {sum(map(len, members))} models, "

@@ -20,6 +20,7 @@ from daguan.core.files import write_text
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import setting
+from daguan.core.tables import Row
 from daguan.experiments.geometry.tasks import TASKS
 from daguan.experiments.pointer_settings import PointingSettings
 from daguan.experiments.pointer_training import (
@@ -34,6 +35,7 @@ from daguan.pipeline.stages import once
 from daguan.training.devices import find_device, prepare_process, share_cores
 from daguan.training.loop import CHECKPOINT
 
+TRAINING = Row("daguan.experiments.pointer_training:PointerTrainer")
 PLOT = "predictions.svg"
 DRAWN = 12  # instances of the plot
 UNLEARNT = ("beam", "held_out", "checkpoint_seconds", "work")  # change nothing of what is learnt
@@ -49,7 +51,7 @@ def main(words: list[str]) -> None:
     task, chosen = parse([word for word in words if word != "--json"])
     prepare_process(share_cores(chosen.engine, 1)[1])
     learnt = {name: value for name, value in settings.to_dict(chosen).items() if name not in UNLEARNT}
-    run = run_of(Path(chosen.work), f"reproduce-{task}", learnt, "cli/reproduce.py")
+    run = run_of(Path(chosen.work), f"reproduce-{task}", learnt, [TRAINING])
     once(run, partial(train, task=task, chosen=chosen))
     measured = measure(run, task, chosen)
     facts = {name: run.manifest()[name] for name in ("updates", "instances", "seconds", "cpu_seconds")}

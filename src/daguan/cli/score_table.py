@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from daguan.families.table import family_of
+
 
 def print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:
     """One row a member and reading; P, R, F1 in percent with the 95 % bootstrap interval of F1."""
@@ -30,7 +32,10 @@ def no_better(scores: dict[str, dict[str, Any]], final: str, families: dict[str,
     f1 = {name: found["span"]["f1"] for name, found in scores.items()}
     others = {name: family for name, family in families.items() if name != final}
     best = max(others, key=lambda name: f1[name], default=final)
-    watched = {best: "its best member", **{name: "the n-gram CRF" for name in others if others[name] == "ngram_crf"}}
+    watched = {
+        best: "its best member",
+        **{name: "the n-gram CRF" for name in others if family_of(others[name]).is_baseline},
+    }
     return [
         f"no better than {name}, {what}, out of fold: span F1 {100 * f1[final]:.2f} against {100 * f1[name]:.2f}"
         for name, what in watched.items()

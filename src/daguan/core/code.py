@@ -1,9 +1,9 @@
 """The part of a run's key that follows from the code: what its modules compute, not what they say.
 
 A key covers the modules that a stage's work imports, and those of the table rows that its settings choose by name
-(rows are loaded by name, so imports alone would miss them; the other rows of a table do not count). The
-syntax tree of each module counts, without comments, docstrings, and the text of messages and help: work outlives an
-edit of these.
+(rows are loaded by name, so imports alone would miss them; the other rows of a table do not count). Of each module the
+syntax tree counts, without comments, docstrings, the text of messages, and declarations of settings, whose values are
+in a key by themselves: work outlives an edit of these.
 """
 
 from __future__ import annotations
@@ -17,13 +17,10 @@ from daguan.core.files import sha256_of_json
 
 PACKAGE = "daguan"
 MESSAGES: dict[str, tuple[int | str, ...]] = {  # calls with text for people, and which arguments hold it
-    "say": (0,), "print": (0,), "Bar": (0,), "require": (0, 2), "setting": (1, "help"), "Need": (0, "words"),
+    "say": (0,), "print": (0,), "Bar": (0,), "require": (0, 2),
 }  # fmt: skip
 
-
-def code_key(roots: Iterable[str]) -> str:
-    """A hash of what the modules in the closure of `roots`, dotted names, compute."""
-    return sha256_of_json(module_keys(roots))
+DECLARATIONS = ("setting", "section")
 
 
 def closure(roots: Iterable[str]) -> list[str]:
@@ -92,26 +89,29 @@ def _path(module: str) -> Path | None:
 
 
 class _Computation(ast.NodeTransformer):
-    """Takes docstrings and the text of messages out of a module's tree."""
+    """Takes what a module says, and declares, out of its tree."""
 
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [part for part in node.body if not _is_text(part) and not _is_table(part)] or [ast.Pass()]
+            node.body = [part for part in node.body if not _is_said(part)] or [ast.Pass()]
         if isinstance(node, ast.FunctionDef):
             _blank_messages(node)
         return self.generic_visit(node)
 
 
-def _is_text(statement: ast.stmt) -> bool:
-    """Whether a statement is a docstring."""
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+def _is_said(statement: ast.stmt) -> bool:
+    """Returns whether a statement is a docstring, declares a setting, or defines a table of rows (core/tables.py)."""
+    value = getattr(statement, "value", None)
+    if isinstance(statement, ast.Expr):
+        return isinstance(value, ast.Constant)
+    if isinstance(value, ast.Dict):
+        return bool(value.values) and all(_called(row).endswith("Row") for row in value.values)
+    return _called(value) in DECLARATIONS
 
 
-def _is_table(statement: ast.stmt) -> bool:
-    """Whether a statement defines a table: a dictionary of nothing but rows (core/tables.py)."""
-    value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
-    rows = value.values if isinstance(value, ast.Dict) else []
-    return bool(rows) and all(isinstance(row, ast.Call) and ast.unparse(row.func).endswith("Row") for row in rows)
+def _called(value: object) -> str:
+    """Returns the name of the function that an expression calls, empty if it is no call."""
+    return ast.unparse(value.func) if isinstance(value, ast.Call) else ""
 
 
 def _blank_messages(function: ast.FunctionDef) -> None:
@@ -136,8 +136,7 @@ def _messages(node: ast.AST) -> list[ast.expr]:
     """The expressions of a node that are text for people: what is raised, and arguments of MESSAGES."""
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
         return node.exc.args
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MESSAGES:
-        where = MESSAGES[node.func.id]
+    if isinstance(node, ast.Call) and (where := MESSAGES.get(_called(node), ())):
         named = [keyword.value for keyword in node.keywords if keyword.arg and keyword.arg in where]
         return named + [node.args[place] for place in where if isinstance(place, int) and place < len(node.args)]
     return []

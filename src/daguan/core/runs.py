@@ -1,4 +1,4 @@
-"""A run is a folder written once: named after all it depends on, locked while made, done when manifest.json stands.
+"""A run is a folder written once: named after all it depends on, locked while made, done when manifest.json is there.
 
 What a killed run leaves behind without a manifest is continued by the next one.
 """
@@ -9,21 +9,22 @@ import fcntl
 import platform
 import subprocess
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from daguan import __version__
+from daguan.core.code import changed_modules, module_keys
 from daguan.core.errors import CheckpointError
-from daguan.core.files import TEMPORARY, read_json, sha256_of_file, sha256_of_json, write_json
+from daguan.core.files import TEMPORARY, read_json, sha256_of_json, write_json
+from daguan.core.tables import Row
 
 MANIFEST = "manifest.json"
-# What changes no result of a stage: whole layers, and commands that read what stages made or say in a key what they ask
-RESULT_FREE = ("pipeline/engines", "pipeline/tuning", "pipeline/tune.py", "pipeline/rehearse.py", "cli", "__main__.py")
+ENVIRONMENT = "environment.json"
+FORMAT = 2  # of run folders; earlier versions of this project wrote none, or a smaller number
 PACKAGES = (
     "torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "scipy", "optuna", "numpy",
     "safetensors", "gensim",
@@ -46,54 +47,104 @@ def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Run:
-    """A stage's folder. `key` is the hash of everything the stage depends on, and part of the folder's name."""
+    """The folder of a stage.
+
+    Attributes:
+        key: the hash of everything that the stage depends on; part of the folder's name.
+        depends_on: data, settings and the keys of the runs before it, by name.
+        code: a hash of each module that makes it, by the module's name.
+    """
 
     path: Path
     stage: str
     key: str
     depends_on: dict[str, Any]
+    code: dict[str, str]
 
     @property
     def finished(self) -> bool:
         return (self.path / MANIFEST).is_file()
 
     def manifest(self) -> dict[str, Any]:
-        """Raises CheckpointError: the stage has not been run."""
+        """Returns what is known of the finished run. Raises CheckpointError: the stage has not been run, or was by an
+        earlier version."""
         if not self.finished:
             raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
-        return dict(read_json(self.path / MANIFEST))
+        manifest = dict(read_json(self.path / MANIFEST))
+        if not is_current(manifest):
+            raise CheckpointError(f"{self.path}: expected a run of this version, got one of an earlier version")
+        return manifest
 
     def locked(self, wait: bool = False) -> AbstractContextManager[None]:
-        """Only one process at a time makes a run. Raises CheckpointError: another one is at it, and we are not to
-        wait."""
+        """Returns a context in which no other process makes this run. Raises CheckpointError: another one is at it, and
+        we are not to wait."""
         return folder_lock(self.path, wait)
 
     def finish(self, seconds: float, **facts: Any) -> None:
         """Write the manifest: from now on the stage counts as done."""
-        about = {"stage": self.stage, "key": self.key, "depends_on": self.depends_on, "seconds": round(seconds, 1)}
+        about = {"format": FORMAT, "stage": self.stage, "key": self.key, "seconds": round(seconds, 1)}
+        about |= {"depends_on": self.depends_on, "code": self.code}
         write_json(self.path / MANIFEST, about | environment() | facts)
 
 
-def run_of(work: Path, stage: str, depends_on: dict[str, Any], *code: str) -> Run:
-    """The folder `work/STAGE-KEY` for a stage with these inputs and settings, under this version of the code. code:
-    what else of it decides the result, of RESULT_FREE."""
-    key = sha256_of_json({**depends_on, "stage": stage, "code": code_version(*code)})[:12]
-    return Run(work / f"{stage}-{key}", stage, key, depends_on)
+def run_of(work: Path, stage: str, depends_on: dict[str, Any], code: Sequence[Row]) -> Run:
+    """Returns the run `work/STAGE-KEY` with these inputs and settings, made by the code of these rows."""
+    modules = module_keys(row.path.partition(":")[0] for row in code)
+    about = {**depends_on, "stage": stage, "rows": sorted({row.path for row in code}), "code": modules}
+    key = sha256_of_json(about)[:12]
+    return Run(work / f"{stage}-{key}", stage, key, depends_on, modules)
 
 
-@cache
-def code_version(*more: str) -> str:
-    """A hash of the source files that results depend on, and of more of RESULT_FREE: another version of them never
-    continues an old run."""
-    root = Path(__file__).parents[1]
-    return sha256_of_json({name: sha256_of_file(root / name) for name in source_files(root, more)})
+def accepted_run(run: Run, accept: bool) -> Run:
+    """Returns the run, or a finished one in its place that other code made of the same inputs and that was accepted.
+
+    accept: whether to accept such a run now, which its manifest then says.
+    """
+    if run.finished:
+        return run
+    for path in sorted(run.path.parent.glob(f"{run.stage}-*/{MANIFEST}")):
+        manifest = read_json(path)
+        if not is_current(manifest) or manifest["depends_on"] != run.depends_on:
+            continue
+        accepted = manifest.get("accepted", {})
+        if accept and run.key not in accepted:
+            accepted[run.key] = {"commit": commit(), "changed": changed_modules(manifest["code"], run.code)}
+            write_json(path, manifest | {"accepted": accepted})
+        if run.key in accepted:
+            return Run(path.parent, run.stage, manifest["key"], run.depends_on, run.code)
+    return run
 
 
-def source_files(root: Path, more: Collection[str] = ()) -> list[str]:
-    """All but RESULT_FREE, and of that what `more` names, in a fixed order."""
-    left_out = {Path(name) for name in RESULT_FREE} - {Path(name) for name in more}
-    files = sorted(path.relative_to(root) for path in root.rglob("*.py"))
-    return [str(path) for path in files if not left_out & {path, *path.parents}]
+def is_current(manifest: Mapping[str, Any]) -> bool:
+    """Returns whether a manifest is of a run that this version can read."""
+    return manifest.get("format") == FORMAT
+
+
+def differences(manifest: Mapping[str, Any], run: Run) -> list[str]:
+    """Returns why a finished run is not the given one: the settings and inputs that differ, or else the code."""
+    before, now = _leaves(manifest["depends_on"]), _leaves(run.depends_on)
+    names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return names or changed_modules(manifest["code"], run.code)
+
+
+def _leaves(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns the values in nested dictionaries by `section.key`."""
+    if not isinstance(values, dict):
+        return {prefix.removesuffix("."): values}
+    return {name: leaf for key, value in values.items() for name, leaf in _leaves(value, f"{prefix}{key}.").items()}
+
+
+def other_environment(run: Run) -> str:
+    """Returns under which other versions of libraries an unfinished run was begun, empty where it was under these.
+
+    Writes down the versions of a run that begins now.
+    """
+    now, path = environment()["versions"], run.path / ENVIRONMENT
+    if not path.is_file():
+        write_json(path, now)
+        return ""
+    before = read_json(path)
+    return ", ".join(f"with {name} {version}" for name, version in before.items() if now.get(name) != version)
 
 
 def environment() -> dict[str, Any]:

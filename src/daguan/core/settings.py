@@ -30,6 +30,7 @@ from daguan.core.casting import COMMAND_LINE, Word, cast
 from daguan.core.errors import ConfigError
 from daguan.core.needs import Need, Reader, value_at
 from daguan.core.setting_errors import CHOICE, PROBLEM, SECTION, Places, config_error, is_model, suggestion
+from daguan.core.tables import Row
 from daguan.core.yaml_text import read_yaml
 
 PARTIAL = {"partial": True}  # pydantic's context where only some settings are given
@@ -271,6 +272,20 @@ def require_read(whole: Section) -> None:
         if (value := value_at(whole, path)) != field.default:
             for need in needs:
                 require(path, need.met(whole), f"{field.default!r} unless {need.words}", value)
+
+
+def read_settings(whole: Section, sections: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """Give `section.key` and the value of each setting in these sections that something reads."""
+    for path, _, needs in settings_of(type(whole)):
+        if path.partition(".")[0] in sections and all(need.met(whole) for need in needs):
+            yield path, value_at(whole, path)
+
+
+def chosen_rows(whole: Section, sections: Collection[str]) -> list[Row]:
+    """Return the rows of tables that the settings in these sections choose by name, of those that something reads."""
+    fields = {path: field for path, field, _ in settings_of(type(whole))}
+    chosen = ((declared(fields[path]).choices, value) for path, value in read_settings(whole, sections))
+    return [names[value] for names, value in chosen if isinstance(names, Mapping) and value in names]
 
 
 def _build(kind: type[Kind], values: Mapping[str, Any], places: Places, context: Any = None) -> Kind:

@@ -11,15 +11,15 @@ import numpy as np
 from daguan.core.errors import CheckpointError
 from daguan.core.progress import Bar, Progress
 from daguan.core.types import Sentence
-from daguan.data.marginals import LineMarginals, mean, to_half_precision
+from daguan.data.marginals import LineMarginals, mean
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Combination, MemberMarginals
-from daguan.families.ngram_crf import ABOUT, NgramCrf
+from daguan.families.family import Model
+from daguan.families.table import family_in
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+from daguan.training.prediction import annotate, decode_lines
 
 CHUNK_LINES = 2_000
-Model = TrainedTagger | NgramCrf
 Members = Sequence[Sequence[Model]]  # the models of each member
 
 
@@ -44,14 +44,15 @@ def load_members(paths: Sequence[Sequence[Path]], engine: EngineSettings) -> lis
 
 
 def _load(path: Path, engine: EngineSettings) -> Model:
-    return NgramCrf(path) if (path / ABOUT).is_file() else TrainedTagger.load(path, engine)
+    """Returns the model in a folder. Raises CheckpointError: there is none."""
+    if (family := family_in(path)) is None:
+        raise CheckpointError(f"{path}: expected a trained model, got none")
+    return family.load(path, engine)
 
 
-def label(
-    members: Members, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings, name: str
-) -> list[LabelledLine]:
+def label(members: Members, combination: Combination, sentences: Sequence[Sentence], name: str) -> list[LabelledLine]:
     """Labels all lines, with a progress bar `name`. Raises CheckpointError: models and combination differ in labels."""
-    chunks = member_marginals(members, combination, sentences, engine, name)
+    chunks = member_marginals(members, combination, sentences, name)
     return [line for chunk, marginals in chunks for line in combine_marginals(chunk, marginals, combination)]
 
 
@@ -68,7 +69,7 @@ def combine_marginals(
 
 
 def member_marginals(
-    members: Members, combination: Combination, sentences: Sequence[Sentence], engine: EngineSettings, name: str
+    members: Members, combination: Combination, sentences: Sequence[Sentence], name: str
 ) -> Iterator[tuple[Sequence[Sentence], list[list[LineMarginals]]]]:
     """Yields chunks of lines with each member's marginals, in half precision; only one chunk is in memory.
 
@@ -76,7 +77,7 @@ def member_marginals(
         CheckpointError: models and combination differ in labels.
     """
     models = [model for member in members for model in member]
-    if any(model.scheme.labels != combination.labels for model in models):
+    if any(model.labels != combination.labels for model in models):
         raise CheckpointError(f"{name}: expected models for the same labels, got different ones")
     size = len(models) * sum(len(sentence.tokens) for sentence in sentences)
     bar = Bar(name)
@@ -87,15 +88,9 @@ def member_marginals(
         for member in members:
             by_model = []
             for model in member:
-                by_model.append(_marginals(model, chunk, engine))
+                by_model.append(model.marginals(chunk))
                 done += sum(map(len, by_model[-1]))
                 bar.show(Progress(done, size, "tok"))
             marginals.append(mean(by_model))
         yield chunk, marginals
     bar.close()
-
-
-def _marginals(model: Model, sentences: Sequence[Sentence], engine: EngineSettings) -> list[LineMarginals]:
-    if isinstance(model, NgramCrf):
-        return to_half_precision(model.marginals(sentence) for sentence in sentences)
-    return model.marginals(sentences, engine, np.float16)

@@ -68,7 +68,7 @@ class TeacherBlend:
         of_others: list[LabelledLine] = []
         if others:
             members = load_members(self.models, engine)
-            of_others = label(members, self.combination, others, engine, self.name)
+            of_others = label(members, self.combination, others, self.name)
         return dict(zip(SOURCES, (of_test, of_others), strict=True))
 
 

@@ -1,71 +1,68 @@
-"""Soups: one tagger whose weights are the average of several that were fine-tuned from the same first weights (Wortsman
+"""The family of soups: members whose weights are the average of those of taggers that other members trained (Wortsman
 et al. 2022, arXiv 2203.05482)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from daguan.core.settings import require
+from daguan.families.family import Cost, Family, Model
+from daguan.families.member import MemberSettings
+from daguan.families.table import family_of
+from daguan.families.tagger import TaggerFamily
+from daguan.models.settings import TRAINING_ONLY
+from daguan.training.engine_settings import EngineSettings
 
-from daguan.core.errors import CheckpointError
-from daguan.nn.averaging import copy_into, mean_weights
-from daguan.training.prediction import TrainedTagger
-
-Judge = Callable[[TrainedTagger], float]
-
-
-class Soup:
-    """Taggers whose weights can be averaged. Raises CheckpointError: they differ in more than weights."""
-
-    def __init__(self, members: Sequence[TrainedTagger]) -> None:
-        self.weights = [_weights(member.tagger) for member in members]
-        self.weights[0] = {name: weight.clone() for name, weight in self.weights[0].items()}  # as it is stirred into
-        self.trained = members[0]
-        for member, weights in zip(members, self.weights, strict=True):
-            self._check(member, weights)
-
-    def __len__(self) -> int:
-        return len(self.weights)
-
-    def stir(self, chosen: Sequence[int]) -> TrainedTagger:
-        """The average of these members; it holds until the next one is stirred."""
-        copy_into(self.trained.tagger, mean_weights([self.weights[i] for i in chosen]))
-        return self.trained
-
-    def _check(self, member: TrainedTagger, weights: dict[str, Tensor]) -> None:
-        first = self.trained
-        alike = {
-            "labels": member.scheme.labels == first.scheme.labels,
-            "vocabulary": member.vocabulary.entries == first.vocabulary.entries,
-            "window": (member.window, member.overlap) == (first.window, first.overlap),
-            "shapes of weights": _shapes(weights) == _shapes(self.weights[0]),
-        }
-        for what, same in alike.items():
-            if not same:
-                raise CheckpointError(f"soup: expected members with the same {what}, got different ones")
+if TYPE_CHECKING:
+    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    """By name, those that are shared once."""
-    return {name: weight.detach() for name, weight in model.named_parameters()}
+class SoupFamily(Family):
+    """Averages of taggers with the same first weights. What computes is in families/soup_fold.py."""
+
+    reads: ClassVar[tuple[str, ...]] = ("soup",)
+    weighs_lines: ClassVar[bool] = False
+    trains_alone: ClassVar[bool] = False
+    needs_setting: ClassVar[str] = "soup.members"
+
+    def needs(self, settings: MemberSettings) -> tuple[str, ...]:
+        return settings.soup.members
+
+    def check(self, settings: MemberSettings, member: str, needed: Mapping[str, MemberSettings]) -> None:
+        """Raises ConfigError: no members, members that start from different weights, or a soup with teachers."""
+        place = f"{self.needs_setting} of {member}"
+        require(place, bool(settings.soup.members), "one or more", settings.soup.members)
+        teachers = settings.pseudo_labels.teachers
+        require(f"pseudo_labels.teachers of {member}", not teachers, "none with family soup", teachers)
+        starts = {name: _first_weights(made) for name, made in needed.items()}
+        first = settings.soup.members[0]
+        for name, start in starts.items():
+            require(place, isinstance(family_of(needed[name].family), TaggerFamily), "taggers", name)
+            for setting, value in start.items():
+                expected = f"members that start alike, with one {setting}"
+                require(place, value == starts[first][setting], expected, f"{first} and {name}, which differ in it")
+
+    def train(self, job: FoldJob, data: FoldData, report: Report) -> FoldResult:
+        from daguan.families.soup_fold import train
+
+        return train(job, data, report)
+
+    def holds(self, folder: Path) -> bool:
+        return False  # what it leaves is a tagger
+
+    def load(self, folder: Path, engine: EngineSettings) -> Model:
+        return TaggerFamily().load(folder, engine)
+
+    def cost(self, settings: MemberSettings) -> Cost:
+        return Cost(0, 2 * len(settings.soup.members))
+
+    def brief(self, settings: MemberSettings) -> MemberSettings:
+        return settings
 
 
-def _shapes(weights: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(weight.shape) for name, weight in weights.items()}
-
-
-def uniform(soup: Soup, judge: Judge) -> list[int]:
-    """All."""
-    return list(range(len(soup)))
-
-
-def greedy(soup: Soup, judge: Judge) -> list[int]:
-    """The best one, and in falling order each that does not make the average worse, by what `judge` says."""
-    alone = [judge(soup.stir([member])) for member in range(len(soup))]
-    best, *others = sorted(range(len(soup)), key=lambda member: -alone[member])
-    chosen, reached = [best], alone[best]
-    for member in others:
-        found = judge(soup.stir([*chosen, member]))
-        if found >= reached:
-            chosen, reached = [*chosen, member], found
-    return chosen
+def _first_weights(settings: MemberSettings) -> dict[str, Any]:
+    """Returns the settings that a tagger's shape, its first weights and its way to answer follow from."""
+    model = {f"model.{name}": value for name, value in dict(settings.model).items() if name not in TRAINING_ONLY}
+    return {name: getattr(settings, name) for name in ("family", "seed", "encoder", "vectors", "pretrain")} | model

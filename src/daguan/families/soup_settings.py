@@ -5,7 +5,7 @@ from __future__ import annotations
 from daguan.core.settings import Section, require, setting
 from daguan.core.tables import Row
 
-CHOICES = {"uniform": Row("daguan.families.soup:uniform"), "greedy": Row("daguan.families.soup:greedy")}
+CHOICES = {"uniform": Row("daguan.families.soup_fold:uniform"), "greedy": Row("daguan.families.soup_fold:greedy")}
 
 
 class SoupSettings(Section):

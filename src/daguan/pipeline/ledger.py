@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.files import read_json
-from daguan.core.runs import MANIFEST
+from daguan.core.runs import MANIFEST, is_current
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,10 @@ class Entry:
 
 
 def read_ledger(work: Path) -> list[Entry]:
-    """All finished trained runs, by what they may be blended with, best first. Raises CheckpointError: damaged."""
+    """Returns all finished trained runs of this version, grouped by what they may be blended with, best first. Raises
+    CheckpointError: a manifest is damaged."""
     manifests = {path.parent.name: read_json(path) for path in sorted(work.glob(f"*/{MANIFEST}"))}
-    entries = [Entry.of(run, manifest) for run, manifest in manifests.items() if "lines" in manifest]
+    entries = [
+        Entry.of(run, manifest) for run, manifest in manifests.items() if is_current(manifest) and "lines" in manifest
+    ]
     return sorted(entries, key=lambda entry: (entry.lines, -entry.f1, entry.run))

@@ -14,6 +14,7 @@ from daguan.core.files import write_atomic
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch, run_of
 from daguan.core.settings import require, to_dict
+from daguan.core.tables import Row
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
@@ -23,7 +24,7 @@ from daguan.pipeline.settings import DEFAULT, Settings, load
 from daguan.pipeline.stages import Stages, once
 
 CONTEST, GOLD = "contest", "hidden_gold.txt"  # the labels are outside of the folder that stages see
-CODE = "pipeline/rehearse.py"
+HIDING, PLAYING = (Row(f"daguan.competition.rehearsal:{name}") for name in ("hide", "rehearse"))
 
 
 def make(words: list[str]) -> tuple[Run, list[Stages]]:
@@ -33,22 +34,22 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
     for call in calls:  # before hours of training
         _check(load(call))
     stages = Stages(settings)
-    prepare.build_contest(settings, stages)
+    prepare.build_contest(stages)
     made = make_contest(stages, settings)
     there = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
     places = [f"data.{name}={made.path / folder}" for name, folder in there.items()]
     trained = [_train([*call, *places]) for call in calls]
-    told = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
+    about = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.blend.path.name for stages in trained]
-    played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **told}, CODE)
+    played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **about}, [PLAYING])
     once(played, lambda run: _play(run, made, trained, settings))
     return played, trained
 
 
 def make_contest(stages: Stages, settings: Settings) -> Run:
     """The folder of the made contest, beside the labels of its test file."""
-    told = {"data": stages.data_sha256, "seed": settings.seed, "share": settings.rehearse.share}
-    run = run_of(stages.work, "rehearse", told, CODE)
+    about = {"data": stages.data_sha256, "seed": settings.seed, "share": settings.rehearse.share}
+    run = run_of(stages.work, "rehearse", about, [HIDING])
     once(run, partial(_make_contest, contest=stages.contest, settings=settings))
     return run
 

@@ -1,140 +1,163 @@
-"""Which stage depends on what, and in which folder it works."""
+"""The stages of a configuration: one row of a table each, with what a stage depends on and what makes its folder.
+
+A run's key follows from the data, the settings that are read, the keys of the runs before it, and the code that makes
+it (core/code.py). The folders of runs stand side by side in the work folder.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
-from daguan.core.runs import MANIFEST, Run, run_of
-from daguan.core.settings import to_dict
+from daguan.core.runs import MANIFEST, Run, accepted_run, other_environment, run_of
+from daguan.core.settings import Section, chosen_rows, read_settings
+from daguan.core.tables import Row
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
+from daguan.ensemble.blend_settings import METHODS
 from daguan.families.jobs import FoldJob
+from daguan.families.member import MemberSettings
+from daguan.families.table import FAMILIES, family_of
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
+from daguan.pipeline.work.prepared import PreparedContest
 from daguan.training.devices import matrix_dtype
-from daguan.training.token_vector_settings import NO_VECTORS
 
-NEEDED_BY_FAMILY = {
-    "tagger": ("encoder", "conflicts", "augmentation", "model", "train"),
-    "ngram_crf": ("conflicts", "augmentation", "ngram_crf"),
-    "soup": ("soup",),
-}
-UNTOLD = ("checkpoint_seconds", "checkpoint", "counts")  # change no result, or by the content of what they name
-READ = (".json", ".safetensors", ".bin", ".txt")  # what of a checkpoint's folder is read
+READ = (".json", ".safetensors", ".bin", ".txt")  # the files of a checkpoint's folder that are read
+WITHOUT_EFFECT = ("checkpoint_seconds",)  # settings that change no result
+BY_CONTENT = ("checkpoint", "counts")  # settings that name files, whose content is in the key
+
+
+class Inputs(NamedTuple):
+    """What a run depends on.
+
+    Attributes:
+        facts: hashes of data, keys of runs, and values, by name.
+        settings: the settings that the sections are of.
+        sections: the sections of them that the stage reads.
+        rows: the rows of tables that are chosen otherwise than by a setting in these sections.
+    """
+
+    facts: dict[str, Any]
+    settings: Section | None = None
+    sections: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageRow(Row):
+    """One stage; `path` names the function that makes its folder, whose module and imports are in a run's key.
+
+    Attributes:
+        inputs: gives what a run depends on, of the stages of a configuration and the name of a member.
+    """
+
+    inputs: Callable[[Stages, str], Inputs]
 
 
 class Stages:
-    """The runs of one configuration. A run's key follows from data, settings and the keys of the runs before it."""
+    """The runs of one configuration."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.work = Path(settings.data.work)
         built_in = ROOT / "data" / settings.contest.folder
         self.contest = Contest(Path(settings.data.dir) if settings.data.dir else built_in)
+        self._runs: dict[tuple[str, str], Run] = {}  # members may need others, and these others again
+        self._members: dict[str, MemberSettings] = {}
+
+    def run(self, stage: str, member: str = "") -> Run:
+        """Returns the run of a stage, for a member where there is one of each. Raises DataError or CheckpointError:
+        something that it depends on is missing."""
+        if (stage, member) not in self._runs:
+            row = STAGES[stage]
+            inputs = row.inputs(self, member)
+            code = [row, *inputs.rows]
+            facts = dict(inputs.facts)
+            if inputs.settings is not None:
+                facts |= read_sections(inputs.settings, inputs.sections)
+                code += chosen_rows(inputs.settings, inputs.sections)
+            run = run_of(self.work, member if stage == "member" else stage, facts, code)
+            self._runs[stage, member] = accepted_run(run, self.settings.data.accept_code)
+        return self._runs[stage, member]
+
+    def member_settings(self, member: str) -> MemberSettings:
+        """Returns the settings that make a member."""
+        if member not in self._members:
+            self._members[member] = self.settings.member(member)
+        return self._members[member]
 
     @cached_property
     def data_sha256(self) -> dict[str, str]:
-        """Raises DataError: the folder, or a file it must hold, is missing."""
+        """The hashes of the contest's files. Raises DataError: one that it must have is missing."""
         if not self.settings.data.dir and not self.contest.folder.is_dir():
             raise DataError(f"{self.contest.folder}: expected the built-in contest, got none; run `prepare` first")
         return self.contest.sha256()
 
-    @cached_property
+    @property
     def prepare(self) -> Run:
-        before = {"data": self.data_sha256, **told(self.settings, "vocabulary", "folds")}
-        return run_of(self.work, "prepare", before)
+        return self.run("prepare")
 
     def pretrain(self, member: str) -> Run | None:
-        """Of what the member starts from: a pretrained encoder, or one over token vectors; None if from neither.
-        Members may share one. Raises DataError or CheckpointError: what that itself starts from is not there."""
-        settings = self.settings.member(member)
-        if not pretrains(settings):
-            return None
-        start = {name: self._sha256(path) for name, path in _start_files(settings).items()}
-        before = {"architecture": settings.model.encoder, "start": start, **self._before(settings)}
-        learnt = "pretrain" if ENCODERS[settings.model.encoder].pretrained else "vectors"
-        return run_of(self.work, "pretrain", before | told(settings, "encoder", learnt))
-
-    @cached_property
-    def _hashed(self) -> dict[Path, str]:
-        return {}
-
-    def _sha256(self, path: Path) -> str:
-        """Of a file from elsewhere, read once: a command knows one state of it."""
-        if path not in self._hashed:
-            self._hashed[path] = sha256_of_file(path)
-        return self._hashed[path]
+        """Returns the run that makes what a member starts from, which members may share; None if it starts afresh."""
+        settings = self.member_settings(member)
+        starts = family_of(settings.family).starts_from_pretraining(settings)
+        return self.run("pretrain", member) if starts else None
 
     def train(self, member: str) -> Run:
-        """The run of a member over all folds."""
-        if member not in self._trained:  # members may need others, and these others again
-            self._trained[member] = self._train(member)
-        return self._trained[member]
-
-    @cached_property
-    def _trained(self) -> dict[str, Run]:
-        return {}
-
-    def _train(self, member: str) -> Run:
-        settings = self.settings.member(member)
-        before = self._before(settings)
-        if settings.conflicts.run:
-            self._named("conflicts.run", settings.conflicts.run)
-        if settings.family == "tagger":
-            pretrain = self.pretrain(member)
-            before |= {"pretrain": pretrain.key if pretrain else ""}
-        if settings.needs:
-            before |= {"needs": sorted(self.train(need).key for need in settings.needs)}
-        if pseudo := self.pseudo_labels(member):
-            before |= {"pseudo_labels": {"run": pseudo.key, "weight": settings.pseudo_labels.weight}}
-        return run_of(self.work, member, before | told(settings, *NEEDED_BY_FAMILY[settings.family]))
+        """Returns the run of a member over all folds."""
+        return self.run("member", member)
 
     def pseudo_labels(self, member: str) -> Run | None:
-        """Of what the member's teachers label for it; None if it has none. Members may share one."""
-        if not (runs := self.teachers(member)):
-            return None
-        asked = to_dict(self.settings.member(member).pseudo_labels)
-        choice = {name: value for name, value in asked.items() if name not in ("teachers", "weight")}
-        before = {"teachers": [run.path.name for run in runs], "method": self.settings.blend.method, "choice": choice}
-        return run_of(self.work, "pseudo", before | {"prepare": self.prepare.key, "seed": self.settings.seed})
+        """Returns the run in which the member's teachers label lines for it, which members may share; None without
+        teachers."""
+        return self.run("pseudo", member) if self.member_settings(member).pseudo_labels.teachers else None
 
     def teachers(self, member: str) -> list[Run]:
-        """The runs that label lines for the member, in the order of a blend's."""
-        runs = [self.train(teacher) for teacher in self.settings.member(member).pseudo_labels.teachers]
+        """Returns the runs that label lines for the member, in the order of a blend's."""
+        runs = [self.train(teacher) for teacher in self.member_settings(member).pseudo_labels.teachers]
         return sorted(runs, key=lambda run: run.path.name)
+
+    @property
+    def blend(self) -> Run:
+        return self.run("blend")
+
+    @property
+    def distil(self) -> Run:
+        return self.run("distil")
 
     @cached_property
     def members(self) -> list[Run]:
-        """The trained runs to blend: those named, else this configuration's. Raises CheckpointError."""
+        """The trained runs to blend: those that blend.runs names, else this configuration's. Raises CheckpointError."""
         if not self.settings.blend.runs:
             return [self.train(member) for member in sorted(self.settings.members)]
-        runs = [self._named("blend.runs", name) for name in self.settings.blend.runs]
+        runs = [self.named("blend.runs", name) for name in self.settings.blend.runs]
         return sorted(runs, key=lambda run: run.path.name)
 
     @property
     def families(self) -> dict[str, str]:
-        """Of the runs to blend, by name. Raises CheckpointError: the first that is not trained."""
+        """The family of each run to blend, by the run's name. Raises CheckpointError: the first that is not trained."""
         return {run.path.name: run.manifest()["depends_on"]["family"] for run in self.members}
 
-    def _named(self, setting: str, name: str) -> Run:
-        """A trained run that a setting names. Raises CheckpointError: it is not there, or on other lines."""
+    def named(self, setting: str, name: str) -> Run:
+        """Returns the trained run that a setting names. Raises CheckpointError: it is missing, or on other lines."""
         stage, _, key = name.rpartition("-")
-        run = Run(self.work / name, stage, key, {})
+        run = Run(self.work / name, stage, key, {}, {})
         if run.manifest().get("lines") != self.lines:
             raise CheckpointError(f"{setting}: {name}: expected a run on these data and folds, got one on others")
         return run
 
-    @property
-    def gold_file(self) -> Path:
-        """All lines whose labels are known, whether they take part or not."""
-        return self.contest.train
+    @cached_property
+    def prepared(self) -> PreparedContest:
+        """What stages after `prepare` read."""
+        return PreparedContest(self.contest, self.train_file, self.prepare.path, self.settings.seed)
 
     @property
     def train_file(self) -> Path:
@@ -143,33 +166,16 @@ class Stages:
 
     @property
     def scored_lines(self) -> int:
-        """How many training lines take part, all of which a fold holds out."""
+        """How many training lines take part; a fold holds out each of them."""
         return len(read_folds(self.prepare.path))
 
     @cached_property
     def lines(self) -> str:
-        """What runs must share to be blended: the labelled and the test lines, and the folds. A key."""
+        """A key of what runs must share to be blended: the labelled and the test lines, and the folds."""
         data = {name: self.data_sha256[name] for name in (TRAIN, TEST)}
         if self.settings.folds.lines:
             data[TRAIN] = sha256_of_file(self.train_file)
         return sha256_of_json({"data": data, "folds": read_folds(self.prepare.path).tolist()})
-
-    @cached_property
-    def blend(self) -> Run:
-        asked = self.settings.blend
-        way = {"method": asked.method, "lookup": asked.lookup, "seed": self.settings.seed, "prepare": self.prepare.key}
-        return run_of(self.work, "blend", {"members": [run.path.name for run in self.members], **way})
-
-    @cached_property
-    def distil(self) -> Run:
-        """Of one model that the blend teaches."""
-        before = {"blend": self.blend.path.name, "student": self.train(self.settings.distil.student).path.name}
-        return run_of(self.work, "distil", before | told(self.settings, "distil"))
-
-    def _before(self, settings: Settings) -> dict[str, Any]:
-        """What all that is trained with these settings depends on."""
-        before = {"family": settings.family, "seed": settings.seed, "prepare": self.prepare.key}
-        return before | ({"precision": str(matrix_dtype(settings.engine))} if settings.family != "ngram_crf" else {})
 
     @property
     def submission(self) -> Path:
@@ -178,44 +184,118 @@ class Stages:
         return Path(self.settings.data.submissions) / f"{name}.txt"
 
     def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
-        settings, run, pretrain = self.settings.member(member), self.train(member), self.pretrain(member)
-        pseudo = self.pseudo_labels(member)
+        """Returns the jobs of a member, one for each fold."""
+        settings, run, pretrain = self.member_settings(member), self.train(member), self.pretrain(member)
+        pseudo, needs = self.pseudo_labels(member), family_of(settings.family).needs(settings)
         return [
             FoldJob(
                 member=member,
-                family=settings.family,
+                settings=settings,
+                engine=self.settings.engine,
                 fold=fold,
+                folds=self.settings.folds.count,
                 folder=str(run.path / f"fold{fold}"),
-                contest=str(self.contest.folder),
+                train=str(self.train_file),
+                test=str(self.contest.test),
                 prepared=str(self.prepare.path),
-                pretrained=str(pretrain.path) if pretrain else "",
-                seed=settings.seed,
                 threads=threads,
-                settings=to_dict(settings),
-                needed=[str(self.train(need).path / f"fold{fold}") for need in settings.needs],
+                pretrained=str(pretrain.path) if pretrain else "",
+                needed=[str(self.train(need).path / f"fold{fold}") for need in needs],
                 pseudo_labels=str(pseudo.path) if pseudo else "",
+                conflicts_run=str(self.work / settings.conflicts.run) if settings.conflicts.run else "",
             )
-            for fold in range(settings.folds.count)
+            for fold in range(self.settings.folds.count)
         ]
 
 
-def pretrains(settings: Settings) -> bool:
-    """Does what these settings make start from what the stage `pretrain` makes: an encoder that has learnt or that a
-    checkpoint gave, or one over token vectors?"""
-    learns = settings.pretrain.tokens > 0 or bool(settings.encoder.checkpoint)
-    begins = settings.vectors.kind != NO_VECTORS
-    return settings.family == "tagger" and (learns if ENCODERS[settings.model.encoder].pretrained else begins)
+def _prepare(stages: Stages, _: str) -> Inputs:
+    return Inputs({"data": stages.data_sha256}, stages.settings, ("vocabulary", "folds"))
 
 
-def _start_files(settings: Settings) -> dict[str, Path]:
-    """Files from elsewhere that the encoder starts from, by name. Raises DataError: the count table is not there, and
-    CheckpointError: the folder is not."""
+def _pretrain(stages: Stages, member: str) -> Inputs:
+    settings = stages.member_settings(member)
+    row = ENCODERS[settings.model.encoder]
+    start = {name: sha256_of_file(path) for name, path in start_files(settings).items()}
+    facts = {"architecture": settings.model.encoder, "start": start} | _trained_with(stages, settings)
+    return Inputs(facts, settings, ("encoder", "pretrain" if row.pretrained else "vectors"), (row,))
+
+
+def _member(stages: Stages, member: str) -> Inputs:
+    settings = stages.member_settings(member)
+    family = family_of(settings.family)
+    facts = {"family": settings.family} | _trained_with(stages, settings)
+    if settings.conflicts.run:
+        stages.named("conflicts.run", settings.conflicts.run)
+    if pretrain := stages.pretrain(member):
+        facts["pretrain"] = pretrain.key
+    if needs := family.needs(settings):
+        facts["needs"] = sorted(stages.train(need).key for need in needs)
+    if pseudo := stages.pseudo_labels(member):
+        facts["pseudo_labels"] = {"run": pseudo.key, "weight": settings.pseudo_labels.weight}
+    return Inputs(facts, settings, family.reads, (FAMILIES[settings.family], *family.rows(settings)))
+
+
+def _pseudo(stages: Stages, member: str) -> Inputs:
+    asked = stages.member_settings(member).pseudo_labels
+    choice = {name: value for name, value in dict(asked).items() if name not in ("teachers", "weight")}
+    facts = {"teachers": [run.path.name for run in stages.teachers(member)], "choice": choice}
+    return Inputs(facts | _blended(stages), rows=(METHODS[stages.settings.blend.method],))
+
+
+def _blend(stages: Stages, _: str) -> Inputs:
+    facts = {"members": [run.path.name for run in stages.members], "lookup": stages.settings.blend.lookup}
+    return Inputs(facts | _blended(stages), rows=(METHODS[stages.settings.blend.method],))
+
+
+def _distil(stages: Stages, _: str) -> Inputs:
+    student = stages.train(stages.settings.distil.student)
+    facts = {"blend": stages.blend.path.name, "student": student.path.name}
+    return Inputs(facts, stages.settings, ("distil",))
+
+
+def _trained_with(stages: Stages, settings: MemberSettings) -> dict[str, Any]:
+    """Returns what all that is trained with these settings depends on."""
+    facts = {"seed": settings.seed, "prepare": stages.prepare.key}
+    if family_of(settings.family).computes_in_precision:
+        facts["precision"] = str(matrix_dtype(stages.settings.engine))
+    return facts
+
+
+def _blended(stages: Stages) -> dict[str, Any]:
+    """Returns what every blend of members depends on beside these."""
+    settings = stages.settings
+    return {"method": settings.blend.method, "seed": settings.seed, "prepare": stages.prepare.key}
+
+
+STAGES = {
+    "prepare": StageRow("daguan.pipeline.work.prepare:prepare", inputs=_prepare),
+    "pretrain": StageRow("daguan.pipeline.work.pretrain:pretrain", inputs=_pretrain),
+    "pseudo": StageRow("daguan.pipeline.work.pseudo_label:pseudo_label", inputs=_pseudo),
+    "member": StageRow("daguan.families.jobs:run_job", inputs=_member),
+    "blend": StageRow("daguan.pipeline.work.blend:blend", inputs=_blend),
+    "distil": StageRow("daguan.pipeline.work.distil:distil", inputs=_distil),
+}
+
+
+def read_sections(settings: Section, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Returns the settings in these sections that something reads and that can change a result, as plain values."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    for path, value in read_settings(settings, found):
+        section, _, name = path.partition(".")
+        if name not in (*WITHOUT_EFFECT, *BY_CONTENT):
+            found[section][name] = json.loads(json.dumps(value))
+    return found
+
+
+def start_files(settings: MemberSettings) -> dict[str, Path]:
+    """Returns the files from elsewhere that an encoder starts from, by name. Raises DataError or CheckpointError: the
+    count table, or the folder of the checkpoint, does not exist."""
     files = {}
     if folder := settings.encoder.checkpoint or settings.vectors.folder:
         if not Path(folder).is_dir():
             raise CheckpointError(f"{folder}: expected a folder with a checkpoint, got none")
-        there = (path for path in sorted(Path(folder).iterdir()) if path.is_file() and path.name[0] != ".")
-        files = {path.name: path for path in there if path.suffix in READ and path.name != MANIFEST}
+        found = (path for path in sorted(Path(folder).iterdir()) if path.is_file() and path.name[0] != ".")
+        files = {path.name: path for path in found if path.suffix in READ and path.name != MANIFEST}
     if counts := settings.encoder.counts:
         if not Path(counts).is_file():
             raise DataError(f"{counts}: expected a count table, got nothing at that path")
@@ -223,18 +303,14 @@ def _start_files(settings: Settings) -> dict[str, Path]:
     return files
 
 
-def told(settings: Settings, *sections: str) -> dict[str, Any]:
-    """What those sections say that may change a result."""
-    everything = json.loads(json.dumps(to_dict(settings)))
-    return {name: {k: v for k, v in everything[name].items() if k not in UNTOLD} for name in sections}
-
-
-def once(run: Run, do: Callable[[Run], None], wait: bool = False) -> None:
-    """Do a stage unless it is done; only one process at a time. Raises CheckpointError: another one is at it, and we
-    are not to wait."""
+def once(run: Run, make: Callable[[Run], None], wait: bool = False) -> None:
+    """Makes a run unless it is made; only one process at a time. Raises CheckpointError: another process is at it, and
+    we are not to wait."""
     if run.finished:
         say(f"{run.stage}: done before ({run.path.name}), skipped")
         return
     with run.locked(wait):
         if not run.finished:  # another process may have finished it just before
-            do(run)
+            if difference := other_environment(run):
+                say(f"{run.stage}: continues a run that was begun {difference}; its bytes may differ")
+            make(run)

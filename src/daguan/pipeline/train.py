@@ -1,4 +1,4 @@
-"""Trains every member through the same folds, in local worker processes."""
+"""Makes the runs of members: every member through the same folds, in local worker processes."""
 
 from __future__ import annotations
 
@@ -6,33 +6,35 @@ from collections.abc import Sequence
 from functools import partial
 
 from daguan.core.progress import say
+from daguan.core.runs import other_environment
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.jobs import FoldJob, result_of
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
-from daguan.pipeline.pseudo_label import pseudo_label
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
+from daguan.pipeline.work.pseudo_label import pseudo_label
 from daguan.training.devices import share_cores
 
 
 def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
-    """Train what is not trained yet, of what the supervisor keeps; returns the stages."""
+    """Train the members that are not trained yet and that the supervisor keeps; returns the stages."""
     stages = Stages(settings)
     stages.prepare.manifest()
     for member in filter(supervisor.keeps, settings.trained):
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
-        if settings.member(member).pseudo_labels.teachers:
-            require_corpus(stages.contest.corpus, settings.member(member).pseudo_labels)
-    # by all jobs, not those still to do: a restarted run must divide the threads as before to give the same bits, also
-    # one that has dropped members
+        if (asked := stages.member_settings(member).pseudo_labels).teachers:
+            require_corpus(stages.contest.corpus, asked)
+    # by all jobs, not the unfinished ones: a restarted run, also one that has dropped members, must divide the threads
+    # as before to give the same bits
     workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
-    for ready in rounds_of(settings):
-        members = list(filter(supervisor.keeps, ready))
+    for members in rounds_of(settings):
+        members = list(filter(supervisor.keeps, members))
         pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
+        _tell_environment(stages, members)
         run_jobs([job for member in members for job in jobs[member]], workers, supervisor)
         for member in filter(supervisor.keeps, members):
             _finish(stages, member, jobs[member])
@@ -40,21 +42,34 @@ def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
 
 
 def pseudo_labels(stages: Stages, members: Sequence[str]) -> None:
-    """Let the teachers of these members, who are trained, label the lines for them."""
+    """Let the teachers of these members, who are trained, label lines for them."""
     runs = {run.key: (run, member) for member in members if (run := stages.pseudo_labels(member))}
     for run, member in runs.values():
-        once(run, partial(pseudo_label, stages=stages, member=member), wait=True)
+        teachers, asked = [teacher.path for teacher in stages.teachers(member)], stages.member_settings(member)
+        make = partial(
+            pseudo_label, prepared=stages.prepared, teachers=teachers, method=stages.settings.blend.method,
+            asked=asked.pseudo_labels, engine=stages.settings.engine,
+        )  # fmt: skip
+        once(run, make, wait=True)
 
 
 def rounds_of(settings: Settings) -> list[list[str]]:
-    """Members that can be trained at the same time, after those of the rounds before."""
+    """Returns the members in rounds: those of one round can be trained at once, after those of the rounds before."""
     rounds: list[list[str]] = []
-    left = settings.trained
-    while left:
-        ready = [member for member in left if not set(settings.member(member).needs) & set(left)]
+    waiting = settings.trained
+    while waiting:
+        ready = [member for member in waiting if not set(settings.needs_of(member)) & set(waiting)]
         rounds.append(ready)
-        left = [member for member in left if member not in ready]
+        waiting = [member for member in waiting if member not in ready]
     return rounds
+
+
+def _tell_environment(stages: Stages, members: Sequence[str]) -> None:
+    """Say which unfinished members were begun under other versions of libraries."""
+    for member in members:
+        run = stages.train(member)
+        if not run.finished and (difference := other_environment(run)):
+            say(f"{member}: continues a run that was begun {difference}; its bytes may differ")
 
 
 def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
@@ -65,7 +80,7 @@ def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
     per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
     say(f"{member}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
     if lost := sum(result.get("lost_entities", 0) for result in results):
-        window = stages.settings.member(member).encoder.window
+        window = stages.member_settings(member).encoder.window
         lines = sum(result["training_lines"] for result in results)
         say(f"{member}: {lost} entities longer than the window of {window} tokens, of {lines:,} lines, were left out")
     if not run.finished:

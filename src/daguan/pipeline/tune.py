@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from importlib import metadata
+from typing import Any
 
 from daguan.core.files import write_text
 from daguan.core.progress import say
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import require, to_dict
 from daguan.core.settings_text import settings_text
+from daguan.core.tables import Row
+from daguan.families.table import family_of
 from daguan.pipeline import prepare
 from daguan.pipeline.settings import SHARED, Settings
-from daguan.pipeline.stages import Stages, told
+from daguan.pipeline.stages import Stages, read_sections
 from daguan.pipeline.tuning.runner import TrialRunner, varied
 from daguan.pipeline.tuning.search import search
 from daguan.pipeline.tuning.space import Space, checked_space
@@ -22,7 +25,8 @@ from daguan.training.devices import share_cores
 BEST = "best.yaml"
 FIXED = tuple(name for name in SHARED if name != "vocabulary")
 UNTOLD = ("trials", "workers", "timeout", "storage")  # of `tune`: change no trial
-SEARCHED = ("vocabulary", "encoder", "vectors", "pretrain", "augmentation", "model", "train", "ngram_crf")
+STUDY = Row("daguan.pipeline.tuning.study:Study")
+SEARCHED = ("encoder", "vectors", "pretrain", "augmentation", "model", "train", "ngram_crf")
 
 
 def space_of(settings: Settings) -> Space:
@@ -31,7 +35,9 @@ def space_of(settings: Settings) -> Space:
     require("tune.member", tune.member in settings.known, " or ".join(settings.known), tune.member)
     made = settings.member(tune.member)
     expected = "a member without pseudo_labels.teachers and no soup, as no trial makes the runs it needs"
-    require("tune.member", not made.needs and made.family != "soup", expected, tune.member)
+    require(
+        "tune.member", not settings.needs_of(tune.member) and family_of(made.family).trains_alone, expected, tune.member
+    )
     count = settings.folds.count
     require("tune.folds", tune.folds <= count, f"at most folds.count, {count}", tune.folds)
     fixed = SHARED if tune.member in settings.ensemble else FIXED
@@ -43,9 +49,9 @@ def run_of_study(settings: Settings) -> Run:
     tune, stages = settings.tune, Stages(settings)
     base = settings.member(tune.member)
     about = {key: value for key, value in to_dict(tune).items() if key not in UNTOLD}
-    before = {"base": stages.train(tune.member).key, **told(base, *SEARCHED), "tune": about}
+    before: dict[str, Any] = {"base": stages.train(tune.member).key, **read_sections(base, SEARCHED), "tune": about}
     before |= {"seed": settings.seed, "optuna": metadata.version("optuna")}
-    return run_of(stages.work, "tune", before, "pipeline/tuning", "pipeline/tune.py")
+    return run_of(stages.work, "tune", before, [STUDY])
 
 
 def workers_of(settings: Settings) -> int:

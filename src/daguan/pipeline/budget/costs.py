@@ -10,6 +10,8 @@ import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from daguan.families.family import Cost
+
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 BLENDING = 10e-6  # seconds a token, for each member and for their mean: 12 s for 405,000 of two members and 3 types
 ORDERING = 8.0  # seconds until a stack has the text in order, of which it reads no more than so much
@@ -18,7 +20,6 @@ JUDGED = 60_000  # entities, at most: of more proposals a part is learnt from
 TYPES = 12  # so many types more, and it is twice as much: half as much again with ten as with three
 PROCESS = 1e9  # bytes that do not grow with the lines: libraries, a small model, its averages and its optimiser
 TEXT = 32  # bytes of a token read: its place in a line, in windows, among tags
-FEATURES = 1_200  # bytes of a token that an n-gram CRF trains on: 1.7 GiB for 1.4 M of them
 PROB = 6  # bytes of a probability: in half precision, by windows and lines, or by lines and as the file that is written
 
 
@@ -84,13 +85,15 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class MemberWork:
-    """passes: epochs or iterations over a fold's training lines. labellings: of its held-out lines. augmentation: what
-    it is set to, by way."""
+    """What one member asks for.
+
+    Attributes:
+        cost: what one fold of it asks for.
+        augmentation: the setting of each way of augmentation that adds lines.
+    """
 
     name: str
-    family: str
-    passes: int
-    labellings: int
+    cost: Cost
     augmentation: Mapping[str, float] = field(default_factory=dict)
 
     def growth(self, facts: Facts) -> float:
@@ -144,8 +147,8 @@ def _fold(member: MemberWork, folds: int, part: float, facts: Facts, rates: Rate
     """Seconds of one fold of a member, of so many tokens that take part."""
     rate, held_out = rates.members[member.name], part / folds
     of_train = member.growth(facts) * (part - held_out)
-    training = member.passes * of_train / rate.training + (of_train / rate.indexing if rate.indexing else 0.0)
-    labelling = (member.labellings * held_out + facts.test_tokens) / rate.labelling
+    training = member.cost.passes * of_train / rate.training + (of_train / rate.indexing if rate.indexing else 0.0)
+    labelling = (member.cost.labellings * held_out + facts.test_tokens) / rate.labelling
     return rate.starting + (part + facts.test_tokens) / rates.reading + training + labelling
 
 
@@ -162,7 +165,7 @@ def bytes_of(work: Work, facts: Facts) -> float:
 def _fold_bytes(member: MemberWork, folds: int, part: float, facts: Facts) -> float:
     """What training takes, or after it the answers: those to held-out lines are in single precision while scored."""
     held_out = part / folds
-    learning = FEATURES * member.growth(facts) * (part - held_out) if member.family == "ngram_crf" else 0.0
+    learning = member.cost.bytes_per_token * member.growth(facts) * (part - held_out)
     return max(learning, PROB * facts.tags * (facts.test_tokens + 2 * held_out))
 
 

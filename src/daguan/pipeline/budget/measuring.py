@@ -7,18 +7,18 @@ from pathlib import Path
 
 from daguan.core.errors import DaguanError, DivergenceError
 from daguan.core.progress import say
-from daguan.core.settings import to_dict
 from daguan.core.types import Sentence
 from daguan.data.augmentation import AugmentationSettings
 from daguan.data.conflicts import ConflictSettings
-from daguan.data.folds import FoldSettings
+from daguan.data.contest import Contest
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.jobs import FoldJob
+from daguan.families.member import MemberSettings
+from daguan.families.table import family_of
 from daguan.pipeline.budget.choosing import rounded_down
 from daguan.pipeline.budget.costs import Facts, MemberRates, Rates
 from daguan.pipeline.budget.trials import (
     FOLDS,
-    ITERATIONS,
     measure_members,
     measure_pretraining,
     measure_vectors,
@@ -28,6 +28,7 @@ from daguan.pipeline.budget.trials import (
 from daguan.pipeline.budget.workload import is_pretrained, start_of, starts
 from daguan.pipeline.settings import Settings
 from daguan.training.devices import find_device, share_cores
+from daguan.training.engine_settings import EngineSettings
 
 
 def measure(
@@ -60,7 +61,7 @@ def _starts(rungs: list[Settings], prepared: Path) -> tuple[dict[str, dict[str, 
         try:
             if is_pretrained(member):
                 rates["pretraining"][name] = measure_pretraining(
-                    member.model.encoder, member.encoder, member.pretrain, member.engine, prepared, vocabulary,
+                    member.model.encoder, member.encoder, member.pretrain, rungs[0].engine, prepared, vocabulary,
                     member.seed,
                 )  # fmt: skip
             else:
@@ -73,8 +74,8 @@ def _starts(rungs: list[Settings], prepared: Path) -> tuple[dict[str, dict[str, 
 
 
 def _members(
-    rungs: list[Settings], members: dict[str, Settings], scratch: Path, train: list[Sentence], test: list[Sentence],
-    pretraining: float,
+    rungs: list[Settings], members: dict[str, MemberSettings], scratch: Path, train: list[Sentence],
+    test: list[Sentence], pretraining: float,
 ) -> dict[str, MemberRates]:  # fmt: skip
     """pretraining: its tokens a second, of which follows how much a trial can do."""
     vocabulary = Vocabulary.load(scratch)
@@ -82,34 +83,29 @@ def _members(
     workers, threads = share_cores(most.engine, len(most.members) * most.folds.count)
     on_gpu = find_device(most.engine).type != "cpu"
     for family in {member.family for member in members.values()}:
-        tokens = sample_tokens(family, on_gpu, pretraining / workers, most.budget.minutes)
+        tokens = sample_tokens(family_of(family), on_gpu, pretraining / workers, most.budget.minutes)
         write_sample(scratch / family, train, test, vocabulary, tokens, most.seed)
-    jobs = [_job(name, member, fold, scratch, threads) for name, member in members.items() for fold in range(FOLDS)]
+    jobs = [
+        _job(name, member, most.engine, fold, scratch, threads)
+        for name, member in members.items()
+        for fold in range(FOLDS)
+    ]
     return measure_members(jobs, share_cores(most.engine, len(jobs))[0])
 
 
-def _job(name: str, member: Settings, fold: int, scratch: Path, threads: int) -> FoldJob:
-    """An epoch of that member on a fold of its family's sample, not augmented, with all else as it will be."""
-    once = member.train.replace(epochs=1, evaluations=1, patience=0, frozen_epochs=0, lookahead_steps=0)
-    few = member.ngram_crf.replace(iterations=ITERATIONS)
-    # sections alone, as a whole is refused with a lookahead_alpha and no lookahead_steps
-    brief = {
-        "train": once,
-        "ngram_crf": few,
-        "augmentation": AugmentationSettings(),
-        "conflicts": ConflictSettings(),
-        "folds": FoldSettings(count=FOLDS),
-    }
-    sample = str(scratch / member.family)
+def _job(name: str, member: MemberSettings, engine: EngineSettings, fold: int, scratch: Path, threads: int) -> FoldJob:
+    """Returns the job of a brief trial of a member on its family's sample, without augmentation."""
+    brief = family_of(member.family).brief(member)
+    sample = Contest(scratch / member.family)
     return FoldJob(
         member=name,
-        family=member.family,
+        settings=brief.replace(augmentation=AugmentationSettings(), conflicts=ConflictSettings()),
+        engine=engine,
         fold=fold,
+        folds=FOLDS,
         folder=str(scratch / f"{name}-fold{fold}"),
-        contest=sample,
-        prepared=sample,
-        pretrained="",
-        seed=member.seed,
+        train=str(sample.train),
+        test=str(sample.test),
+        prepared=str(sample.folder),
         threads=threads,
-        settings=to_dict(member) | {name: to_dict(section) for name, section in brief.items()},
     )

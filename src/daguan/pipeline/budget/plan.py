@@ -23,6 +23,7 @@ from daguan.core.progress import say
 from daguan.core.runs import MANIFEST, Run, Stopwatch, run_of
 from daguan.core.settings import require, to_dict, vary
 from daguan.core.settings_text import settings_text
+from daguan.core.tables import Row
 from daguan.core.types import Sentence, labels_of
 from daguan.data.augmentation import added_tokens
 from daguan.data.pretraining_text import prepare_text
@@ -35,7 +36,7 @@ from daguan.pipeline.budget.trials import FOLDS
 from daguan.pipeline.budget.workload import safest_first, start_of, starts, work_of
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, once, told
+from daguan.pipeline.stages import Stages, once
 from daguan.training.devices import cores, cpu_model, find_device, matrix_dtype, memory, share_cores
 from daguan.training.engine_settings import EngineSettings
 
@@ -43,6 +44,7 @@ PLAN, PRESET = "plan.json", "plan.yaml"
 SCRATCH = "trials"
 READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "conflicts", "augmentation", "model", "train",
         "ngram_crf", "engine", "budget")  # fmt: skip
+CODE = [Row("daguan.pipeline.budget.choosing:choose")]  # that of measuring changes no choice
 MEMORY = 0.8  # of what can be had; the estimates are rough
 AUGMENTED_LINES = 1_000  # that tell how much augmentation adds
 ROUND = 10  # seconds that planning took are rounded up to a multiple
@@ -106,7 +108,7 @@ def planned(asked: Settings) -> Settings:
     for name in asked.budget.spare:
         require("budget.spare", name in asked.known, " or ".join(asked.known), name)
     for member in dict.fromkeys(name for rung in rungs for name in with_spare(rung)):
-        alone = not asked.member(member).needs  # what others must do first is not reckoned
+        alone = not asked.needs_of(member)  # what others must do first is not reckoned
         require("budget.rungs", alone, "members that need no other's run", member)
     engine = asked.engine.replace(workers=workers_of(asked.engine, rungs))
     rungs = [rung.replace(engine=engine) for rung in rungs]
@@ -128,11 +130,11 @@ def run_of_plan(asked: Settings) -> Run | None:
     sized = not any(asked.member(name).encoder.checkpoint for name in asked.known)  # a trial does not know its size
     require("budget.minutes", sized, "0 with encoder.checkpoint", asked.budget.minutes)
     stages, everything = Stages(asked), to_dict(asked)
-    before = {"data": stages.data_sha256, **told(asked, *READ)}
+    before = {"data": stages.data_sha256, **{name: everything[name] for name in READ}}
     before |= {name: everything[name] for name in ("seed", "members", "ensemble", "family")}
     machine = {"cores": cores(), "cpu": cpu_model(), "device": find_device(asked.engine).type}
     machine["precision"] = str(matrix_dtype(asked.engine))
-    return run_of(stages.work, "budget", before | {"machine": machine})
+    return run_of(stages.work, "budget", before | {"machine": machine}, CODE)
 
 
 def followed(asked: Settings, run: Run) -> Settings:

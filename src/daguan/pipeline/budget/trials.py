@@ -20,7 +20,9 @@ from daguan.data.contest import Contest
 from daguan.data.folds import FoldSettings, assign_folds, draw_lines, read_fold, write_folds
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, read_unlabelled, write_lines
 from daguan.data.vocabulary import Vocabulary
+from daguan.families.family import Family
 from daguan.families.jobs import FoldJob, result_of
+from daguan.families.table import family_of
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.budget.choosing import rounded_down
 from daguan.pipeline.budget.costs import MemberRates
@@ -34,26 +36,23 @@ from daguan.training.token_vector_settings import VectorSettings
 
 FOLDS = 2
 LINES = 16  # of a sample, at least
-TOKENS = {"tagger": 24_000, "ngram_crf": 120_000}  # of a sample's training lines; the n-gram CRF is quick
+TOKENS = 24_000  # of a sample's training lines
 GPU_TOKENS = 240_000
 LEAST_TOKENS = 12_000
-MINUTES = 30  # of a budget for such a sample of a tagger; of a longer one it is larger, up to twice as large
+MINUTES = 30  # of a budget for such a sample; of a longer one it is larger, up to twice as large
 USUAL = 2_000  # tokens a second and worker of pretraining; where it is slower, samples are as much smaller
 TEST_TOKENS = 8_000
-ITERATIONS = 20  # of the n-gram CRF
 VECTOR_TOKENS = 200_000
 WARM, ENOUGH = 2, 50  # updates of pretraining before the clock starts, and with it at most
 SECONDS = 8.0  # of pretraining, at most
 
 
-def sample_tokens(family: str, on_gpu: bool, pretraining: float, minutes: float) -> int:
+def sample_tokens(family: Family, on_gpu: bool, pretraining: float, minutes: float) -> int:
     """Of a family's sample. The less, where pretraining's tokens a second and worker are few, so that a slow machine
     takes about as long, and where the budget's minutes are; the more, the less is in the rates of what a model's first
     batches cost. Not so the n-gram CRF's, which would stay in the caches and seem too fast."""
-    if family == "ngram_crf":
-        return TOKENS[family]
-    usual = (GPU_TOKENS if on_gpu else TOKENS[family]) * min(2.0, minutes / MINUTES)
-    return max(LEAST_TOKENS, round(usual * min(1.0, pretraining / USUAL)))
+    usual = (GPU_TOKENS if on_gpu else TOKENS) * min(2.0, minutes / MINUTES)
+    return family.sample_tokens(max(LEAST_TOKENS, round(usual * min(1.0, pretraining / USUAL))))
 
 
 def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sentence]:
@@ -114,19 +113,17 @@ def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> Membe
     those of lines, so what windows share is in the rate. wall_clock: seconds of each job, by its name."""
     trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
     for job in jobs:
-        sentences = read_labelled(Contest(Path(job.contest)).train)
+        sentences = read_labelled(Path(job.train))
         fold, result = read_fold(Path(job.prepared), job.fold), result_of(job)
         of_train, of_held_out = (sum(len(sentences[i].tokens) for i in part) for part in (fold.train, fold.held_out))
-        of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Contest(Path(job.contest)).test))
+        of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Path(job.test)))
         rate = max(1.0, result["test_tokens_per_second"])
-        if job.family == "ngram_crf":
-            passes = job.settings["ngram_crf"]["iterations"]
-            learning = passes * result["seconds_an_iteration"]
+        family = family_of(job.settings.family)
+        learning, once = family.training_seconds(result, of_held_out / rate)
+        if once:
             indexed += of_train
-            indexing += max(0.1, result["seconds"] - learning)
-        else:
-            passes, learning = 1, result["seconds"] - of_held_out / rate
-        trained += of_train * passes
+            indexing += once
+        trained += of_train * family.cost(job.settings).passes
         seconds += max(0.1, result["seconds"] / 4, learning)  # a quarter: the rates are noisy
         answered += of_held_out
         labelling += of_held_out / rate

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from daguan.core.files import sha256_of_json
 from daguan.core.settings import to_dict
+from daguan.families.member import MemberSettings
+from daguan.families.table import family_of
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.costs import MemberWork, Pretraining, Work
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import pretrains
 from daguan.training.devices import share_cores
 
 
@@ -31,33 +32,29 @@ def work_of(settings: Settings) -> Work:
     )
 
 
-def _member(name: str, settings: Settings) -> MemberWork:
-    if settings.family == "ngram_crf":
-        passes, labellings = settings.ngram_crf.iterations, 1
-    else:
-        passes, labellings = settings.train.epochs, settings.train.evaluations + 1
-    return MemberWork(name, settings.family, passes, labellings, settings.augmentation.shares)
+def _member(name: str, settings: MemberSettings) -> MemberWork:
+    return MemberWork(name, family_of(settings.family).cost(settings), settings.augmentation.shares)
 
 
 def safest_first(settings: Settings) -> Settings:
     """The members in the order in which a budget has them trained: n-gram CRFs, which never diverge, need no encoder
     and are cheap, before all others, so that there is soon something to submit."""
-    order = sorted(settings.members, key=lambda name: settings.member(name).family != "ngram_crf")
+    order = sorted(settings.members, key=lambda name: not family_of(settings.member(name).family).is_baseline)
     return settings.replace(members=tuple(order))
 
 
-def starts(settings: Settings) -> dict[str, Settings]:
+def starts(settings: Settings) -> dict[str, MemberSettings]:
     """What members start from, once each though several share it: by name, a member's settings."""
-    found: dict[str, Settings] = {}
+    found: dict[str, MemberSettings] = {}
     for member in map(settings.member, settings.members):
         if name := start_of(member):
             found.setdefault(name, member)
     return found
 
 
-def start_of(member: Settings) -> str:
+def start_of(member: MemberSettings) -> str:
     """A name of what the member starts from, the same for whatever tokens that reads; empty where it is not made."""
-    if not pretrains(member) or member.vectors.folder:
+    if not family_of(member.family).starts_from_pretraining(member) or member.vectors.folder:
         return ""
     everything = to_dict(member)
     learnt = {key: everything[key] for key in ("seed", "encoder", "pretrain", "vectors")}
@@ -66,5 +63,5 @@ def start_of(member: Settings) -> str:
     return f"{member.model.encoder}-{sha256_of_json(learnt | amounts)[:6]}"
 
 
-def is_pretrained(settings: Settings) -> bool:
+def is_pretrained(settings: MemberSettings) -> bool:
     return ENCODERS[settings.model.encoder].pretrained

@@ -34,7 +34,7 @@ class _Reporter:
 
 def main(path: str) -> int:
     try:
-        run_job(FoldJob(**read_json(Path(path))), _Reporter())
+        run_job(FoldJob.from_json(read_json(Path(path)), path), _Reporter())
     except BrokenPipeError:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1

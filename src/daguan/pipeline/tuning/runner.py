@@ -15,6 +15,7 @@ from daguan.core.runs import Run, folder_lock
 from daguan.core.settings_text import settings_text
 from daguan.core.types import Score
 from daguan.families.jobs import FoldJob, result_of
+from daguan.families.table import family_of
 from daguan.pipeline.engines.local import Processes
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
@@ -91,7 +92,7 @@ class Evaluations:
 
     def __init__(self, job: FoldJob, watch: Watch) -> None:
         self.fold, self.watch = job.fold, watch
-        self.count = job.settings["train"]["evaluations"] if job.family == "tagger" else 1
+        self.count = family_of(job.settings.family).evaluations(job.settings)
         self.seen = 0
         self.go_on = True
 

@@ -14,20 +14,19 @@ from daguan.ensemble.combination import Combination
 from daguan.ensemble.labelling import Members, member_marginals
 from daguan.ensemble.weighting import plain_mean
 from daguan.families.jobs import MODEL
-from daguan.families.ngram_crf import ABOUT
-from daguan.training.engine_settings import EngineSettings
-from daguan.training.prediction import FILE, annotate
+from daguan.families.table import family_in
+from daguan.training.prediction import annotate
 
 
 def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
-    """The models behind a folder, by member, and how a blend makes one answer of the members'.
+    """Returns the models behind a folder, by member, and how a blend makes one answer of the members'.
 
     Raises:
-        CheckpointError: none, or a run that is not finished.
+        CheckpointError: there is none, or a run that is not finished.
     """
     if (folder / MODEL).is_dir():
         folder /= MODEL
-    if (folder / FILE).is_file() or (folder / ABOUT).is_file():
+    if family_in(folder):
         return [[folder]], None
     if (folder / MODELS).is_file():
         return load_blend(folder)
@@ -37,12 +36,9 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     return [folds], None
 
 
-def predict(
-    members: Members, combination: Combination | None, sentences: Sequence[Sentence],
-    engine: EngineSettings,
-) -> Iterator[str]:  # fmt: skip
-    """The labelled lines, by that combination or the plain mean. Raises CheckpointError: the models do not know the
-    same labels."""
-    combination = combination or plain_mean(members[0][0].scheme.labels, len(members))
-    for chunk, answers in member_marginals(members, combination, sentences, engine, "predict"):
+def predict(members: Members, combination: Combination | None, sentences: Sequence[Sentence]) -> Iterator[str]:
+    """Gives the labelled lines, by that combination or the plain mean. Raises CheckpointError: the models do not know
+    the same labels."""
+    combination = combination or plain_mean(members[0][0].labels, len(members))
+    for chunk, answers in member_marginals(members, combination, sentences, "predict"):
         yield from map(format_labelled, annotate(chunk, combination.spans(chunk, answers)))

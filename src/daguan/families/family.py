@@ -1,0 +1,122 @@
+"""What a family of members is: one class, and one row of the table in families/table.py.
+
+A family says here, without loading any library that computes, what its members need before them, which settings they
+depend on and what they cost; it trains, answers and loads through modules that it imports when it is asked to.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from daguan.core.tables import Row
+from daguan.core.types import Sentence
+from daguan.data.marginals import LineMarginals
+from daguan.families.member import MemberSettings
+from daguan.training.engine_settings import EngineSettings
+
+if TYPE_CHECKING:  # loads torch
+    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model of any family.
+
+    Attributes:
+        labels: the entity types that it knows.
+        marginals: returns one (T,K) array of tag marginals for each sentence, in half precision.
+    """
+
+    labels: tuple[str, ...]
+    marginals: Callable[[Sequence[Sentence]], list[LineMarginals]]
+
+
+class Cost(NamedTuple):
+    """What one fold of a member asks for.
+
+    Attributes:
+        passes: how often the training lines are read: epochs, or iterations.
+        labellings: how often the held-out lines are labelled.
+        bytes_per_token: memory that grows with the training tokens.
+    """
+
+    passes: int
+    labellings: int
+    bytes_per_token: float = 0.0
+
+
+class Family(ABC):
+    """One kind of member.
+
+    Attributes:
+        reads: the sections of a member's settings that its result depends on.
+        computes_in_precision: whether the result depends on engine.precision.
+        weighs_lines: whether a training line can count less than another.
+        resumes: whether a killed fold goes on from where it was.
+        trains_alone: whether a member is trained by itself, so that it can be searched over or distilled into.
+        is_baseline: whether it is the contest's official baseline, which a blend should beat. A budget trains it first:
+            it is cheap and never diverges.
+    """
+
+    reads: ClassVar[tuple[str, ...]]
+    computes_in_precision: ClassVar[bool] = True
+    weighs_lines: ClassVar[bool] = True
+    resumes: ClassVar[bool] = False
+    trains_alone: ClassVar[bool] = True
+    is_baseline: ClassVar[bool] = False
+    needs_setting: ClassVar[str] = "pseudo_labels.teachers"  # the setting that names the members needed before
+
+    def needs(self, settings: MemberSettings) -> tuple[str, ...]:
+        """Returns the members whose runs a member with these settings starts from."""
+        return settings.pseudo_labels.teachers
+
+    def starts_from_pretraining(self, settings: MemberSettings) -> bool:
+        """Returns whether a member starts from what the stage `pretrain` makes."""
+        return False
+
+    def check(self, settings: MemberSettings, member: str, needed: Mapping[str, MemberSettings]) -> None:
+        """Checks a member's settings beside those of the members that it needs, given by name. Raises ConfigError."""
+        return
+
+    @abstractmethod
+    def train(self, job: FoldJob, data: FoldData, report: Report) -> FoldResult:
+        """Trains one fold, saves its model in the job's folder, and answers the held-out and the test lines."""
+
+    @abstractmethod
+    def holds(self, folder: Path) -> bool:
+        """Returns whether the folder has a model of this family."""
+
+    @abstractmethod
+    def load(self, folder: Path, engine: EngineSettings) -> Model:
+        """Returns the trained model in a folder. Raises CheckpointError: damaged."""
+
+    @abstractmethod
+    def cost(self, settings: MemberSettings) -> Cost:
+        """Returns what one fold of a member with these settings asks for."""
+
+    def evaluations(self, settings: MemberSettings) -> int:
+        """Returns how often a fold is scored in training, its end included."""
+        return 1
+
+    def rows(self, settings: MemberSettings) -> tuple[Row, ...]:
+        """Returns rows of tables that a member's code follows from, beside those that single settings name."""
+        return ()
+
+    @abstractmethod
+    def brief(self, settings: MemberSettings) -> MemberSettings:
+        """Returns the settings of a trial that measures a member's speed: one pass, and all else as it will be."""
+
+    def sample_tokens(self, usual: int) -> int:
+        """Returns the training tokens of such a trial, where a model whose first batches cost time takes `usual`."""
+        return usual
+
+    def training_seconds(self, result: Mapping[str, Any], labelling: float) -> tuple[float, float]:
+        """Returns the seconds that a trial's passes took, and those that came once before them.
+
+        result: the trial's result.json. labelling: the seconds of one labelling of its held-out lines.
+        """
+        return result["seconds"] - labelling, 0.0

@@ -1,0 +1,62 @@
+"""The family of taggers: an encoder and a head, fine-tuned on each fold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from daguan.core.tables import Row
+from daguan.families.family import Cost, Family, Model
+from daguan.families.member import MemberSettings
+from daguan.models.encoders.table import ENCODERS
+from daguan.models.heads.table import HEADS
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.token_vector_settings import NO_VECTORS
+
+if TYPE_CHECKING:
+    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
+
+LOOKAHEAD = ("lookahead_steps", "lookahead_alpha", "lookahead_momentum")
+
+
+class TaggerFamily(Family):
+    """Encoder and head, fine-tuned. What computes is in families/tagger_fold.py."""
+
+    reads: ClassVar[tuple[str, ...]] = ("encoder", "conflicts", "augmentation", "model", "train")
+    resumes: ClassVar[bool] = True
+
+    def starts_from_pretraining(self, settings: MemberSettings) -> bool:
+        """Returns whether there is a pretrained encoder, a checkpoint, or token vectors to start from."""
+        if ENCODERS[settings.model.encoder].pretrained:
+            return settings.pretrain.tokens > 0 or bool(settings.encoder.checkpoint)
+        return settings.vectors.kind != NO_VECTORS
+
+    def train(self, job: FoldJob, data: FoldData, report: Report) -> FoldResult:
+        from daguan.families.tagger_fold import train
+
+        return train(job, data, report)
+
+    def holds(self, folder: Path) -> bool:
+        from daguan.training.prediction import FILE
+
+        return (folder / FILE).is_file()
+
+    def load(self, folder: Path, engine: EngineSettings) -> Model:
+        from daguan.families.tagger_fold import load
+
+        return load(folder, engine)
+
+    def cost(self, settings: MemberSettings) -> Cost:
+        return Cost(settings.train.epochs, settings.train.evaluations + 1)
+
+    def brief(self, settings: MemberSettings) -> MemberSettings:
+        nothing = TrainSettings()
+        without = {name: getattr(nothing, name) for name in ("patience", "frozen_epochs", *LOOKAHEAD)}
+        return settings.replace(train=settings.train.replace(epochs=1, evaluations=1, **without))
+
+    def evaluations(self, settings: MemberSettings) -> int:
+        return settings.train.evaluations
+
+    def rows(self, settings: MemberSettings) -> tuple[Row, ...]:
+        return tuple(HEADS[name] for name in settings.model.scorers)

@@ -1,0 +1,74 @@
+"""Trains one fold of a tagger, and loads what was trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from daguan.core.progress import Progress
+from daguan.core.runs import Stopwatch
+from daguan.core.seeds import stream_seed
+from daguan.data.tags import TagScheme
+from daguan.data.vocabulary import Vocabulary
+from daguan.families.family import Model
+from daguan.families.jobs import MODEL, FoldData, FoldJob, FoldResult, Report, score_held_out
+from daguan.models.encoders.loading import load_encoder, new_encoder
+from daguan.models.tagger import Tagger
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.prediction import TrainedTagger, default_overlap
+
+
+def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
+    """Fine-tunes the fold's tagger, saves it, and answers."""
+    settings = job.settings.train
+    trained = _new_tagger(job, data.scheme)
+    seed = stream_seed(job.seed, "tagger", job.fold, *([settings.seed] if settings.seed else []))
+    weight = job.settings.pseudo_labels.weight
+    trainer = TaggerTrainer(trained, settings, job.engine, data.train, data.held_out, seed, data.pseudo, weight)
+    for update in trainer.fit(Path(job.folder)):
+        best = f", F1 {100 * max(update.f1s):.2f}" if update.f1s else ""
+        last = ", predicting" if update.tokens == update.total_tokens else ""
+        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}{last}", update.f1s))
+    trained.save(Path(job.folder) / MODEL)
+    figures = {
+        "seconds": round(trainer.watch.seconds, 1),
+        "tokens_per_second": round(trainer.tokens / trainer.watch.seconds),
+        "f1s": trainer.f1s,
+        "lost_entities": trainer.lost_entities,
+        "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),
+    }
+    return answer(trained, data, job.engine, figures)
+
+
+def answer(trained: TrainedTagger, data: FoldData, engine: EngineSettings, figures: dict[str, Any]) -> FoldResult:
+    """Labels the held-out and the test lines."""
+    held_out, score = score_held_out(data, trained.marginals(data.held_out, engine))
+    watch = Stopwatch()
+    test = trained.marginals(data.test, engine, np.float16)
+    figures["test_tokens_per_second"] = round(sum(map(len, test)) / watch.seconds)
+    return FoldResult(held_out, score, test, figures)
+
+
+def load(folder: Path, engine: EngineSettings) -> Model:
+    """Returns the trained tagger in a folder. Raises CheckpointError: damaged."""
+    trained = TrainedTagger.load(folder, engine)
+    return Model(trained.scheme.labels, lambda sentences: trained.marginals(sentences, engine, np.float16))
+
+
+def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
+    model, size = job.settings.model, job.settings.encoder
+    torch.manual_seed(stream_seed(job.seed, "tagger-weights", job.fold))
+    if job.pretrained:
+        vocabulary = Vocabulary.load(Path(job.pretrained))
+        encoder = load_encoder(Path(job.pretrained), model.encoder_dropout)
+    else:
+        vocabulary = Vocabulary.load(Path(job.prepared))
+        encoder = new_encoder(model.encoder, size, len(vocabulary), model.encoder_dropout)
+    tagger = Tagger(encoder, scheme, model)
+    if job.pretrained:
+        tagger.start_from(Path(job.pretrained))
+    return TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size))

@@ -1,0 +1,162 @@
+"""The stage `distil`: lines that the blend labels, and how its student compares with it.
+
+Two students are trained. The scored one is trained as fold 0 is, by fold 0's models and a blend of them; the shipped
+one on all lines, by the whole blend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from daguan.core.files import read_json
+from daguan.core.progress import say
+from daguan.core.runs import Run, Stopwatch
+from daguan.core.types import Sentence
+from daguan.data.folds import Fold, read_fold
+from daguan.data.format import format_labelled, read_labelled, write_lines
+from daguan.data.marginals import Marginals
+from daguan.ensemble.blending import load_blend, load_held_out, load_member
+from daguan.ensemble.combination import Combination
+from daguan.ensemble.distillation import BEST, STUDENT, TEACHER, Predictions, megabytes, score_each, student_gains
+from daguan.ensemble.labelling import Members, load_members
+from daguan.ensemble.pseudo_labels import TeacherBlend, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
+from daguan.families.jobs import HELD_OUT, MODEL, TEST
+from daguan.families.pseudo_labels import PseudoLabelSettings
+from daguan.pipeline.work.predict import find_models, predict
+from daguan.pipeline.work.prepared import PreparedContest
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.prediction import annotate, decode_lines
+
+ANSWER = "answer.txt"
+LABELS, SCORED, SHIPPED = "labels", "scored", "shipped"  # folders of a run
+SAMPLE_LINES, SAMPLE_TOKENS, TURNS = 500, 20_000, 3  # at most; each side labels them that often to measure its speed
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What both students are taught, and by whom.
+
+    Attributes:
+        runs: the members' runs, in the blend's order.
+        blend: the blend's run.
+        best: the place of the member with the highest span F1 over all folds.
+        asked: which lines are labelled and used.
+    """
+
+    prepared: PreparedContest
+    runs: Sequence[Path]
+    blend: Path
+    best: int
+    method: str
+    asked: PseudoLabelSettings
+    engine: EngineSettings
+
+    @property
+    def fold(self) -> Fold:
+        """The fold on whose held-out lines a student is scored."""
+        return read_fold(self.prepared.folder, 0)
+
+    @cached_property
+    def teachers(self) -> Teachers:
+        """The teachers of that fold, blended by the blend's method."""
+        p = self.prepared
+        return Teachers.of(self.runs, p.train, p.fold_of_line, p.scheme, self.method, p.seed, p.text)
+
+    @cached_property
+    def teacher(self) -> TeacherBlend:
+        """The whole blend."""
+        models, combination = load_blend(self.blend)
+        return TeacherBlend(
+            models, combination, [load_member(run, self.prepared.folds).test for run in self.runs], "distil"
+        )
+
+
+def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
+    """Write each student's lines, unless they are written; returns how many lines of which source."""
+    asked, prepared, count = lesson.asked, lesson.prepared, lesson.prepared.folds
+    if not all((folder / f"fold{fold}.json").is_file() for fold in (0, count)):
+        known, test, train = prepared.known, prepared.test, prepared.train
+        corpus = corpus_sample(prepared.contest.corpus, asked, [*known, *test], prepared.seed, "distil")
+        lines = lines_to_label(test, known) if asked.test else []
+        write_pseudo_labels(folder, 0, lesson.teachers.blend(0).label(test, lines, corpus, lesson.engine), asked, train)
+        write_pseudo_labels(folder, count, lesson.teacher.label(test, lines, corpus, lesson.engine), asked, train)
+    found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
+    for name, sources in found.items():
+        counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]
+        say(f"distil: {name} student: {', '.join(counts)} kept")
+    return found
+
+
+def distil(run: Run, lesson: Lesson, watch: Stopwatch) -> None:
+    """Compare the trained students with their teachers, write the shipped one's test lines, and finish the run."""
+    if not (run.path / MODEL).is_dir():
+        (run.path / SHIPPED / MODEL).rename(run.path / MODEL)
+    sides, gains = measure(run.path, lesson)
+    run.finish(watch.seconds, sides=sides, gains=gains, labelled=label(run.path / LABELS, lesson))
+
+
+def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """Returns each side's figures, and the student's gains on fold 0's held-out lines; writes the student's answer."""
+    prepared = lesson.prepared
+    gold = [prepared.train[line] for line in lesson.fold.held_out]
+    held_out, test = held_out_answers(folder, lesson, gold), answers_to_test(folder, lesson)
+    write_lines(folder / ANSWER, map(format_labelled, test[STUDENT]))
+    names = {TEACHER: lesson.blend.name, STUDENT: folder.name, BEST: lesson.runs[lesson.best].name}
+    found = score_each(held_out, gold)
+    sides: dict[str, dict[str, Any]] = {name: {"run": run, "held_out": found[name]} for name, run in names.items()}
+    path = prepared.contest.test_gold
+    for name, score in (score_each(test, read_labelled(path)) if path.is_file() else {}).items():
+        sides[name]["test"] = score
+    models = {TEACHER: find_models(lesson.blend), STUDENT: find_models(folder / MODEL)}
+    loaded = {name: (load_members(paths, lesson.engine), way) for name, (paths, way) in models.items()}
+    for name, rate in rates(loaded, sample(prepared.test)).items():
+        paths = [path for of_member in models[name][0] for path in of_member]
+        sides[name] |= {"models": len(paths), "megabytes": megabytes(paths), "lines_per_second": rate}
+    return sides, student_gains(held_out, gold)
+
+
+def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
+    """Returns the answers to fold 0's held-out lines: the student's, those of a blend fitted to the other folds, and
+    those of the member that is best over all folds."""
+    fold, scheme = lesson.fold, lesson.prepared.scheme
+    answers = [load_held_out(run, lesson.prepared.folds) for run in lesson.runs]
+    of_fold = [[member[line] for line in fold.held_out] for member in answers]
+    combination = lesson.teachers.combination(fold.index)
+    student = Marginals.load(folder / SCORED / HELD_OUT).per_line()
+    spans = {
+        TEACHER: combination.spans(gold, of_fold),
+        STUDENT: decode_lines(student, scheme),
+        BEST: decode_lines(of_fold[lesson.best], scheme),
+    }
+    return {name: annotate(gold, found) for name, found in spans.items()}
+
+
+def answers_to_test(folder: Path, lesson: Lesson) -> Predictions:
+    """Returns the answers to the test lines, as `predict` gives them."""
+    test = lesson.prepared.test
+    student = decode_lines(Marginals.load(folder / SHIPPED / TEST).per_line(), lesson.prepared.scheme)
+    teacher = lesson.teacher.combination.spans(test, lesson.teacher.test)
+    return {TEACHER: annotate(test, teacher), STUDENT: annotate(test, student)}
+
+
+def sample(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
+    """Returns at most SAMPLE_LINES of the sentences, evenly taken, and none that begins after SAMPLE_TOKENS of them."""
+    some = sentences[:: -(-len(sentences) // SAMPLE_LINES)]
+    ends = accumulate(len(sentence.tokens) for sentence in some)
+    return [one for one, end in zip(some, ends, strict=True) if end - len(one.tokens) < SAMPLE_TOKENS]
+
+
+def rates(sides: Mapping[str, tuple[Members, Combination | None]], sentences: Sequence[Sentence]) -> dict[str, float]:
+    """Returns the lines a second that `predict` labels with each side: the best of several turns."""
+    best = dict.fromkeys(sides, 0.0)
+    for _ in range(TURNS):
+        for name, (members, combination) in sides.items():
+            watch = Stopwatch()
+            count = sum(1 for _ in predict(members, combination, sentences))
+            best[name] = max(best[name], count / watch.seconds)
+    return best

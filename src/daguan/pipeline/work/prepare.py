@@ -1,0 +1,41 @@
+"""The stage `prepare`: reports on the data, and writes folds, vocabulary and token file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daguan.core.files import write_json
+from daguan.core.progress import say
+from daguan.core.runs import Run, Stopwatch
+from daguan.core.types import Sentence, labels_of
+from daguan.data.contest import Contest
+from daguan.data.folds import FoldSettings, assign_folds, draw_lines, write_folds
+from daguan.data.format import format_labelled, read_labelled, write_lines
+from daguan.data.pretraining_text import prepare_text
+from daguan.data.report import data_report, format_report
+from daguan.data.scores import check_comparable
+from daguan.data.vocabulary import VocabularySettings
+
+
+def prepare(run: Run, contest: Contest, folds: FoldSettings, vocabulary: VocabularySettings) -> None:
+    """Write folds.json, vocab.txt, the token file and report.json; with folds.lines also the lines that were drawn."""
+    watch = Stopwatch()
+    train, test = contest.read()
+    if (gold := contest.test_gold).is_file():
+        check_comparable(read_labelled(gold), test, (str(gold), str(contest.test)))
+    write_folds(run.path, assign_folds(_taking_part(run.path, train, folds), folds))
+    corpus = prepare_text(run.path, contest.corpus, [*train, *test], vocabulary)
+    report = data_report(train, test, corpus)
+    write_json(run.path / "report.json", report)
+    say(format_report(report, folds))
+    run.finish(watch.seconds, labels=labels_of(train), report=report)
+
+
+def _taking_part(folder: Path, train: list[Sentence], settings: FoldSettings) -> list[Sentence]:
+    """Returns all training lines, or those drawn, which are written."""
+    if not settings.lines:
+        return train
+    drawn = draw_lines(train, settings.lines, settings.seed)
+    write_lines(Contest(folder).train, map(format_labelled, drawn))
+    say(f"prepare: {len(drawn):,} of {len(train):,} training lines take part; pretraining reads all")
+    return drawn
