@@ -38,10 +38,11 @@ from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_e
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
 from daguan.cli import pretrain as pretrain_stage
+from daguan.core.code import code_version
 from daguan.core.files import read_json, write_json
-from daguan.core.runs import code_version
 from daguan.data.marginals import Marginals
-from daguan.families.jobs import HELD_OUT, FoldData, FoldJob, result_of, run_job
+from daguan.families.fold import HELD_OUT, FoldData, FoldJob, result_of
+from daguan.families.jobs import run_job
 from daguan.models.encoders.table import PRETRAINED
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages

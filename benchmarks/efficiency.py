@@ -25,7 +25,7 @@ from benchmarks.harness import ROOT, Aim, Report, cores, machine, options
 from benchmarks.learning import BERT, BEST_BERT, OURS, Learning
 from benchmarks.ours import precision
 from daguan.cli import prepare
-from daguan.families.jobs import FoldJob, result_of
+from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages

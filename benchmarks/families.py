@@ -40,7 +40,7 @@ from daguan.data.text_index import TextIndex
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import MemberResults, load_member, load_text_index, nested_spans
 from daguan.ensemble.combination import OutOfFoldData
-from daguan.families.jobs import FoldJob
+from daguan.families.fold import FoldJob
 from daguan.models.encoders.table import PRETRAINED
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages

@@ -18,7 +18,8 @@ from pathlib import Path
 from benchmarks import data
 from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, cores, machine, options, our_environment
 from benchmarks.ours import precision
-from daguan.families.jobs import FoldJob, run_job
+from daguan.families.fold import FoldJob
+from daguan.families.jobs import run_job
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.stages import Stages
 

@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks.data import WORK, Text
 from benchmarks.harness import ROOT, our_environment
 from benchmarks.ours import encoder_settings
+from daguan.core.code import code_version
 from daguan.core.files import read_json, sha256_of_json, write_json
-from daguan.core.runs import code_version
 from daguan.core.settings import to_dict
 from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.settings import EncoderSettings

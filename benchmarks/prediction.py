@@ -17,13 +17,13 @@ from dataclasses import asdict
 from functools import partial
 
 import torch
-from daguan.pipeline.predict import predict
 
 from benchmarks import data, ours
 from benchmarks.data import WINDOW, Text
 from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine, options, our_environment, shells
 from benchmarks.sides import Side
 from daguan.data.vocabulary import CLS, SEP
+from daguan.pipeline.work.predict import predict
 from daguan.training.devices import find_device, prepare_process
 
 THREADS = 2

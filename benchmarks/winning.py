@@ -34,7 +34,7 @@ from daguan.data.scores import bootstrap_interval, span_scores
 from daguan.ensemble import distillation
 from daguan.ensemble.blending import MemberResults, load_member
 from daguan.ensemble.pseudo_labels import SOURCES
-from daguan.families.jobs import HELD_OUT, RESULT
+from daguan.families.fold import HELD_OUT, RESULT
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget import plan as budget
 from daguan.pipeline.settings import Settings, load

@@ -12,7 +12,8 @@ import pytest
 
 from daguan.core.errors import DivergenceError
 from daguan.core.progress import Progress
-from daguan.families.jobs import FoldJob, run_job
+from daguan.families.fold import FoldJob
+from daguan.families.jobs import run_job
 from daguan.pipeline import distil, train
 from daguan.pipeline.budget import trials
 from daguan.pipeline.engines.local import WorkerError

@@ -4,7 +4,7 @@ from benchmarks.ablation import BASE_NAME, Record, Trial, missing, rows_of, tria
 from benchmarks.factors import FACTORS
 from benchmarks.harness import machine
 
-from daguan.core.runs import code_version
+from daguan.core.code import code_version
 
 NOW = code_version()[:12]
 HERE = machine(1)["cpu"]

@@ -13,8 +13,8 @@ from daguan.core.errors import CheckpointError
 from daguan.core.settings import load
 from daguan.data.folds import read_folds
 from daguan.data.marginals import Marginals
-from daguan.families.jobs import HELD_OUT
-from daguan.families.jobs import TEST as TEST_ANSWERS
+from daguan.families.fold import HELD_OUT
+from daguan.families.fold import TEST as TEST_ANSWERS
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 

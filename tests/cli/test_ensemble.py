@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daguan.core.errors import ConfigError
 from daguan.core.settings import build, load, to_dict
-from daguan.families.jobs import FoldJob
+from daguan.families.fold import FoldJob
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
 from daguan.pipeline.settings import load as load_words
@@ -152,12 +151,11 @@ def test_augmentation_is_part_of_a_members_key(contest: Path, tmp_path: Path, me
 def test_a_job_holds_its_members_settings(contest: Path, tmp_path: Path) -> None:
     stages = stages_of(contest, tmp_path)
     job = stages.fold_jobs("other", threads=1)[1]
-    assert (job.name, job.family, job.fold) == ("other fold 1", "tagger", 1)
-    assert job.settings["model"]["encoder"] == "bert"
+    assert (job.name, job.settings.family, job.fold) == ("other fold 1", "tagger", 1)
+    assert job.settings.model.encoder == "bert"
     assert job.pretrained == str(stages.pretrain("other").path)  # type: ignore[union-attr]
-    read = FoldJob(**json.loads(json.dumps(job.to_json())))
-    assert build(Settings, read.settings) == stages.settings.member("other")
-    assert replace(read, settings=job.settings) == job
+    assert job.settings == stages.settings.member("other")
+    assert FoldJob.from_json(json.loads(json.dumps(job.to_json())), "job.json") == job
 
 
 def test_a_member_may_have_any_encoder(contest: Path, tmp_path: Path) -> None:

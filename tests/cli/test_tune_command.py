@@ -12,11 +12,13 @@ import pytest
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.files import read_json
-from daguan.families.jobs import FoldJob
+from daguan.families.member import MemberSettings
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.tuning.runner import Evaluations, varied
 from daguan.pipeline.tuning.settings import TuneSettings
+from daguan.training.fine_tuning_settings import TrainSettings
+from fold_jobs import fold_job
 
 SPACE = (
     "{model.head: {choices: [crf, global_pointer]},"
@@ -64,8 +66,8 @@ def test_every_combination_is_tried_once_and_what_fails_says_why(trials: list[di
 
 
 def test_evaluations_are_passed_on_once_and_at_their_share_of_the_fold() -> None:
-    settings = {"train": {"evaluations": 4}}
-    job = FoldJob("tagger", "tagger", 1, "", "", "", "", 0, 1, settings)
+    settings = MemberSettings(train=TrainSettings(evaluations=4))
+    job = fold_job("tagger", 1, settings)
     seen: list[tuple[int, float]] = []
 
     def watch(step: int, f1: float) -> bool:
@@ -77,7 +79,7 @@ def test_evaluations_are_passed_on_once_and_at_their_share_of_the_fold() -> None
         True, True, True, True, False,
     ]  # fmt: skip
     assert seen == [(125, 0.5), (150, 0.6), (175, 0.7)]
-    Evaluations(replace(job, family="ngram_crf"), watch).of([0.4])
+    Evaluations(replace(job, settings=settings.replace(family="ngram_crf")), watch).of([0.4])
     assert seen[-1] == (200, 0.4)
 
 

@@ -13,7 +13,7 @@ from daguan.__main__ import main
 from daguan.core.errors import DaguanError, DivergenceError
 from daguan.core.files import read_json, write_json
 from daguan.core.settings import load
-from daguan.families.jobs import FoldJob
+from daguan.families.fold import FoldJob
 from daguan.pipeline import pretrain
 from daguan.pipeline.budget import measuring
 from daguan.pipeline.engines.supervision import Supervisor

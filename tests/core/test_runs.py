@@ -1,19 +1,21 @@
+import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-import daguan.core.runs
+import daguan
 from daguan.core.errors import CheckpointError
-from daguan.core.runs import Stopwatch, code_version, run_of, source_files
+from daguan.core.runs import Stopwatch, accepted_run, differences, other_environment, run_of
+from daguan.core.tables import Row
 
+CODE = [Row("daguan.core.seeds:stream")]
 INPUTS = {"seed": 1, "data": {"train.txt": "12ab"}, "bert": {"layers": 2}}
 
 
 def test_the_key_does_not_depend_on_the_order_of_inputs(tmp_path):
-    assert run_of(tmp_path, "train", INPUTS) == run_of(tmp_path, "train", dict(reversed(INPUTS.items())))
+    assert run_of(tmp_path, "train", INPUTS, CODE) == run_of(tmp_path, "train", dict(reversed(INPUTS.items())), CODE)
 
 
 @pytest.mark.parametrize(
@@ -29,39 +31,65 @@ def test_the_key_does_not_depend_on_the_order_of_inputs(tmp_path):
     ],
 )
 def test_the_key_and_folder_change_with_any_input(tmp_path, changed):
-    one, other = run_of(tmp_path, "train", INPUTS), run_of(tmp_path, "train", INPUTS | changed)
+    one, other = run_of(tmp_path, "train", INPUTS, CODE), run_of(tmp_path, "train", INPUTS | changed, CODE)
     assert one.key != other.key
     assert one.path != other.path
 
 
-def test_the_key_changes_with_stage_and_version(tmp_path, monkeypatch):
-    keys = [run_of(tmp_path, "train", INPUTS).key, run_of(tmp_path, "blend", INPUTS).key]
-    monkeypatch.setattr(daguan.core.runs, "code_version", lambda: "other sources")
-    keys.append(run_of(tmp_path, "train", INPUTS).key)
-    assert len(set(keys)) == 3
+def test_the_key_changes_with_stage_and_code(tmp_path):
+    runs = [run_of(tmp_path, "train", INPUTS, CODE), run_of(tmp_path, "blend", INPUTS, CODE)]
+    runs.append(run_of(tmp_path, "train", INPUTS, [*CODE, Row("daguan.data.tags:TagScheme")]))
+    assert len({run.key for run in runs}) == 3
 
 
-def test_the_code_that_makes_a_run_is_in_its_key():
-    """The key covers all commands that finish a run; a change elsewhere leaves it unchanged."""
-    root = Path(daguan.core.runs.__file__).parents[1]
-    hashed = source_files(root)
-    makers = [path for path in (root / "cli").glob("*.py") if ".finish(" in path.read_text("utf-8")]
-    assert len(makers) > 5
-    for path in makers:
-        name = f"cli/{path.name}"
-        assert name in hashed or f'"{name}"' in path.read_text("utf-8")
-    assert {"pipeline/stages.py", "ensemble/stacking.py"} < set(hashed)
-    assert not [name for name in hashed if name.startswith("pipeline/tuning/") or name.endswith("score.py")]
-    assert set(source_files(root, ["pipeline/tuning", "cli/tune.py"])) - set(hashed) == {
-        "cli/tune.py", *(str(path.relative_to(root)) for path in (root / "pipeline/tuning").glob("*.py"))
-    }  # fmt: skip
-    assert code_version() != code_version("pipeline/tuning")
-    missing = [name for name in daguan.core.runs.RESULT_FREE if not (root / name).exists()]
-    assert not missing
+def test_a_run_of_other_code_is_taken_where_it_is_accepted_and_says_so(tmp_path):
+    old = run_of(tmp_path, "train", INPUTS, CODE)
+    old.finish(1.0)
+    new = run_of(tmp_path, "train", INPUTS, [*CODE, Row("daguan.data.tags:TagScheme")])
+    other = run_of(tmp_path, "train", INPUTS | {"seed": 2}, CODE)
+    assert accepted_run(new, accept=False) == new
+    taken = accepted_run(new, accept=True)
+    assert (taken.path, taken.key) == (old.path, old.key)
+    assert accepted_run(other, accept=True) == other
+    assert accepted_run(new, accept=False) == taken  # once accepted, it stays so
+    accepted = taken.manifest()["accepted"][new.key]
+    assert "daguan.data.tags" in accepted["changed"]
+    assert "daguan.core.seeds" not in accepted["changed"]
+
+
+def test_a_run_says_why_it_is_another_one(tmp_path):
+    old = run_of(tmp_path, "train", INPUTS, CODE)
+    old.finish(1.0)
+    manifest = old.manifest()
+    assert differences(manifest, old) == []
+    changed = run_of(tmp_path, "train", INPUTS | {"bert": {"layers": 3}, "seed": 2}, CODE)
+    assert differences(manifest, changed) == ["bert.layers", "seed"]
+    code = run_of(tmp_path, "train", INPUTS, [Row("daguan.data.tags:TagScheme")])
+    assert "daguan.data.tags" in differences(manifest, code)
+
+
+def test_a_run_of_an_earlier_version_is_named_as_such(tmp_path):
+    run = run_of(tmp_path, "train", INPUTS, CODE)
+    run.finish(1.0)
+    manifest = json.loads((run.path / "manifest.json").read_text("utf-8"))
+    del manifest["format"]
+    (run.path / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    with pytest.raises(CheckpointError, match="expected a run of this version, got one of an earlier version"):
+        run.manifest()
+    assert accepted_run(run_of(tmp_path, "train", INPUTS, []), accept=True).path != run.path
+
+
+def test_a_run_that_goes_on_under_other_versions_says_so(tmp_path):
+    run = run_of(tmp_path, "train", INPUTS, CODE)
+    assert other_environment(run) == ""
+    assert other_environment(run) == ""
+    versions = json.loads((run.path / "environment.json").read_text("utf-8"))
+    (run.path / "environment.json").write_text(json.dumps(versions | {"torch": "1.0"}), "utf-8")
+    assert other_environment(run) == "with torch 1.0"
 
 
 def test_no_manifest_before_the_end_then_one_with_all_facts(tmp_path):
-    run = run_of(tmp_path, "train", INPUTS)
+    run = run_of(tmp_path, "train", INPUTS, CODE)
     assert not run.finished
     with pytest.raises(CheckpointError) as error:
         run.manifest()
@@ -77,7 +105,7 @@ def test_no_manifest_before_the_end_then_one_with_all_facts(tmp_path):
 
 
 def test_a_damaged_manifest_is_a_checkpoint_error(tmp_path):
-    run = run_of(tmp_path, "train", INPUTS)
+    run = run_of(tmp_path, "train", INPUTS, CODE)
     run.path.mkdir()
     (run.path / "manifest.json").write_text('{"stage": "tr')
     with pytest.raises(CheckpointError):
@@ -85,7 +113,7 @@ def test_a_damaged_manifest_is_a_checkpoint_error(tmp_path):
 
 
 def test_a_run_is_made_by_one_at_a_time(tmp_path):
-    run = run_of(tmp_path, "train", INPUTS)
+    run = run_of(tmp_path, "train", INPUTS, CODE)
     with run.locked(), pytest.raises(CheckpointError, match="expected to work here alone"), run.locked():
         pass
     with run.locked():  # free again
@@ -93,10 +121,10 @@ def test_a_run_is_made_by_one_at_a_time(tmp_path):
 
 
 def test_another_process_finds_the_run_locked(tmp_path):
-    run = run_of(tmp_path, "train", {})
+    run = run_of(tmp_path, "train", {}, [])
     program = (
         "import sys; from pathlib import Path; from daguan.core.runs import run_of\n"
-        "with run_of(Path(sys.argv[1]), 'train', {}).locked(): print('in')"
+        "with run_of(Path(sys.argv[1]), 'train', {}, []).locked(): print('in')"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     with run.locked():
@@ -107,7 +135,7 @@ def test_another_process_finds_the_run_locked(tmp_path):
 
 
 def test_the_lock_is_released_when_the_work_fails(tmp_path):
-    run = run_of(tmp_path, "train", {})
+    run = run_of(tmp_path, "train", {}, [])
     with pytest.raises(RuntimeError), run.locked():
         raise RuntimeError
     with run.locked():

@@ -16,7 +16,7 @@ from daguan.data.marginals import Marginals
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.labelling import LabelledLine
 from daguan.ensemble.pseudo_labels import Teachers, counts_of, lines_to_label, select_reliable
-from daguan.families.jobs import HELD_OUT, TEST
+from daguan.families.fold import HELD_OUT, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file, read_pseudo_labelled
 from daguan.training.engine_settings import EngineSettings
 from noisy_members import SCHEME, noisy_answers, noisy_data, with_other_gold

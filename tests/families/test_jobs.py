@@ -13,7 +13,7 @@ import torch
 from conftest import LABELS, TINY, random_sentence
 from daguan.core.files import sha256_of_file
 from daguan.core.progress import Progress
-from daguan.core.settings import load, to_dict
+from daguan.core.settings import load
 from daguan.core.types import Sentence, Span
 from daguan.data.augmentation import WAYS
 from daguan.data.folds import write_folds
@@ -22,11 +22,13 @@ from daguan.data.marginals import Marginals
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.families import jobs
-from daguan.families.jobs import HELD_OUT, TEST, FoldData, FoldJob, run_job
+from daguan.families.fold import HELD_OUT, TEST, FoldData, FoldJob
+from daguan.families.jobs import run_job
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.pretraining_heads import FragmentLm
 from daguan.pipeline.settings import Settings
+from fold_jobs import fold_job
 
 ALL_ON = [f"augmentation.{way}=1" for way in WAYS]
 FOLDS = np.arange(30) % 3
@@ -50,8 +52,9 @@ def job_of(folder: Path, spelling: str, *words: str, fold: int = 0, seed: int = 
     write_lines(folder / "test.txt", map(format_unlabelled, [line for line in lines if spelling in line.tokens[0]]))
     write_folds(folder, FOLDS)
     Vocabulary([*SPECIALS, *sorted({token for line in lines for token in line.tokens})]).save(folder)
-    settings = to_dict(load(Settings, None, [*TINY, "train.epochs=1", *words]))
-    return FoldJob("tagger", "tagger", fold, str(folder / "fold"), str(folder), str(folder), "", seed, 1, settings)
+    settings = load(Settings, None, [*TINY, "train.epochs=1", f"seed={seed}", *words])
+    made = settings.member("tagger")
+    return fold_job("tagger", fold, made, str(folder / "fold"), folder, len(set(FOLDS)), settings.engine)
 
 
 def test_without_augmentation_a_fold_trains_on_its_lines(tmp_path: Path) -> None:

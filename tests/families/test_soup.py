@@ -9,7 +9,7 @@ import torch
 
 from daguan.core.errors import CheckpointError
 from daguan.data.tags import TagScheme
-from daguan.families.soup import Soup, greedy, uniform
+from daguan.families.soup_fold import Soup, greedy, uniform
 from daguan.models.settings import ModelSettings
 from daguan.nn.averaging import mean_weights
 from daguan.training.devices import prepare_process

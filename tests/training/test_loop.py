@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from daguan.core.errors import CheckpointError, DivergenceError, StoppedError
+from daguan.core.runs import CHECKPOINT
 from daguan.training.checkpoints import load_state
-from daguan.training.loop import CHECKPOINT, Trainer
+from daguan.training.loop import Trainer
 from resuming import assert_resumes, assert_same_state
 
 UPDATES = 6

@@ -17,7 +17,8 @@ from daguan.data.folds import Fold
 from daguan.data.marginals import Marginals, to_half_precision
 from daguan.data.scores import span_score
 from daguan.families import jobs
-from daguan.families.jobs import FoldData, judged
+from daguan.families.fold import FoldData
+from daguan.families.jobs import judged
 from daguan.models.settings import ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import prepare_process

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from daguan.cli.student_table import print_students
-from daguan.families.jobs import MODEL
+from daguan.families.fold import MODEL
 from daguan.pipeline import distil
 from daguan.pipeline.budget.plan import load
 

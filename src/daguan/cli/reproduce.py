@@ -18,7 +18,7 @@ from daguan.core import settings
 from daguan.core.errors import ConfigError
 from daguan.core.files import write_text
 from daguan.core.progress import Bar, Progress, say
-from daguan.core.runs import Run, run_of
+from daguan.core.runs import CHECKPOINT, Run, run_of
 from daguan.core.settings import setting
 from daguan.core.tables import Row
 from daguan.experiments.geometry.tasks import TASKS
@@ -33,7 +33,6 @@ from daguan.experiments.pointer_training import (
 from daguan.pipeline.settings import ROOT
 from daguan.pipeline.stages import once
 from daguan.training.devices import find_device, prepare_process, share_cores
-from daguan.training.loop import CHECKPOINT
 
 TRAINING = Row("daguan.experiments.pointer_training:PointerTrainer")
 PLOT = "predictions.svg"

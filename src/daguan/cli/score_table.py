@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from daguan.families.table import family_of
+from daguan.families.family import family_of
 
 
 def print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:

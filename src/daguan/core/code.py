@@ -21,6 +21,7 @@ MESSAGES: dict[str, tuple[int | str, ...]] = {  # calls with text for people, an
 }  # fmt: skip
 
 DECLARATIONS = ("setting", "section")
+SCRIPTS = ("__init__", "__main__")
 
 
 def closure(roots: Iterable[str]) -> list[str]:
@@ -43,6 +44,13 @@ def module_keys(roots: Iterable[str]) -> dict[str, str]:
 def changed_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """The modules that compute something else than before, are new, or are gone; sorted. Both as `module_keys`."""
     return sorted(module for module in {*before, *now} if before.get(module) != now.get(module))
+
+
+def code_version() -> str:
+    """Returns a hash of what all modules of this package compute."""
+    root = Path(__file__).parents[1]
+    files = sorted(path.relative_to(root.parent).with_suffix("") for path in root.rglob("*.py"))
+    return sha256_of_json(module_keys(".".join(file.parts) for file in files if file.name not in SCRIPTS))
 
 
 @cache

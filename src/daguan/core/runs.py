@@ -23,6 +23,7 @@ from daguan.core.files import TEMPORARY, read_json, sha256_of_json, write_json
 from daguan.core.tables import Row
 
 MANIFEST = "manifest.json"
+CHECKPOINT = "checkpoint.safetensors"  # what a killed run continues from
 ENVIRONMENT = "environment.json"
 FORMAT = 2  # of run folders; earlier versions of this project wrote none, or a smaller number
 PACKAGES = (

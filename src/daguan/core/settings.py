@@ -285,7 +285,7 @@ def chosen_rows(whole: Section, sections: Collection[str]) -> list[Row]:
     """Return the rows of tables that the settings in these sections choose by name, of those that something reads."""
     fields = {path: field for path, field, _ in settings_of(type(whole))}
     chosen = ((declared(fields[path]).choices, value) for path, value in read_settings(whole, sections))
-    return [names[value] for names, value in chosen if isinstance(names, Mapping) and value in names]
+    return [names[value] for names, value in chosen if isinstance(names, Mapping) and isinstance(names.get(value), Row)]
 
 
 def _build(kind: type[Kind], values: Mapping[str, Any], places: Places, context: Any = None) -> Kind:

@@ -21,7 +21,7 @@ from daguan.data.vocabulary import Vocabulary
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
 from daguan.ensemble.stacking import Stack
-from daguan.families.jobs import HELD_OUT, MODEL, TEST
+from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.training.prediction import annotate
 
 FILE = "combination.json"

@@ -14,8 +14,7 @@ from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals, mean
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Combination, MemberMarginals
-from daguan.families.family import Model
-from daguan.families.table import family_in
+from daguan.families.family import Model, family_in
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate, decode_lines
 

@@ -31,7 +31,7 @@ from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import check_lines, load_held_out, load_test
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
 from daguan.ensemble.labelling import LabelledLine, combine_marginals, label, load_members
-from daguan.families.jobs import MODEL
+from daguan.families.fold import MODEL
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file
 from daguan.training.engine_settings import EngineSettings
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from daguan.core.tables import Row
 from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals
+from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
 from daguan.families.member import MemberSettings
+from daguan.families.table import FAMILIES
 from daguan.training.engine_settings import EngineSettings
-
-if TYPE_CHECKING:  # loads torch
-    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,15 @@ class Family(ABC):
         result: the trial's result.json. labelling: the seconds of one labelling of its held-out lines.
         """
         return result["seconds"] - labelling, 0.0
+
+
+@cache
+def family_of(name: str) -> Family:
+    """Returns the family of that name."""
+    found: Family = FAMILIES[name].load()()
+    return found
+
+
+def family_in(folder: Path) -> Family | None:
+    """Returns the family whose model is in a folder, None where there is no model."""
+    return next((family for family in map(family_of, FAMILIES) if family.holds(folder)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pycrfsuite
@@ -19,12 +19,10 @@ from daguan.data.marginals import to_half_precision
 from daguan.data.ngram_templates import TEMPLATES
 from daguan.data.tags import TagScheme
 from daguan.families.family import Cost, Family, Model
+from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
 from daguan.families.member import MemberSettings
 from daguan.families.ngram_crf_settings import NgramCrfSettings
 from daguan.training.engine_settings import EngineSettings
-
-if TYPE_CHECKING:
-    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
 
 MODEL = "ngram.crfsuite"
 ABOUT = "ngram_crf.json"
@@ -132,8 +130,9 @@ class NgramCrfFamily(Family):
     is_baseline: ClassVar[bool] = True
 
     def train(self, job: FoldJob, data: FoldData, report: Report) -> FoldResult:
-        from daguan.families.jobs import MODEL as FOLDER
-        from daguan.families.jobs import FoldResult, score_held_out
+        from daguan.families.fold import MODEL as FOLDER
+        from daguan.families.fold import FoldResult
+        from daguan.families.jobs import score_held_out  # loads torch
 
         settings, folder = job.settings.ngram_crf, Path(job.folder) / FOLDER
         watch, ends = Stopwatch(), list[float]()

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from daguan.core.settings import require
-from daguan.families.family import Cost, Family, Model
+from daguan.families.family import Cost, Family, Model, family_of
+from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
 from daguan.families.member import MemberSettings
-from daguan.families.table import family_of
 from daguan.families.tagger import TaggerFamily
 from daguan.models.settings import TRAINING_ONLY
 from daguan.training.engine_settings import EngineSettings
-
-if TYPE_CHECKING:
-    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
 
 
 class SoupFamily(Family):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from daguan.core.errors import CheckpointError
 from daguan.core.progress import Progress
 from daguan.core.runs import Stopwatch
-from daguan.families.jobs import MODEL, FoldData, FoldJob, FoldResult, Report, score_held_out
+from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult, Report
+from daguan.families.jobs import score_held_out
 from daguan.families.soup_settings import CHOICES
 from daguan.families.tagger_fold import answer
 from daguan.nn.averaging import copy_into, mean_weights

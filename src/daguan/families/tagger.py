@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from daguan.core.tables import Row
 from daguan.families.family import Cost, Family, Model
+from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
 from daguan.families.member import MemberSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.token_vector_settings import NO_VECTORS
-
-if TYPE_CHECKING:
-    from daguan.families.jobs import FoldData, FoldJob, FoldResult, Report
 
 LOOKAHEAD = ("lookahead_steps", "lookahead_alpha", "lookahead_momentum")
 

@@ -14,7 +14,8 @@ from daguan.core.seeds import stream_seed
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.family import Model
-from daguan.families.jobs import MODEL, FoldData, FoldJob, FoldResult, Report, score_held_out
+from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult, Report
+from daguan.families.jobs import score_held_out
 from daguan.models.encoders.loading import load_encoder, new_encoder
 from daguan.models.tagger import Tagger
 from daguan.training.engine_settings import EngineSettings

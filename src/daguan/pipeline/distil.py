@@ -10,8 +10,8 @@ from daguan.core.runs import Run, Stopwatch
 from daguan.core.settings import require
 from daguan.ensemble.distillation import STUDENT, evaluated_once
 from daguan.ensemble.pseudo_labels import require_corpus
-from daguan.families.jobs import FoldJob
-from daguan.families.table import family_of
+from daguan.families.family import family_of
+from daguan.families.fold import FoldJob
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.pretrain import make_one
 from daguan.pipeline.settings import Settings, require_weighed

@@ -17,8 +17,9 @@ from daguan.data.people_daily import ContestSettings
 from daguan.data.vocabulary import VocabularySettings
 from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.distillation import DistilSettings
+from daguan.families.family import family_of
 from daguan.families.member import MemberSettings
-from daguan.families.table import FAMILIES, family_of
+from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.settings import BudgetSettings
 from daguan.pipeline.tuning.settings import TuneSettings

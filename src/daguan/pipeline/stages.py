@@ -22,9 +22,10 @@ from daguan.core.tables import Row
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
 from daguan.ensemble.blend_settings import METHODS
-from daguan.families.jobs import FoldJob
+from daguan.families.family import family_of
+from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
-from daguan.families.table import FAMILIES, family_of
+from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
 from daguan.pipeline.work.prepared import PreparedContest

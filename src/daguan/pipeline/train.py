@@ -9,7 +9,7 @@ from daguan.core.progress import say
 from daguan.core.runs import other_environment
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
-from daguan.families.jobs import FoldJob, result_of
+from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.local import run_jobs
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings

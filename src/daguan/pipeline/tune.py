@@ -11,7 +11,7 @@ from daguan.core.runs import Run, run_of
 from daguan.core.settings import require, to_dict
 from daguan.core.settings_text import settings_text
 from daguan.core.tables import Row
-from daguan.families.table import family_of
+from daguan.families.family import family_of
 from daguan.pipeline import prepare
 from daguan.pipeline.settings import SHARED, Settings
 from daguan.pipeline.stages import Stages, read_sections

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from daguan.core.errors import StoppedError
-from daguan.core.runs import Stopwatch
+from daguan.core.runs import CHECKPOINT, Stopwatch
 from daguan.nn.averaging import copy_into
 from daguan.nn.optimisers import load_state_tensors, state_tensors
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import require_finite
 
-CHECKPOINT = "checkpoint.safetensors"
 SMOOTHING = 0.98  # of the reported loss
 Report = TypeVar("Report")
 

@@ -11,7 +11,10 @@ from daguan.core.types import Sentence, Span, labels_of
 from daguan.data.folds import read_fold
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.vocabulary import SPECIALS, Vocabulary
-from daguan.families.jobs import FoldJob
+from daguan.families.family import family_of
+from daguan.families.fold import FoldJob
+from daguan.families.member import MemberSettings
+from daguan.families.ngram_crf import TRIAL_TOKENS
 from daguan.pipeline.budget import trials
 from daguan.pipeline.budget.choosing import STEP, rounded_down
 from daguan.pipeline.budget.trials import (
@@ -29,6 +32,7 @@ from daguan.pipeline.budget.trials import (
 )
 from daguan.pipeline.engines.local import WorkerError
 from daguan.pipeline.engines.supervision import Supervisor
+from fold_jobs import fold_job
 
 RARE = Sentence(("r", "e"), (Span(0, 1, "rare"),))
 TRAIN = [Sentence((f"w{line}", "b", "c"), (Span(1, 2, "a"),)) for line in range(400)] + [RARE]
@@ -42,6 +46,9 @@ def test_a_sample_has_about_so_many_tokens_and_every_type(tokens: int) -> None:
     assert abs(size - min(max(tokens, LINES * 3), 3 * 400 + 2)) <= 3
     assert labels_of(sample) == ("a", "rare")
     assert sample == sample_of(TRAIN, tokens, 1)
+
+
+ONE_EPOCH = family_of("tagger").brief(MemberSettings())
 
 
 def test_unlabelled_lines_are_taken_evenly() -> None:
@@ -59,16 +66,16 @@ def test_a_written_sample_is_a_contest_in_folds(tmp_path: Path) -> None:
 
 
 def test_a_slow_machine_gets_a_smaller_sample() -> None:
-    assert sample_tokens("tagger", False, 10 * USUAL, MINUTES) == TOKENS["tagger"]
-    assert sample_tokens("tagger", False, USUAL / 2, MINUTES) == TOKENS["tagger"] / 2
-    assert sample_tokens("tagger", False, 1.0, MINUTES) == LEAST_TOKENS
-    assert sample_tokens("tagger", True, float("inf"), MINUTES) > TOKENS["tagger"]
-    assert sample_tokens("ngram_crf", True, float("inf"), 1.0) == TOKENS["ngram_crf"]
+    assert sample_tokens(family_of("tagger"), False, 10 * USUAL, MINUTES) == TOKENS
+    assert sample_tokens(family_of("tagger"), False, USUAL / 2, MINUTES) == TOKENS / 2
+    assert sample_tokens(family_of("tagger"), False, 1.0, MINUTES) == LEAST_TOKENS
+    assert sample_tokens(family_of("tagger"), True, float("inf"), MINUTES) > TOKENS
+    assert sample_tokens(family_of("ngram_crf"), True, float("inf"), 1.0) == TRIAL_TOKENS
 
 
 def test_more_minutes_get_a_larger_sample_up_to_twice_as_large() -> None:
-    sizes = [sample_tokens("tagger", False, USUAL, MINUTES * times) for times in (0.1, 0.75, 1, 1.5, 2, 20)]
-    assert sizes == [LEAST_TOKENS, *(TOKENS["tagger"] * times for times in (0.75, 1, 1.5, 2, 2))]
+    sizes = [sample_tokens(family_of("tagger"), False, USUAL, MINUTES * times) for times in (0.1, 0.75, 1, 1.5, 2, 20)]
+    assert sizes == [LEAST_TOKENS, *(TOKENS * times for times in (0.75, 1, 1.5, 2, 2))]
 
 
 @pytest.mark.parametrize("failing", [set(), {"b"}, {"a", "b"}])
@@ -78,9 +85,8 @@ def test_a_job_costs_beside_its_work_what_its_wall_clock_is_longer(
     """And a member that fails has no rates, which is an error where all do."""
     write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 60, 1)
     held_out = [3 * len(read_fold(tmp_path, fold).held_out) for fold in range(FOLDS)]  # tokens, but for one line
-    where, settings = str(tmp_path), {"folds": {"count": FOLDS}}
     jobs = [
-        FoldJob(member, "tagger", fold, f"{where}/{member}{fold}", where, where, "", 1, 1, settings)
+        fold_job(member, fold, ONE_EPOCH, str(tmp_path / f"{member}{fold}"), tmp_path)
         for member in ("a", "b")
         for fold in range(FOLDS)
     ]
@@ -114,10 +120,8 @@ def test_the_features_of_an_ngram_crf_are_no_part_of_its_iterations(
 ) -> None:
     """100 seconds minus 20 iterations of one second each leave 80."""
     write_sample(tmp_path, TRAIN, TEST, Vocabulary(SPECIALS), 600, 1)
-    where, settings = str(tmp_path), {"folds": {"count": FOLDS}, "ngram_crf": {"iterations": 20}}
-    jobs = [
-        FoldJob("n", "ngram_crf", fold, f"{where}/n{fold}", where, where, "", 1, 1, settings) for fold in range(FOLDS)
-    ]
+    settings = family_of("ngram_crf").brief(MemberSettings(family="ngram_crf"))
+    jobs = [fold_job("n", fold, settings, str(tmp_path / f"n{fold}"), tmp_path) for fold in range(FOLDS)]
     for job in jobs:
         result = {"seconds": 100.0, "seconds_an_iteration": 1.0, "test_tokens_per_second": 10}
         write_json(Path(job.folder) / "result.json", result)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from daguan.core.files import read_json
-from daguan.families.jobs import FoldJob
+from daguan.core.runs import CHECKPOINT
+from daguan.families.fold import FoldJob
 from daguan.pipeline.budget.costs import COMMAND
 from daguan.pipeline.budget.supervisor import BudgetSupervisor, Clock, read_dropped
 from daguan.pipeline.engines.local import WorkerError
-from daguan.training.loop import CHECKPOINT
+from fold_jobs import fold_job
 
 PLAN = {
     "minutes": 10.0,
@@ -30,7 +31,7 @@ def supervisor(folder: Path, worked: float = 0.0) -> BudgetSupervisor:
 
 
 def jobs(member: str, folds: int = FOLDS) -> list[FoldJob]:
-    return [FoldJob(member, "tagger", fold, "", "", "", "", 1, 1, {}) for fold in range(folds)]
+    return [fold_job(member, fold) for fold in range(folds)]
 
 
 def test_a_member_starts_if_its_folds_and_what_follows_still_fit(tmp_path: Path) -> None:

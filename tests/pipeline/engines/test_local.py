@@ -15,7 +15,7 @@ from daguan.__main__ import main
 from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
 from daguan.core.progress import Bar, Progress
 from daguan.core.settings import load
-from daguan.families.jobs import FoldJob, result_of
+from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline import prepare
 from daguan.pipeline.engines import local, worker
 from daguan.pipeline.engines.local import Processes, WorkerError, run_jobs
@@ -49,7 +49,7 @@ def test_a_watched_job_ends_when_told_and_shows_all_its_evaluations_when_resumed
     assert processes.run(job, Bar("whole"), lambda progress: seen.append(progress) is None)
     assert seen[-1].f1s[0] == first
     assert list(seen[-1].f1s) == result_of(job)["f1s"]
-    assert len(seen[-1].f1s) == job.settings["train"]["evaluations"]
+    assert len(seen[-1].f1s) == job.settings.train.evaluations
     assert result_of(job)["f1"] == max(seen[-1].f1s)
 
 

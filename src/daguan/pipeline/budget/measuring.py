@@ -12,9 +12,9 @@ from daguan.data.augmentation import AugmentationSettings
 from daguan.data.conflicts import ConflictSettings
 from daguan.data.contest import Contest
 from daguan.data.vocabulary import Vocabulary
-from daguan.families.jobs import FoldJob
+from daguan.families.family import family_of
+from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
-from daguan.families.table import family_of
 from daguan.pipeline.budget.choosing import rounded_down
 from daguan.pipeline.budget.costs import Facts, MemberRates, Rates
 from daguan.pipeline.budget.trials import (

@@ -15,7 +15,7 @@ from daguan.core.errors import DaguanError
 from daguan.core.files import read_json, write_json
 from daguan.core.progress import say
 from daguan.core.runs import Stopwatch
-from daguan.families.jobs import FoldJob
+from daguan.families.fold import FoldJob
 from daguan.pipeline.budget.costs import COMMAND, makespan
 from daguan.pipeline.engines.supervision import Supervisor
 

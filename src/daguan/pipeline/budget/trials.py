@@ -20,9 +20,8 @@ from daguan.data.contest import Contest
 from daguan.data.folds import FoldSettings, assign_folds, draw_lines, read_fold, write_folds
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, read_unlabelled, write_lines
 from daguan.data.vocabulary import Vocabulary
-from daguan.families.family import Family
-from daguan.families.jobs import FoldJob, result_of
-from daguan.families.table import family_of
+from daguan.families.family import Family, family_of
+from daguan.families.fold import FoldJob, result_of
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.budget.choosing import rounded_down
 from daguan.pipeline.budget.costs import MemberRates

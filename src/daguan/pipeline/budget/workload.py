@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daguan.core.files import sha256_of_json
 from daguan.core.settings import to_dict
+from daguan.families.family import family_of
 from daguan.families.member import MemberSettings
-from daguan.families.table import family_of
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.costs import MemberWork, Pretraining, Work
 from daguan.pipeline.settings import Settings

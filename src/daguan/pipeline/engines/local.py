@@ -19,7 +19,7 @@ from daguan.core.errors import UNWRITABLE, DaguanError, StoppedError, WriteError
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress, say
-from daguan.families.jobs import FoldJob, result_of
+from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 
 LOG = "worker.log"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daguan.core.errors import DaguanError
-from daguan.families.jobs import FoldJob
+from daguan.families.fold import FoldJob
 
 
 class Supervisor:

@@ -12,7 +12,8 @@ from pathlib import Path
 from daguan.core.errors import DaguanError, ended, exit_code_of
 from daguan.core.files import read_json
 from daguan.core.progress import Progress
-from daguan.families.jobs import FoldJob, run_job
+from daguan.families.fold import FoldJob
+from daguan.families.jobs import run_job
 
 REPORT_SECONDS = 0.5
 

@@ -14,8 +14,8 @@ from daguan.core.progress import Bar, Progress
 from daguan.core.runs import Run, folder_lock
 from daguan.core.settings_text import settings_text
 from daguan.core.types import Score
-from daguan.families.jobs import FoldJob, result_of
-from daguan.families.table import family_of
+from daguan.families.family import family_of
+from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.local import Processes
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages

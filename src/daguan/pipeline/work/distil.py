@@ -25,7 +25,7 @@ from daguan.ensemble.combination import Combination
 from daguan.ensemble.distillation import BEST, STUDENT, TEACHER, Predictions, megabytes, score_each, student_gains
 from daguan.ensemble.labelling import Members, load_members
 from daguan.ensemble.pseudo_labels import TeacherBlend, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
-from daguan.families.jobs import HELD_OUT, MODEL, TEST
+from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.pipeline.work.predict import find_models, predict
 from daguan.pipeline.work.prepared import PreparedContest

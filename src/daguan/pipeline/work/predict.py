@@ -13,8 +13,8 @@ from daguan.ensemble.blending import MODELS, load_blend
 from daguan.ensemble.combination import Combination
 from daguan.ensemble.labelling import Members, member_marginals
 from daguan.ensemble.weighting import plain_mean
-from daguan.families.jobs import MODEL
-from daguan.families.table import family_in
+from daguan.families.family import family_in
+from daguan.families.fold import MODEL
 from daguan.training.prediction import annotate
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress, say
-from daguan.core.runs import Run, Stopwatch
+from daguan.core.runs import CHECKPOINT, Run, Stopwatch
 from daguan.data.batches.packing import Blocks, token_file
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.member import MemberSettings
@@ -19,7 +19,7 @@ from daguan.models.encoders.table import ENCODERS
 from daguan.training.devices import prepare_process, share_cores
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.initial_encoders import adopted, begun_with_vectors
-from daguan.training.pretraining import CHECKPOINT, Pretrainer
+from daguan.training.pretraining import Pretrainer
 
 START = "start"  # folder of a public checkpoint over our vocabulary, while it is pretrained further
 

@@ -1,0 +1,160 @@
+"""One fold of one member: what a worker needs to train it, the lines it reads, and what it answers.
+
+The folder of a finished job holds model/, held_out.safetensors, test.safetensors and, last, result.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json
+from daguan.core.progress import Progress
+from daguan.core.runs import CHECKPOINT
+from daguan.core.seeds import stream_seed
+from daguan.core.settings import build, to_dict
+from daguan.core.types import Score, Sentence, labels_of
+from daguan.data.augmentation import augment
+from daguan.data.conflicts import resolve_conflicts
+from daguan.data.folds import Fold, read_fold
+from daguan.data.format import read_labelled, read_unlabelled
+from daguan.data.marginals import LineMarginals, Marginals
+from daguan.data.tags import TagScheme
+from daguan.families.member import MemberSettings
+from daguan.families.pseudo_labels import read_pseudo_labelled
+from daguan.training.engine_settings import EngineSettings
+
+RESULT = "result.json"
+MODEL = "model"
+HELD_OUT = "held_out.safetensors"
+TEST = "test.safetensors"
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class FoldJob:
+    """All that a worker needs to train one fold of one member.
+
+    Attributes:
+        fold: the number of the fold, from 0; the number after the last holds nothing out and trains on all lines.
+        folds: how many folds there are.
+        folder: where the job works.
+        train, test: the labelled lines that take part, and the lines to label.
+        prepared: the run of `prepare`, with folds and vocabulary.
+        pretrained: the run of `pretrain` to start from; empty for none.
+        needed: the folders of this fold of the members that are needed before.
+        pseudo_labels: the run with pseudo-labelled lines; empty for none.
+        conflicts_run: the run whose out-of-fold answers settle conflicting labels; empty for none.
+        threads: of the worker process.
+    """
+
+    member: str
+    settings: MemberSettings
+    engine: EngineSettings
+    fold: int
+    folds: int
+    folder: str
+    train: str
+    test: str
+    prepared: str
+    threads: int
+    pretrained: str = ""
+    needed: list[str] = field(default_factory=list)
+    pseudo_labels: str = ""
+    conflicts_run: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return (Path(self.folder) / RESULT).is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to continue from."""
+        return (Path(self.folder) / CHECKPOINT).is_file()
+
+    @property
+    def name(self) -> str:
+        return f"{self.member} on all lines" if self.fold == self.folds else f"{self.member} fold {self.fold}"
+
+    @property
+    def seed(self) -> int:
+        return self.settings.seed
+
+    def to_json(self) -> dict[str, Any]:
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        return values | {"settings": to_dict(self.settings), "engine": to_dict(self.engine)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], place: str) -> FoldJob:
+        """The inverse of `to_json`. Raises ConfigError, naming the place."""
+        settings = build(MemberSettings, values["settings"], place)
+        return cls(**values | {"settings": settings, "engine": build(EngineSettings, values["engine"], place)})
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The lines of one fold.
+
+    Attributes:
+        train: lines with gold labels, augmented.
+        pseudo: lines with pseudo-labels.
+        held_out: lines with gold labels to be scored on.
+        test: lines to label.
+    """
+
+    fold: Fold
+    train: list[Sentence]
+    pseudo: list[Sentence]
+    held_out: list[Sentence]
+    test: list[Sentence]
+    scheme: TagScheme
+
+    @classmethod
+    def read(cls, job: FoldJob) -> FoldData:
+        sentences = read_labelled(Path(job.train))
+        fold = read_fold(Path(job.prepared), job.fold)
+        scheme = TagScheme(labels_of(sentences))
+        lines = _settled(job, sentences, scheme)
+        training = [line for i in fold.train if (line := lines[i]) is not None]
+        return cls(
+            fold,
+            augment(training, job.settings.augmentation, stream_seed(job.seed, "fold", job.fold)),
+            read_pseudo_labelled(Path(job.pseudo_labels), job.fold) if job.pseudo_labels else [],
+            [sentences[i] for i in fold.held_out],
+            read_unlabelled(Path(job.test)),
+            scheme,
+        )
+
+
+def _settled(job: FoldJob, sentences: Sequence[Sentence], scheme: TagScheme) -> list[Sentence | None]:
+    """Returns what to train on in place of each training line."""
+    parts = Path(job.conflicts_run).glob(f"fold*/{HELD_OUT}") if job.conflicts_run else ()
+    held_out = {line: probs for part in parts for line, probs in Marginals.load(part).by_line().items()}
+    return resolve_conflicts(sentences, job.settings.conflicts, held_out, scheme)
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What a trained fold answers.
+
+    Attributes:
+        held_out, test: tag marginals of these lines in half precision, as they are stored: those of all lines may fill
+            the memory.
+        score: strict span counts on the held-out lines.
+        figures: further entries of result.json: "seconds", "test_tokens_per_second" and the family's own.
+    """
+
+    held_out: list[LineMarginals]
+    score: Score
+    test: list[LineMarginals]
+    figures: dict[str, Any]
+
+
+def result_of(job: FoldJob) -> dict[str, Any]:
+    """Returns result.json. Raises CheckpointError: the job has not finished."""
+    if not job.finished:
+        raise CheckpointError(f"{job.folder}: expected a finished fold, got none; run `train` first")
+    return dict(read_json(Path(job.folder) / RESULT))
