@@ -21,7 +21,7 @@ from daguan.data.format import format_labelled, format_unlabelled, read_labelled
 from daguan.data.marginals import Marginals
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, Vocabulary
-from daguan.families import jobs
+from daguan.families import tagger_fold
 from daguan.families.fold import HELD_OUT, TEST, FoldData, FoldJob
 from daguan.families.jobs import run_job
 from daguan.models.encoders.loading import MaskedLm
@@ -74,7 +74,8 @@ def test_no_token_or_label_of_a_held_out_or_test_line_is_trained_on(tmp_path: Pa
 @pytest.mark.parametrize("change", [{"seed": 2}, {"fold": 1}])
 def test_seeds_and_folds_draw_lines_of_their_own(tmp_path: Path, change: dict[str, int]) -> None:
     job = job_of(tmp_path, "x", *ALL_ON)
-    one, other = (FoldData.read(each).train for each in (job, replace(job, **change)))
+    changed = replace(job, settings=job.settings.replace(seed=2)) if "seed" in change else replace(job, **change)
+    one, other = (FoldData.read(each).train for each in (job, changed))
     assert one[40:] != other[40:]
 
 
@@ -114,7 +115,7 @@ def test_a_head_that_writes_starts_from_the_pretrained_decoder(tmp_path: Path) -
     pretrained.save(tmp_path / "mass")
     vocabulary.save(tmp_path / "mass")
     job = replace(job, pretrained=str(tmp_path / "mass"))
-    started, behind_lstm = jobs._new_tagger(job, TagScheme(LABELS)).tagger.stacks
+    started, behind_lstm = tagger_fold._new_tagger(job, TagScheme(LABELS)).tagger.stacks
     theirs = pretrained.lm.model.decoder.state_dict()
     assert all(weight.equal(theirs[name]) for name, weight in started.head.decoder.state_dict().items())
     own = behind_lstm.head.decoder.state_dict()
@@ -137,7 +138,7 @@ def test_conflicting_lines_are_settled_for_training_and_held_out_as_given(tmp_pa
 def test_a_runs_marginals_choose_the_labels(tmp_path: Path) -> None:
     run = "judge-1"
     words = ("conflicts.training=relabel", f"conflicts.run={run}", f"data.work={tmp_path}")
-    job = job_of(tmp_path, "x", *words)
+    job = replace(job_of(tmp_path, "x", *words), conflicts_run=str(tmp_path / run))
     given = read_labelled(tmp_path / "train.txt")
     given[5] = Sentence(given[2].tokens, ())
     write_lines(tmp_path / "train.txt", map(format_labelled, given))

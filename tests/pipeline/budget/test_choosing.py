@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.core.settings import load, vary
+from daguan.families.family import Cost
 from daguan.pipeline.budget.choosing import STEP, Choice, choose, rounded_down, two_digits
 from daguan.pipeline.budget.costs import (
     BLENDING,
@@ -293,7 +294,7 @@ def test_the_costs_of_a_small_work_by_hand() -> None:
     rates = Rates(1_000, 2_500, {"e": 50}, {"w": 100}, {"m": MemberRates(10, 20, 7)})
     indexed = replace(rates, members={"m": MemberRates(10, 20, 7, 25)})
     member = WORKS[0].members[0]
-    member = replace(member, name="m", passes=3, labellings=2, augmentation={})
+    member = replace(member, name="m", cost=Cost(3, 2), augmentation={})
     work = Work(2, 50, 1, (member,), (Pretraining("e", 100, True),), ())
     seconds = seconds_of(work, data, rates)
     fold = 7 + (500 + 400) / 1_000 + 3 * 250 / 10 + (2 * 250 + 400) / 20  # half of the lines take part
