@@ -171,7 +171,7 @@ def test_a_fault_on_the_command_line_is_not_blamed_on_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "name", "steps"),
     [
-        ("name: 010\noptim: {steps: 010}", "10", 10),  # no octal numbers
+        ("name: 010\noptim: {steps: 010}", "010", 10),  # no octal numbers
         ("name: 1:30", "1:30", "1:30"),  # nor numbers in base 60
         ("name: yes", "yes", "yes"),  # nor truth values but true and false
         ("name: on", "on", "on"),
@@ -208,8 +208,10 @@ def test_a_key_that_occurs_twice_on_the_command_line_is_refused():
 
 
 def test_a_merge_key_gives_what_the_mapping_does_not_say_itself(tmp_path):
-    text = "some:\n  x: &x {name: x, optim: {lr: 1}}\n  y: {<<: *x, name: y}\n"
-    assert from_yaml(tmp_path, text, kind=Jobs).some["y"] == {"name": "y", "optim": {"lr": 1.0}}
+    text = "some:\n  x: &x {name: x, optim: {lr: 1}}\n  y: &y {<<: *x, name: y}\n  z: {<<: *y, resume: true}\n"
+    some = from_yaml(tmp_path, text, kind=Jobs).some
+    assert some["y"] == {"name": "y", "optim": {"lr": 1.0}}
+    assert some["z"] == {"name": "y", "optim": {"lr": 1.0}, "resume": True}
 
 
 @pytest.mark.parametrize("text", ["010", "1_000", "1.10", "yes", "/tmp/my #1", "/tmp/a: b", "[a]", "null", ""])

@@ -1,8 +1,7 @@
-"""Settings as text, all derived from their declarations: a configuration file, the reference, and a JSON Schema."""
+"""Settings as a configuration file, each under its help."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import textwrap
 from collections.abc import Iterator
@@ -13,24 +12,24 @@ WIDTH = 120
 
 
 def settings_text(settings: Section, left_out: tuple[str, ...] = ()) -> str:
-    """Return YAML that, loaded again, gives the same settings, but for sections left out; each under its help."""
-    return "\n".join(_lines(settings, "", left_out)) + "\n"
+    """Return YAML that, loaded again, gives the same settings, but for sections left out; each line under its help."""
+    return "\n".join([*_comment(type(settings).__doc__, ""), *_lines(settings, "", left_out)]) + "\n"
 
 
 def _lines(settings: Section, indent: str, left_out: tuple[str, ...] = ()) -> Iterator[str]:
-    yield from _comment(inspect.cleandoc(type(settings).__doc__ or ""), indent)
+    plain = to_dict(settings)
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if name in left_out:
             continue
         if isinstance(value, Section):
-            yield f"\n{indent}{name}:"
+            yield from ("", *_comment(type(value).__doc__, indent), f"{indent}{name}:")
             yield from _lines(value, f"{indent}  ")
         else:
-            yield from _comment(field.description or "", indent)
-            yield f"{indent}{name}: {json.dumps(to_dict(settings)[name], ensure_ascii=False)}"
+            yield from _comment(field.description, indent)
+            yield f"{indent}{name}: {json.dumps(plain[name], ensure_ascii=False)}"
 
 
-def _comment(text: str, indent: str) -> list[str]:
-    start = f"{indent}# "
-    return textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent=start, subsequent_indent=start)
+def _comment(text: str | None, indent: str) -> list[str]:
+    start, words = f"{indent}# ", " ".join((text or "").split())
+    return textwrap.wrap(words, WIDTH, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)

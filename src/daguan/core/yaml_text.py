@@ -1,4 +1,8 @@
-"""YAML as settings are written in it: plain scalars by the core schema of YAML 1.2, and each key once."""
+"""YAML as settings are written in it: plain scalars by the core schema of YAML 1.2, and each key once.
+
+So yes and on, 1:30, 0x10 and dates are text, and 010 is no octal number: it is text, too, which settings of numbers
+read as ten.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,13 @@ import yaml
 from daguan.core.errors import ConfigError
 
 MERGE = "tag:yaml.org,2002:merge"
-SCALARS = {  # tag, pattern, first characters; octal and hexadecimal numbers, base 60, dates and yes/no are text
+SCALARS = {  # tag, pattern, first characters
     "null": (r"~|null|Null|NULL|", [*"~nN", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
-    "int": (r"[-+]?[0-9]+", [*"-+0123456789"]),
+    "int": (r"[-+]?(0|[1-9][0-9]*)", [*"-+0123456789"]),
     "float": (
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         [*"-+.0123456789"],
     ),
 }
@@ -41,19 +46,21 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {"<": [(MERGE, re.compile("^<<$"))]}  # noqa: RUF012  # PyYAML reads it from the class
 
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse a key that occurs twice, then merge what `<<` names; PyYAML calls it for each mapping."""
-        _require_distinct(node)
-        super().flatten_mapping(node)
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.flattened: set[yaml.MappingNode] = set()
 
-    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Return the number in base 10, whatever it begins with."""
-        return int(str(self.construct_scalar(node)))
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Refuse a key that occurs twice, then merge what `<<` names. PyYAML calls it for each mapping, and again for
+        one that another merges: by then it has all keys, merged ones beside those that override them."""
+        if node not in self.flattened:
+            _require_distinct(node)
+            self.flattened.add(node)
+            super().flatten_mapping(node)
 
 
 for tag, (pattern, first) in SCALARS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), first)
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _require_distinct(node: yaml.MappingNode) -> None:
