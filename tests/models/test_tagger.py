@@ -78,7 +78,7 @@ def test_small_batches_answer_as_large_ones_and_spans_count_by_pairs_of_places(h
     for one, other in zip(whole, model.marginals(SENTENCES, ENGINE), strict=True):
         assert np.allclose(one, other, atol=1e-5)
     by_pairs = any(name in head for name in ("span", "biaffine", "global"))
-    assert model.tagger.scores_a_row(20) == model.tagger.scores_a_row(10) * (4 if by_pairs else 2)
+    assert model.tagger.scores_per_row(20) == model.tagger.scores_per_row(10) * (4 if by_pairs else 2)
 
 
 @every_head

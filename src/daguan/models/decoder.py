@@ -1,7 +1,7 @@
-"""A decoder of the modern encoder's blocks, over an encoder's states: what MASS pretrains and `seq2seq` writes with.
+"""A decoder built of the modern encoder's blocks, over an encoder's states; MASS pretrains it, and `seq2seq` uses it.
 
-Causal self-attention, then attention to the encoder's states, then a gated feed-forward; all of the encoder's width.
-Places are those of the encoder's states: a step that was fed the token of place p stands at p.
+A layer has causal self-attention, attention to the encoder's states and a gated feed-forward, of the encoder's width.
+Positions are those of the encoder's states: a step whose input is the token at place p has position p.
 
 B rows, T states, M steps at a time, H width, heads of width D.
 """
@@ -37,12 +37,12 @@ from daguan.nn.fused import rotate
 from daguan.nn.muon import StackedLinear
 
 HEAD_SIZE = 64
-REACH = 128  # distances with a bias of their own; all that are farther share the last
-PREFIX = "decoder."  # of its tensors in a checkpoint
+REACH = 128  # distances with a bias of their own; all larger ones share the last bias
+PREFIX = "decoder."  # of the names of its tensors in a checkpoint
 
 
 def decoder_config(width: int) -> ModernConfig:
-    """Of blocks of that width: heads of about HEAD_SIZE, four widths of feed-forward."""
+    """Return a configuration of blocks of that width: heads of about HEAD_SIZE, a feed-forward of four widths."""
     heads = next(count for count in range(max(1, width // HEAD_SIZE), 0, -1) if width % (2 * count) == 0)
     return ModernConfig(
         hidden_size=width,
@@ -53,10 +53,10 @@ def decoder_config(width: int) -> ModernConfig:
 
 
 class FarBias(DistanceBias):
-    """A learned bias for each distance, of any length of text."""
+    """A learned bias for each distance, for texts of any length."""
 
     def between(self, low: int, high: int) -> Tensor:
-        """(heads, 1 + high − low), of the distances low … high."""
+        """Return the biases (heads, 1 + high − low) of the distances low … high."""
         most = self.positions - 1
         return self.weight[:, torch.arange(low, high + 1, device=self.weight.device).clamp(-most, most) + most]
 
@@ -65,7 +65,7 @@ class FarBias(DistanceBias):
 
 
 class PastBias(FarBias):
-    """At first the heads read the steps −1, −2, −3, …"""
+    """A bias under which the heads initially attend to the steps −1, −2, −3, …"""
 
     def initial(self) -> Tensor:
         start = torch.zeros_like(self.weight)
@@ -75,15 +75,17 @@ class PastBias(FarBias):
 
 
 class Past(Protocol):
-    """What a layer's steps see of the steps before them."""
+    """The earlier steps to which a layer's steps attend."""
 
     def extend(self, key: Tensor, value: Tensor, bias: FarBias) -> tuple[Tensor, Tensor, Tensor]:
-        """key and value (B,heads,M,D) of steps → those of all S steps they may see (B,heads,S,D), and what is added to
-        their scores (…,M,S)."""
+        """Return keys and values (B,heads,S,D) of all steps to attend to, and the bias (…,M,S) of the attention scores.
+
+        key, value: those of the current steps, (B,heads,M,D).
+        """
 
 
 class Whole:
-    """All M steps at once: each sees itself and the earlier ones."""
+    """All M steps at once: each attends to itself and to earlier ones."""
 
     def extend(self, key: Tensor, value: Tensor, bias: FarBias) -> tuple[Tensor, Tensor, Tensor]:
         length = key.shape[2]
@@ -92,8 +94,8 @@ class Whole:
 
 
 class Cache:
-    """A step at a time, of the W prefixes of each row: keys and values lie where they were written, and a prefix sees
-    those of its own past. (Sorting them anew at every step would copy them all.)"""
+    """One step at a time for the W prefixes of each row. Keys and values stay where they were written, and a prefix
+    attends to those of its own past: sorting them at every step would copy them all."""
 
     def __init__(self, beams: Beams) -> None:
         self.beams = beams
@@ -112,22 +114,27 @@ class Cache:
 
 
 class CausalAttention(Attention):
-    """To the steps before."""
+    """Attention to earlier steps."""
 
     def __init__(self, config: ModernConfig) -> None:
         super().__init__(config)
         self.bias: FarBias = PastBias(self.heads, REACH)
 
     def forward(self, features: Tensor, turns: Tensor, past: Past) -> Tensor:  # type: ignore[override]
-        """features (B,M,H), turns (2,B,M,1,D/2) → (B,M,H)."""
+        """Return (B,M,H) from features (B,M,H) and turns (2,B,M,1,D/2)."""
         query, key, value = self.ask(features, turns)
         return self.mix(query, *past.extend(key, value, self.bias))
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What one layer reads of the encoder's states: key and value (B,heads,T,D), bias (heads,T,T), and which may not be
-    seen, blocked (B,1,1,T)."""
+    """One layer's projection of the encoder's states.
+
+    Attributes:
+        key, value: (B,heads,T,D).
+        bias: (heads,T,T).
+        blocked: the states that are hidden from the decoder, (B,1,1,T).
+    """
 
     key: Tensor
     value: Tensor
@@ -136,7 +143,7 @@ class Memory:
 
 
 class CrossAttention(nn.Module):
-    """To the encoder's states."""
+    """Attention to the encoder's states."""
 
     def __init__(self, config: ModernConfig) -> None:
         super().__init__()
@@ -149,13 +156,13 @@ class CrossAttention(nn.Module):
         self.output = OutputLinear(width, width)
 
     def remember(self, states: Tensor, turns: Tensor, blocked: Tensor) -> Memory:
-        """states (B,T,H), turns (2,T,1,D/2), blocked (B,1,1,T)."""
+        """Return the projection of states (B,T,H); turns (2,T,1,D/2), blocked (B,1,1,T)."""
         key, value = self.recall(states).unflatten(2, (2, self.heads, -1)).unbind(2)
         key = rotate(self.key_norm(key), turns)
         return Memory(key.transpose(1, 2), value.transpose(1, 2), self.bias(states.shape[1]), blocked)
 
     def forward(self, features: Tensor, turns: Tensor, places: Tensor, memory: Memory) -> Tensor:
-        """features (B,M,H) at places (B,M), turns (2,B,M,1,D/2) → (B,M,H)."""
+        """Return (B,M,H) from features (B,M,H) at places (B,M); turns (2,B,M,1,D/2)."""
         query = rotate(self.query_norm(self.read(features).unflatten(2, (self.heads, -1))), turns).transpose(1, 2)
         bias = memory.bias.index_select(1, places.flatten()).view(self.heads, *places.shape, -1).transpose(0, 1)
         mixed = attend(query, memory.key, memory.value, bias.masked_fill(memory.blocked, FORBIDDEN))
@@ -164,7 +171,7 @@ class CrossAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Adds to x of norm(x): attention to the past, then to the states, then feed-forward."""
+    """Adds f(norm(x)) to x for three f: attention to earlier steps, attention to the states, feed-forward."""
 
     def __init__(self, config: ModernConfig) -> None:
         super().__init__()
@@ -179,8 +186,7 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Sublayers start at zero: a decoder that has learnt nothing, and layers put on one that has, pass on what they are
-    fed."""
+    """A stack of layers whose sublayers start at zero, so that an untrained layer returns its input."""
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
@@ -190,27 +196,27 @@ class Decoder(nn.Module):
         self.apply(initialise)
 
     def forward(self, fed: Tensor, places: Tensor, states: Tensor, blocked: Tensor) -> Tensor:
-        """fed (B,M,H) at places (B,M), 0 to T−1; states (B,T,H), blocked (B,1,1,T) those not to be seen → (B,M,H)."""
+        """Return (B,M,H) from inputs `fed` (B,M,H) at places (B,M), states (B,T,H) and hidden states (B,1,1,T)."""
         return self.run(fed, places, self.remember(states, blocked), [Whole()] * len(self.layers))
 
     def remember(self, states: Tensor, blocked: Tensor) -> list[Memory]:
-        """What each layer reads of the states (B,T,H)."""
+        """Return each layer's projection of the states (B,T,H)."""
         turns = turns_of(torch.arange(states.shape[1], device=states.device), self.config)
         return [layer.cross.remember(states, turns, blocked) for layer in self.layers]  # type: ignore[operator, union-attr]
 
     def run(self, fed: Tensor, places: Tensor, memories: Sequence[Memory], pasts: Sequence[Past]) -> Tensor:
-        """As `forward`, of what the layers have read."""
+        """Return (B,M,H) as `forward` does, from the layers' projections and the steps before."""
         turns, hidden = turns_of(places, self.config), fed
         for layer, past, memory in zip(self.layers, pasts, memories, strict=True):
             hidden = layer(hidden, turns, places, past, memory)
         result: Tensor = self.final_norm(hidden)
         return result
 
-    def start_from(self, folder: Path) -> None:
-        """Take the weights of a checkpoint's decoder, of as many layers as both have; nothing where there is none.
+    def load_pretrained(self, folder: Path) -> None:
+        """Load the weights of a checkpoint's decoder, if it has one, for the layers that both have.
 
         Raises:
-            CheckpointError: damaged, or of another width.
+            CheckpointError: the checkpoint is damaged, or its decoder has another width.
         """
         weights = {name: weight for name, weight in read_decoder(folder).items() if name in self.state_dict()}
         try:
@@ -223,7 +229,7 @@ class Decoder(nn.Module):
 
 
 def read_decoder(folder: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint's decoder; none if it has none. Raises CheckpointError: the file is damaged."""
+    """Return the tensors of a checkpoint's decoder, if it has one. Raises CheckpointError: the file is damaged."""
     path = folder / "model.safetensors"
     if not path.is_file():
         return {}

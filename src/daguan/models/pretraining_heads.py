@@ -1,6 +1,6 @@
-"""What stands around an encoder in pretraining and is then taken away: heads and generators.
+"""Pretraining-only heads and generators, discarded afterwards.
 
-`save` writes the encoder alone, in Hugging Face layout; `encoders` are what Muon takes the hidden matrices from.
+`save` writes the encoder alone, in Hugging Face layout; Muon trains the hidden matrices of `encoders`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from daguan.nn.transformer_xl import Memory
 
 
 class SentenceLm(nn.Module):
-    """A masked language model, and two classes of pairs of segments from [CLS] through a pooler as BERT's."""
+    """A masked language model that also classifies pairs of segments, from [CLS] through a pooler as BERT's."""
 
     def __init__(self, lm: MaskedLm) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class SentenceLm(nn.Module):
         self.pooler, self.classifier = nn.Linear(width, width), nn.Linear(width, 2)
 
     def forward(self, inputs: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """inputs (B,T), positions (B,M) → logits of tokens (B·M,V), logits of pairs (B,2)."""
+        """Return logits of tokens (B·M,V) and of pairs (B,2) for inputs (B,T) and positions (B,M)."""
         hidden = self.lm.read(inputs)
         pair: Tensor = self.classifier(torch.tanh(self.pooler(hidden[:, 0])))
         return self.lm.predict(hidden, positions), pair
@@ -44,10 +44,10 @@ class SentenceLm(nn.Module):
 
 
 class Generator(nn.Module):
-    """A small masked language model that puts likely tokens at the masked places (ELECTRA, arXiv 2003.10555 §3.1).
+    """A small masked language model that samples tokens for the masked places (ELECTRA, arXiv 2003.10555 §3.1).
 
-    It is as wide as the encoder and less deep (as DeBERTaV3's, arXiv 2111.09543 §3.1), so that both have one table of
-    token embeddings without a projection between them.
+    It has the encoder's width and fewer layers (as in DeBERTaV3, arXiv 2111.09543 §3.1), so that both share one table
+    of token embeddings without a projection.
     """
 
     def __init__(self, architecture: str, settings: EncoderSettings, layers: float, encoder: MaskedLm) -> None:
@@ -58,16 +58,18 @@ class Generator(nn.Module):
         share_embeddings(self.lm.model, encoder.model)
 
     def forward(self, inputs: Tensor, positions: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        """inputs (B,T), positions (B,M), draws (B,M) uniform in [0,1) → logits (B·M,V), inputs (B,T) with sampled
-        tokens at the positions: no gradient goes through them, and none is a special."""
+        """Return logits (B·M,V), and the inputs (B,T) with sampled tokens at the positions (B,M).
+
+        draws (B,M) are uniform in [0,1). No gradient passes the sampled tokens, and none of them is special.
+        """
         logits = self.lm(inputs, positions)
         sampled = sample(logits.detach()[:, len(SPECIALS) :], draws.flatten()) + len(SPECIALS)
         return logits, inputs.scatter(1, positions, sampled.view_as(positions))
 
 
 class ReplacedTokens(nn.Module):
-    """Replaced-token detection (ELECTRA, arXiv 2003.10555 §3.1): at each place, was the token put there by the
-    generator? The encoder comes of a model whose language-model head is left out."""
+    """Replaced-token detection (ELECTRA, arXiv 2003.10555 §3.1): for each place, whether the generator replaced its
+    token. The encoder is used without its language-model head."""
 
     def __init__(self, generator: Generator, lm: MaskedLm) -> None:
         super().__init__()
@@ -77,7 +79,7 @@ class ReplacedTokens(nn.Module):
         self.dense, self.classifier = nn.Linear(width, width), nn.Linear(width, 1)
 
     def forward(self, inputs: Tensor, positions: Tensor, draws: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As the generator's, and logits (B,T) of having been replaced."""
+        """Return what the generator returns, and logits (B,T) that a token was replaced."""
         logits, read = self.generator(inputs, positions, draws)
         hidden = self.encoder(read).last_hidden_state
         return logits, read, self.classifier(gelu(self.dense(hidden))).squeeze(2)
@@ -91,8 +93,9 @@ class ReplacedTokens(nn.Module):
 
 
 class AllTokens(nn.Module):
-    """All-tokens masked language model (ELECTRA, arXiv 2003.10555 §3.4): every original token from the generator's
-    text, copied from the input with a learnt probability. Every place is projected to the vocabulary: dear."""
+    """All-tokens masked language model (ELECTRA, arXiv 2003.10555 §3.4): predicts every original token from the
+    generator's text, or copies the input with a learnt probability. It projects every place to the vocabulary, which is
+    expensive."""
 
     def __init__(self, generator: Generator, lm: MaskedLm) -> None:
         super().__init__()
@@ -100,7 +103,7 @@ class AllTokens(nn.Module):
         self.copy = nn.Linear(lm.model.config.hidden_size, 1)
 
     def forward(self, inputs: Tensor, positions: Tensor, draws: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As the generator's, and logits of tokens (B·T,V) and of copying (B·T)."""
+        """Return what the generator returns, logits of tokens (B·T,V), and logits of copying (B·T)."""
         logits, read = self.generator(inputs, positions, draws)
         hidden = self.lm.read(read)
         everywhere = torch.arange(inputs.shape[1], device=inputs.device).expand_as(inputs)
@@ -115,7 +118,7 @@ class AllTokens(nn.Module):
 
 
 class FragmentLm(nn.Module):
-    """A masked language model whose encoder has got its decoder: what it writes goes through the same head."""
+    """A language model with its decoder; both use one head."""
 
     def __init__(self, lm: MaskedLm) -> None:
         super().__init__()
@@ -123,7 +126,7 @@ class FragmentLm(nn.Module):
         lm.model = lm.architecture.with_decoder(lm.model)
 
     def forward(self, inputs: Tensor, fed: Tensor, positions: Tensor) -> Tensor:
-        """inputs (B,T), fed (B,M) the tokens before positions (B,M) → logits (B·M,V) there."""
+        """Return logits (B·M,V) at positions (B,M) from inputs (B,T) and the tokens before the positions, fed (B,M)."""
         logits: Tensor = self.lm.model(inputs, fed, positions - 1).logits
         return logits.flatten(0, 1)
 
@@ -132,12 +135,12 @@ class FragmentLm(nn.Module):
         return [*self.lm.encoders, self.lm.model.decoder]
 
     def save(self, folder: Path) -> None:
-        """The decoder too: `seq2seq` starts from it."""
+        """Write the encoder and the decoder, from which `seq2seq` starts."""
         self.lm.save(folder)
 
 
 class BidirectionalLm(nn.Module):
-    """A language model of each direction (ELMo, arXiv 1802.05365 §3.1) that reads on where it has stopped
+    """A language model in each direction (ELMo, arXiv 1802.05365 §3.1) with a memory of the segment before
     (Transformer-XL, arXiv 1901.02860 §3.2)."""
 
     def __init__(self, lm: MaskedLm) -> None:
@@ -145,8 +148,11 @@ class BidirectionalLm(nn.Module):
         self.lm = lm
 
     def forward(self, inputs: Tensor, labels: Tensor, memories: Sequence[Memory]) -> tuple[Tensor, list[Memory]]:
-        """inputs, and labels that follow them, (B,2,S), of each direction in its order, and what each remembers of B
-        rows → the summed loss (2,) of each, and what it remembers then."""
+        """Return the summed loss (2,) of each direction, and each direction's next memory.
+
+        inputs and labels (the next tokens), (B,2,S), are in each direction's own order; memories: one for each
+        direction.
+        """
         losses, after = [], []
         for side, direction in enumerate(self.base.directions):
             hidden, remembered = direction.follow(self.base.embed(inputs[:, side]), memories[side])
@@ -155,19 +161,19 @@ class BidirectionalLm(nn.Module):
         return torch.stack(losses), after
 
     def guess(self, inputs: Tensor) -> list[Tensor]:
-        """inputs (B,2,S), read without memory → of each direction, logits (B·S,V) of what follows."""
+        """Return each direction's logits (B·S,V) of the next tokens for inputs (B,2,S), without memory."""
         read = (direction(self.base.embed(inputs[:, side])) for side, direction in enumerate(self.base.directions))
         return [self.lm.model.predict(hidden).flatten(0, 1) for hidden in read]
 
     def empty_memories(self, rows: int) -> list[Memory]:
-        """Of each direction, for so many rows."""
+        """Return an empty memory for each direction and that number of rows."""
         config, device = self.base.config, self.base.device
         size = config.num_hidden_layers, rows, config.memory, config.width
         return [Memory.empty(*size, device) for _ in self.base.directions]
 
     @property
     def base(self) -> Any:
-        """The encoder."""
+        """Return the encoder without its head."""
         return self.lm.model.base_model
 
     @property
@@ -179,7 +185,7 @@ class BidirectionalLm(nn.Module):
 
 
 def share_embeddings(model: nn.Module, other: nn.Module) -> None:
-    """Give `model` the token embeddings of `other`, wherever it uses its own."""
+    """Replace the token embeddings of `model` by those of `other` everywhere."""
     own, shared = (m.get_input_embeddings().weight for m in (model, other))  # type: ignore[operator]
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
@@ -189,20 +195,20 @@ def share_embeddings(model: nn.Module, other: nn.Module) -> None:
 
 @torch.no_grad()
 def sample(logits: Tensor, draws: Tensor) -> Tensor:
-    """The class (N,) whose part of the cumulated softmax of logits (N,C) a draw (N,) of [0,1) falls into."""
+    """Return the class (N,) into whose part of the cumulated softmax of logits (N,C) a draw (N,) from [0,1) falls."""
     cumulated = running_sums(logits.float().softmax(1))
     places = torch.searchsorted(cumulated, draws.unsqueeze(1) * cumulated[:, -1:], right=True)
-    return places.squeeze(1).clamp(max=logits.shape[1] - 1)  # a draw can be rounded up to 1
+    return places.squeeze(1).clamp(max=logits.shape[1] - 1)  # rounding can make a draw 1
 
 
 def copy_or_predict(logits: Tensor, copy: Tensor, read: Tensor, tokens: Tensor) -> Tensor:
-    """log P(tokens) (N,), where the token read is copied with probability σ(copy): logits (N,V), the others (N,)."""
+    """Return log P(tokens) (N,) if the input token is copied with probability σ(copy); logits (N,V), others (N,)."""
     predicted = logsigmoid(-copy) - cross_entropy(logits, tokens, reduction="none")
     return torch.where(tokens == read, torch.logaddexp(predicted, logsigmoid(copy)), predicted)
 
 
 def likeliest(logits: Tensor, copy: Tensor, read: Tensor) -> Tensor:
-    """The tokens (N,) of the highest `copy_or_predict`: the token read, or the one predicted first."""
+    """Return the tokens (N,) of the highest `copy_or_predict`: the input token or the one with the highest logit."""
     first = logits.argmax(1)
     copied, predicted = (copy_or_predict(logits, copy, read, tokens) for tokens in (read, first))
     return torch.where(copied >= predicted, read, first)

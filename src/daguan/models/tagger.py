@@ -29,19 +29,19 @@ HEAD_FILE = "head.safetensors"
 
 
 def new_head(name: str, width: int, scheme: TagScheme, settings: ModelSettings) -> Head:
-    """The head of that name in the table, on features (B,T,width)."""
+    """Return a new head, the row `name` of the table, for features (B,T,width)."""
     head: Head = HEADS[name].load()(width, scheme, settings)
     return head
 
 
 class HeadStack(nn.Module):
-    """A head with what lies below it: a BiLSTM and a layer norm if its name asks for them (as rank 9 has them), the
-    last dropout, and n-gram features beside."""
+    """A head with the layers between it and the encoder: a BiLSTM with a layer norm if its name starts with `lstm_`, as
+    in rank 9's models; the last dropout; and n-gram features, which are added to its scores."""
 
     def __init__(self, name: str, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
         recurrent = name.startswith(LSTM)
-        self.lstm = LstmBelow(width, settings) if recurrent else None
+        self.lstm = BiLstmBlock(width, settings) if recurrent else None
         width = 2 * settings.lstm_hidden if recurrent else width
         self.head = new_head(name.removeprefix(LSTM), width, scheme, settings)
         self.dropout = ByteDropout(settings.dropout)
@@ -49,7 +49,7 @@ class HeadStack(nn.Module):
         self.ngrams = _ngrams(self.head.extra_width, settings)
 
     def scores(self, hidden: Tensor, batch: Batch) -> list[Tensor]:
-        """hidden (B,T,H) → the head's scores, for each mask of the last dropout if in training."""
+        """Return the head's scores of hidden states (B,T,H), in training once for each mask of the last dropout."""
         mask = batch.mask
         features = hidden if self.lstm is None else self.lstm(hidden, mask)
         extra = None if self.ngrams is None else self.ngrams(batch.token_ids)
@@ -58,28 +58,31 @@ class HeadStack(nn.Module):
         sampled = [self.head.scores(self.dropout(features), extra, tags, mask) for _ in range(count)]
         return [mean_of(sampled)] if self.average == "logits" else sampled
 
-    def start_from(self, folder: Path) -> None:
-        """A head takes what it can from the encoder's checkpoint, unless a BiLSTM is between them."""
+    def load_pretrained(self, folder: Path) -> None:
+        """Load weights for the head from the encoder's checkpoint, unless there is a BiLSTM between them."""
         if self.lstm is None:
-            self.head.start_from(folder)
+            self.head.load_pretrained(folder)
 
     def loss(self, scores: list[Tensor], batch: Batch) -> Tensor:
         assert batch.tag_ids is not None
         return mean_of([self.head.loss(sample, batch.tag_ids, batch.mask) for sample in scores])
 
     def divergence(self, one: list[Tensor], other: list[Tensor], batch: Batch) -> Tensor:
-        """Of the beliefs of two passes → ()."""
+        """Return the divergence () between the head's local distributions in two passes."""
         return mean_of(
-            [divergence(self._beliefs(a, batch), self._beliefs(b, batch)) for a, b in zip(one, other, strict=True)]
+            [
+                divergence(self._local_log_probs(a, batch), self._local_log_probs(b, batch))
+                for a, b in zip(one, other, strict=True)
+            ]
         )
 
-    def _beliefs(self, scores: Tensor, batch: Batch) -> Tensor:
+    def _local_log_probs(self, scores: Tensor, batch: Batch) -> Tensor:
         assert batch.tag_ids is not None
-        return self.head.beliefs(scores, batch.tag_ids, batch.mask)
+        return self.head.local_log_probs(scores, batch.tag_ids, batch.mask)
 
 
-class LstmBelow(nn.Module):
-    """Dropout, a BiLSTM, and a layer norm."""
+class BiLstmBlock(nn.Module):
+    """Dropout, a BiLSTM and a layer norm."""
 
     def __init__(self, width: int, settings: ModelSettings) -> None:
         super().__init__()
@@ -99,22 +102,22 @@ def _ngrams(width: int, settings: ModelSettings) -> NgramEmissions | None:
     return NgramEmissions(TEMPLATES, settings.ngram_buckets, width, settings.ngram_dropout)
 
 
-class OneType(nn.Module):
-    """An encoder whose weights and features are all of one type."""
+class CastEncoder(nn.Module):
+    """An encoder that computes in one data type alone."""
 
     def __init__(self, encoder: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.encoder = encoder.to(dtype)
 
     def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
-        """As the encoder's, outside of autocast."""
+        """Return what the encoder returns, computed without autocast."""
         with torch.autocast(token_ids.device.type, enabled=False):
             hidden: Tensor = self.encoder(token_ids, mask)
         return hidden
 
 
 class Tagger(nn.Module):
-    """Tokens → loss in training, tag marginals in prediction."""
+    """An encoder and one or more heads: tokens → a loss in training, tag marginals in prediction."""
 
     def __init__(self, encoder: Encoder, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
@@ -123,33 +126,33 @@ class Tagger(nn.Module):
         self.heads = nn.ModuleList(HeadStack(name, encoder.out_features, scheme, settings) for name in settings.heads)
         self.r_drop = settings.r_drop
 
-    def answering(self, dtype: torch.dtype) -> Tagger:
-        """For prediction: itself, or a copy whose encoder computes in that type alone: autocast casts at each step."""
+    def for_prediction(self, dtype: torch.dtype) -> Tagger:
+        """Return itself for float32, else a copy whose encoder computes in that type, without the casts of autocast."""
         self.eval()
         if dtype == torch.float32:
             return self
         copy = deepcopy(self)
-        copy.encoder = cast(Encoder, OneType(copy.encoder, dtype))
+        copy.encoder = cast(Encoder, CastEncoder(copy.encoder, dtype))
         return copy
 
     @property
     def stacks(self) -> list[HeadStack]:
         return cast(list[HeadStack], list(self.heads))
 
-    def scores_a_row(self, length: int) -> int:
-        """Of the head that makes most of them, 1 at least."""
-        return max(1, *(stack.head.scores_a_row(length) for stack in self.stacks))
+    def scores_per_row(self, length: int) -> int:
+        """Return the number of scores a row needs in the head that makes most of them, at least 1."""
+        return max(1, *(stack.head.scores_per_row(length) for stack in self.stacks))
 
     def to_device(self, device: torch.device) -> Tagger:
-        """Move there, each part in its fastest form for it."""
+        """Move to the device, with the implementation of attention that is fastest there."""
         self.encoder.to_device(device)
         return self.to(device)
 
     def loss(self, batch: Batch) -> Tensor:
-        """The summed negative log-likelihood of an annotated batch, of all heads → ().
+        """Return the negative log-likelihood () of an annotated batch, summed over lines and heads.
 
-        With R-Drop the mean of two passes, and r_drop/2 times the divergence of their beliefs: half of the source's
-        loss, which adds the passes.
+        With R-Drop this is the mean of two passes plus r_drop/2 times the divergence of their local distributions:
+        half of the paper's loss, which adds the passes.
         """
         first = self._scores(batch)
         loss = self._loss_of(first, batch)
@@ -163,32 +166,32 @@ class Tagger(nn.Module):
 
     @torch.no_grad()
     def marginals(self, batch: Batch) -> Tensor:
-        """(B,T,K) float32, 0 at padding: the mean over the heads."""
+        """Return the mean of the heads' marginals, (B,T,K) float32, 0 at padding."""
         scores = self._scores(batch)
         answers = [stack.head.marginals(of[0], batch.mask) for stack, of in zip(self.stacks, scores, strict=True)]
         return mean_of(answers)
 
     def _scores(self, batch: Batch) -> list[list[Tensor]]:
-        """Of each head, for each mask of its last dropout."""
+        """Return the scores of each head for each mask of its last dropout."""
         hidden = self.encoder(self.token_dropout(batch.token_ids), batch.mask)
         return [stack.scores(hidden, batch) for stack in self.stacks]
 
     def _loss_of(self, scores: list[list[Tensor]], batch: Batch) -> Tensor:
         return torch.stack([stack.loss(of, batch) for stack, of in zip(self.stacks, scores, strict=True)]).sum()
 
-    def start_from(self, folder: Path) -> None:
-        """Let the heads take what the encoder's checkpoint holds for them. Raises CheckpointError."""
+    def load_pretrained(self, folder: Path) -> None:
+        """Load the weights that the encoder's checkpoint holds for the heads. Raises CheckpointError."""
         for stack in self.stacks:
-            stack.start_from(folder)
+            stack.load_pretrained(folder)
 
     def save(self, folder: Path) -> None:
-        """encoder/ in Hugging Face layout, and all the rest in head.safetensors beside it."""
+        """Write the encoder to encoder/ in Hugging Face layout and all other weights to head.safetensors."""
         self.encoder.save(folder / "encoder")
         above = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(ENCODER)}
         save_file(above, folder / HEAD_FILE)
 
     def load_head(self, folder: Path) -> None:
-        """What `save` wrote beside the encoder. Raises CheckpointError: not there, damaged, or of another shape."""
+        """Load head.safetensors. Raises CheckpointError: it is missing, damaged, or of other shapes."""
         try:
             above = load_file(folder / HEAD_FILE)
             missing, unexpected = self.load_state_dict(above, strict=False)

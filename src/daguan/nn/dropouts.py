@@ -25,6 +25,13 @@ class ByteDropout(nn.Module):
         return features * (remaining.to(features.dtype) * (256 / (256 - threshold)))
 
 
+def set_byte_dropout(model: nn.Module, p: float) -> None:
+    """Set the rate of every `ByteDropout` in the model."""
+    for module in model.modules():
+        if isinstance(module, ByteDropout):
+            module.p = p
+
+
 class TokenDropout(nn.Module):
     """In training, replaces whole tokens by `replacement` with probability p (word dropout, Iyyer et al. 2015).
 

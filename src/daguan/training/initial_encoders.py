@@ -12,18 +12,18 @@ from daguan.core.seeds import stream_seed
 from daguan.data.batches.packing import TokenLines, token_file
 from daguan.data.vocabulary import Vocabulary
 from daguan.models.encoders.loading import Encoder, new_encoder
-from daguan.models.encoders.public_checkpoint import adopt
+from daguan.models.encoders.public_checkpoint import load_public_checkpoint
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.training.token_vector_settings import VectorSettings
 
 
-def adopted(architecture: str, size: EncoderSettings, vocabulary: Vocabulary, seed: int) -> Any:
-    """The checkpoint that `size.checkpoint` names over our vocabulary. Raises as `adopt` does."""
+def public_encoder(architecture: str, size: EncoderSettings, vocabulary: Vocabulary, seed: int) -> Any:
+    """The checkpoint that `size.checkpoint` names over our vocabulary. Raises as `load_public_checkpoint` does."""
     torch.manual_seed(stream_seed(seed, "adopted-weights"))
-    return adopt(architecture, size, vocabulary)
+    return load_public_checkpoint(architecture, size, vocabulary)
 
 
-def begun_with_vectors(
+def encoder_with_vectors(
     architecture: str,
     size: EncoderSettings,
     chosen: VectorSettings,

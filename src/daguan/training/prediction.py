@@ -80,7 +80,7 @@ class TrainedTagger:
         ]
         examples = [self._example(sentences[window.line], window) for window in windows]
         answers: list[Any] = [None] * len(windows)
-        tagger = self.tagger.answering(matrix_dtype(engine))
+        tagger = self.tagger.for_prediction(matrix_dtype(engine))
 
         def answer(indices: NDArray[np.int64]) -> NDArray[Any]:
             batch = collate([examples[i] for i in indices], length_multiple(engine))
@@ -94,7 +94,7 @@ class TrainedTagger:
         return _stitch_lines(windows, answers)
 
     def _most_rows(self, length: int) -> int:
-        return BATCH_SCORES // self.tagger.scores_a_row(length)
+        return BATCH_SCORES // self.tagger.scores_per_row(length)
 
     def _example(self, sentence: Sentence, window: Window) -> Example:
         return Example(self.vocabulary.encode(sentence.tokens[window.start : window.stop]))

@@ -19,7 +19,7 @@ from daguan.data.batches.collate import Batch, collate
 from daguan.data.vocabulary import CLS, MASK, PAD, SEP, SPECIALS, UNK
 from daguan.models.encoders.auto import AUTO
 from daguan.models.encoders.loading import MaskedLm, load_encoder
-from daguan.models.encoders.public_checkpoint import adopt
+from daguan.models.encoders.public_checkpoint import load_public_checkpoint
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.settings import ModelSettings
@@ -104,7 +104,7 @@ def theirs(kind: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Pa
 def ours(theirs: tuple[Any, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """What was adopted, and where it was saved."""
     folder = tmp_path_factory.mktemp("ours")
-    model = adopt("auto", settings_of(theirs[1]), VOCABULARY).eval()
+    model = load_public_checkpoint("auto", settings_of(theirs[1]), VOCABULARY).eval()
     model.save_pretrained(folder)
     return model, folder
 
@@ -210,7 +210,7 @@ def test_dropout_works_in_training_only_and_wherever_there_is_some(kind: str, ou
 
 def test_positions_are_counted_without_those_that_no_token_reads(theirs: Any) -> None:
     with pytest.raises(CheckpointError, match=rf"expected at least encoder\.max_length=48 positions, got {LENGTH}"):
-        adopt("auto", settings_of(theirs[1], 48), VOCABULARY)
+        load_public_checkpoint("auto", settings_of(theirs[1], 48), VOCABULARY)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_cannot_be_adopted_is_said(
         monkeypatch.setitem(SIZES, held, size)
         checkpoint(tmp_path, held)
     with pytest.raises(CheckpointError, match=message):
-        adopt(asked, settings_of(tmp_path), VOCABULARY)
+        load_public_checkpoint(asked, settings_of(tmp_path), VOCABULARY)
 
 
 def test_a_type_whose_head_reads_other_places_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ def test_a_type_whose_head_reads_other_places_is_refused(tmp_path: Path, monkeyp
     shifted = replace(auto, project=lambda model, hidden: auto.project(model, hidden.roll(1, 0)))
     monkeypatch.setattr("daguan.models.encoders.auto.AUTO", shifted)
     with pytest.raises(CheckpointError, match="expected a type whose head reads one place, got distilbert"):
-        adopt("auto", settings_of(tmp_path), VOCABULARY)
+        load_public_checkpoint("auto", settings_of(tmp_path), VOCABULARY)
 
 
 def test_the_layers_of_any_type_are_found_and_those_modules_that_run_above_them(ours: Any) -> None:

@@ -161,7 +161,7 @@ def test_a_decoder_starts_from_the_layers_of_a_checkpoint_that_it_has(
 ) -> None:
     model.save(tmp_path)
     decoder = Decoder(32, layers)
-    decoder.start_from(tmp_path)
+    decoder.load_pretrained(tmp_path)
     theirs = model.lm.model.decoder.state_dict()
     for name, weight in decoder.state_dict().items():
         if name in theirs:
@@ -177,15 +177,15 @@ def test_a_checkpoint_without_a_decoder_gives_none_and_one_of_another_width_is_r
     fresh = Decoder(48, 1)
     before = {name: weight.clone() for name, weight in fresh.state_dict().items()}
     for folder in (tmp_path / "mlm", tmp_path / "nowhere"):
-        fresh.start_from(folder)
+        fresh.load_pretrained(folder)
     assert all(weight.equal(before[name]) for name, weight in fresh.state_dict().items())
     model_of().save(tmp_path / "mass")
     with pytest.raises(CheckpointError, match="expected a decoder of width 48"):
-        fresh.start_from(tmp_path / "mass")
+        fresh.load_pretrained(tmp_path / "mass")
     path = tmp_path / "mass" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:99])
     with pytest.raises(CheckpointError, match=r"model\.safetensors: expected whole weights"):
-        fresh.start_from(tmp_path / "mass")
+        fresh.load_pretrained(tmp_path / "mass")
 
 
 @torch.no_grad()

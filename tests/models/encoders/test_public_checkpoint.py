@@ -12,7 +12,7 @@ from test_encoders import scattered
 from daguan.core.errors import CheckpointError, DataError
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.loading import MaskedLm, load_encoder
-from daguan.models.encoders.public_checkpoint import NONE, PublicVocabulary, adopt
+from daguan.models.encoders.public_checkpoint import NONE, PublicVocabulary, load_public_checkpoint
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import PRETRAINED
 
@@ -55,7 +55,7 @@ def write_tokenizer(folder: Path, tokens: list[str]) -> None:
 @torch.no_grad()
 def test_our_tokens_are_read_and_predicted_as_those_of_their_rank(tmp_path, architecture) -> None:
     theirs = checkpoint(tmp_path, architecture)
-    ours = adopt(architecture, start(tmp_path), OURS).eval()
+    ours = load_public_checkpoint(architecture, start(tmp_path), OURS).eval()
     ids = torch.tensor([[2, 5, 6, 7, 4, 8, 9, 10, 1, 3]])
     rows = torch.tensor(ROWS)
     assert torch.allclose(ours(ids).logits, theirs(rows[ids]).logits[:, :, rows], atol=1e-5)
@@ -74,7 +74,7 @@ def test_a_roberta_with_another_padding_token_keeps_its_positions(tmp_path) -> N
     theirs = scattered(RobertaForMaskedLM(config))
     theirs.save_pretrained(tmp_path)
     (tmp_path / "counts.txt").write_text("the 9\nof 8\n", "utf-8")
-    ours = adopt("roberta", start(tmp_path), Vocabulary([*SPECIALS, "7", "8"])).eval()
+    ours = load_public_checkpoint("roberta", start(tmp_path), Vocabulary([*SPECIALS, "7", "8"])).eval()
     taken = torch.tensor([1, 3, 0, 2, 6, 4, 5])
     ids = torch.tensor([[2, 5, 6, 4, 6, 1, 3, *[5] * 9]])  # as long as there are positions
     assert torch.allclose(ours(ids).logits, theirs(taken[ids]).logits[:, :, taken], atol=1e-5)
@@ -108,7 +108,7 @@ def test_tokens_beyond_the_last_rank_start_at_random_and_all_else_is_as_it_was(t
     theirs = checkpoint(tmp_path, "bert")
     many = Vocabulary([*SPECIALS, *map(str, range(300))])
     torch.manual_seed(0)
-    ours = adopt("bert", start(tmp_path), many)
+    ours = load_public_checkpoint("bert", start(tmp_path), many)
     table = ours.bert.embeddings.word_embeddings.weight
     assert table[: len(ROWS)].equal(theirs.bert.embeddings.word_embeddings.weight[ROWS])
     assert table[len(ROWS) :].std().item() == pytest.approx(SIZE.initial_std, rel=0.05)
@@ -125,7 +125,7 @@ def test_a_checkpoint_of_ours_is_known_by_the_spelling_of_its_tokens(tmp_path, a
     theirs.save(tmp_path)
     OURS.save(tmp_path)
     other = Vocabulary([*SPECIALS, "58", "new", "31"])
-    ours = adopt(architecture, SIZE.replace(checkpoint=str(tmp_path)), other).eval()
+    ours = load_public_checkpoint(architecture, SIZE.replace(checkpoint=str(tmp_path)), other).eval()
     ids, same = torch.tensor([[2, 5, 7, 4, 3]]), torch.tensor([[2, 10, 5, 4, 3]])
     hidden, expected = (
         model.base_model(given).last_hidden_state for model, given in ((ours, ids), (theirs.model, same))
@@ -136,7 +136,7 @@ def test_a_checkpoint_of_ours_is_known_by_the_spelling_of_its_tokens(tmp_path, a
 def test_what_was_adopted_is_pretrained_further_or_used_at_once(tmp_path) -> None:
     checkpoint(tmp_path / "public", "bert")
     torch.manual_seed(0)
-    ours = adopt("bert", start(tmp_path / "public"), OURS)
+    ours = load_public_checkpoint("bert", start(tmp_path / "public"), OURS)
     ours.save_pretrained(tmp_path / "ours")
     further = MaskedLm("bert", SIZE.replace(checkpoint=str(tmp_path / "ours")), len(OURS))
     for name, weight in ours.named_parameters():
@@ -151,7 +151,7 @@ def test_what_was_adopted_is_pretrained_further_or_used_at_once(tmp_path) -> Non
 def test_a_bare_encoder_gets_a_new_head(tmp_path) -> None:
     theirs = checkpoint(tmp_path, "bert")
     theirs.bert.save_pretrained(tmp_path)
-    ours = adopt("bert", start(tmp_path), OURS)
+    ours = load_public_checkpoint("bert", start(tmp_path), OURS)
     assert ours.bert.encoder.layer[1].output.dense.weight.equal(theirs.bert.encoder.layer[1].output.dense.weight)
     assert ours.cls.predictions.transform.dense.weight.isfinite().all()
 
@@ -168,39 +168,39 @@ def test_a_bare_encoder_gets_a_new_head(tmp_path) -> None:
 def test_what_cannot_be_adopted_is_said(tmp_path, architecture, settings, message) -> None:
     checkpoint(tmp_path, "bert")
     with pytest.raises(CheckpointError, match=message):
-        adopt(architecture, start(tmp_path).replace(**settings), OURS)
+        load_public_checkpoint(architecture, start(tmp_path).replace(**settings), OURS)
 
 
 def test_a_checkpoint_without_a_vocabulary_is_refused(tmp_path) -> None:
     checkpoint(tmp_path, "bert")
     (tmp_path / "vocab.txt").unlink()
     with pytest.raises(CheckpointError, match=r"expected vocab\.txt or tokenizer\.json"):
-        adopt("bert", start(tmp_path), OURS)
+        load_public_checkpoint("bert", start(tmp_path), OURS)
 
 
 def test_a_vocabulary_longer_than_the_table_is_refused(tmp_path) -> None:
     checkpoint(tmp_path, "bert")
     (tmp_path / "vocab.txt").write_text("\n".join(["more", *PUBLIC]), "utf-8")
     with pytest.raises(CheckpointError, match="expected tokens below 12"):
-        adopt("bert", start(tmp_path), OURS)
+        load_public_checkpoint("bert", start(tmp_path), OURS)
 
 
 def test_a_malformed_count_table_is_named(tmp_path) -> None:
     checkpoint(tmp_path, "bert")
     (tmp_path / "counts.txt").write_text("the 9\nof\n", "utf-8")
     with pytest.raises(DataError, match=r"counts\.txt:2"):
-        adopt("bert", start(tmp_path), OURS)
+        load_public_checkpoint("bert", start(tmp_path), OURS)
 
 
 def test_a_count_table_of_other_tokens_is_refused(tmp_path) -> None:
     checkpoint(tmp_path, "bert")
     (tmp_path / "counts.txt").write_text("le 9\nla 8\nthe 7\n", "utf-8")
     with pytest.raises(CheckpointError, match=r"with the tokens of encoder\.counts, got 33 % of them"):
-        adopt("bert", start(tmp_path), OURS)
+        load_public_checkpoint("bert", start(tmp_path), OURS)
 
 
 def test_a_damaged_vocabulary_is_a_checkpoint_error(tmp_path) -> None:
     checkpoint(tmp_path, "bert")
     (tmp_path / "vocab.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(CheckpointError, match="expected a readable vocabulary, got: 'utf-8'"):
-        adopt("bert", start(tmp_path), OURS)
+        load_public_checkpoint("bert", start(tmp_path), OURS)

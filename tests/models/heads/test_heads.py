@@ -117,9 +117,9 @@ def test_extra_scores_are_added_where_the_head_says(head):
 @ALL
 def test_beliefs_are_distributions_and_agree_with_themselves(head):
     made = new(head)
-    beliefs = made.beliefs(made.scores(features(), None, TAGS, MASK), TAGS, MASK)
+    beliefs = made.local_log_probs(made.scores(features(), None, TAGS, MASK), TAGS, MASK)
     assert torch.allclose(beliefs.exp().sum(1), torch.ones(len(beliefs)), atol=1e-5)
-    other = made.beliefs(made.scores(features(2), None, TAGS, MASK), TAGS, MASK)
+    other = made.local_log_probs(made.scores(features(2), None, TAGS, MASK), TAGS, MASK)
     assert number(divergence(beliefs, beliefs)) == 0
     both = sum((p.exp() * (p - q)).sum() for p, q in ((beliefs, other), (other, beliefs))) / 2
     assert number(divergence(beliefs, other)) == pytest.approx(number(both), rel=1e-4)

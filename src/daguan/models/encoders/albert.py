@@ -1,4 +1,4 @@
-"""ALBERT (Lan et al. 2020, arXiv 1909.11942) as Hugging Face builds it: narrow embeddings, layers that share."""
+"""ALBERT (Lan et al. 2020, arXiv 1909.11942) as Hugging Face builds it: narrow embeddings, shared layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daguan.nn.dropouts import ByteDropout
 
 
 def new_albert(settings: EncoderSettings, vocabulary_size: int) -> Any:
-    """An AlbertForMaskedLM that has read nothing."""
+    """Return an AlbertForMaskedLM with random weights."""
     from transformers import AlbertForMaskedLM
 
     model: Any = AlbertForMaskedLM(albert_config(settings, vocabulary_size))
@@ -20,7 +20,7 @@ def new_albert(settings: EncoderSettings, vocabulary_size: int) -> Any:
 
 
 def albert_config(settings: EncoderSettings, vocabulary_size: int) -> Any:
-    """The AlbertConfig of a size."""
+    """Return the AlbertConfig for the settings."""
     from transformers import AlbertConfig
 
     return AlbertConfig(
@@ -34,7 +34,7 @@ def albert_config(settings: EncoderSettings, vocabulary_size: int) -> Any:
 
 
 def set_albert_dropout(albert: Any, p: float) -> None:
-    """After the embeddings and each attention: Hugging Face's layer has none after its feed-forward."""
+    """Put dropout after the embeddings and each attention; Hugging Face's layer has none after its feed-forward."""
     albert.embeddings.dropout = ByteDropout(p)
     for group in albert.encoder.albert_layer_groups:
         for layer in group.albert_layers:
@@ -51,5 +51,5 @@ ALBERT = Architecture(
     set_dropout=set_albert_dropout,
     depth=depth_of_albert,
     project=lambda model, hidden: model.predictions(hidden),
-    settle=choose_bert_attention,
+    choose_attention=choose_bert_attention,
 )

@@ -59,7 +59,7 @@ class Architecture:
         set_dropout: sets the rate of dropout of the model without its head.
         depth: tells the layers of the model without its head.
         project: the head's logits (N,V) of hidden states (N,H).
-        settle: chooses what is fastest on a device.
+        choose_attention: chooses what is fastest on a device.
         complete: finishes what Hugging Face leaves undone when it builds the model.
         with_decoder: returns the model with the decoder that pretraining adds.
         head: the kind of Hugging Face's class with the head, AutoModelFor….
@@ -70,7 +70,7 @@ class Architecture:
     set_dropout: Callable[[Any, float], None]
     depth: Callable[[Any], Depth]
     project: Callable[[Any, Tensor], Tensor] = _no_head
-    settle: Callable[[Any, torch.device], None] = _nothing
+    choose_attention: Callable[[Any, torch.device], None] = _nothing
     complete: Callable[[Any], None] = _nothing
     with_decoder: Callable[[Any], Any] = _no_decoder
     head: str = "MaskedLM"

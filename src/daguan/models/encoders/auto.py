@@ -1,5 +1,5 @@
-"""Any encoder with a masked-LM head that transformers knows, as a checkpoint holds it: DistilBERT, XLM-RoBERTa,
-DeBERTa, ModernBERT … What differs among them is asked of the model, so that none needs a file of its own."""
+"""Any encoder with a masked-LM head that transformers knows, from a checkpoint: DistilBERT, XLM-RoBERTa, DeBERTa,
+ModernBERT … This module finds out from the model how the types differ, so that no type needs a file of its own."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from daguan.models.encoders.architecture import Architecture, Depth
 from daguan.models.encoders.bert import choose_bert_attention
 from daguan.models.encoders.settings import EncoderSettings
 
-RATES = ("dropout", "attention_dropout")  # of dropout, where a layer keeps its own as a number
+RATES = ("dropout", "attention_dropout")  # the names under which layers hold a rate of dropout as a number
 
 
 def not_new(settings: EncoderSettings, vocabulary_size: int) -> Any:
-    raise AssertionError("without a checkpoint nobody knows what encoder to build")
+    raise AssertionError("only a checkpoint says which encoder to build")
 
 
 def set_every_dropout(model: Any, p: float) -> None:
-    """Wherever the type has one, attention's included."""
+    """Set every rate of dropout in the model, that of attention included."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = p
@@ -32,25 +32,25 @@ def set_every_dropout(model: Any, p: float) -> None:
 
 
 def project_by_itself(model: Any, hidden: Tensor) -> Tensor:
-    """hidden (N,H) → logits (N,V): each type calls its head in its own way, so the whole model is called, with an
-    encoder that gives these states."""
+    """Return logits (N,V) of hidden states (N,H). Each type calls its head in its own way, so the whole model runs,
+    with an encoder that returns these states."""
     encoder = model.base_model
     encoder.forward = lambda *_, **__: BaseModelOutput(last_hidden_state=hidden.unsqueeze(0))
     try:
         logits: Tensor = model().logits
     finally:
-        del encoder.forward  # its class's is in force again
+        del encoder.forward  # so that the method of its class is called again
     return logits.squeeze(0)
 
 
 def choose_attention(model: Any, device: torch.device) -> None:
-    """BERT's on a CPU; elsewhere what transformers has chosen, as not every type has all kinds."""
+    """Choose as for BERT on a CPU; elsewhere keep the choice of transformers, as not every type has every kind."""
     if device.type == "cpu":
         choose_bert_attention(model, device)
 
 
 def count_padding(model: Any) -> None:
-    """Positions are counted by the padding token of the configuration: MPNet's code has that of its release."""
+    """Let positions start after the padding token of the configuration; MPNet's code assumes that of its release."""
     for module in model.modules():
         if getattr(module, "padding_idx", None) is not None:
             module.padding_idx = model.config.pad_token_id
@@ -91,6 +91,6 @@ AUTO = Architecture(
     set_dropout=set_every_dropout,
     depth=depth_by_running,
     project=project_by_itself,
-    settle=choose_attention,
+    choose_attention=choose_attention,
     complete=count_padding,
 )

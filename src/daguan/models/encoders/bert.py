@@ -1,4 +1,4 @@
-"""BERT (Devlin et al. 2019) as Hugging Face builds it, with a start that reads n-grams."""
+"""BERT (Devlin et al. 2019) as Hugging Face builds it, with an optional initialisation that reads n-grams."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daguan.nn.dropouts import ByteDropout
 
 
 def new_bert(settings: EncoderSettings, vocabulary_size: int) -> Any:
-    """A BertForMaskedLM that has read nothing."""
+    """Return a BertForMaskedLM with initial weights."""
     from transformers import BertConfig, BertForMaskedLM
 
     model: Any = BertForMaskedLM(BertConfig(**bert_fields(settings, vocabulary_size)))
@@ -25,7 +25,7 @@ def new_bert(settings: EncoderSettings, vocabulary_size: int) -> Any:
 
 
 def bert_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, Any]:
-    """What the configurations of BERT and its kin share, by Hugging Face's names."""
+    """Return the fields that the configurations of BERT and its variants share, by Hugging Face's names."""
     return {
         "vocab_size": vocabulary_size,
         "hidden_size": settings.hidden,
@@ -41,7 +41,7 @@ def bert_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, An
 
 
 def set_bert_dropout(bert: Any, p: float) -> None:
-    """After the embeddings and each sublayer."""
+    """Put dropout after the embeddings and each sublayer."""
     bert.embeddings.dropout = ByteDropout(p)
     for layer in bert.encoder.layer:
         layer.attention.output.dropout = ByteDropout(p)
@@ -49,28 +49,28 @@ def set_bert_dropout(bert: Any, p: float) -> None:
 
 
 def depth_of_bert(bert: Any) -> Depth:
-    """Return the layers of BERT and its kin."""
+    """Return the layers of BERT or of a variant."""
     return Depth([[layer] for layer in bert.encoder.layer])
 
 
 def choose_bert_attention(model: Any, device: torch.device) -> None:
-    """On a CPU plain matrix products: the backward pass of torch's fused attention takes 1.4 times as long there."""
+    """Use plain matrix products on a CPU: the backward pass of torch's fused attention takes 1.4 times as long."""
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
 
 
 @torch.no_grad()
 def initialise_ngram(bert: Any) -> None:
-    """Start the first layer as an n-gram reader: its heads attend to the places −1, +1, −2, +2, … (ours).
+    """Initialise the first layer so that its heads attend to the places −1, +1, −2, +2, … (our own method).
 
-    A BERT that starts at random spends its first millions of tokens finding out that neighbours matter (the unigram
-    plateau). Here the first D = H/heads dimensions of the embeddings are kept for positions, written as cosines and
-    sines of D/2 frequencies ω; keys copy them, and the queries of the head for offset o turn them by ω·o, so the score
-    of places i, j is Σ cos ω(i+o−j): highest at j = i+o. Everything stays a trainable BERT weight.
+    A BERT with random weights needs millions of tokens before it uses neighbours at all (the unigram plateau). Here the
+    first D = H/heads dimensions of embeddings are reserved for positions, as cosines and sines of D/2 frequencies ω.
+    Keys copy them, and the queries of the head with offset o rotate them by ω·o, so the score of places i, j is
+    Σ cos ω(i+o−j), which is highest at j = i+o. All of these remain trainable weights.
     """
     config = bert.config
     size = config.hidden_size // config.num_attention_heads
     half = size // 2
-    # the power keeps the frequencies incommensurable: no second peak within 512 places
+    # the power makes the frequencies incommensurable: there is no second peak within 512 places
     omega = math.pi * ((torch.arange(half) + 0.5) / half) ** 1.2
     _write_positions(bert.embeddings, omega, config.initializer_range * math.sqrt(2))
     attention = bert.encoder.layer[0].attention
@@ -82,12 +82,15 @@ def initialise_ngram(bert: Any) -> None:
         query[rows, :size] = sharpness * _turn(omega * neighbour_offset(head))
     attention.self.query.weight.copy_(query)
     attention.self.key.weight.copy_(key)
-    for linear in (attention.self.value, attention.output.dense):  # let what is read pass at full strength
+    for linear in (
+        attention.self.value,
+        attention.output.dense,
+    ):  # so that the neighbour's embedding passes undiminished
         nn.init.normal_(linear.weight, std=config.hidden_size**-0.5)
 
 
 def neighbour_offset(head: int) -> int:
-    """−1, +1, −2, +2, …"""
+    """Return the offset of a head: −1, +1, −2, +2, …"""
     distance = head // 2 + 1
     return -distance if head % 2 == 0 else distance
 
@@ -103,7 +106,7 @@ def _write_positions(embeddings: Any, omega: Tensor, amplitude: float) -> None:
 
 
 def _turn(angles: Tensor) -> Tensor:
-    """(D,D) taking (cos ωi, sin ωi) to (cos ω(i+o), sin ω(i+o)) for angles = ω·o."""
+    """Return the matrix (D,D) that maps (cos ωi, sin ωi) to (cos ω(i+o), sin ω(i+o)) for angles = ω·o."""
     cos, sin = torch.diag(angles.cos()), torch.diag(angles.sin())
     return torch.cat([torch.cat([cos, -sin], dim=1), torch.cat([sin, cos], dim=1)])
 
@@ -113,5 +116,5 @@ BERT = Architecture(
     set_dropout=set_bert_dropout,
     depth=depth_of_bert,
     project=lambda model, hidden: model.cls(hidden),
-    settle=choose_bert_attention,
+    choose_attention=choose_bert_attention,
 )

@@ -1,7 +1,7 @@
-"""Convolutions over token and n-gram embeddings, with BiLSTMs on top or not (rank 9's first family has them), without
-pretraining; importing this module makes AutoModel know it.
+"""Convolutions over token and n-gram embeddings, without pretraining; importing this registers it with AutoModel.
 
-Gated linear units as in Dauphin et al. 2017 (arXiv 1612.08083 §2) and residuals around them, normalised before each.
+BiLSTMs may follow on top, as in rank 9's first family. The layers are gated linear units as in Dauphin et al. 2017
+(arXiv 1612.08083 §2), with a norm before each and a residual connection around it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ from transformers import AutoConfig, AutoModel
 
 from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.settings import EncoderSettings
-from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, set_shallow_dropout, shallow_fields
-from daguan.nn.dropouts import ByteDropout
+from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, shallow_fields
+from daguan.nn.dropouts import ByteDropout, set_byte_dropout
 
 
 class CnnConfig(ShallowConfig):
-    """kernel_size: places that a convolution reads; lstm_layers: BiLSTMs on top."""
+    """The configuration.
+
+    Attributes:
+        kernel_size: the number of places that a convolution reads.
+        lstm_layers: the number of BiLSTMs on top.
+    """
 
     model_type = "daguan-cnn"
     kernel_size: int = 3
@@ -26,9 +31,9 @@ class CnnConfig(ShallowConfig):
 
 
 class ConvolutionLayer(nn.Module):
-    """x + dropout(gate(convolution(norm(x)))); beyond the sentence it reads zeros.
+    """Computes x + dropout(gate(convolution(norm(x)))); beyond the sentence the convolution reads zeros.
 
-    The convolution is one product with a place's neighbours side by side: a CPU prepares nothing for a new length.
+    The convolution is one matrix product with the neighbours side by side: a CPU prepares nothing for a new length.
     """
 
     def __init__(self, width: int, kernel: int) -> None:
@@ -39,7 +44,7 @@ class ConvolutionLayer(nn.Module):
         self.dropout = ByteDropout(0.0)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """hidden (B,T,H), mask (B,T) → (B,T,H)."""
+        """Return (B,T,H) from hidden (B,T,H) and mask (B,T)."""
         normed = self.norm(hidden) * mask.unsqueeze(2)
         convolved = glu(self.read(neighbours(normed, self.kernel)), 2)
         result: Tensor = hidden + self.dropout(convolved)
@@ -47,7 +52,7 @@ class ConvolutionLayer(nn.Module):
 
 
 def neighbours(features: Tensor, kernel: int) -> Tensor:
-    """(B,T,H) → (B,T,kernel·H): around each place those from left to right, zeros beyond either end."""
+    """Return (B,T,kernel·H): the features of each place's neighbours from left to right, zeros beyond either end."""
     length, reach = features.shape[1], kernel // 2
     wide = pad(features, (0, 0, reach, reach))
     return torch.cat([wide[:, start : start + length] for start in range(kernel)], dim=2)
@@ -71,9 +76,9 @@ AutoModel.register(CnnConfig, CnnModel)
 
 
 def new_cnn(settings: EncoderSettings, vocabulary_size: int) -> CnnModel:
-    """A model that has read nothing."""
+    """Return a model with random weights."""
     fields = shallow_fields(settings, vocabulary_size)
     return CnnModel(CnnConfig(**fields, kernel_size=settings.kernel, lstm_layers=settings.lstm_layers))
 
 
-CNN = Architecture(new_cnn, set_shallow_dropout, layers_and_norm)
+CNN = Architecture(new_cnn, set_byte_dropout, layers_and_norm)

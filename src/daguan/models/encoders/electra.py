@@ -10,7 +10,7 @@ from daguan.models.encoders.settings import EncoderSettings
 
 
 def new_electra(settings: EncoderSettings, vocabulary_size: int) -> Any:
-    """An ElectraForMaskedLM (the source's generator) that has read nothing."""
+    """Return an ElectraForMaskedLM, the paper's generator, with random weights."""
     from transformers import ElectraConfig, ElectraForMaskedLM
 
     config = ElectraConfig(**bert_fields(settings, vocabulary_size), embedding_size=settings.width)
@@ -23,5 +23,5 @@ ELECTRA = Architecture(
     set_dropout=set_bert_dropout,
     depth=depth_of_bert,
     project=lambda model, hidden: model.generator_lm_head(model.generator_predictions(hidden)),
-    settle=choose_bert_attention,
+    choose_attention=choose_bert_attention,
 )

@@ -1,4 +1,4 @@
-"""Encoders of every architecture behind one face: pretrained as `MaskedLm`, used as `Encoder`."""
+"""One interface to all encoders: `MaskedLm` for pretraining, `Encoder` for taggers; building, loading and saving."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from daguan.models.encoders.table import AUTO, ENCODERS
 
 
 class MaskedLm(nn.Module):
-    """An encoder with its masked-language-model head; only the chosen places are projected to the vocabulary.
+    """An encoder with its language-model head; only the chosen places are projected to the vocabulary.
 
-    It has read nothing, or starts from the folder that `settings.checkpoint` names. Raises CheckpointError: that is no
-    checkpoint of the architecture for that vocabulary.
+    It starts from random weights, or from the folder that `settings.checkpoint` names.
+
+    Raises:
+        CheckpointError: the folder holds no checkpoint of the architecture for a vocabulary of that size.
     """
 
     def __init__(self, architecture: str, settings: EncoderSettings, vocabulary_size: int) -> None:
         super().__init__()
-        _quiet()
+        _disable_progress_bars()
         self.model: Any
         self.architecture: Architecture
         if settings.checkpoint:
@@ -37,34 +39,34 @@ class MaskedLm(nn.Module):
                     f"{settings.checkpoint}: expected {vocabulary_size} entries, got {self.model.config.vocab_size}"
                 )
             self.architecture = architecture_of(self.model.config)
-            self.architecture.set_dropout(self.model.base_model, 0.0)  # whatever its configuration says
-            read_as_asked(self.model, self.architecture, settings)
+            self.architecture.set_dropout(self.model.base_model, 0.0)  # its configuration may have another rate
+            apply_runtime_settings(self.model, self.architecture, settings)
         else:
             self.architecture = ENCODERS[architecture].load()
             self.model = self.architecture.new(settings, vocabulary_size)
 
     def forward(self, inputs: Tensor, positions: Tensor) -> Tensor:
-        """inputs (B,T) without padding, positions (B,M) → logits (B·M,V)."""
+        """Return logits (B·M,V) at positions (B,M) of inputs (B,T) without padding."""
         return self.predict(self.read(inputs), positions)
 
     def read(self, inputs: Tensor) -> Tensor:
-        """inputs (B,T) without padding → (B,T,H)."""
+        """Return the hidden states (B,T,H) of inputs (B,T) without padding."""
         hidden: Tensor = self.model.base_model(inputs).last_hidden_state
         return hidden
 
     def predict(self, hidden: Tensor, positions: Tensor) -> Tensor:
-        """hidden (B,T,H), positions (B,M) → logits (B·M,V)."""
+        """Return logits (B·M,V) at positions (B,M) of hidden states (B,T,H)."""
         chosen = hidden.gather(1, positions.unsqueeze(2).expand(-1, -1, hidden.shape[2]))
         return self.architecture.project(self.model, chosen.flatten(0, 1))
 
     @property
     def encoders(self) -> list[nn.Module]:
-        """What layers with hidden matrices are in: here the one without its head."""
+        """Return the modules whose linear layers Muon trains: the model without its head."""
         return [self.model.base_model]
 
     def to_device(self, device: torch.device) -> MaskedLm:
-        """Move there, with the attention that is fastest there."""
-        self.architecture.settle(self.model, device)
+        """Move to the device, with the implementation of attention that is fastest there."""
+        self.architecture.choose_attention(self.model, device)
         return self.to(device)
 
     def save(self, folder: Path) -> None:
@@ -72,7 +74,7 @@ class MaskedLm(nn.Module):
 
 
 class Encoder(nn.Module):
-    """An encoder over bare tokens: [CLS] and [SEP] are added here and stripped again; nobody outside sees them."""
+    """An encoder of bare tokens: it adds [CLS] and [SEP] and removes their states, so that heads see tokens only."""
 
     def __init__(self, model: Any, dropout: float) -> None:
         super().__init__()
@@ -83,21 +85,21 @@ class Encoder(nn.Module):
 
     @property
     def depth(self) -> Depth:
-        """Which parameters lie in which layer."""
+        """Return how the parameters lie in layers."""
         return self.architecture.depth(self.model)
 
     def to_device(self, device: torch.device) -> Encoder:
-        """Move there, with the attention that is fastest there."""
-        self.architecture.settle(self.model, device)
+        """Move to the device, with the implementation of attention that is fastest there."""
+        self.architecture.choose_attention(self.model, device)
         return self.to(device)
 
     def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
-        """token_ids (B,T), mask (B,T) left-aligned → (B,T,H)."""
+        """Return hidden states (B,T,H) for token_ids (B,T) and a left-aligned mask (B,T)."""
         edge = token_ids.new_full((len(token_ids), 1), PAD)
         framed = torch.cat([edge.fill_(CLS), token_ids, torch.full_like(edge, PAD)], dim=1)
         framed = framed.scatter(1, mask.sum(1, keepdim=True) + 1, SEP)
         wide = torch.cat([torch.ones_like(mask[:, :2]), mask], dim=1)
-        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa reckons with it
+        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa multiplies by it
         return hidden[:, 1:-1]
 
     def save(self, folder: Path) -> None:
@@ -105,28 +107,28 @@ class Encoder(nn.Module):
 
 
 def save_model(model: Any, folder: Path) -> None:
-    """Hugging Face layout: config.json and model.safetensors. Raises WriteError: a full disk."""
+    """Write config.json and model.safetensors in Hugging Face layout. Raises WriteError: the disk is full."""
     with naming(folder):
         model.save_pretrained(folder)
 
 
 def load_encoder(folder: Path, dropout: float) -> Encoder:
-    """The encoder of a Hugging Face folder, a bare one or one with its language-model head.
+    """Return the encoder of a Hugging Face folder, which may also hold its language-model head.
 
     Raises:
-        CheckpointError: none there, damaged, or of an architecture we have not.
+        CheckpointError: there is no checkpoint, it is damaged, or its architecture is unknown.
     """
     model, missing = _read(folder)
-    if missing:  # transformers would make them up
+    if missing:  # transformers would draw them at random
         raise CheckpointError(f"{folder}: expected whole weights, got none for {', '.join(sorted(missing))}")
     return Encoder(model.base_model, dropout)
 
 
 def read_masked_lm(folder: Path, architecture: str) -> Any:
-    """The model of a Hugging Face folder with its masked-LM head, a new one if it has none.
+    """Return the model of a Hugging Face folder with its masked-LM head, a random head if the folder has none.
 
     Raises:
-        CheckpointError: none there, damaged, or of another architecture.
+        CheckpointError: there is no checkpoint, it is damaged, or its architecture is another one.
     """
     model, missing = _read(folder, architecture)
     if body := sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}.")):
@@ -134,16 +136,19 @@ def read_masked_lm(folder: Path, architecture: str) -> Any:
     return model
 
 
-def read_as_asked(model: Any, kind: Architecture, settings: EncoderSettings) -> None:
-    """A checkpoint decides the sizes, and the settings what no weight depends on."""
+def apply_runtime_settings(model: Any, kind: Architecture, settings: EncoderSettings) -> None:
+    """Write the settings on which no weight depends into the configuration; the checkpoint decides all others."""
     for name in kind.runtime_settings:
         setattr(model.config, name, getattr(settings, name))
 
 
 def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]:
-    """The model in float32, and the names of weights that the folder lacks: of that architecture and with its masked-LM
-    head, or of any and without a head if the folder has none. Raises CheckpointError."""
-    _quiet()
+    """Return the model in float32 and the names of weights that the folder lacks.
+
+    With an architecture, the model must be of it and has its masked-LM head; else it has a head if the folder has one.
+    Raises CheckpointError.
+    """
+    _disable_progress_bars()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
     try:
@@ -186,7 +191,7 @@ def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
 
 
 def _without_pooler(config: Any) -> dict[str, bool]:
-    """What spares a bare model the layer for [CLS] that nobody reads, where its type has one."""
+    """Return the option that leaves out the unused pooler of [CLS], if the type has one."""
     from transformers import MODEL_MAPPING
 
     kind: Any = MODEL_MAPPING[type(config)]
@@ -194,7 +199,7 @@ def _without_pooler(config: Any) -> dict[str, bool]:
 
 
 def architecture_of(config: Any) -> Architecture:
-    """Raises ValueError: neither one of ours nor an encoder with a masked-LM head."""
+    """Return the architecture of a configuration. Raises ValueError: it is no encoder with a masked-LM head."""
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
     name = _name_of(config.model_type)
@@ -205,12 +210,16 @@ def architecture_of(config: Any) -> Architecture:
 
 
 def _name_of(model_type: str) -> str:
-    """What model.encoder calls it."""
+    """Return the name for model.encoder."""
     return next((name for name, row in ENCODERS.items() if row.model_type == model_type), AUTO)
 
 
 def _require_named(folder: Path, architecture: str, model_type: str) -> None:
-    """Raises CheckpointError: the type is not the one that model.encoder says, or learns otherwise than `auto` does."""
+    """Check that model.encoder names this type, or is `auto` and the type has no objective of its own.
+
+    Raises:
+        CheckpointError: it does not.
+    """
     name = _name_of(model_type)
     masked = ENCODERS[name].pretrained and not ENCODERS[name].objective
     if architecture != name and not (architecture == AUTO and masked):
@@ -222,12 +231,12 @@ def _require_named(folder: Path, architecture: str, model_type: str) -> None:
 
 
 def new_encoder(architecture: str, settings: EncoderSettings, vocabulary_size: int, dropout: float) -> Encoder:
-    """An encoder that has read nothing, for a tagger without a `pretrain` stage."""
+    """Return an encoder with random weights, for a tagger without a `pretrain` stage."""
     found: Architecture = ENCODERS[architecture].load()
     return Encoder(found.new(settings, vocabulary_size).base_model, dropout)
 
 
-def _quiet() -> None:
+def _disable_progress_bars() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # we show our own

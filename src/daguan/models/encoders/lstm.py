@@ -1,4 +1,4 @@
-"""BiLSTMs over token and n-gram embeddings, without pretraining; importing this module makes AutoModel know it.
+"""BiLSTMs over token and n-gram embeddings, without pretraining; importing this module registers it with AutoModel.
 
 The usual tagger before BERT (Huang et al. 2015, arXiv 1508.01991; Lample et al. 2016, arXiv 1603.01360).
 """
@@ -10,11 +10,12 @@ from transformers import AutoConfig, AutoModel
 
 from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.settings import EncoderSettings
-from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, set_shallow_dropout, shallow_fields
+from daguan.models.encoders.shallow import LstmLayer, ShallowConfig, ShallowModel, shallow_fields
+from daguan.nn.dropouts import set_byte_dropout
 
 
 class LstmConfig(ShallowConfig):
-    """hidden_size: of both ways together."""
+    """The configuration; hidden_size is the width of both directions together."""
 
     model_type = "daguan-lstm"
 
@@ -34,8 +35,8 @@ AutoModel.register(LstmConfig, LstmModel)
 
 
 def new_lstm(settings: EncoderSettings, vocabulary_size: int) -> LstmModel:
-    """A model that has read nothing."""
+    """Return a model with random weights."""
     return LstmModel(LstmConfig(**shallow_fields(settings, vocabulary_size)))
 
 
-LSTM = Architecture(new_lstm, set_shallow_dropout, layers_and_norm)
+LSTM = Architecture(new_lstm, set_byte_dropout, layers_and_norm)

@@ -1,8 +1,8 @@
-"""MASS (Song et al. 2019, arXiv 1905.02450): the modern encoder, and a decoder that writes what was cut from the text.
+"""MASS (Song et al. 2019, arXiv 1905.02450): the modern encoder, and a decoder that writes the cut fragment.
 
-In Hugging Face layout, the whole of it in model.safetensors; importing this module makes AutoModel know it. `AutoModel`
-gives the encoder, `AutoModelForMaskedLM` the encoder with its language-model head, which is the decoder's too, and
-`AutoModelForSeq2SeqLM` all of it.
+In Hugging Face layout, all in model.safetensors; importing this module registers it with AutoModel. `AutoModel` returns
+the encoder, `AutoModelForMaskedLM` the encoder with its language-model head, which the decoder shares, and
+`AutoModelForSeq2SeqLM` all parts.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from daguan.models.encoders.modern import (
     ModernForMaskedLM,
     ModernModel,
     modern_fields,
-    set_modern_dropout,
 )
 from daguan.models.encoders.settings import EncoderSettings
+from daguan.nn.dropouts import set_byte_dropout
 
 
 class MassConfig(ModernConfig):
-    """decoder_layers: of the decoder, where there is one."""
+    """The configuration; decoder_layers is the number of the decoder's layers, if there is a decoder."""
 
     model_type = "daguan-mass"
     decoder_layers: int = 2
@@ -57,10 +57,10 @@ class MassForConditionalGeneration(MassForMaskedLM):
     def forward(  # type: ignore[override]
         self, input_ids: Tensor, decoder_input_ids: Tensor, decoder_position_ids: Tensor, **_: Any
     ) -> Seq2SeqLMOutput:
-        """The tokens after those that the decoder is fed. input_ids (B,T), decoder_input_ids (B,M) and their places in
-        the text, decoder_position_ids (B,M) → logits (B,M,V).
+        """Return logits (B,M,V) of the tokens after decoder_input_ids (B,M), whose places in the text are
+        decoder_position_ids (B,M); input_ids (B,T).
 
-        The decoder does not see the encoder's states at [MASK] (as in the paper's code: `enc_mask = x1 != mask`).
+        The decoder does not attend to the encoder's states at [MASK] (as in the paper's code: `enc_mask = x1 != mask`).
         """
         states = self.modern(input_ids).last_hidden_state
         blocked = (input_ids == self.config.mask_token_id)[:, None, None]
@@ -75,13 +75,13 @@ AutoModelForSeq2SeqLM.register(MassConfig, MassForConditionalGeneration)
 
 
 def new_mass(settings: EncoderSettings, vocabulary_size: int) -> MassForMaskedLM:
-    """A model that has read nothing, as yet without its decoder."""
+    """Return a model with initial weights and without a decoder."""
     fields = modern_fields(settings, vocabulary_size)
     return MassForMaskedLM(MassConfig(**fields, decoder_layers=settings.decoder_layers))
 
 
 def with_decoder(model: MassForMaskedLM) -> MassForConditionalGeneration:
-    """The model, with a decoder that has learnt nothing unless it has one."""
+    """Return the model with its decoder, a new one if it has none."""
     if isinstance(model, MassForConditionalGeneration):
         return model
     whole = MassForConditionalGeneration(model.config)
@@ -91,7 +91,7 @@ def with_decoder(model: MassForMaskedLM) -> MassForConditionalGeneration:
 
 MASS = Architecture(
     new_mass,
-    set_modern_dropout,
+    set_byte_dropout,
     layers_and_norm,
     lambda model, hidden: model.predict(hidden),
     with_decoder=with_decoder,

@@ -1,9 +1,9 @@
-"""A modern encoder for little compute, in Hugging Face layout; importing this module makes AutoModel know it.
+"""A modern encoder for little compute, in Hugging Face layout; importing this module registers it with AutoModel.
 
 Pre-norm residual blocks (Xiong et al. 2020, arXiv 2002.04745) without biases; rotary positions (Su et al. 2021, arXiv
 2104.09864) and a learned bias for each distance (Raffel et al. 2020, arXiv 1910.10683) that starts as an n-gram reader;
 normalised queries and keys (Henry et al. 2020, arXiv 2010.04245); gated feed-forward (Shazeer 2020, arXiv 2002.05202);
-sublayers that start as zero (Bachlechner et al. 2020, arXiv 2003.04887).
+sublayers that start at zero (Bachlechner et al. 2020, arXiv 2003.04887).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from daguan.data.vocabulary import PAD
 from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.bert import neighbour_offset
 from daguan.models.encoders.settings import EncoderSettings
-from daguan.nn.dropouts import ByteDropout
+from daguan.nn.dropouts import ByteDropout, set_byte_dropout
 from daguan.nn.fused import rotate, swiglu
 from daguan.nn.muon import StackedLinear
 
 EPSILON = 1e-6
 FORBIDDEN = -1e4  # exp of it is 0, and half precision holds it
-PEAK = 5.0  # the bias at first of the neighbour that a head reads
+PEAK = 5.0  # the initial bias of the neighbour that a head reads
 
 
 class ModernConfig(PreTrainedConfig):
-    """Hugging Face's field names. intermediate_size: width of the gated layer."""
+    """The configuration, by Hugging Face's names; intermediate_size is the width of the gated layer."""
 
     model_type = "daguan-modern"
     vocab_size: int = 30000
@@ -58,16 +58,16 @@ class Norm(nn.Module):
 
 
 class OutputLinear(nn.Linear):
-    """The last matrix of a sublayer: starts at zero."""
+    """The last matrix of a sublayer, which starts at zero."""
 
     def __init__(self, size: int, out: int) -> None:
         super().__init__(size, out, bias=False)
 
 
 class DistanceBias(nn.Module):
-    """What each head adds to the score of a place by its distance; weight (heads, 2M−1), M positions at most.
+    """A learned bias of each head for each distance, added to attention scores; weight (heads, 2M−1), M positions.
 
-    At first the heads read the places −1, +1, −2, +2, …: a token's neighbours are what little text teaches first.
+    Initially the heads attend to the places −1, +1, −2, +2, …, as a model learns from little text to use neighbours.
     """
 
     def __init__(self, heads: int, positions: int) -> None:
@@ -76,14 +76,14 @@ class DistanceBias(nn.Module):
         self.weight = nn.Parameter(torch.empty(heads, 2 * positions - 1))
 
     def initial(self) -> Tensor:
-        """The weight at first."""
+        """Return the initial weight."""
         heads = range(len(self.weight))
         start = torch.zeros_like(self.weight)
         start[list(heads), [self.positions - 1 + neighbour_offset(head) for head in heads]] = PEAK
         return start
 
     def forward(self, length: int) -> Tensor:
-        """(heads,T,T): for places i, j that of distance j − i."""
+        """Return the biases (heads,T,T); that of places i, j is for the distance j − i."""
         rows = self.weight[:, self.positions - length : self.positions + length - 1].unfold(1, length, 1)
         return rows.flip(1)
 
@@ -102,26 +102,26 @@ class Attention(nn.Module):
         self.output = OutputLinear(width, width)
 
     def forward(self, features: Tensor, turns: Tensor, blocked: Tensor | None) -> Tensor:
-        """features (B,T,H), turns (2,T,1,D/2) cosines and sines, blocked (B,1,1,T) → (B,T,H)."""
+        """Return (B,T,H) from features (B,T,H), cosines and sines `turns` (2,T,1,D/2) and hidden places (B,1,1,T)."""
         bias = self.bias(features.shape[1])
         if blocked is not None:
             bias = bias.masked_fill(blocked, FORBIDDEN)
         return self.mix(*self.ask(features, turns), bias)
 
     def ask(self, features: Tensor, turns: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (B,heads,T,D)."""
+        """Return queries, keys and values, each (B,heads,T,D)."""
         query, key, value = self.read(features).unflatten(2, (3, self.heads, -1)).unbind(2)  # (B,T,heads,D)
         query, key = rotate(self.query_norm(query), turns), rotate(self.key_norm(key), turns)
         return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
 
     def mix(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        """(B,T,H)."""
+        """Return the attention's output (B,T,H)."""
         output: Tensor = self.output(attend(query, key, value, bias).transpose(1, 2).flatten(2))
         return output
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """softmax(Q·Kᵀ/√D + bias)·V of (B,heads,T,D); on a CPU by plain products: their backward pass is faster."""
+    """Return softmax(Q·Kᵀ/√D + bias)·V of (B,heads,T,D); on a CPU by plain products, whose backward pass is faster."""
     if query.device.type != "cpu":
         return scaled_dot_product_attention(query, key, value.to(query.dtype), bias.to(query.dtype))
     scores = (query * query.shape[3] ** -0.5) @ key.transpose(2, 3) + bias
@@ -130,7 +130,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
 
 
 class FeedForward(nn.Module):
-    """SwiGLU."""
+    """A SwiGLU feed-forward block."""
 
     def __init__(self, config: ModernConfig) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x))."""
+    """Computes x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
     def __init__(self, config: ModernConfig) -> None:
         super().__init__()
@@ -152,14 +152,14 @@ class Layer(nn.Module):
         self.dropout = ByteDropout(0.0)
 
     def forward(self, hidden: Tensor, turns: Tensor, blocked: Tensor | None) -> Tensor:
-        """hidden (B,T,H), turns (2,T,1,D/2), blocked (B,1,1,T) → (B,T,H)."""
+        """Return (B,T,H) from hidden (B,T,H), turns (2,T,1,D/2), blocked (B,1,1,T)."""
         hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), turns, blocked))
         result: Tensor = hidden + self.dropout(self.feed_forward(self.feed_forward_norm(hidden)))
         return result
 
 
 class ModernPreTrainedModel(PreTrainedModel):
-    """What Hugging Face asks of both models."""
+    """The parts that Hugging Face requires of both models."""
 
     config_class = ModernConfig
     config: ModernConfig
@@ -172,7 +172,7 @@ class ModernPreTrainedModel(PreTrainedModel):
 
 
 def initialise(module: nn.Module) -> None:
-    """Outputs of sublayers start at zero, matrices that read at a standard deviation of 1/2√H."""
+    """Set outputs of sublayers to zero and draw other matrices with a standard deviation of 1/2√H."""
     if isinstance(module, Norm):
         init.ones_(module.weight)
     elif isinstance(module, DistanceBias):
@@ -196,7 +196,7 @@ class ModernModel(ModernPreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
-        """input_ids (B,T), attention_mask (B,T) 0 or false at padding → last_hidden_state (B,T,H)."""
+        """Return last_hidden_state (B,T,H) of input_ids (B,T); attention_mask (B,T) is 0 or false at padding."""
         blocked = None if attention_mask is None else ~attention_mask.bool()[:, None, None, :]
         hidden = self.embed(input_ids)
         places = torch.arange(input_ids.shape[1], device=hidden.device)
@@ -206,7 +206,7 @@ class ModernModel(ModernPreTrainedModel):
         return BaseModelOutput(last_hidden_state=self.final_norm(hidden))
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """(B,T) → (B,T,H): what the first layer reads."""
+        """Return the input (B,T,H) of the first layer for input_ids (B,T)."""
         embedded: Tensor = self.embedding_dropout(self.embedding_norm(self.embeddings(input_ids)))
         return embedded
 
@@ -215,7 +215,7 @@ class ModernModel(ModernPreTrainedModel):
 
 
 def turns_of(places: Tensor, config: ModernConfig) -> Tensor:
-    """places (…) → (2,…,1,D/2): cosines and sines of position times frequency."""
+    """Return the cosines and sines (2,…,1,D/2) of position times frequency for places (…)."""
     half = config.hidden_size // config.num_attention_heads // 2
     frequencies: Tensor = config.rope_theta ** (-torch.arange(half, device=places.device) / half)
     angles: Tensor = places.unsqueeze(-1) * frequencies
@@ -236,12 +236,12 @@ class ModernForMaskedLM(ModernPreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def predict(self, hidden: Tensor) -> Tensor:
-        """(…,H) → logits (…,V)."""
+        """Return logits (…,V) of hidden states (…,H)."""
         transformed = self.transform_norm(gelu(self.transform(hidden)))
         return linear(transformed, self.modern.embeddings.weight, self.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> MaskedLMOutput:
-        """input_ids (B,T) → logits (B,T,V)."""
+        """Return logits (B,T,V) of input_ids (B,T)."""
         return MaskedLMOutput(logits=self.predict(self.modern(input_ids, attention_mask).last_hidden_state))
 
 
@@ -251,12 +251,12 @@ AutoModelForMaskedLM.register(ModernConfig, ModernForMaskedLM)
 
 
 def new_modern(settings: EncoderSettings, vocabulary_size: int) -> ModernForMaskedLM:
-    """A model that has read nothing."""
+    """Return a model with initial weights."""
     return ModernForMaskedLM(ModernConfig(**modern_fields(settings, vocabulary_size)))
 
 
 def modern_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, Any]:
-    """The configuration of a size."""
+    """Return the fields of the configuration for the settings."""
     return {
         "vocab_size": vocabulary_size,
         "hidden_size": settings.hidden,
@@ -270,15 +270,8 @@ def modern_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, 
 
 
 def gated_width(plain: int) -> int:
-    """Of a gated layer with as many parameters as a plain one: two thirds, rounded up to a multiple of 16."""
+    """Return the width of a gated layer with as many parameters as a plain one: two thirds, up to a multiple of 16."""
     return -(-2 * plain // 48) * 16
 
 
-def set_modern_dropout(model: ModernModel, p: float) -> None:
-    """After the embeddings and each sublayer."""
-    for module in model.modules():
-        if isinstance(module, ByteDropout):
-            module.p = p
-
-
-MODERN = Architecture(new_modern, set_modern_dropout, layers_and_norm, lambda model, hidden: model.predict(hidden))
+MODERN = Architecture(new_modern, set_byte_dropout, layers_and_norm, lambda model, hidden: model.predict(hidden))

@@ -1,7 +1,7 @@
-"""A public checkpoint made one of ours: its weights as they are, its vocabulary exchanged for ours.
+"""Loads a public checkpoint with our vocabulary in place of its own; all other weights stay.
 
-Anonymised tokens have no spelling, but they have ranks: the n-th most frequent token here takes the embedding of the
-n-th most frequent one there. In the DaGuan cup of 2021 that was worth a point of F1 over random embeddings.
+Anonymised tokens have no spelling, but they have ranks: our n-th most frequent token takes the embedding of the
+checkpoint's n-th most frequent one. In the DaGuan cup of 2021 this gave a point of F1 over random embeddings.
 """
 
 from __future__ import annotations
@@ -23,31 +23,35 @@ from daguan.core.errors import CheckpointError
 from daguan.data.frequency_table import read_by_frequency
 from daguan.data.vocabulary import CLS, FILE, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.loading import Encoder, architecture_of, read_as_asked, read_masked_lm
+from daguan.models.encoders.loading import Encoder, apply_runtime_settings, architecture_of, read_masked_lm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO, ENCODERS
 
 TOKENIZER = "tokenizer.json"
 UNUSED = re.compile(r"\[unused\d+\]")
-NONE = -1  # in place of a row: there is none for the token
-LEAST_SHARE = 0.5  # of the tokens looked up in the checkpoint's vocabulary that must stand there
+NONE = -1  # in place of a row where the checkpoint has no row for a token
+LEAST_SHARE = 0.5  # of the tokens looked up must be in the checkpoint's vocabulary
 SPECIAL_FIELDS = {"pad_token_id": PAD, "bos_token_id": CLS, "eos_token_id": SEP}
 SPECIAL_FIELDS_OF_SOME = {"cls_token_id": CLS, "sep_token_id": SEP, "mask_token_id": MASK}
-PLACES = [2, 0]  # of a few tokens, enough to try a head on
-TOLERANCE = 1e-3  # for states of about 1
+PLACES = [2, 0]  # positions at which a head is tried
+TOLERANCE = 1e-3  # for hidden states of about 1
 
 
 @dataclass(frozen=True)
 class PublicVocabulary:
-    """rows: of the embedding table by token; specials: the rows of what ours are called [PAD] [UNK] [CLS] [SEP] [MASK],
-    NONE for one that is missing."""
+    """The vocabulary of a checkpoint.
+
+    Attributes:
+        rows: the row of the embedding table for each token.
+        specials: the rows for our [PAD] [UNK] [CLS] [SEP] [MASK], NONE for a missing one.
+    """
 
     rows: Mapping[str, int]
     specials: tuple[int, ...]
 
     @classmethod
     def read(cls, folder: Path) -> PublicVocabulary:
-        """From tokenizer.json or vocab.txt. Raises CheckpointError: neither is there, or it is damaged."""
+        """Read tokenizer.json or vocab.txt. Raises CheckpointError: neither exists, or it is damaged."""
         try:
             return cls._read(folder)
         except (OSError, ValueError) as error:
@@ -67,7 +71,7 @@ class PublicVocabulary:
 
     @classmethod
     def _read_tokenizer(cls, folder: Path) -> PublicVocabulary:
-        """It knows how its special tokens are called: MPNet's vocab.txt has BERT's beside them, which say nothing."""
+        """Read tokenizer.json, which names the special tokens: MPNet's vocab.txt also lists BERT's, unused."""
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -80,8 +84,8 @@ class PublicVocabulary:
         )
 
     def rows_by_rank(self, count: int, public: Sequence[str]) -> NDArray[np.int64]:
-        """For `count` tokens by falling frequency (count,): the rows of the public ones, those the checkpoint has, by
-        falling frequency, then of its unused entries, then NONE."""
+        """Return rows (count,) for our tokens by falling frequency: those of the public tokens by falling frequency, as
+        far as the checkpoint has them, then those of its unused entries, then NONE."""
         known = [self.rows[token] for token in public if token in self.rows and self.rows[token] not in self.specials]
         unused = [row for token, row in self.rows.items() if UNUSED.fullmatch(token)]
         found = np.full(count, NONE)
@@ -90,17 +94,17 @@ class PublicVocabulary:
         return found
 
     def rows_by_spelling(self, tokens: Sequence[str]) -> NDArray[np.int64]:
-        """Of each token (count,) the row of the one spelt like it, or NONE."""
+        """Return for each token (count,) the row of the token with the same spelling, or NONE."""
         return np.array([self.rows.get(token, NONE) for token in tokens], dtype=np.int64)
 
 
-def adopt(architecture: str, settings: EncoderSettings, vocabulary: Vocabulary) -> Any:
-    """The checkpoint that `settings.checkpoint` names, with its masked-LM head, over our vocabulary. Rows and a head
-    that it has not are random.
+def load_public_checkpoint(architecture: str, settings: EncoderSettings, vocabulary: Vocabulary) -> Any:
+    """Return the model that `settings.checkpoint` names, with its masked-LM head, for our vocabulary. Embeddings and a
+    head that the checkpoint lacks are random.
 
     Raises:
-        CheckpointError: no such folder, of another type, without a vocabulary, with too few positions, of other tokens
-            while no counts are given, or of a type that is not read as all others are.
+        CheckpointError: the folder does not exist, its type is another one, it has no vocabulary or too few positions,
+            its tokens are others and no counts are given, or its type cannot be used as BERT can.
         DataError: the count table is malformed.
     """
     folder = Path(settings.checkpoint)
@@ -111,15 +115,21 @@ def adopt(architecture: str, settings: EncoderSettings, vocabulary: Vocabulary) 
         raise CheckpointError(
             f"{folder}: expected at least encoder.max_length={settings.max_length} positions, got {positions}"
         )
-    read_as_asked(model, kind, settings)
+    apply_runtime_settings(model, kind, settings)
     rows = _rows(folder, settings.counts, vocabulary, model.config.vocab_size)
     if kind is not ENCODERS[AUTO].load():
-        return _over_rows(model, kind, rows)
+        return _with_rows(model, kind, rows)
     try:
-        ours = _over_rows(model, kind, rows)
+        ours = _with_rows(model, kind, rows)
         _require_common(folder, ours, kind, settings.window)
         return ours
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:  # whatever code nobody has tried
+    except (
+        AttributeError,
+        IndexError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:  # from code of a type that was never tried
         message = " ".join(str(error).split())
         raise CheckpointError(
             f"{folder}: expected a type that is built and read as BERT, got {model.config.model_type}: {message}"
@@ -127,7 +137,7 @@ def adopt(architecture: str, settings: EncoderSettings, vocabulary: Vocabulary) 
 
 
 def _rows(folder: Path, counts: str, vocabulary: Vocabulary, size: int) -> NDArray[np.int64]:
-    """Of each entry of ours (V,) the row it takes, or NONE."""
+    """Return for each entry of our vocabulary (V,) the row that it takes, or NONE."""
     public, tokens = PublicVocabulary.read(folder), vocabulary.entries[len(SPECIALS) :]
     if counts:
         ranked = read_by_frequency(Path(counts))[: len(tokens)]
@@ -149,37 +159,37 @@ def _require_share(folder: Path, what: str, known: list[bool]) -> None:
 
 
 @torch.no_grad()
-def _over_rows(model: Any, kind: Architecture, rows: NDArray[np.int64]) -> Any:
-    """A model like the given one whose vocabulary is those rows of its own."""
+def _with_rows(model: Any, kind: Architecture, rows: NDArray[np.int64]) -> Any:
+    """Return a model like the given one with those rows of its vocabulary as its vocabulary."""
     their_first = _first_position(model)
     first = PAD + 1 if their_first else 0
     config = _our_config(model.config, len(rows), first - their_first)
     fresh = type(model)(config)
     kind.complete(fresh)
-    of_vocabulary = _names_of_vocabulary(fresh, config)
+    vocabulary_parameters = _vocabulary_parameters(fresh, config)
     known = torch.from_numpy(rows != NONE)
     taken = torch.from_numpy(rows[rows != NONE])
     for name, weight in fresh.named_parameters():
         theirs: Tensor = model.get_parameter(name)
-        if name in of_vocabulary:
+        if name in vocabulary_parameters:
             weight[known] = theirs[taken]
         elif weight.shape == theirs.shape:
             weight.copy_(theirs)
-        else:  # positions, which may be counted from another id of the padding token
+        else:  # positions, which may start after another id of the padding token
             weight[first:] = theirs[their_first:]
     return fresh
 
 
 def _first_position(model: Any) -> int:
-    """The row of the position table that the first token reads: 0, or of RoBERTa's kin, whose table has a row for the
-    padding token, the one after that."""
+    """Return the row of the first token in the table of positions: 0, or in RoBERTa's family, whose table has a row for
+    the padding token, the row after that."""
     tables = (module for name, module in model.named_modules() if name.endswith("position_embeddings"))
     padding = next((table.padding_idx for table in tables if hasattr(table, "padding_idx")), None)
     return 0 if padding is None else int(padding) + 1
 
 
 def _our_config(config: Any, vocabulary_size: int, more_positions: int) -> Any:
-    """The same sizes over our vocabulary and specials, without dropout, as all our models are pretrained."""
+    """Return the configuration with our vocabulary and special tokens and, as in all our pretraining, no dropout."""
     ours = deepcopy(config)
     ours.vocab_size = vocabulary_size
     of_some = {name: special for name, special in SPECIAL_FIELDS_OF_SOME.items() if hasattr(ours, name)}
@@ -192,8 +202,8 @@ def _our_config(config: Any, vocabulary_size: int, more_positions: int) -> Any:
     return ours
 
 
-def _names_of_vocabulary(model: Any, config: Any) -> set[str]:
-    """The parameters that have a row an entry: those that grow with the vocabulary."""
+def _vocabulary_parameters(model: Any, config: Any) -> set[str]:
+    """Return the names of the parameters with a row for each entry: those that grow with the vocabulary."""
     larger = deepcopy(config)
     larger.vocab_size += 1
     with torch.device("meta"):
@@ -203,7 +213,7 @@ def _names_of_vocabulary(model: Any, config: Any) -> set[str]:
 
 @torch.no_grad()
 def _require_common(folder: Path, model: Any, kind: Architecture, window: int) -> None:
-    """Of a type that nobody has tried, what is taken for granted of all: padding is not read, in lines as long as the
+    """Check two assumptions for a type that was never tried: the encoder ignores padding, also in lines as long as the
     window, and the head reads each place by itself. Raises CheckpointError."""
     encoder, ids = Encoder(model.eval().base_model, 0.0).eval(), torch.tensor([[MASK, UNK, SEP, UNK]])
     padded = pad(ids, (0, window - ids.shape[1]), value=PAD)

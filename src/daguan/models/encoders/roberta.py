@@ -1,7 +1,7 @@
-"""RoBERTa (Liu et al. 2019, arXiv 1907.11692) as Hugging Face builds it, with BERT's start that reads n-grams.
+"""RoBERTa (Liu et al. 2019, arXiv 1907.11692) as Hugging Face builds it, with BERT's initialisation that reads n-grams.
 
-Its layers are BERT's; positions are counted from one past the padding token's id. Of its recipe, full sentences in
-packed blocks, masks drawn afresh, no next-sentence loss and β2 .98 are how `pretrain` works anyway; the rest is in
+Its layers are BERT's; positions start after the padding token's id. `pretrain` follows part of its recipe for every
+encoder: full sentences in packed blocks, new masks in each epoch, no next-sentence loss, β2 .98. The rest is in
 configs/roberta.yaml.
 """
 
@@ -22,7 +22,7 @@ from daguan.models.encoders.settings import EncoderSettings
 
 
 def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
-    """A RobertaForMaskedLM that has read nothing."""
+    """Return a RobertaForMaskedLM with initial weights."""
     from transformers import RobertaConfig, RobertaForMaskedLM
 
     fields = bert_fields(settings, vocabulary_size)
@@ -30,7 +30,7 @@ def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
     config = RobertaConfig(
         **fields,
         type_vocab_size=1,
-        layer_norm_eps=1e-5,  # of the released models
+        layer_norm_eps=1e-5,  # as in the released models
         bos_token_id=CLS,
         eos_token_id=SEP,
     )
@@ -45,5 +45,5 @@ ROBERTA = Architecture(
     set_dropout=set_bert_dropout,
     depth=depth_of_bert,
     project=lambda model, hidden: model.lm_head(hidden),
-    settle=choose_bert_attention,
+    choose_attention=choose_bert_attention,
 )

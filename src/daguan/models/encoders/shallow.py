@@ -1,7 +1,7 @@
-"""What encoders without pretraining share: token and n-gram embeddings, and Hugging Face's layout.
+"""Parts of encoders without pretraining: token and n-gram embeddings, and Hugging Face's layout.
 
-Hashed bigrams and trigrams teach fast and then overfit (baselines measured for this project), so whole n-grams are
-left out in training, and dropout lies on all embeddings.
+Hashed bigrams and trigrams learn fast and then overfit (measured in this project), so training drops whole n-grams and
+applies dropout to all embeddings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TEMPLATES = ((-1, 0), (0, 1), (-1, 0, 1))
 
 
 class ShallowConfig(PreTrainedConfig):
-    """Hugging Face's field names where it has them; the others as in `EncoderSettings`."""
+    """The configuration, by Hugging Face's names where it has them; the other fields are those of `EncoderSettings`."""
 
     vocab_size: int = 30000
     embedding_size: int = 128
@@ -38,7 +38,7 @@ class ShallowConfig(PreTrainedConfig):
 
 
 def shallow_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str, Any]:
-    """The config's fields of a size."""
+    """Return the fields of the configuration for the settings."""
     return {
         "vocab_size": vocabulary_size,
         "embedding_size": settings.width,
@@ -52,8 +52,8 @@ def shallow_fields(settings: EncoderSettings, vocabulary_size: int) -> dict[str,
 
 
 class LexicalEmbeddings(nn.Module):
-    """A token's embedding and those of the n-grams around it side by side, normalised, with dropout; `widened`, brought
-    to the width of the layers."""
+    """A token's embedding beside those of the n-grams around it, normalised, with dropout; with `widened`, projected to
+    the width of the layers."""
 
     def __init__(self, config: ShallowConfig, widened: bool) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class LexicalEmbeddings(nn.Module):
         self.out_features = config.hidden_size if widened else width
 
     def forward(self, token_ids: Tensor) -> Tensor:
-        """token_ids (B,T), 0 at padding, → (B,T,out_features)."""
+        """Return embeddings (B,T,out_features) of token_ids (B,T), 0 at padding."""
         embedded = self.word_embeddings(token_ids)
         if self.ngrams is not None:
             embedded = torch.cat([embedded, self.ngrams(token_ids)], dim=2)
@@ -78,7 +78,7 @@ class LexicalEmbeddings(nn.Module):
 
 
 class LstmLayer(nn.Module):
-    """A BiLSTM and dropout."""
+    """A BiLSTM, then dropout."""
 
     def __init__(self, size: int, out: int) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class LstmLayer(nn.Module):
         self.dropout = ByteDropout(0.0)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """features (B,T,size), mask (B,T) left-aligned → (B,T,out)."""
+        """Return features (B,T,out) from features (B,T,size) and a left-aligned mask (B,T)."""
         dropped: Tensor = self.dropout(self.lstm(features, mask))
         return dropped
 
@@ -107,14 +107,16 @@ class ShallowModel(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def new_layers(self, width: int) -> list[nn.Module]:
-        """Modules (B,T,width), mask (B,T) → … → (B,T,H)."""
+        """Return modules that turn features (B,T,width) into (B,T,H), each called with the mask (B,T)."""
         raise NotImplementedError
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
-        """input_ids (B,T), attention_mask (B,T) 0 or false at padding → last_hidden_state (B,T,H)."""
+        """Return last_hidden_state (B,T,H) of input_ids (B,T); attention_mask (B,T) is 0 or false at padding."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         mask = mask.bool()
-        hidden = self.embeddings(input_ids.masked_fill(~mask, PAD))  # else the n-grams at the end would read padding
+        hidden = self.embeddings(
+            input_ids.masked_fill(~mask, PAD)
+        )  # otherwise the n-grams at the end would read padding
         for layer in self.layers:
             hidden = layer(hidden, mask)
         return BaseModelOutput(last_hidden_state=self.final_norm(hidden))
@@ -123,7 +125,7 @@ class ShallowModel(PreTrainedModel):
         return self.embeddings.word_embeddings
 
     def _init_weights(self, module: nn.Module) -> None:
-        """LSTMs start as torch has them."""
+        """Initialise embeddings, norms and linear layers; LSTMs keep torch's initialisation."""
         if isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=self.config.initializer_range)
             if module.padding_idx is not None:
@@ -134,10 +136,3 @@ class ShallowModel(PreTrainedModel):
         elif isinstance(module, nn.Linear):
             init.normal_(module.weight, std=module.in_features**-0.5)
             init.zeros_(module.bias)
-
-
-def set_shallow_dropout(model: ShallowModel, p: float) -> None:
-    """On the embeddings and after each layer."""
-    for module in model.modules():
-        if isinstance(module, ByteDropout):
-            module.p = p

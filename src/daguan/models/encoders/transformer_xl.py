@@ -1,9 +1,9 @@
 """Transformer-XL (Dai et al. 2019, arXiv 1901.02860) as two language models, in Hugging Face layout; importing this
-module makes AutoModel know it.
+module registers it with AutoModel.
 
-One reads the text forwards, one backwards (as ELMo, Peters et al. 2018, arXiv 1802.05365); their last states side by
-side are a token's features. The attention, its positions and the recurrence are the paper's; the blocks around them are
-the modern encoder's (pre-norm, gated, sublayers that start as zero), without which little compute teaches little.
+One model reads the text forwards, the other backwards (as in ELMo, Peters et al. 2018, arXiv 1802.05365); a token's
+features are the last states of both. The attention, its positions and the recurrence are the paper's. The blocks around
+them are the modern encoder's (pre-norm, gated, sublayers that start at zero), which learn more from little compute.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
 from daguan.data.vocabulary import PAD
 from daguan.models.encoders.architecture import Architecture, Depth
-from daguan.models.encoders.modern import Norm, OutputLinear, set_modern_dropout
+from daguan.models.encoders.modern import Norm, OutputLinear
 from daguan.models.encoders.settings import EncoderSettings
-from daguan.nn.dropouts import ByteDropout
+from daguan.nn.dropouts import ByteDropout, set_byte_dropout
 from daguan.nn.fused import swiglu
 from daguan.nn.muon import StackedLinear
 from daguan.nn.transformer_xl import (
@@ -35,8 +35,14 @@ from daguan.nn.vocabulary_loss import vocabulary_loss
 
 
 class TransformerXlConfig(PreTrainedConfig):
-    """Hugging Face's field names. hidden_size: of both directions together; num_attention_heads, intermediate_size:
-    of one. memory, same_length, clamp: see EncoderSettings; no weight depends on them."""
+    """The configuration, by Hugging Face's names.
+
+    Attributes:
+        hidden_size: the width of both directions together.
+        num_attention_heads: the heads of one direction.
+        intermediate_size: the width of one direction's gated layer.
+        memory, same_length, clamp: as in EncoderSettings; no weight depends on them.
+    """
 
     model_type = "daguan-transformer-xl"
     vocab_size: int = 30000
@@ -54,12 +60,12 @@ class TransformerXlConfig(PreTrainedConfig):
 
     @property
     def width(self) -> int:
-        """Of one direction."""
+        """Return the width of one direction."""
         return self.hidden_size // 2
 
 
 class Layer(nn.Module):
-    """x + attention(norm(x)), then x + feed_forward(norm(x)); the memory goes through the same norm as x."""
+    """Computes x + attention(norm(x)), then x + feed_forward(norm(x)); the memory passes the same norm as x."""
 
     def __init__(self, config: TransformerXlConfig) -> None:
         super().__init__()
@@ -70,7 +76,7 @@ class Layer(nn.Module):
         self.dropout = ByteDropout(0.0)
 
     def forward(self, hidden: Tensor, memory: Tensor | None, positions: Tensor, blocked: Tensor) -> Tensor:
-        """hidden (B,S,H), memory (B,M,H), positions (M+S,H), blocked (S,M+S) or (B,S,M+S) → (B,S,H)."""
+        """Return (B,S,H) from hidden (B,S,H), memory (B,M,H), positions (M+S,H), blocked (S,M+S) or (B,S,M+S)."""
         whole = hidden if memory is None else torch.cat([memory.to(hidden.dtype), hidden], dim=1)
         context = self.attention_norm(whole)
         features = context[:, -hidden.shape[1] :]
@@ -89,19 +95,19 @@ class Direction(nn.Module):
         self.final_norm = Norm(config.width)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """hidden (B,T,H) → (B,T,H), each row from its start, without memory."""
+        """Return states (B,T,H) of inputs (B,T,H), each row from its start, without memory."""
         window = self.config.memory if self.config.same_length else 0
         read, _ = self._read(hidden, None, window)
         return read
 
     def follow(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """hidden (B,S,H), segments that follow on what `memory` is of → (B,S,H), and the memory for the next."""
+        """Return states (B,S,H) of segments (B,S,H) that continue `memory`, and the memory for the next segments."""
         window = memory.length if self.config.same_length else 0
         read, inputs = self._read(hidden, memory, window)
         return read, memory.after(inputs)
 
     def _read(self, hidden: Tensor, memory: Memory | None, window: int) -> tuple[Tensor, list[Tensor]]:
-        """What comes out, and what each layer has read."""
+        """Return the states and the input of each layer."""
         length, before = hidden.shape[1], 0 if memory is None else memory.length
         distances = falling_distances(length, before, self.config.clamp, hidden.device)
         positions = sinusoids(distances, hidden.shape[2]).to(hidden.dtype)
@@ -114,15 +120,15 @@ class Direction(nn.Module):
 
 
 class TransformerXlPreTrainedModel(PreTrainedModel):
-    """What Hugging Face asks of both models."""
+    """The parts that Hugging Face requires of both models."""
 
     config_class = TransformerXlConfig
     config: TransformerXlConfig
     base_model_prefix = "transformer_xl"
 
     def _init_weights(self, module: nn.Module) -> None:
-        """As the modern encoder's: outputs of sublayers start at zero, matrices that read at a standard deviation of
-        1/2√H."""
+        """Set outputs of sublayers to zero and draw other matrices with a standard deviation of 1/2√H, as in the modern
+        encoder."""
         if isinstance(module, Norm | nn.LayerNorm):
             init.ones_(module.weight)
         elif isinstance(module, nn.Embedding):
@@ -137,7 +143,7 @@ class TransformerXlPreTrainedModel(PreTrainedModel):
 
 
 class TransformerXlModel(TransformerXlPreTrainedModel):
-    """Both directions over one table of embeddings."""
+    """Both directions with one table of embeddings."""
 
     def __init__(self, config: TransformerXlConfig) -> None:
         super().__init__(config)
@@ -152,13 +158,13 @@ class TransformerXlModel(TransformerXlPreTrainedModel):
         return self.onward, self.back
 
     def embed(self, input_ids: Tensor) -> Tensor:
-        """(B,T) → (B,T,H/2)."""
+        """Return embeddings (B,T,H/2) of input_ids (B,T)."""
         embedded: Tensor = self.embedding_dropout(self.embedding_norm(self.embeddings(input_ids)))
         return embedded
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> BaseModelOutput:
-        """input_ids (B,T), attention_mask (B,T) left-aligned, 0 or false at padding → last_hidden_state (B,T,H): what
-        has been read up to each token, itself included, from the left and from the right."""
+        """Return last_hidden_state (B,T,H) of input_ids (B,T): for each token the states of both directions after they
+        have read it; attention_mask (B,T) is left-aligned, 0 or false at padding."""
         embedded = self.embed(input_ids)
         places = reversed_places(input_ids, attention_mask).unsqueeze(2).expand_as(embedded)
         back = self.back(embedded.gather(1, places)).gather(1, places)
@@ -169,7 +175,7 @@ class TransformerXlModel(TransformerXlPreTrainedModel):
 
 
 def reversed_places(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-    """(B,T): for each place of a row the one as far from the row's end; padding stays where it is."""
+    """Return for each place (B,T) of a row the place as far from the row's end; padding stays in place."""
     places = torch.arange(input_ids.shape[1], device=input_ids.device).expand_as(input_ids)
     if attention_mask is None:
         return places.flip(1)
@@ -178,8 +184,8 @@ def reversed_places(input_ids: Tensor, attention_mask: Tensor | None) -> Tensor:
 
 
 class TransformerXlForCausalLM(TransformerXlPreTrainedModel):
-    """Both directions and a head tied to the embeddings, which predicts the token after a state or, of the backward
-    direction, the one before."""
+    """Both directions and a head tied to the embeddings, which predicts the token after a state of the forward
+    direction and the token before a state of the backward direction."""
 
     def __init__(self, config: TransformerXlConfig) -> None:
         super().__init__(config)
@@ -190,11 +196,11 @@ class TransformerXlForCausalLM(TransformerXlPreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def predict(self, hidden: Tensor) -> Tensor:
-        """States of one direction (…,H/2) → logits (…,V)."""
+        """Return logits (…,V) of states of one direction (…,H/2)."""
         return linear(self._transformed(hidden), self.transformer_xl.embeddings.weight, self.bias)
 
     def loss(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        """The summed loss () of states of one direction (B,S,H/2) for what follows them, labels (B,S); in training."""
+        """Return the summed training loss () of states of one direction (B,S,H/2) for the next tokens, labels (B,S)."""
         states = self._transformed(hidden).flatten(0, 1)
         return vocabulary_loss(states, self.transformer_xl.embeddings.weight, self.bias, labels.flatten())
 
@@ -203,13 +209,13 @@ class TransformerXlForCausalLM(TransformerXlPreTrainedModel):
         return transformed
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> CausalLMOutput:
-        """input_ids (B,T) → logits (B,T,V) of each next token, by the forward direction."""
+        """Return the forward direction's logits (B,T,V) of each next token of input_ids (B,T)."""
         both = self.transformer_xl(input_ids, attention_mask).last_hidden_state
         return CausalLMOutput(logits=predict_next(self, both))
 
 
 def predict_next(model: TransformerXlForCausalLM, hidden: Tensor) -> Tensor:
-    """States of both directions (…,H) → logits (…,V) of the token after each."""
+    """Return logits (…,V) of the next token from states of both directions (…,H)."""
     return model.predict(hidden[..., : model.config.width])
 
 
@@ -219,8 +225,8 @@ AutoModelForCausalLM.register(TransformerXlConfig, TransformerXlForCausalLM)
 
 
 def new_transformer_xl(settings: EncoderSettings, vocabulary_size: int) -> TransformerXlForCausalLM:
-    """A model that has read nothing; each direction is half as wide as asked, so that both together cost about what the
-    modern encoder does: half of its layers, and the vocabulary at every place."""
+    """Return a model with initial weights. Each direction has half of the settings' width, so that both together cost
+    about as much as the modern encoder: half in the layers, and the vocabulary at every place."""
     config = TransformerXlConfig(
         vocab_size=vocabulary_size,
         hidden_size=settings.hidden,
@@ -244,6 +250,6 @@ def depth_of_transformer_xl(model: TransformerXlModel) -> Depth:
 
 
 TRANSFORMER_XL = Architecture(
-    new_transformer_xl, set_modern_dropout, depth_of_transformer_xl, predict_next, head="CausalLM",
+    new_transformer_xl, set_byte_dropout, depth_of_transformer_xl, predict_next, head="CausalLM",
     runtime_settings=("memory", "same_length", "clamp"),
 )  # fmt: skip

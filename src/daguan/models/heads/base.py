@@ -1,4 +1,4 @@
-"""The interface of a head, which stands on an encoder. A new head is one file and one row of table.py."""
+"""The interface of heads. A new head is one file in this folder and one row of table.py (docs/extending.md)."""
 
 from __future__ import annotations
 
@@ -10,43 +10,50 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module, ABC):
-    """Features of tokens → scores; scores → a loss in training, tag marginals in prediction.
+    """Turns features of tokens into scores, and scores into a loss in training and into tag marginals in prediction.
 
-    extra_width: how many scores a token n-gram features may add (see `scores`).
+    Attributes:
+        extra_width: the number of scores for each token to which n-gram features may add (see `scores`).
     """
 
     extra_width: int
 
     @abstractmethod
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """features (B,T,H), extra (B,T,extra_width) to be added if there is any, gold tags (B,T) in training only, mask
-        (B,T) → (B,…) in float32, of a shape that is the head's own."""
+        """Return scores (B,…) in float32, in a shape that each head chooses.
+
+        features (B,T,H); extra (B,T,extra_width) or None, to be added; gold tags (B,T), in training only; mask (B,T).
+        """
 
     @abstractmethod
     def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        """The summed negative log-likelihood. tags (B,T), mask (B,T) → ()."""
+        """Return the summed negative log-likelihood () of tags (B,T); mask (B,T)."""
 
     @abstractmethod
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """P(tag) at each token → (B,T,K) float32, 0 at padding."""
+        """Return P(tag) at each token, (B,T,K) float32, 0 at padding."""
 
-    def start_from(self, folder: Path) -> None:
-        """Take what the encoder's checkpoint has for the head, if anything. Raises CheckpointError: of other sizes."""
+    def load_pretrained(self, folder: Path) -> None:
+        """Load the weights that the encoder's checkpoint holds for the head; most heads have none.
 
-    def scores_a_row(self, length: int) -> int:
-        """How many scores the marginals of a row of so many places are made from: what memory goes by."""
+        Raises:
+            CheckpointError: the weights have other sizes.
+        """
+
+    def scores_per_row(self, length: int) -> int:
+        """Return how many scores the marginals of a row of that length need; memory grows with it."""
         return length * self.extra_width
 
     @abstractmethod
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        """The head's local distributions (those that gold tags (B,T) lead to): logarithms (N,C), what R-Drop
-        compares."""
+    def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """Return the logarithms (N,C) of N local distributions along gold tags (B,T), which R-Drop compares."""
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
-    """Half of KL(one‖other) + KL(other‖one), summed over the distributions; logarithms (N,C) both → ()."""
+    """Return half of KL(one‖other) + KL(other‖one), summed over N distributions, given as logarithms (N,C)."""
     return 0.5 * ((one.exp() - other.exp()) * (one - other)).sum()
 
 
 def mean_of(tensors: list[Tensor]) -> Tensor:
+    """Return the mean of tensors of one shape."""
     return tensors[0] if len(tensors) == 1 else torch.stack(tensors).mean(0)

@@ -28,7 +28,7 @@ class BiaffineHead(SpanScoringHead):
         nn.init.normal_(self.pair.weight, std=1 / settings.pointer_size)
 
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,T,1+X)."""
+        """Return the logits of no entity and of each type, (B,T,T,1+X)."""
         first, last = (nn.functional.pad(gelu(end(features)), (0, 1), value=1.0) for end in (self.first, self.last))
         read = self.pair(first).unflatten(2, (1 + self.types, -1))  # (B,T,1+X,D)
         logits: Tensor = torch.einsum("bixd,bjd->bijx", read, last).float()
@@ -46,16 +46,17 @@ class BiaffineHead(SpanScoringHead):
     def weights(self, scores: Tensor) -> Tensor:
         return scores[..., 1:] - scores[..., :1]
 
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         return log_softmax(scores[spans_within(mask)], 1)
 
 
 def smoothed_boundaries(spans: Tensor, fits: Tensor, types: int, smoothing: float, distance: int) -> Tensor:
-    """Targets (B,T,T,1+X). spans (N,4) as `gold_spans` gives them, fits (B,T,T).
+    """Return the targets (B,T,T,1+X) of boundary smoothing for gold spans (N,4), as from `gold_spans`; fits (B,T,T).
 
-    A span keeps 1 − ε; the rest goes in equal parts to the distances 1 … D (the sum of how far both ends are off), and
-    of each distance in equal parts to its 4·d spans. What falls on no span stays with it. Other spans hold what they
-    were given, all else is none. Where entities' neighbourhoods meet, shares that sum to more than 1 are scaled down.
+    A gold span has the mass 1 − ε. The mass ε is divided equally among the distances 1 … D, the sum of the offsets of
+    both ends, and at distance d equally among its 4·d spans. The share of a span that does not exist stays with the
+    gold span. The rest of each span's mass goes to the class of no entity. Shares that sum to more than 1, where the
+    neighbourhoods of entities overlap, are scaled down.
     """
     targets = torch.zeros((*fits.shape, 1 + types), device=fits.device)
     row, first, last, kind = spans.unbind(1)
@@ -77,7 +78,7 @@ def smoothed_boundaries(spans: Tensor, fits: Tensor, types: int, smoothing: floa
 
 
 def _neighbours(distance: int, smoothing: float) -> list[tuple[int, int, float]]:
-    """How far either end is off, and the share of the mass, of all spans at distances 1 … D."""
+    """Return the offsets of both ends and the share of the mass for all spans at distances 1 … D."""
     if not smoothing:
         return []
     return [

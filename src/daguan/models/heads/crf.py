@@ -11,7 +11,7 @@ from daguan.nn.crf import ConstrainedCrf
 
 
 class CrfHead(SoftmaxHead):
-    """The same scores under a CRF. Its local distributions are those of its emissions."""
+    """The scores of a softmax head as the emissions of a CRF. Its local distributions are those of its emissions."""
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__(width, scheme, settings)

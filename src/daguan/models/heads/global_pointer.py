@@ -16,8 +16,8 @@ ROTATION_BASE = 10000.0
 
 
 class GlobalPointerHead(SpanScoringHead):
-    """The efficient GlobalPointer (Su et al. 2022, arXiv 2208.03054 §3.3): rotated ends are compared once for all
-    types, and each type adds what it thinks of either end. A span is an entity if its score is over 0."""
+    """The efficient GlobalPointer (Su et al. 2022, arXiv 2208.03054 §3.3): a product of both ends, which have rotary
+    positions, is shared by all types; each type adds a score for either end. A span scored over 0 is an entity."""
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class GlobalPointerHead(SpanScoringHead):
         self.kinds = nn.Linear(2 * settings.pointer_size, 2 * self.types)
 
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,T,X)."""
+        """Return the score of each span and type, (B,T,T,X)."""
         ends = self.ends(features)
         of_kinds = self.kinds(ends).float()
         first, last = rotate(ends.unflatten(2, (2, -1)), _turns(ends)).unbind(2)
@@ -45,14 +45,14 @@ class GlobalPointerHead(SpanScoringHead):
     def weights(self, scores: Tensor) -> Tensor:
         return scores
 
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        """Of each span and type, whether it is an entity."""
+    def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """Return, for each span and type, the distribution of whether it is an entity."""
         logits = scores[self._fits(scores, mask)]
         return torch.stack([logsigmoid(logits), logsigmoid(-logits)], dim=1)
 
 
 def _turns(features: Tensor) -> Tensor:
-    """(2,T,1,D/4) cosines and sines for the rotary positions of features (B,T,D), which hold two vectors."""
+    """Return the cosines and sines (2,T,1,D/4) of rotary positions for features (B,T,D), which hold two vectors."""
     half = features.shape[2] // 4
     frequencies = ROTATION_BASE ** (-torch.arange(half, device=features.device) / half)
     angles = torch.arange(features.shape[1], device=features.device).unsqueeze(1) * frequencies
@@ -60,10 +60,8 @@ def _turns(features: Tensor) -> Tensor:
 
 
 def multilabel_loss(scores: Tensor, gold: Tensor, fits: Tensor) -> Tensor:
-    """Σ log(1 + Σ_{not gold} exp s) + log(1 + Σ_{gold} exp −s) over all but the last dimension (Su et al. 2022 eq. 5).
-
-    All three (…,N): the scores, which are gold, and which count at all.
-    """
+    """Return Σ log(1 + Σ_{not gold} exp s) + log(1 + Σ_{gold} exp −s) over all but the last dimension (Su et al. 2022
+    eq. 5), for scores, `gold` and `fits` (which scores count) of one shape (…,N)."""
     never = torch.finfo(scores.dtype).min
     zero = scores.new_zeros((*scores.shape[:-1], 1))
     wrong = torch.cat([zero, scores.masked_fill(gold | ~fits, never)], dim=-1).logsumexp(-1)

@@ -1,4 +1,4 @@
-"""A head that is a pointer network: entities one after another, nn/span_decoder.py; the answer is a beam's."""
+"""A head that is a pointer network: it emits entities one after another (nn/span_decoder.py), by beam search."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from daguan.nn.spans import gold_spans
 
 
 class PointerHead(Head):
-    """The loss is exact: −log P of the entities in reading order, each step told the gold ones before it.
+    """A pointer network over entities in reading order.
 
-    The marginals are those of the `beam` sets of entities that the beam ends with, weighted by their probabilities,
-    which are scaled to sum to 1: the mass the beam has left out is taken to lie as the mass it has found. Where a
-    sentence has more doubts than so many sets can tell apart, they are too sure.
+    The loss is exact: −log P of the entities, where each step is given the gold ones before it. The marginals come from
+    the last `beam` sets of entities of the beam search, weighted by their probabilities, which are scaled to sum to 1.
+    They are overconfident where a sentence has more uncertain entities than that number of sets can represent.
     """
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
@@ -30,7 +30,7 @@ class PointerHead(Head):
         self.extra_width = self.decoder.extra_width
 
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,C): what the decoder reads of each token; it is only run once there is a mask."""
+        """Return the decoder's projections of each token, (B,T,C); the decoder runs in `loss` and `marginals`."""
         return self.decoder.read(features, extra).float()
 
     def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
@@ -44,10 +44,10 @@ class PointerHead(Head):
         answer = scores.new_zeros((*mask.shape, self.tags)).scatter_add_(2, tags.mT, shares)
         return answer.float() * mask.unsqueeze(2)
 
-    def scores_a_row(self, length: int) -> int:
+    def scores_per_row(self, length: int) -> int:
         return length * self.beam * self.decoder.size
 
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         found = [logs for logs, _ in self._choices(scores, tags, mask)]
         most = max(logs.shape[1] for logs in found)
         return torch.cat([pad(logs, (0, most - logs.shape[1]), value=FORBIDDEN) for logs in found])
@@ -58,5 +58,5 @@ class PointerHead(Head):
 
 
 def _in_full(scores: Tensor) -> torch.autocast:
-    """The decoder computes in float32 whatever the encoder does: a sequence's probability is a product of many."""
+    """Disable autocast: the decoder needs float32, as the probability of a sequence is a product of many factors."""
     return torch.autocast(scores.device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""A head that writes the labelling: each tag follows from those written before it and from all of the text."""
+"""A head that generates the tags one after another, each from the tags before it and from the whole text."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from daguan.models.settings import ModelSettings
 from daguan.nn.beams import Beams
 from daguan.nn.viterbi import FORBIDDEN
 
-LEAST = 1e-30  # the probability of a tag that no hypothesis has
+LEAST = 1e-30  # the probability of a tag that is in no hypothesis
 
 
 class Seq2SeqHead(SoftmaxHead):
-    """A decoder (models/decoder.py) whose step t is fed the tag before and the state of token t, sees the steps before
-    it and the states of all tokens, and gives tag t.
+    """A decoder (models/decoder.py). Step t reads the tag before and the state of token t, attends to the steps before
+    it and to the states of all tokens, and predicts tag t.
 
-    Each step's distribution is over the tags that may follow the one before, at the last token over those that may end
-    (any tag can be ended by one more, so no other step can lead astray): the probabilities of all legal labellings of a
-    line sum to 1, and nothing else can be written. In training the tags before are the gold ones. In prediction the
-    `beam` likeliest labellings are searched for, and weighted by their probabilities their tags are the marginals.
+    Each step's distribution is over the tags that may follow the one before, and at the last token over those that may
+    also end a line. From any tag one more tag can end the line, so no earlier step leads to a dead end: the
+    probabilities of all legal labellings of a line sum to 1. In training the tags before are the gold ones. In
+    prediction a beam search finds the `beam` most probable labellings; weighted by their probabilities, they give the
+    marginals.
     """
 
     legal: Tensor
@@ -35,20 +36,20 @@ class Seq2SeqHead(SoftmaxHead):
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__(width, scheme, settings)
-        self.smoothing = 0.0  # of a head that it is joined with: some of its tags are forbidden
+        self.smoothing = 0.0  # the setting is meant for another head: here some tags are forbidden
         self.beam = settings.beam
-        self.written = nn.Embedding(1 + len(scheme), width)  # its last row: nothing yet
+        self.written = nn.Embedding(1 + len(scheme), width)  # the last row stands for no tag yet
         self.norm = Norm(width)
         self.decoder = Decoder(width, settings.decoder_layers)
         legal = np.concatenate([scheme.allowed, scheme.may_start[None]])
         self.register_buffer("legal", torch.from_numpy(legal), persistent=False)
         self.register_buffer("final", torch.from_numpy(scheme.may_end), persistent=False)
 
-    def start_from(self, folder: Path) -> None:
-        self.decoder.start_from(folder)
+    def load_pretrained(self, folder: Path) -> None:
+        self.decoder.load_pretrained(folder)
 
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,K): of each step in training; in prediction the logarithms of the marginals."""
+        """Return the scores of each step in training, the logarithms of the marginals in prediction, (B,T,K)."""
         if tags is None:
             return self.search(features, extra, mask)
         before = pad(tags[:, :-1], (1, 0), value=self.legal.shape[1])
@@ -58,7 +59,7 @@ class Seq2SeqHead(SoftmaxHead):
 
     @torch.no_grad()
     def search(self, features: Tensor, extra: Tensor | None, mask: Tensor) -> Tensor:
-        """Logarithms of the marginals (B,T,K), by beam search."""
+        """Return the logarithms of the marginals, (B,T,K), by beam search."""
         (batch, length), ends = mask.shape, last_of(mask)
         beams = Beams(batch, self.beam, length, mask.device)
         memories = self.decoder.remember(*self._states(features, mask))
@@ -81,7 +82,7 @@ class Seq2SeqHead(SoftmaxHead):
         memories: list[Memory],
         caches: list[Cache],
     ) -> Tensor:
-        """(B,W,K): of the next step of each prefix; features (B,1,H), extra (B,1,K), ends (B,1) of its token."""
+        """Return the scores (B,W,K) of each prefix's next step; features (B,1,H), extra (B,1,K), ends (B,1)."""
         if beams.step == 0:
             before = torch.full_like(beams.written[:, :, 0], self.legal.shape[1])
         else:
@@ -91,26 +92,28 @@ class Seq2SeqHead(SoftmaxHead):
         return self._steps(hidden, extra, before, ends)
 
     def _fed(self, before: Tensor, features: Tensor) -> Tensor:
-        """The tags before (B,M), and the features of the steps' tokens (B,M or 1,H) → (B,M,H)."""
+        """Return the steps' inputs (B,M,H) from the tags before (B,M) and their tokens' features (B,M or 1,H)."""
         fed: Tensor = self.norm(self.written(before) + features)
         return fed
 
     def _states(self, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the decoder reads (B,1+T,H), and what it may not see of it (B,1,1,1+T). As in pretraining, a step stands
-        one place before its token: at 0 there was [CLS]."""
+        """Return the states to which the decoder attends, (B,1+T,H), and which of them are hidden, (B,1,1,1+T).
+
+        The extra state stands for [CLS]: as in pretraining, a step's position is one before that of its token.
+        """
         return pad(features, (0, 0, 1, 0)), pad(~mask, (1, 0), value=True)[:, None, None]
 
     def _steps(self, hidden: Tensor, extra: Tensor | None, before: Tensor, ends: Tensor) -> Tensor:
-        """Scores (B,M,K) of steps, FORBIDDEN where a tag may not follow the tags before (B,M) or end at `ends`."""
+        """Return the scores (B,M,K) of steps, FORBIDDEN where a tag may not follow `before` or not stand at `ends`."""
         emissions: Tensor = self.emit(hidden).float()
         scores = emissions if extra is None else emissions + extra
         return scores.masked_fill(~(self.legal[before] & (self.final | ~ends.unsqueeze(2))), FORBIDDEN)
 
-    def scores_a_row(self, length: int) -> int:
-        """A key and a value a layer for each token and for each prefix's step, of 4 bytes where others have 16."""
+    def scores_per_row(self, length: int) -> int:
+        """Count a key and a value in each layer for each token and each prefix's step: 4 bytes where others have 16."""
         return length * (len(self.decoder.layers) * self.norm.weight.shape[0] * (1 + self.beam) // 2)
 
 
 def last_of(mask: Tensor) -> Tensor:
-    """(B,T) true at each row's last token."""
+    """Return a mask (B,T) of each row's last token."""
     return mask & ~pad(mask[:, 1:], (0, 1))

@@ -11,7 +11,7 @@ from daguan.models.settings import ModelSettings
 
 
 class SoftmaxHead(Head):
-    """A distribution over the K tags for each token by itself."""
+    """A distribution over the K tags for each token, independent of the other tokens."""
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class SoftmaxHead(Head):
         self.emit = nn.Linear(width, len(scheme))
 
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,K)."""
+        """Return a score for each tag, (B,T,K)."""
         emissions: Tensor = self.emit(features).float()
         return emissions if extra is None else emissions + extra
 
@@ -30,5 +30,5 @@ class SoftmaxHead(Head):
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         return scores.softmax(2) * mask.unsqueeze(2)
 
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         return log_softmax(scores[mask], 1)

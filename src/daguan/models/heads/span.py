@@ -13,8 +13,9 @@ from daguan.nn.spans import gold_spans
 
 
 class SpanHead(SpanScoringHead):
-    """For each token the type of the entity that starts there, if any, and of the one that stops there (rank 9's third
-    model). The stops are told the starts: the gold ones in training, a distribution in prediction."""
+    """Two classes for each token: the type of the entity that starts there, and of the one that stops there, or none
+    (rank 9's third model). The stops depend on the starts: the gold ones in training, their distribution in prediction.
+    """
 
     def __init__(self, width: int, scheme: TagScheme, settings: ModelSettings) -> None:
         super().__init__()
@@ -22,21 +23,21 @@ class SpanHead(SpanScoringHead):
         self.extra_width = 2 * self.classes
         self.smoothing = settings.label_smoothing
         self.start = nn.Linear(width, self.classes)
-        self.told = nn.Linear(width + self.classes, width)
+        self.condition = nn.Linear(width + self.classes, width)
         self.norm = nn.LayerNorm(width)
         self.stop = nn.Linear(width, self.classes)
 
     def scores(self, features: Tensor, extra: Tensor | None, tags: Tensor | None, mask: Tensor) -> Tensor:
-        """(B,T,2,1+X): logits of starts and of stops."""
+        """Return the logits of starts and of stops, (B,T,2,1+X)."""
         own = [0.0, 0.0] if extra is None else extra.chunk(2, dim=2)
         starts = self.start(features).float() + own[0]
         known = starts.softmax(2) if tags is None else one_hot(self._classes(tags)[:, :, 0], self.classes)
-        told = torch.tanh(self.told(torch.cat([features, known.to(features.dtype)], dim=2)))
-        stops = self.stop(self.norm(told)).float() + own[1]
+        conditioned = torch.tanh(self.condition(torch.cat([features, known.to(features.dtype)], dim=2)))
+        stops = self.stop(self.norm(conditioned)).float() + own[1]
         return torch.stack([starts, stops], dim=2)
 
     def _classes(self, tags: Tensor) -> Tensor:
-        """(B,T,2): the classes of starts and stops that the tags say."""
+        """Return the classes of starts and stops, (B,T,2), that follow from the tags."""
         classes = tags.new_zeros((*tags.shape, 2))
         row, first, last, kind = gold_spans(tags, torch.ones_like(tags, dtype=torch.bool)).unbind(1)
         classes[row, first, 0] = kind + 1
@@ -51,5 +52,5 @@ class SpanHead(SpanScoringHead):
         odds = scores[..., 1:] - scores[..., :1]
         return odds[:, :, None, 0] + odds[:, None, :, 1]
 
-    def beliefs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+    def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         return log_softmax(scores[mask].flatten(0, 1), 1)

@@ -15,20 +15,20 @@ from daguan.nn.spans import span_marginals, tag_marginals
 
 
 class SpanScoringHead(Head):
-    """A head whose answer is a weight for each span."""
+    """A head that gives every span of every type a weight."""
 
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         return tag_marginals(span_marginals(self.weights(scores), mask), mask)
 
-    def scores_a_row(self, length: int) -> int:
+    def scores_per_row(self, length: int) -> int:
         return length**2 * self.extra_width
 
     @abstractmethod
     def weights(self, scores: Tensor) -> Tensor:
-        """Scores → log-odds of spans (B,T,T,X)."""
+        """Return the log-odds of spans, (B,T,T,X), from the scores."""
 
 
 def of_both_ends(scores: Tensor) -> Tensor:
-    """(B,T,2X), of starts and of stops → (B,T,T,X): a span has its start's and its stop's."""
+    """Return (B,T,T,X): each span's sum of its start's and its stop's score, given as (B,T,2X)."""
     starts, stops = scores.chunk(2, dim=2)
     return starts.unsqueeze(2) + stops.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Language modelling of contiguous text in both directions, each row reading on with what it remembers."""
+"""Language modelling of contiguous text in both directions, each row with a memory of the segment before it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ DIRECTIONS = ("forward", "backward")
 
 
 class CausalObjective(Objective):
-    """`causal`: every token from those before it and, by the other direction, from those after it; the mean of both
-    losses (Transformer-XL, arXiv 1901.02860 §3.2, in both directions as ELMo). Every place meets the vocabulary twice.
+    """`causal`: predicts every token from those before it and, in the other direction, from those after it.
 
-    What is measured on held-out text is measured block by block without memory, as a tagger reads lines.
+    The loss is the mean of both directions (Transformer-XL, arXiv 1901.02860 §3.2, in both directions as ELMo). Every
+    place is projected to the vocabulary twice. Held-out blocks are measured one by one without memory, as a tagger
+    reads lines.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -33,7 +34,7 @@ class CausalObjective(Objective):
         return self.streams.at(update)
 
     def loss(self, model: nn.Module, part: Segments) -> Tensor:
-        """As for all; what the part's rows remember goes on by a segment."""
+        """Return the part's share of the mean loss, and move the memory of the part's rows on by a segment."""
         inputs, labels, fresh, rows = self.plan.tensors(part.inputs, part.labels, part.fresh, part.rows)
         before = [memory.of(rows).cleared(fresh[:, side]) for side, memory in enumerate(self.memories)]
         with self.plan.autocast():
@@ -49,7 +50,7 @@ class CausalObjective(Objective):
         yield self.measure, [independent_segments(self.plan.blocks, part) for part in parts]
 
     def measure(self, model: nn.Module, part: Segments) -> dict[str, Sums]:
-        """Sums of each direction, and of both."""
+        """Return the sums of each direction, and of both together."""
         inputs, labels = self.plan.tensors(part.inputs, part.labels)
         with self.plan.autocast():
             guesses = cast(BidirectionalLm, model).guess(inputs)
@@ -58,6 +59,6 @@ class CausalObjective(Objective):
         return {"causal": sums["forward"] + sums["backward"], **sums}
 
     def state(self) -> dict[str, Tensor]:
-        """The memories."""
+        """Return the memories."""
         named = zip(DIRECTIONS, self.memories, strict=True)
         return {f"{name}/{kind}": getattr(memory, kind) for name, memory in named for kind in ("states", "kept")}

@@ -1,4 +1,4 @@
-"""MASS as a pretraining objective: an encoder reads text without a fragment, a decoder writes the fragment."""
+"""MASS as a pretraining objective: an encoder reads the text without a fragment, a decoder predicts the fragment."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from daguan.models.encoders.loading import MaskedLm
 from daguan.models.pretraining_heads import FragmentLm
 from daguan.training.objectives.masked_lm import EVALUATION_MASKING, Measure, MlmObjective, Plan
 
-EVALUATION_FRAGMENT = 0.5  # whatever a run trains with, so that losses can be compared
+EVALUATION_FRAGMENT = 0.5  # the same for all runs, so that losses can be compared
 
 
 class FragmentObjective(MlmObjective):
-    """`mass`: the tokens of a fragment of each block, each from those before it and from the text around (Song et al.
-    2019, arXiv 1905.02450 §3.2)."""
+    """`mass`: predicts the tokens of a fragment of each block, each from those before it and from the rest of the block
+    (Song et al. 2019, arXiv 1905.02450 §3.2)."""
 
     measured = "mass"
 

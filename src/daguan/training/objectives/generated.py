@@ -1,4 +1,4 @@
-"""Objectives on text in which a generator has replaced tokens: replaced-token detection, all-tokens masked LM."""
+"""Objectives on text in which a generator replaced tokens: replaced-token detection and all-tokens masked LM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from daguan.training.objectives.masked_lm import Measure, MlmObjective, Plan, Su
 
 @dataclass(frozen=True)
 class Drawn(Masked):
-    """draws (B,M), uniform in [0,1): what the generator samples by. They depend on the update alone."""
+    """A masked batch with the generator's random numbers.
+
+    Attributes:
+        draws: (B,M), uniform in [0,1); they depend on the update alone.
+    """
 
     draws: NDArray[np.float32]
 
@@ -33,8 +37,15 @@ class Drawn(Masked):
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """generator: its logits (B·M,V) at positions (B,M) with labels (B,M). text (B,T) is the original, read (B,T) what
-    the generator made of it, answers the model's own logits at every place."""
+    """The outputs of one part.
+
+    Attributes:
+        generator: the generator's logits (B·M,V).
+        positions, labels: the chosen places and their tokens, both (B,M).
+        text: the original text (B,T).
+        read: the text (B,T) with the generator's tokens.
+        answers: the model's own logits at every place.
+    """
 
     generator: Tensor
     positions: Tensor
@@ -45,8 +56,8 @@ class Guesses:
 
 
 class GeneratedObjective(MlmObjective):
-    """A generator learns as a masked language model and samples tokens for the chosen places; the model answers at
-    every place of what comes of it. The generator's mean loss and `weight` times the model's are added."""
+    """A generator learns as a masked language model and samples tokens for the chosen places; the model predicts at
+    every place of the resulting text. The loss is the generator's mean loss plus `weight` times the model's."""
 
     name: str
     weight = 1.0
@@ -65,11 +76,11 @@ class GeneratedObjective(MlmObjective):
         raise NotImplementedError
 
     def losses(self, guesses: Guesses) -> Tensor:
-        """(B,T), nats, of the model's answers."""
+        """Return the losses (B,T) of the model's answers, in nats."""
         raise NotImplementedError
 
     def right(self, guesses: Guesses) -> Tensor:
-        """(B,T): which of the model's answers are."""
+        """Return which of the model's answers (B,T) are right."""
         raise NotImplementedError
 
     def batch(self, update: int) -> Drawn:
@@ -96,7 +107,7 @@ class GeneratedObjective(MlmObjective):
         yield self.measure, parts
 
     def measure(self, model: nn.Module, part: Masked) -> dict[str, Sums]:
-        """The generator's guesses; the model's at all places, and at the chosen ones alone."""
+        """Return the sums of the generator, of the model at all places, and of the model at the chosen places."""
         guesses = self.guess(model, part)
         losses, right = self.losses(guesses), self.right(guesses)
         return {
@@ -131,7 +142,7 @@ class ReplacedObjective(GeneratedObjective):
 
 class AllTokensObjective(GeneratedObjective):
     """`all_tokens`: the original token at every place of the generator's text (ELECTRA, arXiv 2003.10555 §3.4, with its
-    copy mechanism). Every place meets the vocabulary, so it costs several times as much as `mlm`."""
+    copy mechanism). It projects every place to the vocabulary, so it costs several times as much as `mlm`."""
 
     name = "all_tokens"
 

@@ -1,8 +1,8 @@
-"""What a pretraining objective is, and the masked language model as one: the first of `objectives.py`.
+"""The interface of pretraining objectives, and the masked language model.
 
-All objectives hold out the same blocks. What they measure there as `mlm` or `generator` is a masked language model's
-loss under the same masks, so that it compares across runs; `mass` is that of a decoder under the same fragments, which
-compares among runs of that objective.
+All objectives hold out the same blocks. The measures `mlm` and `generator` are a masked language model's loss under the
+same masks, so they compare across runs; `mass` is a decoder's loss for the same fragments, so it compares among runs of
+that objective.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from daguan.training.devices import autocast, find_device
 from daguan.training.engine_settings import EngineSettings
 
 EVALUATION_ROWS = 16
-EVALUATION_MASKING = MaskingSettings()  # whatever a run trains with, so that losses can be compared
+EVALUATION_MASKING = MaskingSettings()  # the same for all runs, so that losses can be compared
 
 Trained = MaskedLm | SentenceLm | ReplacedTokens | AllTokens | FragmentLm | BidirectionalLm
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an objective is told of its run. rows: blocks an update. The settings are those of `pretrain`."""
+    """The inputs of an objective: the encoder, the text, and settings of `pretrain`; `rows` is the blocks an update."""
 
     architecture: str
     encoder: EncoderSettings
@@ -62,12 +62,12 @@ class Plan:
         return autocast(self.engine)
 
     def mask(self, ids: Ids, update: int) -> Masked:
-        """Rows (B,T) of an update, masked by the update's own stream."""
+        """Mask the rows (B,T) of an update by the update's own random stream."""
         settings = self.masking.at(update, self.updates)
         return mask(ids, self.vocabulary_size, settings, stream(self.seed, "mask", update))
 
     def mask_held_out(self, ids: Ids, low: int) -> Masked:
-        """Rows (B,T) of the held-out text from number `low` on, always masked alike."""
+        """Mask rows (B,T) of the held-out text from number `low` on, always in the same way."""
         return mask(ids, self.vocabulary_size, EVALUATION_MASKING, stream(self.seed, "held-out-mask", low))
 
     def tensors(self, *arrays: NDArray[Any]) -> list[Tensor]:
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Loss (nats) and accuracy over the places, or the pairs, of the held-out text."""
+    """Mean loss (nats) and accuracy over the places or pairs of the held-out text."""
 
     loss: float
     accuracy: float
@@ -84,7 +84,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Summed loss, right guesses and the number of guesses: they add over batches."""
+    """The summed loss, the number of right guesses and the number of guesses, which add over batches."""
 
     loss: float = 0.0
     hits: int = 0
@@ -92,7 +92,7 @@ class Sums:
 
     @classmethod
     def of(cls, losses: Tensor, right: Tensor) -> Sums:
-        """Of losses, either each of (…) or their sum, and whether each guess (…) is right."""
+        """Return the sums of losses, single ones (…) or their sum, and of whether each guess (…) is right."""
         return cls(losses.sum().item(), int(right.sum()), right.numel())
 
     def __add__(self, other: Sums) -> Sums:
@@ -107,7 +107,7 @@ Measure = Callable[[nn.Module, Any], dict[str, Sums]]
 
 
 class Order:
-    """Which of the items an update reads: `rows` of them, all in a new order each epoch."""
+    """Chooses the items of each update: `rows` of them, in a new order in each epoch."""
 
     def __init__(self, items: Ids, rows: int, seed: int) -> None:
         self.items, self.rows, self.seed = items, rows, seed
@@ -127,7 +127,13 @@ class Order:
 
 
 class Objective(ABC):
-    """What the loop of pretraining asks of what is learnt. train, held_out: numbers of blocks, or of pairs."""
+    """What a model learns in pretraining.
+
+    Attributes:
+        model: the encoder with its pretraining-only parts.
+        train: the numbers of the blocks, or of the pairs, to train on.
+        held_out: the numbers of the held-out blocks.
+    """
 
     model: Trained
     measured = "mlm"
@@ -139,19 +145,19 @@ class Objective(ABC):
 
     @abstractmethod
     def batch(self, update: int) -> Rows:
-        """What an update reads, to be split into parts."""
+        """Return the batch of an update; the loop splits it into parts."""
 
     @abstractmethod
     def loss(self, model: nn.Module, part: Any) -> Tensor:
-        """The part's share (), under a replica of the model, of the update's mean loss."""
+        """Return the part's share () of the update's mean loss, computed by a replica of the model."""
 
     @abstractmethod
     def evaluations(self) -> Iterator[tuple[Measure, Sequence[Rows]]]:
-        """What is to be measured, and on which parts of the held-out text."""
+        """Return the measures, each with the parts of the held-out text on which it is taken."""
 
     def state(self) -> dict[str, Tensor]:
-        """What it carries from update to update beside the model, by name: part of a checkpoint, which is read back
-        into these very tensors."""
+        """Return the tensors, by name, that the objective carries from update to update; a checkpoint stores them and
+        is loaded into the same tensors."""
         return {}
 
 
@@ -169,11 +175,11 @@ class MlmObjective(Objective):
         return self.loss_of_tokens(*self.guess_tokens(model, part))
 
     def loss_of_tokens(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """logits (B·M,V), labels (B,M) → ()."""
+        """Return the share () of the mean loss for logits (B·M,V) and labels (B,M)."""
         return cross_entropy(logits, labels.flatten(), reduction="sum") / (self.plan.rows * labels.shape[1])
 
     def guess_tokens(self, model: nn.Module, part: Masked) -> tuple[Tensor, Tensor]:
-        """Logits (B·M,V) and labels (B,M) of the chosen places."""
+        """Return logits (B·M,V) and labels (B,M) of the chosen places."""
         inputs, positions, labels = self.plan.tensors(part.inputs, part.positions, part.labels)
         with self.plan.autocast():
             logits: Tensor = model(inputs, positions)
@@ -187,11 +193,11 @@ class MlmObjective(Objective):
             yield low, self.plan.blocks.take(self.held_out[low : low + EVALUATION_ROWS])
 
     def measure(self, model: nn.Module, part: Masked) -> dict[str, Sums]:
-        """Sums by what was guessed."""
+        """Return the sums of the part, by the name of the measure."""
         return {self.measured: sums_of_guesses(*self.guess_tokens(model, part))}
 
 
 def sums_of_guesses(logits: Tensor, labels: Tensor) -> Sums:
-    """logits (N,C), labels of N in all."""
+    """Return the sums for logits (N,C) and N labels of any shape."""
     flat = labels.flatten()
     return Sums.of(cross_entropy(logits, flat, reduction="sum"), logits.argmax(1) == flat)

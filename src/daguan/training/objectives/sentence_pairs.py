@@ -1,4 +1,4 @@
-"""Sentence order and next sentence, learnt beside the masked language model."""
+"""Sentence order and next sentence, learnt together with the masked language model."""
 
 from __future__ import annotations
 
@@ -28,15 +28,22 @@ from daguan.training.objectives.masked_lm import (
 
 @dataclass(frozen=True)
 class MaskedPairs(Masked):
-    """pair_labels (B,): 0 where the segments stand as in the text."""
+    """A masked batch of pairs.
+
+    Attributes:
+        pair_labels: (B,), 0 where the segments are as in the text.
+    """
 
     pair_labels: Ids
 
 
 class PairObjective(MlmObjective):
-    """A masked language model on pairs of segments, and the class of each pair.
+    """A masked language model on pairs of segments, which also learns the class of each pair.
 
     The two mean losses are added (BERT, arXiv 1810.04805 §A.2). A pair takes the place of a block.
+
+    Attributes:
+        task: the name of the pairs in the table PAIRINGS.
     """
 
     task: ClassVar[str]
@@ -71,7 +78,7 @@ class PairObjective(MlmObjective):
         return logits.float(), labels
 
     def _guess(self, model: nn.Module, part: Masked) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits (B·M,V) and labels (B,M) of the chosen places, logits (B,2) and labels (B,) of the pairs."""
+        """Return logits (B·M,V) and labels (B,M) of the chosen places, logits (B,2) and labels (B,) of the pairs."""
         assert isinstance(part, MaskedPairs)
         inputs, positions, labels, pair_labels = self.plan.tensors(
             part.inputs, part.positions, part.labels, part.pair_labels
