@@ -22,7 +22,7 @@ from daguan.nn.spans import gold_spans, spans_within
 from tiny_taggers import SCHEME, examples, pointers, tagger
 
 ALL = pytest.mark.parametrize("head", HEADS)
-TOLD = ("span", "seq2seq")  # their answers differ where gold tags are not given
+GIVEN_TAGS = ("span", "seq2seq")  # their answers differ where gold tags are not given
 TAGS = torch.tensor([[1, 2, 3, 0, 8, 0], [4, 5, 7, 0, 0, 0]])  # a a a O b O | a b b O
 MASK = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
 BATCH = Batch(torch.zeros_like(TAGS), torch.tensor([6, 4]), TAGS)
@@ -115,15 +115,15 @@ def test_extra_scores_are_added_where_the_head_says(head):
 
 
 @ALL
-def test_beliefs_are_distributions_and_agree_with_themselves(head):
+def test_local_log_probs_are_distributions_and_agree_with_themselves(head):
     made = new(head)
-    beliefs = made.local_log_probs(made.scores(features(), None, TAGS, MASK), TAGS, MASK)
-    assert torch.allclose(beliefs.exp().sum(1), torch.ones(len(beliefs)), atol=1e-5)
+    log_probs = made.local_log_probs(made.scores(features(), None, TAGS, MASK), TAGS, MASK)
+    assert torch.allclose(log_probs.exp().sum(1), torch.ones(len(log_probs)), atol=1e-5)
     other = made.local_log_probs(made.scores(features(2), None, TAGS, MASK), TAGS, MASK)
-    assert number(divergence(beliefs, beliefs)) == 0
-    both = sum((p.exp() * (p - q)).sum() for p, q in ((beliefs, other), (other, beliefs))) / 2
-    assert number(divergence(beliefs, other)) == pytest.approx(number(both), rel=1e-4)
-    assert number(divergence(beliefs, other)) > 0
+    assert number(divergence(log_probs, log_probs)) == 0
+    both = sum((p.exp() * (p - q)).sum() for p, q in ((log_probs, other), (other, log_probs))) / 2
+    assert number(divergence(log_probs, other)) == pytest.approx(number(both), rel=1e-4)
+    assert number(divergence(log_probs, other)) > 0
 
 
 def test_the_multilabel_loss_is_softmax_where_one_of_several_is_gold_against_a_zero():
@@ -134,12 +134,12 @@ def test_the_multilabel_loss_is_softmax_where_one_of_several_is_gold_against_a_z
     assert number(multilabel_loss(scores, gold, fits)) == pytest.approx(expected)
 
 
-def test_a_stop_is_told_its_start():
+def test_a_stop_depends_on_its_start():
     made = new("span").eval()
-    told, other = (made.scores(features(), None, tags, MASK) for tags in (TAGS, torch.zeros_like(TAGS)))
-    assert torch.equal(told[:, :, 0], other[:, :, 0])
+    given, other = (made.scores(features(), None, tags, MASK) for tags in (TAGS, torch.zeros_like(TAGS)))
+    assert torch.equal(given[:, :, 0], other[:, :, 0])
     starts = torch.tensor([[1, 0, 0, 0, 1, 0], [1, 1, 0, 0, 0, 0]], dtype=torch.bool)
-    differs = (told[:, :, 1] != other[:, :, 1]).any(2)
+    differs = (given[:, :, 1] != other[:, :, 1]).any(2)
     assert torch.equal(differs, starts)
 
 
@@ -179,7 +179,7 @@ def test_smoothed_boundaries_keep_the_mass_of_every_span():
     assert number(targets[..., 1:].sum()) == pytest.approx(len(spans), abs=1e-5)  # moved, not lost
 
 
-def test_smoothed_boundaries_reach_as_far_as_they_are_told():
+def test_smoothed_boundaries_reach_as_far_as_the_setting_says():
     spans, fits = torch.tensor([[0, 4, 6, 0]]), spans_within(torch.ones(1, 12, dtype=torch.bool))
     for distance in (1, 2):
         targets = smoothed_boundaries(spans, fits, 1, 0.3, distance)[0, ..., 1]
@@ -286,7 +286,7 @@ def test_r_drop_without_noise_is_the_plain_loss_and_with_noise_more_than_the_mea
         torch.manual_seed(4)
         losses.append(number(model.loss(batch)))
     assert losses[1] > losses[0]
-    assert number(tagger(head, r_drop=5.0).eval().loss(batch)) == pytest.approx(plain, rel=1e-4) or head in TOLD
+    assert number(tagger(head, r_drop=5.0).eval().loss(batch)) == pytest.approx(plain, rel=1e-4) or head in GIVEN_TAGS
 
 
 def test_heads_together_add_their_losses_and_average_their_marginals():
