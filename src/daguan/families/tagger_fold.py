@@ -71,5 +71,5 @@ def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
         encoder = new_encoder(model.encoder, size, len(vocabulary), model.encoder_dropout)
     tagger = Tagger(encoder, scheme, model)
     if job.pretrained:
-        tagger.start_from(Path(job.pretrained))
+        tagger.load_pretrained(Path(job.pretrained))
     return TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size))

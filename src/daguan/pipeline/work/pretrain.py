@@ -18,7 +18,7 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.training.devices import prepare_process, share_cores
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.initial_encoders import adopted, begun_with_vectors
+from daguan.training.initial_encoders import encoder_with_vectors, public_encoder
 from daguan.training.pretraining import Pretrainer
 
 START = "start"  # folder of a public checkpoint over our vocabulary, while it is pretrained further
@@ -89,7 +89,7 @@ def _pretrain(
 
 def _write_checkpoint(folder: Path, vocabulary: Vocabulary, settings: MemberSettings) -> None:
     """Write the public checkpoint over our vocabulary. A killed run starts again."""
-    model = adopted(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
+    model = public_encoder(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
     save_model(model, folder)
     vocabulary.save(folder)
     size = f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}"
@@ -100,7 +100,7 @@ def _write_with_vectors(run: Run, prepared: Path, vocabulary: Vocabulary, settin
     """Write an encoder whose token vectors are all that it has learnt. A killed run starts again."""
     watch, chosen = Stopwatch(), settings.vectors
     bar = Bar("pretrain: vectors")
-    encoder, known = begun_with_vectors(
+    encoder, known = encoder_with_vectors(
         settings.model.encoder, settings.encoder, chosen, prepared, vocabulary, settings.seed,
         lambda done: bar.show(Progress(done, chosen.epochs, "epochs")),
     )  # fmt: skip
