@@ -32,12 +32,11 @@ from pathlib import Path
 
 from benchmarks import data
 from benchmarks.calibration import calibration_error
-from benchmarks.efficiency import PEOPLE, UNER, DataSet, data_words
+from benchmarks.data import PEOPLE, DataSet
 from benchmarks.factors import BASE, FACTORS, GROUPS
-from benchmarks.harness import ROOT, Report, Row, cores, machine, options, our_environment, page, table
+from benchmarks.harness import ROOT, Report, Row, command, cores, machine, options, our_environment, page, table
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.cli import pretrain as pretrain_stage
 from daguan.core.code import code_version
 from daguan.core.files import read_json, write_json
 from daguan.data.marginals import Marginals
@@ -129,7 +128,7 @@ class Record:
 
 def main(words: list[str]) -> None:
     factors = [word for word in words if word in FACTORS] or list(FACTORS)
-    known = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
+    known = data.names()
     names = [word for word in words if word in known] or known
     (count,) = [int(word.removeprefix(COUNT)) for word in words if word.startswith(COUNT)] or [SEEDS]
     others = [word for word in words if word not in (*FACTORS, *known) and not word.startswith(COUNT)]
@@ -175,7 +174,7 @@ def measure(trials: Sequence[Trial], quick: bool) -> list[Record]:
 
 def words_of(name: str, quick: bool) -> list[str]:
     """The command line of a stage on a data set."""
-    return [*data_words(name, quick), *(LINES if name == PEOPLE and not quick else ()), *HALVES]
+    return [*data.words(quick, name), *(LINES if name == PEOPLE and not quick else ()), *HALVES]
 
 
 def pretrain(trials: Sequence[Trial], quick: bool) -> None:
@@ -184,7 +183,7 @@ def pretrain(trials: Sequence[Trial], quick: bool) -> None:
     with ThreadPoolExecutor(cores()) as pool:
         list(pool.map(lambda run: run.run(), runs.values()))
     for words in {tuple(trial.words(quick)) for trial in trials if not trial.pretraining(quick)}:
-        pretrain_stage.main(list(words))
+        command("pretrain", words)
 
 
 def run_all(jobs: Sequence[FoldJob]) -> None:

@@ -17,24 +17,21 @@ import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import data
-from benchmarks.harness import ROOT, Aim, Report, cores, machine, options
+from benchmarks.data import DataSet
+from benchmarks.harness import Aim, Report, cores, machine, options
 from benchmarks.learning import BERT, BEST_BERT, OURS, Learning
 from benchmarks.ours import precision
-from daguan.cli import prepare
 from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.local import run_jobs
-from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 
 PARTS = ("loss", "f1")
 MINUTES = {BERT: 60.0, BEST_BERT: 60.0, OURS: 12.0}
 SEEDS = {BERT: (1, 2), BEST_BERT: (1,), OURS: (1, 2)}
 PRETRAINING_MINUTES = (5.0, 10.0, 20.0, 40.0)
-PEOPLE, UNER = "people_daily", ROOT.parent / "shared" / "data" / "uner_zh"
 
 Curve = Sequence[Mapping[str, Any]]  # minutes and loss at each of its points
 Curves = Mapping[tuple[str, int], Curve]  # by contender and seed
@@ -112,10 +109,10 @@ def minutes_to(curve: Curve, loss: float) -> float:
 def compare_scores(report: Report, quick: bool) -> None:
     """Compare F1 on fold 0's held-out lines of both data sets. Encoders come first, the longest runs first, so that no
     core waits."""
-    names = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
-    if UNER.name not in names:
-        report.note(f"{UNER.name}: left out, there is none beside the project")
-    data_sets = {name: DataSet.prepared([*data_words(name, quick), "train.evaluations=1"]) for name in names}
+    names = data.names()
+    if data.UNER.name not in names:
+        report.note(f"{data.UNER.name}: left out, there is none beside the project")
+    data_sets = {name: DataSet.prepared([*data.words(quick, name), "train.evaluations=1"]) for name in names}
     minutes = [0.02 * m for m in PRETRAINING_MINUTES[:1]] if quick else list(PRETRAINING_MINUTES)
     runs = [Learning(OURS, of.text, minute, 1) for minute in sorted(minutes, reverse=True) for of in data_sets.values()]
     with ThreadPoolExecutor(cores()) as pool:
@@ -123,27 +120,6 @@ def compare_scores(report: Report, quick: bool) -> None:
     for name, of in data_sets.items():
         for row in scores(of, minutes):
             report.add({"data": name} | row)
-
-
-def data_words(name: str, quick: bool) -> list[str]:
-    """The command line of the default preset on a data set."""
-    return [*data.words(quick), *([f"data.dir={UNER}"] if name == UNER.name else [])]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A contest with its folds and ids, and the default preset's stages on it."""
-
-    stages: Stages
-
-    @classmethod
-    def prepared(cls, line: list[str]) -> DataSet:
-        prepare.main(line)
-        return cls(Stages(load(line)))
-
-    @property
-    def text(self) -> dict[str, str]:
-        return {"contest": str(self.stages.contest.folder), "run": str(self.stages.prepare.path)}
 
 
 def scores(of: DataSet, minutes: Sequence[float]) -> list[dict[str, Any]]:

@@ -24,12 +24,11 @@ import numpy as np
 
 from benchmarks import data
 from benchmarks.ablation import COST, LINES, OF_PRETRAINING, QUICK, run_all
-from benchmarks.efficiency import PEOPLE, DataSet, data_words
+from benchmarks.data import DataSet
 from benchmarks.factors import BASE, BERT_RECIPE, CNN, LSTM
-from benchmarks.harness import Report, Row, cores, machine, options
+from benchmarks.harness import Report, Row, command, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.cli import pretrain as pretrain_stage
 from daguan.core.files import read_json
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.folds import read_folds
@@ -161,13 +160,13 @@ def train(families: Sequence[Family]) -> None:
         list(pool.map(lambda learning: learning.run(), learnings.values()))
     for family in families:
         if not family.pretraining and "members=ngram_crf" not in family.words:
-            pretrain_stage.main(family.words)  # token vectors
+            command("pretrain", family.words)  # token vectors
     run_all([job for family in families for job in family.jobs])
 
 
 def slice_words(quick: bool) -> list[str]:
     """The command line of a stage on the slice, in halves."""
-    return [*data_words(PEOPLE, quick), *(() if quick else LINES), "folds.count=2"]
+    return [*data.words(quick), *(() if quick else LINES), "folds.count=2"]
 
 
 def row_of(family: Family, members: dict[str, MemberResults], contest: Contest) -> Row:

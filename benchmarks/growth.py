@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import corpora, data, ours
+from benchmarks import data, ours, reading
 from benchmarks.growth_plot import draw
 from benchmarks.harness import ROOT, Aim, Report, Row, machine, options, our_environment
 from benchmarks.measured import Measured, measure
@@ -62,9 +62,9 @@ def corpus_row(report: Report, text: data.Text, millions: float, quick: bool) ->
     """Make a corpus, prepare it, begin to pretrain on it, and remove it again."""
     with tempfile.TemporaryDirectory(dir=data.WORK) as name:
         folder = Path(name) / "contest"
-        size = corpora.make(Path(text.contest), folder, round(millions * 1e6))
-        disk = corpora.disk_rate(folder / "corpus.txt")
-        corpora.forget(folder / "corpus.txt")
+        size = data.make_corpus(Path(text.contest), folder, round(millions * 1e6))
+        disk = reading.disk_rate(folder / "corpus.txt")
+        reading.forget(folder / "corpus.txt")
         prepare, pretrain = (stage(folder, command) for command in ("prepare", "pretrain"))
         row = {"corpus, M tokens": millions, "MB": size / 1e6, "prepare, s": prepare.seconds}
         row |= {"prepare, CPU s": prepare.cpu_seconds}
@@ -89,8 +89,8 @@ def stage(folder: Path, command: str) -> Measured:
 
 def add_pandas(report: Report, folder: Path, millions: float, prepare: Measured) -> None:
     """Read the same corpus by pandas."""
-    corpora.forget(folder / "corpus.txt")
-    pandas = measure([sys.executable, "-m", "benchmarks.corpora", str(folder)], os.environ)
+    reading.forget(folder / "corpus.txt")
+    pandas = measure([sys.executable, "-m", "benchmarks.reading", str(folder)], os.environ)
     row = {"corpus, M tokens": millions, "pandas, s": pandas.seconds, "pandas, peak MB": pandas.peak_mb}
     report.add(row | {"prepare, s": prepare.seconds, "prepare, peak MB": prepare.peak_mb})
 

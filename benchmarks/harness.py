@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from daguan.__main__ import main as daguan
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.runs import commit
 
@@ -46,6 +47,12 @@ def options(words: Sequence[str], about: str | None) -> Options:
     parser.add_argument("--quick", action="store_true", help="the smallest sizes, as a smoke test; figures mean little")
     read = parser.parse_args(words)
     return Options(read.json, read.quick)
+
+
+def command(name: str, words: Iterable[str]) -> None:
+    """Run a command of daguan in this process, as a user types it. Raises SystemExit: it failed."""
+    if code := daguan([name, *words]):
+        raise SystemExit(code)
 
 
 def our_environment(threads: int) -> dict[str, str]:

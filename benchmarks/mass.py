@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from benchmarks import data
-from benchmarks.efficiency import DataSet
+from benchmarks.data import DataSet
 from benchmarks.harness import ROOT, Report, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision

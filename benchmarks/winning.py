@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import data
-from benchmarks.efficiency import PEOPLE, UNER
+from benchmarks.data import UNER
 from benchmarks.families import Contest, gain, sum_of
-from benchmarks.harness import ROOT, Report, Row, cores, machine, options, page, table, wrapped
+from benchmarks.harness import ROOT, Report, Row, command, cores, machine, options, page, table, wrapped
 from benchmarks.ours import precision
-from daguan.cli import blend, distil, prepare, pretrain, train
 from daguan.core.files import read_json
 from daguan.core.types import Score
 from daguan.data.folds import read_fold
@@ -36,6 +35,7 @@ from daguan.ensemble.blending import MemberResults, load_member
 from daguan.ensemble.pseudo_labels import SOURCES
 from daguan.families.fold import HELD_OUT, RESULT
 from daguan.models.encoders.table import ENCODERS
+from daguan.pipeline import distil
 from daguan.pipeline.budget import plan as budget
 from daguan.pipeline.settings import Settings, load
 from daguan.pipeline.stages import Stages
@@ -84,7 +84,7 @@ class Played:
 
 
 def main(words: list[str]) -> None:
-    known = [PEOPLE, *([UNER.name] if UNER.is_dir() else [])]
+    known = data.names()
     names = [word for word in words if word in known] or known
     asked = options([word for word in words if word not in known], __doc__)
     report = Report("winning", machine(cores(), precision()))
@@ -103,8 +103,8 @@ def main(words: list[str]) -> None:
 def play(name: str, quick: bool) -> Played:
     """Plan, train and blend; then train the student and distil, by the preset that the plan wrote."""
     words = words_of(name, quick)
-    for command in (prepare, pretrain, train, blend):
-        command.main(words)
+    for stage in ("prepare", "pretrain", "train", "blend"):
+        command(stage, words)
     followed = Stages(budget.load(words))
     minutes = budget.used(words, followed.blend.path)
     run = budget.run_of_plan(load(words))
@@ -112,8 +112,8 @@ def play(name: str, quick: bool) -> Played:
     preset, left = str(run.path / budget.PRESET), followed.settings.members
     planned = load([preset, f"members=[{', '.join(left)}]"])  # without the members that the budget dropped
     with_student = [preset, *student_of(planned), *SHIPPED]
-    for command in (pretrain, train, blend, distil):
-        command.main(with_student)
+    for stage in ("pretrain", "train", "blend", "distil"):
+        command(stage, with_student)
     taught = Stages(load(with_student))
     return Played(name, Stages(planned), taught, minutes, taught.distil.manifest())
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import corpora, harness, measured, sides
+from benchmarks import data, harness, measured, reading, sides
 
 RATES = st.lists(st.tuples(st.floats(0.1, 1e6), st.floats(0.1, 1e6)), min_size=1, max_size=9)
 
@@ -144,9 +144,9 @@ def test_a_made_corpus_has_its_size_and_few_equal_lines(tmp_path) -> None:  # ty
         (contest / name).write_text("1_2_3")
     lines = ["_".join(str(number * 7 + place) for place in range(20)) for number in range(100)]
     (contest / "corpus.txt").write_text("\n".join([*lines, "9"]))
-    size = corpora.make(contest, tmp_path / "made", 20_000)
+    size = data.make_corpus(contest, tmp_path / "made", 20_000)
     made = (tmp_path / "made" / "corpus.txt").read_text().split("\n")
     assert size == (tmp_path / "made" / "corpus.txt").stat().st_size
     assert 20_000 <= sum(line.count("_") + 1 for line in made) < 20_060
     assert len(set(made)) > 0.95 * len(made)
-    assert corpora.disk_rate(tmp_path / "made" / "corpus.txt") > 0
+    assert reading.disk_rate(tmp_path / "made" / "corpus.txt") > 0

@@ -86,8 +86,8 @@ def test_the_command_says_where_a_blend_is_no_better(
     expected = {name for name in (ngrams, best) if f1["blend"] <= f1[name]}
     assert {name for name in f1 if f"no better than {name}, " in printed.err} == expected
 
+    monkeypatch.setattr("daguan.cli.tables.scores.no_better", lambda *about: [f"no better than {about[2][ngrams]}"])
     for command in ("blend", "score"):
-        monkeypatch.setattr(f"daguan.cli.{command}.no_better", lambda *told: [f"no better than {told[2][ngrams]}"])
         assert main([command, *words(contest, trained, "blend.method=mean")]) == 0
     printed = capsys.readouterr()
     assert "blend: no better than ngram_crf" in printed.err
@@ -110,11 +110,14 @@ def test_a_damaged_answer_is_not_submitted(
 
 
 def test_runs_lists_what_may_be_blended(contest: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", *words(contest, trained)]) == 0
+    table = capsys.readouterr().out.splitlines()
     assert main(["runs", *words(contest, trained), "--json"]) == 0
-    *table, last = capsys.readouterr().out.strip().splitlines()
-    listed = {entry["run"].rpartition("-")[0]: entry for entry in json.loads(last)}
+    (line,) = capsys.readouterr().out.splitlines()
+    listed = {entry["run"].rpartition("-")[0]: entry for entry in json.loads(line)}
     assert set(listed) == {"tagger", "ngram_crf"}
     assert {entry["lines"] for entry in listed.values()} == {listed["tagger"]["lines"]}
+    assert all(entry["run"] in "\n".join(table) for entry in listed.values())
     assert table[0].endswith("may be blended together, here")
     assert [listed[name]["head"] for name in ("tagger", "ngram_crf")] == ["lstm_crf", ""]
     assert all(0 <= entry["test_f1"] <= 1 and entry["folds"] == 2 for entry in listed.values())

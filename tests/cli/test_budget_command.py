@@ -163,7 +163,7 @@ def test_without_a_plan_one_line_says_what_to_run(
     for stage in ("pretrain", "train", "blend", "submit", "score", "runs", "baseline"):
         assert main([stage, *asked]) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert "expected the plan of budget.minutes, got none; run `prepare` first" in line
+        assert "expected the plan of budget.minutes, got none; run: python -m daguan prepare " in line
 
 
 @pytest.mark.parametrize(

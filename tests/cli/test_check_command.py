@@ -46,7 +46,7 @@ def test_other_words_are_refused_in_one_line(words, capsys):
 
 def test_an_unknown_command_is_refused_in_one_line(capsys):
     assert main(["chekc"]) == 2
-    assert capsys.readouterr().err.startswith("daguan: chekc: no such command; known: prepare, ")
+    assert capsys.readouterr().err == "daguan: chekc: no such command; did you mean 'check'?\n"
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 2), (["--help"], 0), (["help"], 0)])

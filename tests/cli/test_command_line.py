@@ -2,31 +2,95 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import daguan
 from daguan.__main__ import COMMANDS, main
+from daguan.competition import gate
 
 
 def call(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "daguan", *words], capture_output=True, text=True, check=False)
 
 
-def test_help_names_every_command_and_loads_no_torch() -> None:
+HEAVY = ("torch", "transformers", "sklearn", "scipy", "pandas")
+
+
+def test_help_names_every_command_and_loads_nothing_slow() -> None:
     answer = call("--help")
     assert answer.returncode == 0
-    assert all(command in answer.stdout for command in COMMANDS)
-    code = "import sys; import daguan.__main__; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert all(f"\n  {command} " in answer.stdout for command in COMMANDS)
+    assert "..." not in answer.stdout
+    asked = [["--help"], *([command, "--help"] for command in COMMANDS)]
+    code = (
+        f"from daguan.__main__ import main; print(*(main(words) for words in {asked})); import sys; print(*sys.modules)"
+    )
+    *_, codes, loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert set(codes.split()) == {"0"}
+    assert not set(HEAVY) & set(loaded.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_lists_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"Usage: python -m daguan {command} ")
+    assert "\n  --json " in text
+    assert ("\n  --accept-code " in text) == ("[CONFIG.yaml]" in text)
+
+
+def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"daguan {daguan.__version__}\n"
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    def completed(words: str, place: int) -> set[str]:
+        asked = {"_DAGUAN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}
+        command = [sys.executable, "-m", "daguan"]
+        answer = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+        return set(answer.stdout.split())
+
+    assert completed("daguan pre", 1) == {"prepare", "pretrain", "predict"}
+    assert completed("daguan train --j", 2) == {"--json"}
+    script = call("--show-completion").stdout
+    assert not script or "_DAGUAN_COMPLETE" in script  # empty where no shell is found
+
+
+def test_an_interrupted_command_says_how_to_continue(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gate, "check", interrupted)
+    assert main(["check", "a", "b"]) == 130
+    assert capsys.readouterr().err == "daguan: interrupted; the same command continues\n"
+
+
+def test_a_full_disk_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gate, "check", full)
+    assert main(["check", "a", "b"]) == 74
+    assert capsys.readouterr().err == "daguan: [Errno 28] No space left on device\n"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["prepaer"], "prepaer: no such command"),
+        (["prepaer"], "prepaer: no such command; did you mean 'prepare'?"),
+        (["prepare", "--jsn"], "--jsn: no such option; known: --accept-code, --json, --help"),
+        (["--jsn"], "--jsn: no such option"),
         (["prepare", "nowhere.yaml"], "nowhere.yaml: expected a configuration file"),
         (["prepare", "pretrain.tokns=5"], "pretrain.tokns: no such setting; did you mean 'tokens'?"),
         (["prepare", "pretrain.tokens=many"], "pretrain.tokens: expected int, got 'many'"),

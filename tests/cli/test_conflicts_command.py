@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,21 @@ def test_it_lists_both(contest: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "train.txt:5: 4/a\ntrain.txt:6: 4/b\n\n"
         "2 texts with conflicting labels, in 5 train lines\n\n"
         "test.txt:1: train.txt:1, 3, 4: 1_2/a\n"
-        "test.txt:3: train.txt:5, 6: (no commonest labels)\n"
-        "2 of 3 test lines stand in train, 1 settled\n"
+        "test.txt:3: train.txt:5, 6: (no most frequent labels)\n"
+        "2 of 3 test lines occur in train, 1 with one most frequent labelling\n"
     )
+
+
+def test_as_json_it_lists_the_same(contest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["conflicts", f"data.dir={contest}", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert [[one["line"] for one in lines] for lines in found["conflicts"]] == [[1, 3, 4], [5, 6]]
+    assert found["known_test_lines"] == [
+        {"line": 1, "train_lines": [1, 3, 4], "labels": "1_2/a"},
+        {"line": 3, "train_lines": [5, 6], "labels": None},
+    ]
+    assert found["test_lines"] == 3
 
 
 def test_what_changes_an_answer_is_part_of_its_key(contest: Path) -> None:

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from daguan.cli.geometry_plot import drawing
-from daguan.cli.geometry_table import COLUMNS, PAPER, cell, print_measured
+from daguan.cli.plots.geometry import drawing
+from daguan.cli.tables.geometry import COLUMNS, PAPER, cell, print_measured
 from daguan.experiments.geometry.tasks import TASKS, draw_points
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -175,9 +176,14 @@ def test_a_named_run_is_blended_without_training(
 def test_stages_out_of_order_name_the_missing_one(
     contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for stage in ("pretrain", "train", "blend", "submit", "score"):
-        assert main([stage, *config(tmp_path), *words(contest, tmp_path)]) == 2
-        assert "run it first" in capsys.readouterr().err
+    """With the command to run first, as one can paste it into a shell."""
+    given = [*config(tmp_path), *words(contest, tmp_path), "ensemble.other={seed: 2}"]
+    missing = {"pretrain": "prepare", "train": "prepare", "blend": "train", "submit": "train", "score": "train"}
+    for stage, first in missing.items():
+        assert main([stage, *given, *(["--json"] if stage == "score" else [])]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        _, _, command = line.partition("; run: ")
+        assert shlex.split(command) == ["python", "-m", "daguan", first, *given]
     assert not (tmp_path / "out").exists()
 
 

@@ -52,7 +52,7 @@ def test_without_scores_it_says_what_to_send_first(words: list[str], capsys: pyt
     assert re.search(r"^one +send +92\.00 ±1\.00 +92\.00 +\S+–\S+ +92\.00$", text, re.M)
     assert "send: one\n" in text
     assert "recorded: nothing yet" in text
-    assert "choose at the end: of what was sent; nothing was yet" in text
+    assert "choose at the end: one of the sent submissions; none was sent yet" in text
 
 
 def test_recorded_scores_move_what_is_expected(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +83,15 @@ def test_of_few_scored_lines_the_boards_are_expected_to_be_closer(
     (old, *others), (new, *same) = (re.findall(r"(\S+)–(\S+)", text) for text in (before, said(words, capsys)))
     assert float(old[0]) < float(new[0]) < float(new[1]) < float(old[1])
     assert others == same
+
+
+def test_as_json_it_says_the_same(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "record", "one", "0.9", *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"submission": "one", "score": 0.9, "before": None}
+    (line,) = said([*words, "--json"], capsys).splitlines()
+    found = json.loads(line)
+    assert {one["name"]: one["recorded"] for one in found["submissions"]} == {"one": 0.9, "two": None, "three": None}
+    assert (sorted(found["send"]), found["choose"], found["correlation"]) == (["three", "two"], ["one"], None)
 
 
 def test_the_same_twice_says_the_same(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

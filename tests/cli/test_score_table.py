@@ -1,6 +1,6 @@
 import pytest
 
-from daguan.cli.score_table import no_better, print_scores, print_table, print_types
+from daguan.cli.tables.scores import no_better, print_scores, print_table, print_types
 from daguan.data.format import parse_labelled
 from daguan.data.scores import all_metrics
 

@@ -1,22 +1,28 @@
-"""baseline [CONFIG] [key=value …]: the contest's official baseline, an n-gram CRF, through the same folds."""
+"""The command `baseline`."""
 
 from __future__ import annotations
 
-from daguan.cli import score
-from daguan.cli.blend import print_blend
-from daguan.core.settings import require
-from daguan.pipeline import blend
-from daguan.pipeline.budget.plan import load
-from daguan.pipeline.train import train
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.tables.scores import print_blend, print_final
 
 
-def main(words: list[str]) -> None:
-    settings = load(words)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Train and score the official baseline alone: an n-gram CRF."""
+    from daguan.core.settings import require
+    from daguan.pipeline import blend
+    from daguan.pipeline.budget.plan import load
+    from daguan.pipeline.score import final_scores
+    from daguan.pipeline.train import train
+
+    settings = load(configuration(words, accept_code))
     needs = settings.needs_of("ngram_crf")
     require("ensemble.ngram_crf.pseudo_labels.teachers", not needs, "none of the baseline", needs)
-    nothing_on_top = settings.blend.replace(method="mean")
-    alone = settings.replace(members=("ngram_crf",), blend=nothing_on_top)
+    alone = settings.replace(members=("ngram_crf",), blend=settings.blend.replace(method="mean"))
     train(alone)
     stages = blend.make(alone)
-    print_blend(stages)
-    score.print_final(stages, minutes="", as_json=False)
+    final = final_scores(stages)
+    if as_json:
+        print_json(final)
+    else:
+        print_blend(stages.blend.manifest(), stages.families)
+        print_final(final, stages.families)

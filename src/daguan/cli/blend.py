@@ -1,22 +1,23 @@
-"""blend [CONFIG] [key=value …]: blend the members by blend.method, scored on lines that the blend was not fitted to."""
+"""The command `blend`."""
 
 from __future__ import annotations
 
-from daguan.cli.score_table import no_better, print_gains, print_scores
-from daguan.core.progress import say
-from daguan.pipeline import blend
-from daguan.pipeline.budget.plan import load
-from daguan.pipeline.stages import Stages
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.tables.scores import print_blend
 
 
-def main(words: list[str]) -> None:
-    print_blend(blend.make(load(words)))
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Combine the members' answers by blend.method, and score them.
 
+    The blend is scored on lines that it was not fitted to.
+    """
+    from daguan.pipeline import blend
+    from daguan.pipeline.budget.plan import load
 
-def print_blend(stages: Stages) -> None:
-    """Print out-of-fold scores and gains of a finished blend."""
-    families, found = stages.families, stages.blend.manifest()
-    print_scores("out of fold", found["out_of_fold"])
-    print_gains(found["gains"])
-    for line in no_better(found["out_of_fold"], found["final"], families):
-        say(f"blend: {line}")
+    stages = blend.make(load(configuration(words, accept_code)))
+    found = stages.blend.manifest()
+    if as_json:
+        results = {name: found[name] for name in ("final", "method", "out_of_fold", "gains")}
+        print_json({"model": str(stages.blend.path), **results})
+    else:
+        print_blend(found, stages.families)

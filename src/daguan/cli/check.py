@@ -1,18 +1,34 @@
-"""check SUBMISSION TEST [labels=a,b,c]: may this file be sent? Exit code 0 or 2."""
+"""The command `check`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from daguan.competition import gate
+import typer
+
+from daguan.cli.command import Json, print_json
 from daguan.core.errors import ConfigError
 
+LABELS = "labels="
 
-def main(words: list[str]) -> None:
-    options = [word for word in words if word.startswith("labels=")]
-    files = [word for word in words if word not in options]
-    if len(files) != 2 or len(options) > 1:
+
+def main(
+    submission: Annotated[Path, typer.Argument(metavar="SUBMISSION", help="The file to check.")],
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="The contest's test file.")],
+    labels: Annotated[str, typer.Argument(metavar="[labels=a,b,c]", help="The labels that may occur.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Check whether a file may be submitted: exit code 0 or 2.
+
+    A message names the file and line of the first fault.
+    """
+    from daguan.competition import gate
+
+    if labels and not labels.startswith(LABELS):
         raise ConfigError("check: expected SUBMISSION TEST [labels=a,b,c]")
-    labels = options[0].removeprefix("labels=").split(",") if options else None
-    lines = gate.check(Path(files[0]), Path(files[1]), labels)
-    print(f"{files[0]}: {lines:,} lines, good")
+    lines = gate.check(submission, test, labels.removeprefix(LABELS).split(",") if labels else None)
+    if as_json:
+        print_json({"submission": str(submission), "lines": lines})
+    else:
+        print(f"{submission}: {lines:,} lines, good")

@@ -1,45 +1,79 @@
-"""conflicts [CONFIG] [key=value …]: train lines of one text with different labels, and test lines that stand in train.
-
-conflicts.training=drop or relabel settles the former before training, blend.lookup=true answers the latter from train.
-"""
+"""The command `conflicts`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from daguan.core.types import Sentence
-from daguan.data.conflicts import conflicting_lines, lines_by_text
-from daguan.data.contest import TEST, TRAIN
-from daguan.data.format import format_labelled, read_labelled, read_unlabelled
-from daguan.ensemble.lookup import known_annotations
-from daguan.pipeline.prepare import build_contest
-from daguan.pipeline.settings import load
-from daguan.pipeline.stages import Stages
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+
+if TYPE_CHECKING:
+    from daguan.core.types import Sentence
 
 
-def main(words: list[str]) -> None:
-    settings = load(words)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """List equal texts with different labels, and known test lines.
+
+    These are train lines of equal text but different labels, which conflicts.training=drop or relabel resolves before
+    training, and test lines whose text occurs in train, which blend.lookup=true labels as in train.
+    """
+    from daguan.data.format import read_labelled, read_unlabelled
+    from daguan.pipeline.prepare import build_contest
+    from daguan.pipeline.settings import load
+    from daguan.pipeline.stages import Stages
+
+    settings = load(configuration(words, accept_code))
     stages = Stages(settings)
     build_contest(stages)
     train, test = read_labelled(stages.contest.train), read_unlabelled(stages.contest.test)
-    print_conflicts(train)
-    print_found(test, train)
+    conflicting, known = conflicts_of(train), known_lines(test, train)
+    if as_json:
+        print_json({"conflicts": conflicting, "known_test_lines": known, "test_lines": len(test)})
+    else:
+        print_conflicts(conflicting)
+        print_known(known, len(test))
 
 
-def print_conflicts(train: Sequence[Sentence]) -> None:
-    """Each text's lines below one another, by number from 1."""
+def conflicts_of(train: Sequence[Sentence]) -> list[list[dict[str, Any]]]:
+    """Return the lines of each text that has different labels; lines are numbered from 1."""
+    from daguan.data.conflicts import conflicting_lines
+    from daguan.data.format import format_labelled
+
     found = conflicting_lines(train)
-    for lines in found:
-        print("\n".join(f"{TRAIN}:{line + 1}: {format_labelled(train[line])}" for line in lines), end="\n\n")
-    print(f"{len(found)} texts with conflicting labels, in {sum(map(len, found))} train lines\n")
+    return [[{"line": line + 1, "text": format_labelled(train[line])} for line in lines] for lines in found]
 
 
-def print_found(test: Sequence[Sentence], train: Sequence[Sentence]) -> None:
-    """Each test line with the train lines of its text, and their commonest labels."""
+def known_lines(test: Sequence[Sentence], train: Sequence[Sentence]) -> list[dict[str, Any]]:
+    """Return each test line whose text occurs in train, with the train lines and their most frequent labels."""
+    from daguan.data.conflicts import lines_by_text
+    from daguan.data.format import format_labelled
+    from daguan.ensemble.lookup import known_annotations
+
     lines, known = lines_by_text(train), known_annotations(train)
-    found = [(number, line.tokens) for number, line in enumerate(test, start=1) if line.tokens in lines]
-    for number, text in found:
-        places = ", ".join(str(line + 1) for line in lines[text])
-        labels = format_labelled(known[text]) if text in known else "(no commonest labels)"
-        print(f"{TEST}:{number}: {TRAIN}:{places}: {labels}")
-    print(f"{len(found)} of {len(test)} test lines stand in train, {sum(text in known for _, text in found)} settled")
+    return [
+        {
+            "line": number,
+            "train_lines": [line + 1 for line in lines[sentence.tokens]],
+            "labels": format_labelled(known[sentence.tokens]) if sentence.tokens in known else None,
+        }
+        for number, sentence in enumerate(test, start=1)
+        if sentence.tokens in lines
+    ]
+
+
+def print_conflicts(conflicting: Sequence[Sequence[dict[str, Any]]]) -> None:
+    from daguan.data.contest import TRAIN
+
+    for lines in conflicting:
+        print("\n".join(f"{TRAIN}:{line['line']}: {line['text']}" for line in lines), end="\n\n")
+    print(f"{len(conflicting)} texts with conflicting labels, in {sum(map(len, conflicting))} train lines\n")
+
+
+def print_known(known: Sequence[dict[str, Any]], test_lines: int) -> None:
+    from daguan.data.contest import TEST, TRAIN
+
+    for line in known:
+        places = ", ".join(map(str, line["train_lines"]))
+        print(f"{TEST}:{line['line']}: {TRAIN}:{places}: {line['labels'] or '(no most frequent labels)'}")
+    settled = sum(line["labels"] is not None for line in known)
+    print(f"{len(known)} of {test_lines} test lines occur in train, {settled} with one most frequent labelling")

@@ -1,24 +1,27 @@
-"""distil [CONFIG] [key=value …] [--json]: the blend taught to one small model, distil.student, to ship in its place.
-
-Two students are trained. One as fold 0 is, by fold 0's models and a blend of them: its score on the lines that fold 0
-holds out stands beside those of its teachers. The other, which is shipped, on all lines, by the whole blend; `predict`
-takes the folder that is named at the end. Both are judged at the end alone, as the latter has no lines to be best on.
-"""
+"""The command `distil`."""
 
 from __future__ import annotations
 
-import json
-
-from daguan.cli.student_table import print_students
-from daguan.families.fold import MODEL
-from daguan.pipeline import distil
-from daguan.pipeline.budget.plan import load
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.tables.students import print_students
 
 
-def main(words: list[str]) -> None:
-    run = distil.make(load([word for word in words if word != "--json"]))
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Teach the blend to one small model, to ship in its place.
+
+    The small model is distil.student. Two students are trained. The first learns from fold 0's models and a blend of
+    them, and is scored beside its teachers on the lines that fold 0 holds out. The second learns on all lines from the
+    whole blend and is the one to ship: `predict` takes the folder that is named at the end. Both are evaluated at the
+    end of training only, because the second has no held-out lines to choose its best state by.
+    """
+    from daguan.families.fold import MODEL
+    from daguan.pipeline import distil
+    from daguan.pipeline.budget.plan import load
+
+    run = distil.make(load(configuration(words, accept_code)))
     found = {name: run.manifest()[name] for name in ("sides", "gains", "labelled")}
-    print_students(found["sides"], found["gains"])
-    print(f"model: {run.path / MODEL}")
-    if "--json" in words:
-        print(json.dumps({"model": str(run.path / MODEL), **found}))
+    if as_json:
+        print_json({"model": str(run.path / MODEL), **found})
+    else:
+        print_students(found["sides"], found["gains"])
+        print(f"model: {run.path / MODEL}")

@@ -1,64 +1,88 @@
-"""plan [CONFIG] [key=value …]: which plan.submissions of the submissions to send today, which two to choose at the end.
-
-plan record NAME SCORE [CONFIG] [key=value …]: write down what the leaderboard said of one, e.g. 0.9359.
-
-Candidates are the submissions that `submit` wrote for the contest's test file. "expected" is the score on the public
-board, "best yet" the probability in percent that it beats every recorded one, "at the end" the expected private score,
-"agrees with" the sent submission with the likest answer and the span F1 between both.
-"""
+"""The commands `plan` and `plan record`."""
 
 from __future__ import annotations
 
-import datetime
-from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from daguan.cli.plan_table import print_plan
-from daguan.competition import public_scores as board
-from daguan.competition.candidates import Candidate, read_candidates
-from daguan.competition.forecast import LineCounts
-from daguan.competition.planner import Planner
-from daguan.core.errors import ConfigError, DataError
-from daguan.core.progress import say
-from daguan.data.contest import TEST, Contest
-from daguan.data.format import iter_lines
-from daguan.pipeline.settings import Settings, load
-from daguan.pipeline.stages import Stages
+import typer
 
-RECORD = "record"
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+
+if TYPE_CHECKING:
+    from daguan.competition.candidates import Candidate
+    from daguan.data.contest import Contest
+    from daguan.pipeline.settings import Settings
 
 
-def main(words: list[str]) -> None:
-    if words[:1] == [RECORD]:
-        record(words[1:])
-        return
-    settings = load(words)
-    candidates, contest = _candidates(settings)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Plan what to submit today and what to choose at the end.
+
+    The plan names plan.submissions submissions to send today, and two to choose at the end of the contest. `plan record
+    NAME SCORE` records the leaderboard's score of a submission, such as 0.9359. Candidates are the submissions that
+    `submit` wrote for the contest's test file. In the table, "expected" is the score on the public board, "best yet"
+    the probability in percent of beating every recorded score, "at the end" the expected private score, and "agrees
+    with" the sent submission with the most similar answer, with the span F1 between both.
+    """
+    from pathlib import Path
+
+    from daguan.cli.tables.plan import plan_record, print_plan
+    from daguan.competition import public_scores as board
+    from daguan.competition.forecast import LineCounts
+    from daguan.competition.planner import Planner
+    from daguan.data.format import iter_lines
+    from daguan.pipeline.settings import load
+
+    settings = load(configuration(words, accept_code))
+    candidates, contest = submissions(settings)
     lines = LineCounts(*(sum(1 for _ in iter_lines(path)) for path in (contest.train, contest.test)))
     recorded = board.read_scores(Path(settings.data.submissions))
-    print_plan(Planner(candidates, lines, settings.plan).plan(recorded))
+    plan = Planner(candidates, lines, settings.plan).plan(recorded)
+    if as_json:
+        print_json(plan_record(plan))
+    else:
+        print_plan(plan)
 
 
-def record(words: list[str]) -> None:
-    """Raises ConfigError: no such submission for this contest, or no such score."""
-    if len(words) < 2:
-        raise ConfigError("plan record: expected NAME SCORE [CONFIG.yaml] [key=value …]")
-    name, score = words[0].removesuffix(".txt"), board.parse_score(words[1])
-    settings = load(words[2:])
-    folder = Path(settings.data.submissions)
-    known = [candidate.name for candidate in _candidates(settings)[0]]
+def record(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The submission.")],
+    score: Annotated[str, typer.Argument(metavar="SCORE", help="Its score on the leaderboard, such as 0.9359.")],
+    words: Words,
+    accept_code: AcceptCode = False,
+    as_json: Json = False,
+) -> None:
+    """Record the leaderboard's score of a submission."""
+    import datetime
+    from pathlib import Path
+
+    from daguan.competition import public_scores as board
+    from daguan.core.errors import ConfigError
+    from daguan.core.progress import say
+    from daguan.pipeline.settings import load
+
+    name, value = name.removesuffix(".txt"), board.parse_score(score)
+    settings = load(configuration(words, accept_code))
+    known = [candidate.name for candidate in submissions(settings)[0]]
     if name not in known:
         raise ConfigError(f"plan record: expected a submission of {', '.join(known)}, got {name!r}")
-    before = board.record(folder, name, score, datetime.date.today().isoformat())
-    note = "" if before is None else f", in place of {before:g}"
-    say(f"plan: {name} scored {score:g}{note} ({folder / board.BOARD})")
-
-
-def _candidates(settings: Settings) -> tuple[list[Candidate], Contest]:
-    """Returns the submissions and the contest. Raises DataError: there is none."""
-    stages = Stages(settings)
     folder = Path(settings.data.submissions)
+    before = board.record(folder, name, value, datetime.date.today().isoformat())
+    note = "" if before is None else f", in place of {before:g}"
+    say(f"plan: {name} scored {value:g}{note} ({folder / board.BOARD})")
+    if as_json:
+        print_json({"submission": name, "score": value, "before": before})
+
+
+def submissions(settings: Settings) -> tuple[list[Candidate], Contest]:
+    """Return the submissions and the contest. Raises MissingStageError: there is no submission."""
+    from pathlib import Path
+
+    from daguan.competition.candidates import read_candidates
+    from daguan.core.errors import MissingStageError
+    from daguan.data.contest import TEST
+    from daguan.pipeline.stages import Stages
+
+    stages, folder = Stages(settings), Path(settings.data.submissions)
     candidates = read_candidates(folder, stages.data_sha256[TEST])
     if not candidates:
-        test = stages.contest.test
-        raise DataError(f"{folder}: expected submissions to {test}, got none; run `submit` first")
+        raise MissingStageError(f"{folder}: expected submissions to {stages.contest.test}, got none", "submit")
     return candidates, stages.contest

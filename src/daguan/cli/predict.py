@@ -1,46 +1,41 @@
-"""predict MODEL INPUT OUTPUT [engine.key=value …]: label a new file with what was trained; no training data needed.
-
-MODEL is the blend folder that run_all.sh names (all its models, blended as they were), a member's folder, that of
-`distil`, or one model's.
-"""
+"""The command `predict`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from daguan.core import settings
-from daguan.core.errors import ConfigError, DataError
-from daguan.core.progress import say
-from daguan.core.runs import Stopwatch
-from daguan.core.settings import Section, section
-from daguan.data.format import read_unlabelled, write_lines
-from daguan.ensemble.labelling import load_members
-from daguan.pipeline.work.predict import find_models, predict
-from daguan.training.devices import prepare_process, share_cores
-from daguan.training.engine_settings import EngineSettings
+import typer
+
+from daguan.cli.command import Json, print_json
+
+EngineWords = Annotated[
+    list[str], typer.Argument(default_factory=list, metavar="[engine.key=value …]", hidden=True, show_default=False)
+]
 
 
-class PredictSettings(Section):
-    """The settings of `predict`."""
+def main(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of trained models.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The file to label.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The file to write.")],
+    words: EngineWords,
+    as_json: Json = False,
+) -> None:
+    """Label a new file with trained models.
 
-    engine: EngineSettings = section(EngineSettings)
+    No training data are needed. MODEL is the folder of a blend, which run_all.sh names (all its models, blended as in
+    training), of a member, of the student that `distil` names, or of one model.
+    """
+    from daguan.core import settings
+    from daguan.core.progress import say
+    from daguan.pipeline.settings import PredictSettings
+    from daguan.pipeline.work.predict import label_file
 
-
-def main(words: list[str]) -> None:
-    if len(words) < 3:
-        raise ConfigError("predict: expected MODEL INPUT OUTPUT [engine.key=value …]")
-    folder, source, target = map(Path, words[:3])
-    engine = settings.load(PredictSettings, None, words[3:]).engine
-    if target.is_dir() or not target.absolute().parent.is_dir():
-        raise DataError(f"{target}: expected the path of a file in an existing folder")
-    prepare_process(share_cores(engine, 1)[1])
-    paths, combination = find_models(folder)
-    members = load_members(paths, engine)
-    sentences = read_unlabelled(source)
-    watch = Stopwatch()
-    write_lines(target, predict(members, combination, sentences))
-    tokens = sum(len(sentence.tokens) for sentence in sentences)
-    say(
-        f"predict: {target}: {len(sentences):,} lines by {sum(map(len, members))} models, "
-        f"{len(sentences) / watch.seconds:,.0f} lines/s, {tokens / watch.seconds:,.0f} tokens/s"
-    )
+    found = label_file(model, source, target, settings.load(PredictSettings, None, words).engine)
+    if as_json:
+        print_json({"output": str(target), **found})
+    else:
+        say(
+            f"predict: {target}: {found['lines']:,} lines by {found['models']} models, "
+            f"{found['lines_per_second']:,.0f} lines/s, {found['tokens_per_second']:,.0f} tokens/s"
+        )

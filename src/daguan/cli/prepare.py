@@ -1,13 +1,19 @@
-"""prepare [CONFIG] [key=value …]: build the built-in contest, report on the data, fix folds and ids.
-
-With budget.minutes, a plan is made first: see `budget` in `python -m daguan settings`.
-"""
+"""The command `prepare`."""
 
 from __future__ import annotations
 
-from daguan.pipeline import prepare
-from daguan.pipeline.settings import load
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
 
 
-def main(words: list[str]) -> None:
-    prepare.make_planned(load(words))
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Build or read the contest, report on the data, fix the folds.
+
+    The folds and the token ids are fixed for all later commands. Without data.dir, the built-in contest is built. With
+    budget.minutes, a plan is made first; `python -m daguan settings` explains the section `budget`.
+    """
+    from daguan.pipeline import prepare
+    from daguan.pipeline.settings import load
+
+    run = prepare.make_planned(load(configuration(words, accept_code)))
+    if as_json:
+        print_json({"run": str(run.path), "report": run.manifest()["report"]})

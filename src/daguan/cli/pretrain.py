@@ -1,15 +1,20 @@
-"""pretrain [CONFIG] [key=value …]: make what taggers start from, on all the text.
-
-An encoder, from scratch or from a public checkpoint, or, for encoders that are not pretrained, token vectors. Under a
-budget, members whose encoder fails, or for which it would come too late, are dropped.
-"""
+"""The command `pretrain`."""
 
 from __future__ import annotations
 
-from daguan.pipeline import pretrain
-from daguan.pipeline.budget.plan import supervised
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
 
 
-def main(words: list[str]) -> None:
-    with supervised(words) as (settings, supervisor):
-        pretrain.make(settings, supervisor)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Pretrain the encoders that members start from, on all the text.
+
+    An encoder is trained from scratch or continued from a public checkpoint; encoders without pretraining get token
+    vectors. Under a budget, members whose encoder fails or would be ready too late are dropped.
+    """
+    from daguan.pipeline import pretrain
+    from daguan.pipeline.budget.plan import supervised
+
+    with supervised(configuration(words, accept_code)) as (settings, supervisor):
+        runs = pretrain.make(settings, supervisor)
+    if as_json:
+        print_json({run.path.name: run.manifest() for run in runs if run.finished})

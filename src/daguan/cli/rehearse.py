@@ -1,21 +1,28 @@
-"""rehearse [CONFIG] [key=value …]: play the contest on hidden training lines, and see what `plan` would have scored.
-
-rehearse.share of the training lines become a test file without labels, and the ordinary stages train on the rest. Each
-member and the blend, of this configuration and of rehearse.configs, is a candidate. Then `plan` sends plan.submissions
-a day for rehearse.days, learns their scores on a public board, and chooses two; the private board, the other hidden
-lines, says what that was worth, beside other ways of choosing.
-"""
+"""The command `rehearse`."""
 
 from __future__ import annotations
 
-from daguan.cli.blend import print_blend
-from daguan.cli.plan_table import print_rehearsal
-from daguan.pipeline import rehearse
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.tables.scores import print_blend
 
 
-def main(words: list[str]) -> None:
-    played, trained = rehearse.make(words)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Play the contest on hidden training lines, to test `plan`.
+
+    rehearse.share of the training lines become a test file without labels, and the ordinary stages train on the rest.
+    Each member and the blend, of this configuration and of rehearse.configs, is a candidate. Then `plan` sends
+    plan.submissions a day for rehearse.days, learns their scores on a public board, and chooses two. Their score on the
+    private board, the other hidden lines, is printed beside that of other ways of choosing.
+    """
+    from daguan.cli.tables.plan import print_rehearsal
+    from daguan.pipeline import rehearse
+
+    played, trained = rehearse.make(configuration(words, accept_code))
+    outcome = played.manifest()["outcome"]
+    if as_json:
+        print_json({"rehearsal": str(played.path), **outcome})
+        return
     for stages in trained:
-        print_blend(stages)
-    print_rehearsal(played.manifest()["outcome"])
+        print_blend(stages.blend.manifest(), stages.families)
+    print_rehearsal(outcome)
     print(f"rehearsal: {played.path}")

@@ -1,56 +1,65 @@
-"""runs [CONFIG] [key=value …] [--json]: the trained runs of the work folder, by what may be blended together.
-
-Test scores are of this configuration's contest, where it has gold labels, for the runs that were trained on its lines.
-"""
+"""The command `runs`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daguan.cli.score_table import print_table
-from daguan.core.types import Sentence, labels_of
-from daguan.data.format import read_labelled
-from daguan.data.scores import span_score
-from daguan.data.tags import TagScheme
-from daguan.ensemble.blending import load_member
-from daguan.pipeline.budget.plan import load
-from daguan.pipeline.ledger import Entry, read_ledger
-from daguan.pipeline.stages import Stages
-from daguan.training.prediction import annotate, decode_lines
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.tables.text import print_table
+
+if TYPE_CHECKING:
+    from daguan.pipeline.ledger import Entry
+    from daguan.pipeline.stages import Stages
 
 HEADER = ("run", "family", "encoder", "head", "seed", "folds", "F1", "test F1", "seconds")
 
 
-def main(words: list[str]) -> None:
-    stages = Stages(load([word for word in words if word != "--json"]))
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """List the trained runs, by what may be blended together.
+
+    Test scores are those of this configuration's contest, where it has gold labels, for the runs trained on its lines.
+    """
+    from daguan.pipeline.budget.plan import load
+    from daguan.pipeline.ledger import read_ledger
+    from daguan.pipeline.stages import Stages
+
+    stages = Stages(load(configuration(words, accept_code)))
     entries = read_ledger(stages.work)
     ours = stages.lines if stages.contest.folder.is_dir() and stages.prepare.finished else ""
-    tests = _test_scores(stages, [entry for entry in entries if entry.lines == ours])
-    for lines in dict.fromkeys(entry.lines for entry in entries):
-        group = [entry for entry in entries if entry.lines == lines]
-        print(f"lines {lines[:12]}: may be blended together{', here' if lines == ours else ''}")
-        print_table(HEADER, [_row(entry, tests) for entry in group])
-    if not entries:
+    tests = test_scores(stages, [entry for entry in entries if entry.lines == ours])
+    if as_json:
+        print_json([entry.to_json() | {"test_f1": tests.get(entry.run)} for entry in entries])
+    elif not entries:
         print(f"no trained run in {stages.work}")
-    if "--json" in words:
-        print(json.dumps([entry.to_json() | {"test_f1": tests.get(entry.run)} for entry in entries]))
+    else:
+        print_groups(entries, ours, tests)
 
 
-def _test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
-    path = stages.contest.test_gold
-    if not entries or not path.is_file():
+def test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
+    """Return the span F1 of each run on the test lines, by its name; nothing where there are no gold labels."""
+    from daguan.core.types import labels_of
+    from daguan.data.format import read_labelled
+    from daguan.data.scores import span_score
+    from daguan.data.tags import TagScheme
+    from daguan.ensemble.blending import load_member
+    from daguan.training.prediction import annotate, decode_lines
+
+    if not entries or not stages.contest.test_gold.is_file():
         return {}
-    gold = read_labelled(path)
-    scheme = TagScheme(labels_of(read_labelled(stages.train_file)))
-    return {entry.run: _test_f1(stages.work / entry.run, entry.folds, gold, scheme) for entry in entries}
+    gold, scheme = read_labelled(stages.contest.test_gold), TagScheme(labels_of(read_labelled(stages.train_file)))
+    found = {}
+    for entry in entries:
+        answers = load_member(stages.work / entry.run, entry.folds).test
+        found[entry.run] = span_score(annotate(gold, decode_lines(answers, scheme)), gold).f1
+    return found
 
 
-def _test_f1(run: Path, folds: int, gold: Sequence[Sentence], scheme: TagScheme) -> float:
-    found = decode_lines(load_member(run, folds).test, scheme)
-    return span_score(annotate(gold, found), gold).f1
+def print_groups(entries: Sequence[Entry], ours: str, tests: dict[str, float]) -> None:
+    """Print one table for each group of runs on the same lines; `ours` are the lines of this configuration."""
+    for lines in dict.fromkeys(entry.lines for entry in entries):
+        print(f"lines {lines[:12]}: may be blended together{', here' if lines == ours else ''}")
+        print_table(HEADER, [_row(entry, tests) for entry in entries if entry.lines == lines])
 
 
 def _row(entry: Entry, tests: dict[str, float]) -> tuple[Any, ...]:

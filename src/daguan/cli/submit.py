@@ -1,9 +1,14 @@
-"""submit [CONFIG] [key=value …]: the blend through the gate into submissions/, with manifest and leaderboard row."""
+"""The command `submit`."""
 
 from __future__ import annotations
 
-from daguan.pipeline import submit
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
 
 
-def main(words: list[str]) -> None:
-    submit.make(words)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Write the checked submission, its manifest and table row."""
+    from daguan.pipeline import submit
+
+    path, manifest = submit.make(configuration(words, accept_code))
+    if as_json:
+        print_json({"submission": str(path), **manifest})

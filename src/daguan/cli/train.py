@@ -1,15 +1,22 @@
-"""train [CONFIG] [key=value …]: train every member through the same folds, in local worker processes.
-
-Members with pseudo_labels.teachers come after their teachers, who label lines for them first. Under a budget a member
-that fails, or that no longer fits into the minutes, is dropped, and the others go on.
-"""
+"""The command `train`."""
 
 from __future__ import annotations
 
-from daguan.pipeline import train
-from daguan.pipeline.budget.plan import supervised
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
 
 
-def main(words: list[str]) -> None:
-    with supervised(words) as (settings, supervisor):
-        train.train(settings, supervisor)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Train every member through the same folds, on all cores.
+
+    Folds are trained in worker processes. Members with pseudo_labels.teachers come after their teachers, who label
+    lines for them first. Under a budget, a member that fails or no longer fits into the minutes is dropped, and the
+    others continue.
+    """
+    from daguan.pipeline import train
+    from daguan.pipeline.budget.plan import supervised
+
+    with supervised(configuration(words, accept_code)) as (settings, supervisor):
+        stages = train.train(settings, supervisor)
+    if as_json:
+        runs = [run for member in settings.trained if (run := stages.train(member)).finished]
+        print_json({run.path.name: run.manifest() for run in runs})

@@ -1,27 +1,34 @@
-"""tune [CONFIG] [key=value …]: search the space `tune.space` by trials; the best configuration becomes a preset.
-
-The study's folder, work/tune-KEY, holds study.md with all tables, its plots, trials.json, best.yaml, which every
-command takes, and a folder a trial. The same command continues a study; given several times at once, on one machine or,
-with tune.storage, on several, all work on one study.
-"""
+"""The command `tune`."""
 
 from __future__ import annotations
 
-from daguan.cli.study_report import print_study, write_study
-from daguan.core.progress import say
-from daguan.core.runs import folder_lock
-from daguan.pipeline import tune
-from daguan.pipeline.budget.plan import load
-from daguan.pipeline.tuning.optuna_study import importances
+from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
 
 
-def main(words: list[str]) -> None:
-    settings = load(words)
+def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+    """Search a space of settings by trials, several at a time.
+
+    The space is tune.space; the best configuration becomes a preset. The study's folder, work/tune-KEY, holds study.md
+    with all tables, its plots, trials.json, best.yaml, which every command takes, and a folder for each trial. The same
+    command continues a study. Several of the same command at once, on one machine or, with tune.storage, on several,
+    work on one study.
+    """
+    from daguan.cli.tables.study import print_study, study_record, write_study
+    from daguan.core.progress import say
+    from daguan.core.runs import folder_lock
+    from daguan.pipeline import tune
+    from daguan.pipeline.budget.plan import load
+    from daguan.pipeline.tuning.optuna_study import importances
+
+    settings = load(configuration(words, accept_code))
     study = tune.make(settings)
-    with folder_lock(study.folder, wait=True):  # of several processes the last one writes what is whole
+    with folder_lock(study.folder, wait=True):  # the last of several processes writes the complete report
         trials = study.trials()
         shares = importances(study.space, trials)
         write_study(study.folder, trials, shares)
-        print_study(trials, shares)
         if best := tune.write_best(study, settings):
             say(f"tune: the best is trial {best.index}; python -m daguan train {study.folder / tune.BEST}")
+    if as_json:
+        print_json({"study": str(study.folder), **study_record(trials, shares)})
+    else:
+        print_study(trials, shares)

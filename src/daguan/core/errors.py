@@ -28,6 +28,19 @@ class CheckpointError(DaguanError):
     """A run folder or checkpoint is missing, damaged, or belongs to other data."""
 
 
+class MissingStageError(CheckpointError):
+    """A stage that must come before has not been run.
+
+    Attributes:
+        problem: the message without the advice to run the stage.
+        stage: the first part of the name of the stage's folder, or `submit`.
+    """
+
+    def __init__(self, problem: str, stage: str) -> None:
+        super().__init__(f"{problem}; run it first")
+        self.problem, self.stage = problem, stage
+
+
 class WriteError(DaguanError):
     """A file cannot be written: a full disk, no permission."""
 

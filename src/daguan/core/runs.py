@@ -18,7 +18,7 @@ from typing import Any
 
 from daguan import __version__
 from daguan.core.code import changed_modules, module_keys
-from daguan.core.errors import CheckpointError
+from daguan.core.errors import CheckpointError, MissingStageError
 from daguan.core.files import TEMPORARY, read_json, sha256_of_json, write_json
 from daguan.core.tables import Row
 
@@ -70,7 +70,7 @@ class Run:
         """Returns what is known of the finished run. Raises CheckpointError: the stage has not been run, or was by an
         earlier version."""
         if not self.finished:
-            raise CheckpointError(f"{self.path}: expected the finished stage {self.stage!r}, got none; run it first")
+            raise MissingStageError(f"{self.path}: expected the finished stage {self.stage!r}, got none", self.stage)
         manifest = dict(read_json(self.path / MANIFEST))
         if not is_current(manifest):
             raise CheckpointError(f"{self.path}: expected a run of this version, got one of an earlier version")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from daguan.core.progress import say
+from daguan.core.runs import Run
 from daguan.data import people_daily
 from daguan.pipeline.budget.plan import planned
 from daguan.pipeline.settings import Settings
@@ -12,18 +13,20 @@ from daguan.pipeline.stages import Stages, once
 from daguan.pipeline.work.prepare import prepare
 
 
-def make_planned(settings: Settings) -> None:
+def make_planned(settings: Settings) -> Run:
     """Prepare the settings as planned, where they have a budget; the plan is made first if there is none."""
     build_contest(Stages(settings))
-    make(planned(settings))
+    return make(planned(settings))
 
 
-def make(settings: Settings, wait: bool = False) -> None:
-    """Make the run unless it is made. Raises CheckpointError: another process is at it, and we are not to wait."""
+def make(settings: Settings, wait: bool = False) -> Run:
+    """Make the run unless it is made; returns it. Raises CheckpointError: another process is at it, and we are not to
+    wait."""
     stages = Stages(settings)
     build_contest(stages)
     folds, vocabulary = settings.folds, settings.vocabulary
     once(stages.prepare, partial(prepare, contest=stages.contest, folds=folds, vocabulary=vocabulary), wait)
+    return stages.prepare
 
 
 def build_contest(stages: Stages) -> None:

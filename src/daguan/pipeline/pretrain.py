@@ -13,8 +13,8 @@ from daguan.pipeline.stages import Stages, once
 from daguan.pipeline.work.pretrain import pretrain
 
 
-def make(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> None:
-    """Make the runs of the members that the supervisor keeps, unless they are made."""
+def make(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> list[Run]:
+    """Make the runs of the members that the supervisor keeps, unless they are made; returns all of them."""
     stages = Stages(settings)
     stages.prepare.manifest()
     runs: dict[str, tuple[Run, list[str]]] = {}
@@ -28,6 +28,7 @@ def make(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> None:
             make_one(stages, run, members, supervisor)
         except DivergenceError as error:
             supervisor.failed(error, *members)
+    return [run for run, _ in runs.values()]
 
 
 def make_one(

@@ -136,6 +136,12 @@ class Settings(MemberSettings):
 SHARED = tuple(name for name in Settings.model_fields if name not in MemberSettings.model_fields)
 
 
+class PredictSettings(Section):
+    """The settings of `predict`."""
+
+    engine: EngineSettings = section(EngineSettings)
+
+
 def load(words: list[str]) -> Settings:
     """Returns the settings of `[CONFIG.yaml] [key=value …]`; without a file, of the default preset. A command that
     follows a budget's plan takes `load` of pipeline/budget/plan.py. Raises ConfigError."""

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from daguan.core.errors import CheckpointError, DataError
+from daguan.core.errors import CheckpointError, DataError, MissingStageError
 from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.runs import MANIFEST, Run, accepted_run, other_environment, run_of
@@ -99,7 +99,7 @@ class Stages:
     def data_sha256(self) -> dict[str, str]:
         """The hashes of the contest's files. Raises DataError: one that it must have is missing."""
         if not self.settings.data.dir and not self.contest.folder.is_dir():
-            raise DataError(f"{self.contest.folder}: expected the built-in contest, got none; run `prepare` first")
+            raise MissingStageError(f"{self.contest.folder}: expected the built-in contest, got none", "prepare")
         return self.contest.sha256()
 
     @property
@@ -151,6 +151,8 @@ class Stages:
         """Returns the trained run that a setting names. Raises CheckpointError: it is missing, or on other lines."""
         stage, _, key = name.rpartition("-")
         run = Run(self.work / name, stage, key, {}, {})
+        if not run.finished:
+            raise CheckpointError(f"{setting}: {run.path}: expected the finished stage {stage!r}, got none")
         if run.manifest().get("lines") != self.lines:
             raise CheckpointError(f"{setting}: {name}: expected a run on these data and folds, got one on others")
         return run

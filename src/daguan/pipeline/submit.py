@@ -23,8 +23,9 @@ from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 
 
-def make(words: list[str]) -> None:
-    """Check the blend's answer, and write it with its manifest and its row in the table of submissions."""
+def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
+    """Check the blend's answer, write it with its manifest and its row in the table of submissions, and return its path
+    and the manifest."""
     settings = load(words)
     stages = Stages(settings)
     blend = stages.blend.manifest()
@@ -41,6 +42,7 @@ def make(words: list[str]) -> None:
         write_json(stages.submission.with_suffix(".json"), manifest)
         leaderboard.record(stages.submission.parent, manifest)
     say(f"submit: {stages.submission} ({lines:,} lines, checked)")
+    return stages.submission, manifest
 
 
 def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[str, Any] | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from daguan.cli.study_report import write_study
+from daguan.cli.tables.study import write_study
 from daguan.core.errors import ConfigError
 from daguan.core.runs import folder_lock
 from daguan.pipeline.tuning import search

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from daguan.core.errors import CheckpointError
+from daguan.core.errors import MissingStageError
 from daguan.core.files import read_json, write_json, write_text
 from daguan.core.progress import say
 from daguan.core.runs import MANIFEST, Run, Stopwatch, run_of
@@ -86,7 +86,7 @@ def finished_plan(asked: Settings) -> Run | None:
     """Where the plan is, None without a budget. Raises CheckpointError: there is none yet."""
     run = run_of_plan(asked)
     if run is not None and not run.finished:
-        raise CheckpointError(f"{run.path}: expected the plan of budget.minutes, got none; run `prepare` first")
+        raise MissingStageError(f"{run.path}: expected the plan of budget.minutes, got none", run.stage)
     return run
 
 

@@ -5,17 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from daguan.core.errors import CheckpointError
-from daguan.core.runs import MANIFEST
+from daguan.core.errors import CheckpointError, DataError
+from daguan.core.runs import MANIFEST, Stopwatch
 from daguan.core.types import Sentence
-from daguan.data.format import format_labelled
+from daguan.data.format import format_labelled, read_unlabelled, write_lines
 from daguan.ensemble.blending import MODELS, load_blend
 from daguan.ensemble.combination import Combination
-from daguan.ensemble.labelling import Members, member_marginals
+from daguan.ensemble.labelling import Members, load_members, member_marginals
 from daguan.ensemble.weighting import plain_mean
 from daguan.families.family import family_in
 from daguan.families.fold import MODEL
+from daguan.training.devices import prepare_process, share_cores
+from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate
+
+
+def label_file(folder: Path, source: Path, target: Path, engine: EngineSettings) -> dict[str, float]:
+    """Label a file by the models of a folder, and return how many lines, by how many models and how fast."""
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise DataError(f"{target}: expected the path of a file in an existing folder")
+    prepare_process(share_cores(engine, 1)[1])
+    paths, combination = find_models(folder)
+    members = load_members(paths, engine)
+    sentences = read_unlabelled(source)
+    watch = Stopwatch()
+    write_lines(target, predict(members, combination, sentences))
+    tokens, seconds = sum(len(sentence.tokens) for sentence in sentences), watch.seconds
+    return {
+        "lines": len(sentences),
+        "models": sum(map(len, members)),
+        "lines_per_second": len(sentences) / seconds,
+        "tokens_per_second": tokens / seconds,
+    }
 
 
 def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:

@@ -1,4 +1,4 @@
-"""SVG text: a document, and two small plots, points over a number with the best so far, and named bars."""
+"""SVG documents and two small plots: points over a number with the best so far, and named bars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INK, FAINT, COLOUR = "#333", "#ccc", "#3366aa"
 
 
 def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
-    """Points, and a line of the highest so far."""
+    """Return a plot of points with a line through the highest so far."""
     if not points:
         return document(WIDTH, HEIGHT, [_label(WIDTH / 2, HEIGHT / 2, "nothing yet", "middle")])
     xs, ys = zip(*points, strict=True)
@@ -33,7 +33,7 @@ def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
 
 
 def bars(values: Sequence[tuple[str, float]], title: str) -> str:
-    """A bar a name, as long as its value is of the largest."""
+    """Return a plot with one bar for each name, scaled to the largest value."""
     largest = max((value for _, value in values), default=0.0) or 1.0
     marks = [_label(8, 18, title, "start")]
     for number, (name, value) in enumerate(values):
@@ -46,7 +46,7 @@ def bars(values: Sequence[tuple[str, float]], title: str) -> str:
 
 
 class _Scale:
-    """From numbers to places, both ends a little away from the edge."""
+    """A linear scale from values to pixels, with a margin at both ends."""
 
     def __init__(self, low: float, high: float, start: float, stop: float) -> None:
         air = 0.05 * (high - low) or 1.0

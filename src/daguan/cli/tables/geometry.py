@@ -1,8 +1,8 @@
-"""What a pointer network reached, beside the figures of Vinyals et al. 2015 (arXiv 1506.03134v2, §4)."""
+"""Results of a pointer network beside those of Vinyals et al. 2015 (arXiv 1506.03134v2, §4)."""
 
 from __future__ import annotations
 
-from daguan.cli.score_table import print_table
+from daguan.cli.tables.text import print_table
 from daguan.experiments.geometry.convex_hull import FAIL_SHARE
 
 FAIL = "FAIL"
@@ -32,7 +32,7 @@ PAPER = {
 
 
 def print_measured(task: str, size: int, measured: dict[str, float]) -> None:
-    """One row for this run, one for the optimum where there is one, and one for each row of the paper."""
+    """Print one row for this run, one for the optimum where it is known, and the rows of the paper."""
     header = (f"{task}, n = {size}", "of", *COLUMNS[task].values())
     rows = [("pointer network", "this run", *(cell(measured, name) for name in COLUMNS[task]))]
     if "optimum" in measured:
@@ -42,7 +42,8 @@ def print_measured(task: str, size: int, measured: dict[str, float]) -> None:
 
 
 def cell(measured: dict[str, float], name: str) -> str:
-    """Lengths as they are, shares in percent; as in the paper no area where too many outputs are no simple polygons."""
+    """Return one figure as text: a length as it is, a share in percent. As in the paper, the area is FAIL if too many
+    outputs are not simple polygons."""
     if name == "area" and measured["simple"] < 1 - FAIL_SHARE:
         return FAIL
     return f"{measured[name]:.3f}" if name == "length" else f"{100 * measured[name]:.2f}"

@@ -1,17 +1,18 @@
-"""A student beside its teachers, for a terminal."""
+"""A student beside its teachers as a table for a terminal."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from daguan.cli.score_table import print_table
+from daguan.cli.tables.text import print_table
 
 HEADER = ("", "run", "held-out F1", "95 % interval", "test F1", "lines/s", "models", "MB")
 
 
 def print_students(sides: dict[str, dict[str, Any]], gains: dict[str, dict[str, Any]]) -> None:
-    """One row a side: span F1 on fold 0's held-out lines with its 95 % bootstrap interval, and of what is shipped the
-    span F1 on the test lines, speed and size; then the student's gains on the held-out lines, which are paired."""
+    """Print one row for each of student and teachers: span F1 on fold 0's held-out lines with its 95 % bootstrap
+    interval, then the span F1 on the test lines, the speed and the size of what would be shipped. Below are the
+    student's paired gains on the held-out lines."""
     print_table(HEADER, [_row(name, side) for name, side in sides.items()])
     for name, gain in gains.items():
         low, high = (f"{100 * end:+.2f}" for end in gain["interval"])

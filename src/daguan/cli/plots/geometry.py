@@ -1,10 +1,10 @@
-"""A few answers as an SVG: what is right in grey, what was answered in blue."""
+"""A plot of a few instances: the right answers in grey, the network's in blue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from daguan.cli.svg import document
+from daguan.cli.plots.svg import document
 from daguan.experiments.geometry.polygons import Points, Sequences
 
 PANEL, MARGIN, COLUMNS = 180, 15, 4  # pixels, pixels, panels a row
@@ -13,7 +13,8 @@ ANSWERED = 'fill="#2a6fdb" fill-opacity="0.12" stroke="#2a6fdb" stroke-width="1.
 
 
 def drawing(points: Points, answers: Sequences, targets: Sequences, polygon: int) -> str:
-    """points (B,N,2), answers and targets (B,S). polygon: corners of each, 0 where an answer is a single one."""
+    """Return the plot of points (B,N,2), answers and targets (B,S) as SVG. `polygon` is the number of corners of each
+    polygon, 0 where an answer is one polygon."""
     columns = min(COLUMNS, len(points))
     rows = -(-len(points) // columns)
     lines = []
@@ -35,6 +36,6 @@ def _polygons(points: Points, sequence: Sequences, polygon: int, style: str) -> 
 
 
 def _place(point: Points) -> tuple[float, float]:
-    """Pixels within a panel; y goes up."""
+    """Return the pixel of a point within its panel; y goes up."""
     x, y = MARGIN + (PANEL - 2 * MARGIN) * point.astype(float)
     return round(float(x), 1), round(float(PANEL - y), 1)

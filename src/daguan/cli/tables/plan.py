@@ -1,10 +1,10 @@
-"""A day's plan for a terminal."""
+"""Plans and rehearsals as tables for a terminal."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from daguan.cli.score_table import print_table
+from daguan.cli.tables.text import print_table
 from daguan.competition.candidates import Z
 from daguan.competition.planner import FEWEST, Outlook, Plan
 
@@ -13,13 +13,23 @@ HEADER = ("submission", "", *FIGURES, "agrees with")
 
 
 def print_plan(plan: Plan) -> None:
-    """A row a submission, best expected first, then what to do. Percent throughout."""
+    """Print one row for each submission, the best expected one first, then what to do; all figures are in percent."""
     ordered = sorted(plan.outlooks, key=lambda outlook: -outlook.private)
     print_table(HEADER, [_row(outlook, plan) for outlook in ordered])
     sent = [outlook for outlook in plan.outlooks if outlook.recorded is not None]
     print(f"recorded: {_board(sent, plan)}")
     print(f"send: {', '.join(plan.send) or 'nothing, every answer was sent'}")
-    print(f"choose at the end: {' and '.join(plan.choose) or 'of what was sent; nothing was yet'}")
+    print(f"choose at the end: {' and '.join(plan.choose) or 'one of the sent submissions; none was sent yet'}")
+
+
+def plan_record(plan: Plan) -> dict[str, Any]:
+    """Return a plan as JSON; scores are fractions."""
+    submissions = [
+        {"name": one.candidate.name, "out_of_fold": one.candidate.out_of_fold}
+        | {name: value for name, value in vars(one).items() if name != "candidate"}
+        for one in plan.outlooks
+    ]
+    return {"submissions": submissions, "send": plan.send, "choose": plan.choose, "correlation": plan.correlation}
 
 
 def _row(outlook: Outlook, plan: Plan) -> tuple[str, ...]:
@@ -42,7 +52,7 @@ def _row(outlook: Outlook, plan: Plan) -> tuple[str, ...]:
 
 def _board(sent: list[Outlook], plan: Plan) -> str:
     if not sent:
-        return "nothing yet; `plan record NAME SCORE` tells what the leaderboard said"
+        return "nothing yet; `plan record NAME SCORE` records a score of the leaderboard"
     shift = sum((outlook.recorded or 0.0) - outlook.candidate.out_of_fold for outlook in sent) / len(sent)
     text = f"{len(sent)} scores, on average {100 * shift:+.2f} from out of fold; correlation "
     if plan.correlation is None:
@@ -55,7 +65,7 @@ def _percent(fraction: float) -> str:
 
 
 def print_rehearsal(outcome: dict[str, Any]) -> None:
-    """What was to be had, what was sent, and what each way of choosing gained. Percent throughout."""
+    """Print the candidates, when each was sent, and what each way of choosing scored; all figures are in percent."""
     day_of = {name: str(day) for day, names in enumerate(outcome["days"], start=1) for name in names}
     candidates = outcome["candidates"].items()
     scores = ("out_of_fold", "public", "private")

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from daguan.families.family import family_of
+from daguan.cli.tables.text import print_table
+
+
+def print_final(found: dict[str, Any], families: dict[str, str]) -> None:
+    """Print the final table of a configuration: every member's scores, the submission, and where it is no better."""
+    print_scores("out of fold", found["out_of_fold"])
+    final = found["final"]
+    line = f"out-of-fold span F1 {100 * found['out_of_fold'][final]['span']['f1']:.2f}"
+    if "test" in found:
+        print_scores("test", found["test"])
+        print_types(found["test"][final])
+        span, contest = (100 * found["test"][final][reading]["f1"] for reading in ("span", "contest"))
+        line += f", test span F1 {span:.2f}, test contest F1 {contest:.2f}"
+    written = "" if Path(found["submission"]).is_file() else " (not written yet: run submit)"
+    print(f"model: {found['model']}\nsubmission: {found['submission']}{written}\nscores: {line}")
+    for warning in no_better(found["out_of_fold"], final, families):
+        print(f"warning: {warning}")
+
+
+def print_blend(found: dict[str, Any], families: dict[str, str]) -> None:
+    """Print the out-of-fold scores and gains of a finished blend."""
+    from daguan.core.progress import say
+
+    print_scores("out of fold", found["out_of_fold"])
+    print_gains(found["gains"])
+    for line in no_better(found["out_of_fold"], found["final"], families):
+        say(f"blend: {line}")
 
 
 def print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:
-    """One row a member and reading; P, R, F1 in percent with the 95 % bootstrap interval of F1."""
+    """Print P, R and F1 of each member by both metrics, in percent, with the 95 % bootstrap interval of F1."""
     rows = [_row(name, reading, found) for name, found in scores.items() for reading in ("span", "contest")]
     print_table((title, "metric", "P", "R", "F1", "95 % interval"), rows)
 
 
 def print_gains(gains: dict[str, dict[str, Any]]) -> None:
-    """One row for each that the blend is compared with: the gain in points of span F1 on out-of-fold lines, its 95 %
-    paired bootstrap interval, and the p-value of there being none."""
+    """Print the blend's gain over each member in points of out-of-fold span F1, with its 95 % paired bootstrap interval
+    and the p-value of the hypothesis that there is none."""
     rows = [
         (name, f"{100 * gain['f1']:+.2f}", "{:+.2f} to {:+.2f}".format(*(100 * end for end in gain["interval"])),
          f"{gain['p']:.4f}")
@@ -27,8 +53,10 @@ def print_gains(gains: dict[str, dict[str, Any]]) -> None:
 
 
 def no_better(scores: dict[str, dict[str, Any]], final: str, families: dict[str, str]) -> list[str]:
-    """What to say where the final answer does not beat its best member, or an n-gram CRF among them, out of fold.
-    families: of the members."""
+    """Return a warning for the best member and for each n-gram CRF that the final answer does not beat out of fold;
+    `families` are those of the members."""
+    from daguan.families.family import family_of
+
     f1 = {name: found["span"]["f1"] for name, found in scores.items()}
     others = {name: family for name, family in families.items() if name != final}
     best = max(others, key=lambda name: f1[name], default=final)
@@ -44,22 +72,13 @@ def no_better(scores: dict[str, dict[str, Any]], final: str, families: dict[str,
 
 
 def print_types(scores: dict[str, Any]) -> None:
-    """One row a reading and type."""
+    """Print one row for each metric and entity type."""
     rows = [
         (label, reading, *_ratios(found), f"{found['hits']:,} of {found['gold']:,}")
         for reading, by_type in scores["by_type"].items()
         for label, found in by_type.items()
     ]
     print_table(("type", "metric", "P", "R", "F1", "found"), rows)
-
-
-def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as needed; all but the first two right-aligned."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, *rows]:
-        cells = [cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
-        print("  ".join(cells).rstrip())
-    print(flush=True)
 
 
 def _row(name: str, reading: str, scores: dict[str, Any]) -> tuple[str, ...]:

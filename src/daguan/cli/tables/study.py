@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from daguan.cli.score_table import print_table
-from daguan.cli.svg import bars, curve
+from daguan.cli.plots.svg import bars, curve
+from daguan.cli.tables.text import print_table
 from daguan.core.files import write_json, write_text
 from daguan.pipeline.tuning.trials import COMPLETE, Trial, best_of, pareto_front
 
@@ -19,30 +19,33 @@ HEADER = ("trial", "parameters", "state", "F1", "seconds")
 
 
 def write_study(folder: Path, trials: Sequence[Trial], shares: Mapping[str, float]) -> None:
-    """study.md, trials.json and the plots."""
-    front = pareto_front(trials)
-    best = best_of(trials)
-    record = {
-        "best": best.index if best else None,
-        "pareto_front": [trial.index for trial in front],
-        "importances": shares,
-        "trials": [asdict(trial) for trial in trials],
-    }
-    write_json(folder / "trials.json", record)
+    """Write study.md, trials.json and the plots."""
+    write_json(folder / "trials.json", study_record(trials, shares))
     points = [(trial.index, 100 * trial.outcome.f1) for trial in trials if trial.outcome]
     write_text(folder / HISTORY, curve(points, "trial", "F1, %"))
     write_text(folder / IMPORTANCES, bars(list(shares.items()), "importance"))
-    write_text(folder / "study.md", _page(trials, front, shares))
+    write_text(folder / "study.md", _page(trials, shares))
+
+
+def study_record(trials: Sequence[Trial], shares: Mapping[str, float]) -> dict[str, Any]:
+    """Return all trials, the best, the Pareto front and the importances as JSON."""
+    best = best_of(trials)
+    return {
+        "best": best.index if best else None,
+        "pareto_front": [trial.index for trial in pareto_front(trials)],
+        "importances": dict(shares),
+        "trials": [asdict(trial) for trial in trials],
+    }
 
 
 def print_study(trials: Sequence[Trial], shares: Mapping[str, float]) -> None:
-    """The trials, the front and the importances, for a terminal."""
+    """Print the trials, the Pareto front and the importances."""
     print_table(HEADER, [_row(trial) for trial in trials])
     print_table(("front", *HEADER[1:]), [_row(trial) for trial in pareto_front(trials)])
     print_table(("setting", "importance"), [(path, f"{share:.3f}") for path, share in shares.items()])
 
 
-def _page(trials: Sequence[Trial], front: Sequence[Trial], shares: Mapping[str, float]) -> str:
+def _page(trials: Sequence[Trial], shares: Mapping[str, float]) -> str:
     best = best_of(trials)
     done = sum(trial.state == COMPLETE for trial in trials)
     reasons = [(str(trial.index), trial.reason) for trial in trials if trial.reason]
@@ -51,7 +54,7 @@ def _page(trials: Sequence[Trial], front: Sequence[Trial], shares: Mapping[str, 
         f"{len(trials)} trials, {done} complete" + (f"; the best is {best.index}: `best.yaml`." if best else "."),
         f"![F1 of each trial, and the best so far]({HISTORY})",
         "## F1 against seconds: the trials that none beats in both",
-        _table(HEADER, [_row(trial) for trial in front]),
+        _table(HEADER, [_row(trial) for trial in pareto_front(trials)]),
         "## Importance of each setting",
         f"![importances]({IMPORTANCES})",
         _table(("setting", "importance"), [(path, f"{share:.3f}") for path, share in shares.items()]),
