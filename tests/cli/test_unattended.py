@@ -122,7 +122,7 @@ def test_time_drops_what_is_not_trained_yet_and_given_back_it_is_trained(
     assert hour.run("train", "blend", jobs=jobs) == [0, 0]
     assert jobs.begun == []
     assert set(hour.dropped) == {"tagger"}
-    assert "budget: DROPPED tagger: 60.1 of 60 minutes are over" in capsys.readouterr().err
+    assert "budget: DROPPED tagger: 60.1 of 60 min used" in capsys.readouterr().err
     assert read_json(hour.plan / "clock.json")["seconds"] > 3_599
     assert hour.blended() == [{"other", "ngram_crf"}]
     (hour.plan / "dropped.json").unlink()

@@ -45,7 +45,7 @@ def test_a_member_starts_if_its_folds_and_what_follows_still_fit(tmp_path: Path)
     assert not late.keeps("large")
     assert late.starts(waiting[-1], waiting)  # a cheaper one still fits
     more = (120 + AFTER) / 60
-    assert read_dropped(tmp_path)["large"].endswith(f"of 10 minutes are over, and with it {more:.1f} more are reckoned")
+    assert read_dropped(tmp_path)["large"].endswith(f"of 10 min used; this member needs {more:.1f} more")
 
 
 @pytest.mark.parametrize("folds_left", [1, 2, 3])
@@ -118,7 +118,7 @@ def test_a_failure_drops_the_member_and_whom_it_teaches_and_is_told_once(
     for fold in range(2):
         watching.failed(WorkerError(f"large fold {fold}: no number"), "large")
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("budget: DROPPED large: large fold 0: no number; goes on with safe, small (")
+    assert line.startswith("budget: DROPPED large: large fold 0: no number; continuing with safe, small (")
     again = supervisor(tmp_path)
     for one in (watching, again):
         assert [member for member in NEEDS if one.keeps(member)] == ["safe", "small"]

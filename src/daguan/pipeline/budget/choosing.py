@@ -1,4 +1,4 @@
-"""What a budget pays for: the first rung that fits, and then as much pretraining as is left."""
+"""Chooses what a budget pays for: the first rung that fits, then pretraining for the remaining time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from decimal import ROUND_FLOOR, Decimal
 
 from daguan.pipeline.budget.costs import Facts, Rates, Work, bytes_of, seconds_of
 
-STEP = 1.1  # measured rates are rounded down to its powers, so that two plans on one machine mostly agree
+STEP = 1.1  # rates are rounded down to its powers, so that two plans on one machine mostly agree
 
 
 @dataclass(frozen=True)
 class Choice:
-    """rung: its number, from 0. tokens: of pretraining. seconds: of each stage. bytes: of memory. fits: within both
-    limits."""
+    """A chosen rung.
+
+    Attributes:
+        rung: its number, from 0.
+        tokens: tokens of pretraining.
+        seconds: seconds of each stage.
+        bytes: bytes of memory.
+        fits: it is within both limits.
+    """
 
     rung: int
     tokens: int
@@ -27,8 +34,11 @@ class Choice:
 def choose(
     works: Sequence[Work], facts: Facts, rates: Rates, limit: float, passes: float, memory: float = math.inf
 ) -> Choice:
-    """Of rungs from rich to poor, for a limit of seconds and one of bytes. Rungs that are the same on these data, as
-    under caps that are above their lines, are one, and the last of them says where it stands."""
+    """Chooses among rungs from rich to poor, for a limit of seconds and one of bytes.
+
+    Rungs that are the same on these data, such as under limits above its number of lines, are one, at the place of the
+    last of them.
+    """
     most = max(1, int(passes * facts.text_tokens))
     here = [replace(work, lines=work.lines if work.lines < facts.train_lines else 0) for work in works]
     for rung, work in enumerate(here):
@@ -42,7 +52,7 @@ def choose(
 
 
 def _tokens(work: Work) -> int:
-    """Of the pretrainings that grow, which are all alike."""
+    """Returns the tokens of the pretrainings that grow, which all have the same number."""
     return max((one.tokens for one in work.pretrainings if one.grows), default=0)
 
 
@@ -52,7 +62,7 @@ def _with_tokens(work: Work, tokens: int) -> Work:
 
 
 def _grown(work: Work, left: float, rates: Rates, most: int) -> int:
-    """The tokens that so many seconds more pay for, two digits of them."""
+    """Returns the tokens that the additional seconds pay for, to two digits."""
     each = sum(1 / rates.pretraining[one.name] for one in work.pretrainings if one.grows)
     if not each:
         return _tokens(work)
@@ -60,13 +70,13 @@ def _grown(work: Work, left: float, rates: Rates, most: int) -> int:
 
 
 def two_digits(number: float) -> int:
-    """Rounded down to two significant digits."""
+    """Returns the number rounded down to two significant digits."""
     whole = Decimal(int(number))
     return int(whole.quantize(Decimal(1).scaleb(max(0, whole.adjusted() - 1)), rounding=ROUND_FLOOR))
 
 
 def rounded_down(rate: float) -> float:
-    """To a power of STEP, of three digits."""
+    """Returns the rate rounded down to a power of STEP, to three digits."""
     power = 1.0
     while power * STEP <= rate:
         power *= STEP

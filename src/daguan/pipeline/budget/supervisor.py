@@ -1,6 +1,6 @@
-"""What holds a budget while members are trained: one that fails, or for which time runs out, is dropped.
+"""Enforces a budget while members are trained: a member that fails or does not fit into the time is dropped.
 
-The others go on. What was dropped is written down beside the plan, and every command leaves it out from then on.
+The others continue. Dropped members are recorded beside the plan, and every later command leaves them out.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from daguan.pipeline.budget.costs import COMMAND, makespan
 from daguan.pipeline.engines.supervision import Supervisor
 
 DROPPED, CLOCK = "dropped.json", "clock.json"
-KEEP_SECONDS = 5.0  # between two times that the clock is written
-FASTEST = 0.4  # of what was reckoned; a pace that is better is not trusted
+KEEP_SECONDS = 5.0  # the clock is written at most this often
+FASTEST = 0.4  # the share of the estimate below which a pace is not trusted
 
 
 def read_dropped(folder: Path) -> dict[str, str]:
-    """Members that were dropped from the plan in that folder, and why."""
+    """Returns the members that were dropped from the plan in that folder, with the reasons."""
     path = folder / DROPPED
     return dict(read_json(path)) if path.is_file() else {}
 
 
 class Clock:
-    """Seconds worked on a plan: those of the commands before, kept in a file beside it, and of this one, which begins
-    with what it takes to load. A pause does not count, as between a kill and the same command a day later; of a killed
-    command that which it worked after it last kept its seconds is lost."""
+    """Counts the seconds worked on a plan: those of earlier commands, stored in a file beside it, and of this one.
+
+    This command's seconds begin with its loading time. Pauses do not count, such as between a kill and the same command
+    a day later; a killed command loses the seconds since it last stored them.
+    """
 
     def __init__(self, path: Path, before: float) -> None:
-        """before: where none are kept yet."""
+        """before: the seconds to start from if none are stored yet."""
         kept = read_json(path)["seconds"] if path.is_file() else before
         self._path, self._watch, self._kept = path, Stopwatch(kept + COMMAND), time.monotonic()
 
@@ -54,28 +56,35 @@ class Clock:
 
 
 class BudgetSupervisor(Supervisor):
-    """Drops a member with a line that says why and who goes on. For want of time: before its first fold, if what is
-    reckoned for all its folds and for what follows the training no longer fits into the minutes (of a spare one at
-    the pace of the folds before it, which the plan's own are to be safe from); at any report, if what follows does
-    not. One that an earlier command began is not reckoned anew, as what is left of it is not known. The first
-    member that is left goes on whatever the time, so that there is something to submit; where none would be left,
-    all is as if none had been dropped, and the error is raised."""
+    """Drops a member that fails or does not fit into the time, and says why and which members continue.
+
+    It drops a member for lack of time before its first fold, if the estimate for all its folds and the later stages
+    does not fit into the minutes (for a spare member at the pace of the folds before it, against which the plan's own
+    estimate has a safety margin), and at any report, if the later stages do not fit. A member that an earlier command
+    began has no new estimate, because its remaining work is not known. The first remaining member continues whatever
+    the time, so that there is something to submit. If no member would remain, none is dropped and the error is raised.
+    """
 
     def __init__(
         self, folder: Path, plan: Mapping[str, Any], needs: Mapping[str, Iterable[str]], folds: int, workers: int,
         before: float,
     ) -> None:  # fmt: skip
-        """folder: of the plan. needs: of each member, in the order of training, itself and all it needs. before:
-        seconds that planning and preparing took."""
+        """Read the seconds and the dropped members of earlier commands.
+
+        Args:
+            folder: the folder of the plan.
+            needs: each member, in the order of training, with itself and everything that it needs.
+            before: the seconds of planning and preparing.
+        """
         self.clock = Clock(folder / CLOCK, before)
         self._path, self._dropped = folder / DROPPED, read_dropped(folder)
         self._needs = {member: set(needed) for member, needed in needs.items()}
         self._limit, self._fold = 60 * plan["minutes"], plan["fold"]
         self._after = plan["seconds"]["blend"] + plan["seconds"]["submit and score"]
         self._folds, self._workers, self._spare = folds, workers, set(plan["spare"])
-        self._since, self._started = self.clock.seconds, list[float]()  # reckoned seconds of each job begun since
+        self._since, self._started = self.clock.seconds, list[float]()  # estimated seconds of each job begun since
         self._begun: set[str] = set()
-        self._lock = RLock()  # what is asked from one thread may drop what another asks about
+        self._lock = RLock()  # a question of one thread may drop the member about which another one asks
 
     def keeps(self, member: str) -> bool:
         return not self._dropped.keys() & self._needs[member]
@@ -94,7 +103,7 @@ class BudgetSupervisor(Supervisor):
         return self._pays([member], 0.0)
 
     def is_worth_making(self, members: Sequence[str]) -> bool:
-        """Is there time to train any of them, after the first, once this is made?"""
+        """Whether there is time to train any of them, after the first member, once this is made."""
         first = [] if self._first in members else [self._first]
         cheapest = min(self._seconds(member, self._folds) for member in members)
         return self._pays(members, cheapest + sum(self._seconds(member, self._folds) for member in first))
@@ -103,7 +112,7 @@ class BudgetSupervisor(Supervisor):
         with self._lock:
             kept = [member for member in members if self.keeps(member)]
             if kept and not self._left(kept):
-                self._path.unlink(missing_ok=True)  # what they have in common is to be mended, and all tried anew
+                self._path.unlink(missing_ok=True)  # after their common cause is fixed, all are tried again
                 raise error
             self._drop(kept, str(error))
 
@@ -121,20 +130,19 @@ class BudgetSupervisor(Supervisor):
 
     @property
     def _pace(self) -> float:
-        """Seconds taken for one that was reckoned. What was begun last, on the other workers, counts as not done yet; 1
-        where nothing is."""
+        """Returns the seconds taken for each estimated second; the other workers' last jobs count as unfinished."""
         done = sum(self._started[: len(self._started) - (self._workers - 1)])
         return max(FASTEST, (self.clock.seconds - self._since) * self._workers / done) if done else 1.0
 
     def _pays(self, members: Sequence[str], seconds: float) -> bool:
-        """Is there time for so much and for what follows? Members for which there is none are dropped."""
+        """Whether there is time for these seconds and the later stages. Members without enough time are dropped."""
         with self._lock:
             self.clock.tick()
             worked, more = self.clock.seconds, seconds + self._after
             if worked + more > self._limit and self._first not in members:
-                over = f"{worked / 60:.1f} of {self._limit / 60:g} minutes are over"
+                used = f"{worked / 60:.1f} of {self._limit / 60:g} min used"
                 kept = [member for member in members if self.keeps(member)]
-                self._drop(kept, f"{over}, and with it {more / 60:.1f} more are reckoned")
+                self._drop(kept, f"{used}; this member needs {more / 60:.1f} more")
             return any(map(self.keeps, members))
 
     def _drop(self, members: Sequence[str], why: str) -> None:
@@ -143,4 +151,4 @@ class BudgetSupervisor(Supervisor):
         self._dropped |= dict.fromkeys(members, why)
         write_json(self._path, self._dropped)
         left = ", ".join(self._left())
-        say(f"budget: DROPPED {', '.join(members)}: {why}; goes on with {left} ({self._path})")
+        say(f"budget: DROPPED {', '.join(members)}: {why}; continuing with {left} ({self._path})")

@@ -1,4 +1,4 @@
-"""Jobs and commands in local processes, the cores divided among them."""
+"""Runs jobs and commands in local processes that share the cores."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 
 LOG = "worker.log"
-INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT, -signal.SIGTERM)  # exit codes of what was asked to end
+INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT, -signal.SIGTERM)  # exit codes of processes that were asked to end
 Watch = Callable[[Progress], bool]
 
 
 class WorkerError(DaguanError):
-    """A worker ended with an error; its message, or the end of its log, is passed on."""
+    """A worker ended with an error; it carries the worker's message, or the end of its log."""
 
 
 def run_jobs(jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor = UNSUPERVISED) -> dict[str, float]:
-    """Do the unfinished jobs, `workers` at a time, in order; finished ones are named and skipped. Returns the seconds
-    of wall clock of each that was done, by its name.
+    """Do the unfinished jobs, `workers` at a time, in order; finished ones are named and skipped.
+
+    Returns the seconds of wall clock of each job that was done, by its name.
 
     Raises:
-        WorkerError: a job failed, and the supervisor lets nothing go on without it. The others still running are ended;
+        WorkerError: a job failed, and the supervisor does not continue without it. The other running jobs are ended;
         all keep their checkpoints.
-        StoppedError or WriteError: the same, by no fault of the job's.
+        StoppedError or WriteError: the same, not caused by the job.
     """
     waiting = [job for job in jobs if not job.finished]
     for job in jobs:
@@ -64,7 +65,7 @@ def _run(jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor) -> dict[
         except WorkerError as error:
             supervisor.failed(error, job.member)
             return
-        finally:  # else the jobs that wait would wait for ever
+        finally:  # otherwise waiting jobs would wait for ever
             positions.put(position)
         seconds[job.name] = time.monotonic() - begun
         say(f"{job.name}: {_summary(result_of(job))}")
@@ -74,13 +75,13 @@ def _run(jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor) -> dict[
         try:
             for future in as_completed(futures):
                 future.result()
-        finally:  # after an error or an interrupt; when all went well there is nothing to stop
+        finally:  # after an error or an interrupt; otherwise there is nothing to stop
             processes.stop()
     return seconds
 
 
 class Processes:
-    """Processes started by any thread, and ended all at once."""
+    """Processes that any thread starts and that end together."""
 
     def __init__(self) -> None:
         self._lock = Lock()  # around starting a process and stopping all
@@ -95,8 +96,11 @@ class Processes:
                 process.terminate()
 
     def run(self, job: FoldJob, bar: Bar, watch: Watch = lambda progress: True) -> bool:
-        """Do the job. `watch` sees every report and says whether to go on; where it does not, the worker is ended and
-        keeps its checkpoint. Returns whether the job was done. Raises WorkerError, StoppedError or WriteError."""
+        """Do the job. `watch` sees every report and says whether to continue.
+
+        If it says no, the worker is ended and keeps its checkpoint. Returns whether the job was done. Raises
+        WorkerError, StoppedError or WriteError.
+        """
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "job.json", job.to_json())
@@ -116,7 +120,7 @@ class Processes:
         return go_on
 
     def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
-        """`python -m daguan` with these words; all it says goes into the log. Raises WorkerError, StoppedError or
+        """Run `python -m daguan` with these words; its output goes into the log. Raises WorkerError, StoppedError or
         WriteError."""
         with log.open("w") as file, self._start(["daguan", *words], file, threads) as process:
             process.wait()

@@ -1,4 +1,4 @@
-"""Who is asked while jobs run, and told what failed."""
+"""The interface that running jobs ask whether to continue, and to which failures are reported."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from daguan.families.fold import FoldJob
 
 
 class Supervisor:
-    """Lets every member be trained to its end; an error ends them all. Asked from any thread."""
+    """Lets every member be trained to its end; an error ends them all. It may be called from any thread."""
 
     def keeps(self, member: str) -> bool:
-        """Does the member take part still?"""
+        """Whether the member still takes part."""
         return True
 
     def starts(self, job: FoldJob, jobs: Sequence[FoldJob]) -> bool:
-        """Before a job, which is one of those that were not done."""
+        """Whether to start a job; called before each job that was not done."""
         return self.keeps(job.member)
 
     def goes_on(self, member: str) -> bool:
-        """At each report of one of its jobs."""
+        """Whether a member's job continues; called at each of its reports."""
         return self.keeps(member)
 
     def is_worth_making(self, members: Sequence[str]) -> bool:
-        """At each step towards what these members start from."""
+        """Whether to continue making the start of these members; called at each step."""
         return any(map(self.keeps, members))
 
     def failed(self, error: DaguanError, *members: str) -> None:
-        """Of a job of theirs, or of what they start from. Raises the error: nothing goes on without them."""
+        """Report the failure of a job of these members, or of what they start from. Raises the error: nothing continues
+        without them."""
         raise error
 
 

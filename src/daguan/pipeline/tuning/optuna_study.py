@@ -1,7 +1,7 @@
-"""All that Optuna does for us: storages that several processes share, draws, prunings, importances.
+"""The only module that uses Optuna: storages that several processes share, draws, prunings, importances.
 
-Draws and prunings are functions of the trials they are given: each builds a study in memory out of them, so that
-neither a generator's state nor the moment matters.
+Draws and prunings are functions of the given trials: each builds a study in memory from them, so that neither a
+generator's state nor the moment matters.
 """
 
 from __future__ import annotations
@@ -41,14 +41,20 @@ STATES = {
 }
 DIRECTIONS = {F1: StudyDirection.MAXIMIZE, SECONDS: StudyDirection.MINIMIZE}
 NO_ANSWER = (SQLAlchemyError, StorageInternalError, ImportError)
-FEWEST = 5  # trials that say anything of importances
-DIGITS = 4  # of numbers drawn, that a preset can be read
+FEWEST = 5  # the smallest number of trials for importances
+DIGITS = 4  # digits of drawn numbers, so that a preset stays readable
 
 
 @dataclass(frozen=True)
 class Record:
-    """A trial in the storage. number: Optuna's, in the order of recording. place: the folder in whose hands it is, and
-    beat: when it last gave a sign of life, in seconds since 1970. void: it does not count; another stands for it."""
+    """A trial in the storage.
+
+    Attributes:
+        number: Optuna's number, in the order of recording.
+        place: the folder that works on it.
+        beat: the time of its last sign of life, in seconds since 1970.
+        void: it does not count; another record replaces it.
+    """
 
     id: int
     number: int
@@ -69,10 +75,10 @@ def answering() -> Iterator[None]:
 
 
 class Store:
-    """The records of one study. Whatever is begun is whole: a killed process leaves no half of one."""
+    """The records of one study. Every record is complete: a killed process leaves no partial one."""
 
     def __init__(self, storage: str, folder: Path, name: str, objectives: Sequence[str]) -> None:
-        """Raises ConfigError: there is no such storage."""
+        """Raises ConfigError if there is no such storage."""
         self.objectives = objectives
         directions = [DIRECTIONS[objective] for objective in objectives]
         with answering():
@@ -84,29 +90,29 @@ class Store:
         return [_record(frozen) for frozen in self._storage.get_all_trials(self._study)]
 
     def begin(self, trial: Trial, space: Space, place: str, now: float) -> Record:
-        """Record a new trial, at once with all that is known of it."""
+        """Record a new trial together with everything that is known of it."""
         about = {"index": trial.index, "state": trial.state, "reason": trial.reason, "outcome": None}
         frozen = _frozen(trial, space, [], about | {"place": place, "beat": now})
         made = self._storage.create_new_trial(self._study, template_trial=frozen)
         return _record(self._storage.get_trial(made))
 
     def beat(self, record: Record, now: float) -> None:
-        """A sign of life. One that is lost does no harm: there will be another."""
+        """Record a sign of life. A lost one does no harm: there will be another."""
         with suppress(*NO_ANSWER):
             self._update(record, {"beat": now})
 
     def void(self, record: Record) -> None:
-        """Let it count no more. What is done already stays."""
+        """Make it count no more. Its finished runs stay."""
         if self._update(record, {"void": True}):
             self._end(record, TrialState.FAIL, None)
 
     def report(self, record: Record, step: int, f1: float) -> None:
-        """An evaluation; of a trial that another has given up, nothing is recorded."""
+        """Record an evaluation; nothing is recorded for a trial that another process has given up."""
         with suppress(UpdateFinishedTrialError):
             self._storage.set_trial_intermediate_value(record.id, step, f1)
 
     def finish(self, record: Record, state: str, outcome: Outcome | None = None, reason: str = "") -> bool:
-        """Record how it ended; False if somebody else has done so."""
+        """Record how it ended; returns False if another process has done so."""
         values = [getattr(outcome, objective) for objective in self.objectives] if outcome else None
         told = self._update(record, {"state": state, "reason": reason, "outcome": asdict(outcome) if outcome else None})
         return told and self._end(record, STATES[state], values)
@@ -127,7 +133,7 @@ class Store:
 
 
 class _Lock(JournalFileOpenLock):
-    """Around each write; the system frees it when its holder is killed, which no lock of Optuna's is."""
+    """A lock around each write; the system frees it when its holder is killed, which no lock of Optuna does."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
@@ -204,7 +210,7 @@ def _plain(distribution: BaseDistribution, value: Any) -> Any:
 def draw(
     space: Space, known: Sequence[Trial], under_way: Sequence[Trial], objectives: Sequence[str], startup: int, seed: int
 ) -> Parameters:
-    """The parameters of the next trial, by the ones known, away from those under way."""
+    """Returns the parameters of the next trial, from the known ones, away from those that are running."""
     sampler = TPESampler(n_startup_trials=startup, seed=seed % 2**32, multivariate=not space.conditional)
     study = _study(space, known, objectives, sampler=sampler)
     for trial in under_way:
@@ -227,8 +233,10 @@ def _suggested(asked: optuna.Trial, path: str, axis: Axis, whole: bool) -> Any:
 
 
 def prunes(known: Sequence[Trial], steps: Mapping[int, float], startup: int) -> bool:
-    """Is the last of these evaluations reason to end the trial (Golovin et al. 2017, Vizier §3.2.2)? A fold's best is
-    compared with what others had on that fold alone: on another it may be easy to be better than they are here."""
+    """Whether the last of these evaluations is a reason to end the trial (Golovin et al. 2017, Vizier §3.2.2).
+
+    A fold's best is compared with other trials' values on that fold only, as folds differ in difficulty.
+    """
     study = _study(Space({}, frozenset()), known, (F1,), pruner=MedianPruner(n_startup_trials=startup))
     asked = study.ask()
     fold = fold_of(max(steps))
@@ -239,8 +247,10 @@ def prunes(known: Sequence[Trial], steps: Mapping[int, float], startup: int) -> 
 
 
 def importances(space: Space, trials: Sequence[Trial]) -> dict[str, float]:
-    """Share of each setting in how F1 varies over the finished trials (PED-ANOVA, Watanabe et al. 2023, arXiv
-    2304.10255), most first; empty for fewer than five, or where F1 does not vary."""
+    """Returns the share of each setting in the variation of F1 over the finished trials, largest first.
+
+    By PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255); empty for fewer than five trials, or if F1 does not vary.
+    """
     scored = [trial for trial in trials if trial.outcome]
     if len(scored) < FEWEST or len({trial.outcome.f1 for trial in scored if trial.outcome}) < 2:
         return {}
@@ -249,7 +259,7 @@ def importances(space: Space, trials: Sequence[Trial]) -> dict[str, float]:
 
 
 def _study(space: Space, known: Sequence[Trial], objectives: Sequence[str], **how: Any) -> Study:
-    """In memory. Several objectives know no pruned trials."""
+    """Returns a study in memory. With several objectives it knows no pruned trials."""
     study = optuna.create_study(directions=[DIRECTIONS[objective] for objective in objectives], **how)
     for trial in known:
         if trial.outcome:
@@ -261,5 +271,5 @@ def _study(space: Space, known: Sequence[Trial], objectives: Sequence[str], **ho
 
 
 def _within(trial: Trial, space: Space) -> Trial:
-    """Without the parameters that the space does not have."""
+    """Returns the record without the parameters that the space does not have."""
     return Trial(trial.index, trial.state, {p: v for p, v in trial.parameters.items() if p in space.axes}, trial.steps)

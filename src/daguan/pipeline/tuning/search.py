@@ -13,20 +13,20 @@ from daguan.pipeline.tuning.optuna_study import Record, answering
 from daguan.pipeline.tuning.study import Study, Watch
 from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, Outcome, Trial
 
-POLL_SECONDS = 1.0  # while trials that the next one waits for are under way
+POLL_SECONDS = 1.0  # while the trials for which the next one waits are running
 
 Run = Callable[[Trial, Watch], Outcome | None]
 
 
 def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lambda: None) -> None:
-    """Begin and run trials, so many at a time, until there are none left or the time is over.
+    """Begin and run trials, `at_once` at a time, until none remain or the time is over.
 
-    `run` returns None when `watch` said not to go on; a DaguanError of its own is a failed trial, and the study goes
-    on. `halt` ends what is running when the search is interrupted.
+    `run` returns None if `watch` said to stop; a DaguanError of its own is a failed trial, and the study continues.
+    `halt` ends the running trials when the search is interrupted.
 
     Raises:
-        StoppedError, WriteError, or ConfigError for a storage that answers no more: the trial is left to the next
-        process that works on the study.
+        StoppedError, WriteError, or ConfigError for a storage that no longer answers: the next process that works on
+        the study does the trial.
     """
     over = Event()
     minutes = study.settings.timeout
@@ -37,7 +37,7 @@ def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lamb
             for future in as_completed(futures):
                 with answering():
                     future.result()
-        finally:  # after an error or an interrupt; when all went well there is nothing to stop
+        finally:  # after an error or an interrupt; otherwise there is nothing to stop
             over.set()
             halt()
 

@@ -16,7 +16,7 @@ Parameters = dict[str, Any]  # path of a setting -> its value
 
 @dataclass(frozen=True)
 class Space:
-    """Paths of settings and their axes, in the order of drawing; which of them hold whole numbers."""
+    """Paths of settings and their axes, in the order of drawing, and which of them hold whole numbers."""
 
     axes: Mapping[str, Axis]
     whole: frozenset[str]
@@ -26,13 +26,13 @@ class Space:
         return any(axis.when for axis in self.axes.values())
 
     def applies(self, path: str, drawn: Parameters) -> bool:
-        """Is this setting searched, given what was drawn before it?"""
+        """Whether this setting is searched, given the values drawn before it."""
         when = self.axes[path].when
         return all(before in drawn and drawn[before] in _allowed(value) for before, value in when.items())
 
 
 def checked_space(kind: type[Section], axes: Mapping[str, Axis], fixed: Collection[str]) -> Space:
-    """The space over settings of that kind, except for the sections and keys that are fixed.
+    """Returns the space over settings of that kind, except for the fixed sections and keys.
 
     Raises:
         ConfigError: no such setting, one that may not vary, a value of the wrong type, a condition on nothing.
@@ -75,7 +75,7 @@ def _allowed(value: Any) -> list[Any]:
 
 
 def changes_of(parameters: Parameters) -> dict[str, Any]:
-    """The parameters as nested sections, as `vary` takes them."""
+    """Returns the parameters as nested sections, the form that `vary` takes."""
     sections: dict[str, Any] = {}
     for path, value in parameters.items():
         *parents, key = path.split(".")

@@ -1,8 +1,8 @@
-"""A study that any number of processes work on: each trial is done by one of them, and the order decides nothing.
+"""A study on which any number of processes work: one process does each trial, and the order decides nothing.
 
-What is drawn for trial n, and whether it is pruned, depends on the seed and on trials 0 to n - at_once alone, for
-which it waits. On one machine a worker holds the lock of its trial's folder, so one that was killed shows at once;
-another machine's is given up when it has been silent for long.
+The draw of trial n, and whether it is pruned, depends only on the seed and on trials 0 to n - at_once, for which it
+waits. On one machine a worker holds the lock of its trial's folder, so a killed one is noticed at once; a trial of
+another machine is given up after a long silence.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class Study:
 
     @classmethod
     def open(cls, folder: Path, space: Space, settings: TuneSettings, seed: int) -> Study:
-        """Raises ConfigError: the storage is not there."""
+        """Returns the study. Raises ConfigError if the storage is not there."""
         with folder_lock(folder, wait=True):
             store = Store(settings.storage, folder, folder.name, OBJECTIVES[settings.objective])
         return cls(folder, store, space, settings, seed)
 
     def trials(self) -> list[Trial]:
-        """All begun, by index."""
+        """Returns all trials that were begun, by index."""
         return [record.trial for record in self._records()]
 
     @property
     def begun(self) -> bool:
-        """Is there nothing left to begin?"""
+        """Whether all trials are begun."""
         return len(self._records()) >= self.settings.trials
 
     def _records(self) -> list[Record]:
-        """Of each index the record that counts: the first that is not void."""
+        """Returns the record that counts for each index: the first that is not void."""
         first: dict[int, Record] = {}
         for record in sorted(self.store.records(), key=lambda record: record.number):
             if not record.void:
@@ -67,7 +67,7 @@ class Study:
 
     @contextmanager
     def claimed(self) -> Iterator[Record | None]:
-        """A trial for this process alone, new or left by a killed one; None if there is none now."""
+        """Returns a trial for this process alone, new or abandoned by a killed one; None if there is none now."""
         with ExitStack() as held:
             with folder_lock(self.folder, wait=True):
                 record = self._claim(held)
@@ -84,7 +84,7 @@ class Study:
         place = self._place()
         for record in self._records():
             if not record.trial.finished and self._is_left(record, place):
-                self.store.void(record)  # and begun anew below, with the same parameters
+                self.store.void(record)  # and begun again below, with the same parameters
         trials = self.trials()
         there = {trial.index for trial in trials}
         index = next(index for index in range(len(trials) + 1) if index not in there)
@@ -100,30 +100,30 @@ class Study:
     def _hold(self, index: int, held: ExitStack) -> bool:
         try:
             held.enter_context(folder_lock(self.folder_of(index), wait=False))
-        except CheckpointError:  # one that another machine gave up is still at it here
+        except CheckpointError:  # a trial that another machine gave up still runs here
             return False
         return True
 
     def _is_left(self, record: Record, place: str) -> bool:
-        """Has whoever ran it gone?"""
+        """Whether the process that ran it has ended."""
         if record.place != place:
             return time.time() - record.beat > SILENT_SECONDS
         with ExitStack() as probe:
             return self._hold(record.trial.index, probe)
 
     def _place(self) -> str:
-        """A name for the folder that no other folder has, on whatever machine."""
+        """Returns a name for the folder that no other folder has, on any machine."""
         path = self.folder / "place"
         if not path.is_file():
             write_text(path, uuid.uuid4().hex)
         return path.read_text("utf-8")
 
     def _known(self, trials: Sequence[Trial], index: int) -> list[Trial]:
-        """The trials that the one with that index waits for and is drawn and pruned by."""
+        """Returns the trials for which the one with that index waits, and by which it is drawn and pruned."""
         return [trial for trial in trials if trial.index <= index - self.settings.at_once]
 
     def _drawn(self, trials: Sequence[Trial], index: int) -> Trial:
-        """As no earlier one, unless the space has no more, or hides it well."""
+        """Returns parameters that no earlier trial has, unless the space has no more or they are hard to find."""
         before = [trial for trial in trials if trial.index < index and trial.state != REPEATED]
         known = self._known(before, index)
         under_way = [trial for trial in before if trial not in known]
@@ -154,7 +154,7 @@ class Study:
             thread.join()
 
     def watch(self, record: Record) -> Watch:
-        """What an evaluation of the trial, (step, F1), is told to: it is recorded; the answer is whether to go on."""
+        """Record an evaluation of the trial, (step, F1); returns whether the trial continues."""
         known = self._known(self.trials(), record.trial.index)
         last = 100 * self.settings.folds  # there is nothing left to save
         steps: dict[int, float] = {}

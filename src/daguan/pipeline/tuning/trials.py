@@ -1,4 +1,4 @@
-"""What is known of a trial, and which trials are best."""
+"""The results of trials, and which trials are best."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RUNNING, COMPLETE, PRUNED, FAILED, REPEATED = "running", "complete", "pruned", "
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a trial came to: F1 over the folds it trained, and the seconds that took, pretraining included."""
+    """The result of a trial: F1 over the folds it trained, and their seconds, pretraining included."""
 
     f1: float
     seconds: float
@@ -20,8 +20,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial of the study. index: from 0, without gaps. steps: F1 of each evaluation, by 100 x fold + the share of
-    the fold's training in per cent. reason: why it failed, or which trial it repeats."""
+    """A trial of the study.
+
+    Attributes:
+        index: from 0, without gaps.
+        steps: F1 of each evaluation, by 100 x fold + the finished share of the fold's training in per cent.
+        reason: why it failed, or which trial it repeats.
+    """
 
     index: int
     state: str
@@ -36,18 +41,18 @@ class Trial:
 
 
 def fold_of(step: int) -> int:
-    """On which an evaluation was made."""
+    """Returns the fold of an evaluation."""
     return (step - 1) // 100  # the last of a fold is at 100 %
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """The one with the highest F1, of equals the first."""
+    """Returns the trial with the highest F1, the first of equals."""
     scored = [(trial.outcome.f1, -trial.index, trial) for trial in trials if trial.outcome]
     return max(scored, key=lambda entry: entry[:2])[2] if scored else None
 
 
 def pareto_front(trials: Sequence[Trial]) -> list[Trial]:
-    """Those than which no other is both better and not slower, or faster and not worse; by seconds."""
+    """Returns the trials than which no other is both better and not slower, or faster and not worse; by seconds."""
     scored = sorted(
         ((trial.outcome.seconds, -trial.outcome.f1, trial.index, trial) for trial in trials if trial.outcome),
         key=lambda entry: entry[:3],
