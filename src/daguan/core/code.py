@@ -1,9 +1,9 @@
 """The part of a run's key that follows from the code: what its modules compute, not what they say.
 
 A key covers the modules that a stage's work imports, and those of the table rows that its settings choose by name
-(rows are loaded by name, so imports alone would miss them; the other rows of a table do not count). Of each module the
-syntax tree counts, without comments, docstrings, the text of messages, and declarations of settings, whose values are
-in a key by themselves: work outlives an edit of these.
+(rows are loaded by name, so imports alone would miss them; the other rows of a table do not count). The
+syntax tree of each module counts, without comments, docstrings, the text of messages, and declarations of settings,
+whose values are in a key by themselves: work outlives an edit of these.
 """
 
 from __future__ import annotations
