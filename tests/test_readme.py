@@ -25,6 +25,7 @@ LINK = re.compile(r"\[[^]]*\]\(([^)]+)\)")
 COMMAND = re.compile(r"python -m daguan\s+([a-z][a-z-]*)")
 BENCHMARK = re.compile(r"python -m\s+benchmarks\.([a-z_0-9]+)")
 FILE = re.compile(r"(?<![\w/.])((?:configs|docs|scripts|tests|benchmarks|src/daguan|data)/[\w/]*\w\.(?:yaml|md|py|sh))")
+SETTING = re.compile(r"(?<![\w./])[a-z_]+\.[a-z_0-9.]+")
 FIGURE = re.compile(r"(?<![A-Za-z_])\d[\d.,:–-]*")
 
 
@@ -106,6 +107,16 @@ def test_the_log_has_the_newest_entry_first_and_an_index_of_all() -> None:
     assert dates == sorted(dates, reverse=True)
     for entry in entries:
         assert re.findall(r"^- \*\*(\w+)\.\*\*", entry, re.MULTILINE) == ["Question", "Command", "Result", "Decision"]
+
+
+@EACH_PAGE
+def test_settings_in_code_marks_exist(page: Path) -> None:
+    reference = (ROOT / "docs/reference.md").read_text("utf-8")
+    known = set(re.findall(r"^\| `([\w.]+)`", reference, re.MULTILINE))
+    sections = {name.partition(".")[0] for name in known if "." in name}
+    code = " ".join(re.findall(r"`[^`]+`", page.read_text("utf-8")))
+    named = {name for name in SETTING.findall(code) if name.partition(".")[0] in sections}
+    assert {name for name in named if not name.endswith((".py", ".txt", ".yaml", ".json", ".safetensors"))} <= known
 
 
 def test_the_version_is_the_same_everywhere() -> None:
