@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeGuard, TypeVar, get_args
 
@@ -249,13 +249,18 @@ class Setting(NamedTuple):
     needs: tuple[Need, ...]
 
 
-def settings_of(kind: type[Section], prefix: str = "", readers: tuple[Reader, ...] = ()) -> Iterator[Setting]:
-    """Give every setting of a section and of its inner sections. The arguments after the first are of the section."""
+@cache
+def settings_of(kind: type[Section]) -> tuple[Setting, ...]:
+    """Return every setting of a section and of its inner sections."""
+    return tuple(_settings_of(kind, "", ()))
+
+
+def _settings_of(kind: type[Section], prefix: str, readers: tuple[Reader, ...]) -> Iterator[Setting]:
     readers = (*readers, *kind.READ_WHEN)
     for name, field in kind.model_fields.items():
         path, inner = f"{prefix}{name}", field.annotation
         if inner is not None and is_section(inner):
-            yield from settings_of(inner, f"{path}.", readers)
+            yield from _settings_of(inner, f"{path}.", readers)
         else:
             needs = (one if isinstance(one, Need) else one(path) for one in (*readers, *declared(field).readers))
             yield Setting(path, field, tuple(need for need in needs if need is not None))

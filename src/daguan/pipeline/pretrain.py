@@ -35,7 +35,7 @@ def make_one(
     stages: Stages, run: Run, members: list[str], supervisor: Supervisor = UNSUPERVISED, wait: bool = False
 ) -> None:
     """Make one run for the members that share it. Raises DivergenceError."""
-    settings, engine = stages.member_settings(members[0]), stages.settings.engine
+    settings, engine = stages.settings.member(members[0]), stages.settings.engine
     goes_on = partial(supervisor.is_worth_making, members)
     make = partial(pretrain, prepared=stages.prepare.path, settings=settings, engine=engine, goes_on=goes_on)
     once(run, make, wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -120,8 +121,18 @@ class Settings(MemberSettings):
         for key in self.ensemble[member]:
             require(f"ensemble.{member}.{key}", key not in SHARED, f"the same {key} for all members", "one of its own")
 
+    @cached_property
+    def made_members(self) -> dict[str, MemberSettings]:
+        """The settings of members that were asked for before."""
+        return {}
+
     def member(self, name: str) -> MemberSettings:
         """Returns the settings of that member, with the family and the objective that they leave open."""
+        if name not in self.made_members:
+            self.made_members[name] = self._make_member(name)
+        return self.made_members[name]
+
+    def _make_member(self, name: str) -> MemberSettings:
         family = name if name in FAMILIES else self.family
         base = MemberSettings(**{key: getattr(self, key) for key in MemberSettings.model_fields} | {"family": family})
         made = vary(base, self.ensemble.get(name, {}), f"ensemble.{name}")

@@ -72,7 +72,6 @@ class Stages:
         built_in = ROOT / "data" / settings.contest.folder
         self.contest = Contest(Path(settings.data.dir) if settings.data.dir else built_in)
         self._runs: dict[tuple[str, str], Run] = {}  # members may need others, and these others again
-        self._members: dict[str, MemberSettings] = {}
 
     def run(self, stage: str, member: str = "") -> Run:
         """Returns the run of a stage, for a member where there is one of each. Raises DataError or CheckpointError:
@@ -89,12 +88,6 @@ class Stages:
             self._runs[stage, member] = accepted_run(run, self.settings.data.accept_code)
         return self._runs[stage, member]
 
-    def member_settings(self, member: str) -> MemberSettings:
-        """Returns the settings that make a member."""
-        if member not in self._members:
-            self._members[member] = self.settings.member(member)
-        return self._members[member]
-
     @cached_property
     def data_sha256(self) -> dict[str, str]:
         """The hashes of the contest's files. Raises DataError: one that it must have is missing."""
@@ -108,7 +101,7 @@ class Stages:
 
     def pretrain(self, member: str) -> Run | None:
         """Returns the run that makes what a member starts from, which members may share; None if it starts afresh."""
-        settings = self.member_settings(member)
+        settings = self.settings.member(member)
         starts = family_of(settings.family).starts_from_pretraining(settings)
         return self.run("pretrain", member) if starts else None
 
@@ -119,11 +112,11 @@ class Stages:
     def pseudo_labels(self, member: str) -> Run | None:
         """Returns the run in which the member's teachers label lines for it, which members may share; None without
         teachers."""
-        return self.run("pseudo", member) if self.member_settings(member).pseudo_labels.teachers else None
+        return self.run("pseudo", member) if self.settings.member(member).pseudo_labels.teachers else None
 
     def teachers(self, member: str) -> list[Run]:
         """Returns the runs that label lines for the member, in the order of a blend's."""
-        runs = [self.train(teacher) for teacher in self.member_settings(member).pseudo_labels.teachers]
+        runs = [self.train(teacher) for teacher in self.settings.member(member).pseudo_labels.teachers]
         return sorted(runs, key=lambda run: run.path.name)
 
     @property
@@ -188,7 +181,7 @@ class Stages:
 
     def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
         """Returns the jobs of a member, one for each fold."""
-        settings, run, pretrain = self.member_settings(member), self.train(member), self.pretrain(member)
+        settings, run, pretrain = self.settings.member(member), self.train(member), self.pretrain(member)
         pseudo, needs = self.pseudo_labels(member), family_of(settings.family).needs(settings)
         return [
             FoldJob(
@@ -216,7 +209,7 @@ def _prepare(stages: Stages, _: str) -> Inputs:
 
 
 def _pretrain(stages: Stages, member: str) -> Inputs:
-    settings = stages.member_settings(member)
+    settings = stages.settings.member(member)
     row = ENCODERS[settings.model.encoder]
     start = {name: sha256_of_file(path) for name, path in start_files(settings).items()}
     facts = {"architecture": settings.model.encoder, "start": start} | _trained_with(stages, settings)
@@ -224,7 +217,7 @@ def _pretrain(stages: Stages, member: str) -> Inputs:
 
 
 def _member(stages: Stages, member: str) -> Inputs:
-    settings = stages.member_settings(member)
+    settings = stages.settings.member(member)
     family = family_of(settings.family)
     facts = {"family": settings.family} | _trained_with(stages, settings)
     if settings.conflicts.run:
@@ -239,7 +232,7 @@ def _member(stages: Stages, member: str) -> Inputs:
 
 
 def _pseudo(stages: Stages, member: str) -> Inputs:
-    asked = stages.member_settings(member).pseudo_labels
+    asked = stages.settings.member(member).pseudo_labels
     choice = {name: value for name, value in dict(asked).items() if name not in ("teachers", "weight")}
     facts = {"teachers": [run.path.name for run in stages.teachers(member)], "choice": choice}
     return Inputs(facts | _blended(stages), rows=(METHODS[stages.settings.blend.method],))

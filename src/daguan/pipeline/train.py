@@ -25,7 +25,7 @@ def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
     for member in filter(supervisor.keeps, settings.trained):
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
-        if (asked := stages.member_settings(member).pseudo_labels).teachers:
+        if (asked := stages.settings.member(member).pseudo_labels).teachers:
             require_corpus(stages.contest.corpus, asked)
     # by all jobs, not the unfinished ones: a restarted run, also one that has dropped members, must divide the threads
     # as before to give the same bits
@@ -45,7 +45,7 @@ def pseudo_labels(stages: Stages, members: Sequence[str]) -> None:
     """Let the teachers of these members, who are trained, label lines for them."""
     runs = {run.key: (run, member) for member in members if (run := stages.pseudo_labels(member))}
     for run, member in runs.values():
-        teachers, asked = [teacher.path for teacher in stages.teachers(member)], stages.member_settings(member)
+        teachers, asked = [teacher.path for teacher in stages.teachers(member)], stages.settings.member(member)
         make = partial(
             pseudo_label, prepared=stages.prepared, teachers=teachers, method=stages.settings.blend.method,
             asked=asked.pseudo_labels, engine=stages.settings.engine,
@@ -80,7 +80,7 @@ def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
     per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
     say(f"{member}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
     if lost := sum(result.get("lost_entities", 0) for result in results):
-        window = stages.member_settings(member).encoder.window
+        window = stages.settings.member(member).encoder.window
         lines = sum(result["training_lines"] for result in results)
         say(f"{member}: {lost} entities longer than the window of {window} tokens, of {lines:,} lines, were left out")
     if not run.finished:
