@@ -34,6 +34,8 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
         print(f"no trained run in {stages.work}")
     else:
         print_groups(entries, ours, tests)
+    if not as_json:
+        print_others(stages, entries if ours else [])
 
 
 def test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
@@ -60,6 +62,16 @@ def print_groups(entries: Sequence[Entry], ours: str, tests: dict[str, float]) -
     for lines in dict.fromkeys(entry.lines for entry in entries):
         print(f"lines {lines[:12]}: may be blended together{', here' if lines == ours else ''}")
         print_table(HEADER, [_row(entry, tests) for entry in entries if entry.lines == lines])
+
+
+def print_others(stages: Stages, entries: Sequence[Entry]) -> None:
+    """Print why runs of these members are not this configuration's, and which runs an earlier version made."""
+    from daguan.pipeline.ledger import earlier_runs, reasons
+
+    for run, differing in reasons(stages, entries).items():
+        print(f"{run}: not this configuration's: {', '.join(differing)}")
+    for run in earlier_runs(stages.work):
+        print(f"{run}: of an earlier version, not read")
 
 
 def _row(entry: Entry, tests: dict[str, float]) -> tuple[Any, ...]:

@@ -133,7 +133,7 @@ class Section(BaseModel):
 
     def replace(self, **values: Any) -> Self:
         """Return this section with some settings changed and all checked again. Raises ConfigError."""
-        return type(self)(**{**dict(self), **values})
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | values)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return what `replace` does: pydantic's own copy would not check."""

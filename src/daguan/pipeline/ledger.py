@@ -7,17 +7,24 @@ folds, may be blended, whatever else differs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from daguan.core.files import read_json
-from daguan.core.runs import MANIFEST, is_current
+from daguan.core.runs import MANIFEST, differences, is_current
+from daguan.pipeline.stages import Stages
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A trained run. lines: what it may be blended with is alike in; f1: strict span F1 over all held-out lines."""
+    """A trained run.
+
+    Attributes:
+        lines: a key that runs share which may be blended together.
+        f1: strict span F1 over all held-out lines.
+    """
 
     run: str
     lines: str
@@ -57,3 +64,20 @@ def read_ledger(work: Path) -> list[Entry]:
         Entry.of(run, manifest) for run, manifest in manifests.items() if is_current(manifest) and "lines" in manifest
     ]
     return sorted(entries, key=lambda entry: (entry.lines, -entry.f1, entry.run))
+
+
+def earlier_runs(work: Path) -> list[str]:
+    """Returns the names of the finished runs in a work folder that an earlier version of this project made."""
+    return [path.parent.name for path in sorted(work.glob(f"*/{MANIFEST}")) if not is_current(read_json(path))]
+
+
+def reasons(stages: Stages, entries: Sequence[Entry]) -> dict[str, list[str]]:
+    """Returns why trained runs of this configuration's members are not its own: the settings and inputs that differ, or
+    else the modules whose code changed; by run."""
+    own = {member: stages.train(member) for member in stages.settings.trained}
+    found = {}
+    for entry in entries:
+        run = own.get(entry.run.rpartition("-")[0])
+        if run and run.path.name != entry.run:
+            found[entry.run] = differences(read_json(stages.work / entry.run / MANIFEST), run)
+    return found
