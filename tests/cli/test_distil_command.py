@@ -22,7 +22,7 @@ from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import load_held_out, load_text_index
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.pseudo_labels import Teachers
-from daguan.pipeline import distil
+from daguan.pipeline.work import distil
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate

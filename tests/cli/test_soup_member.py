@@ -42,7 +42,7 @@ def test_what_a_soup_is_made_of_is_trained_before_it() -> None:
         ("ensemble.stock.soup.members=[one,ngram_crf]", "soup.members of stock: expected taggers, got 'ngram_crf'"),
         ("ensemble.stock.soup.members=[one,none]", "soup.members of stock: expected tagger or"),
         ("ensemble.stock.soup.members=[one,stock]", "soup.members of stock: expected members that do not need"),
-        ("ensemble.stock.soup.choice=best", "command line: ensemble.stock: soup.choice: expected uniform or greedy"),
+        ("ensemble.stock.soup.choice=best", "command line: ensemble.stock.soup.choice: expected uniform or greedy"),
         ("ensemble.two.model.head=softmax", "soup.members of stock: expected members that start alike, with one model"),
         ("ensemble.two.seed=3", "soup.members of stock: expected members that start alike, with one seed, got 'one"),
         ("ensemble.two.encoder.hidden=64", "soup.members of stock: expected members that start alike, with one enco"),

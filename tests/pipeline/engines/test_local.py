@@ -189,7 +189,7 @@ def test_a_worker_and_a_command_say_whether_the_disk_was_full(
     monkeypatch.setattr(worker, "run_job", fail)
     (tmp_path / "job.json").write_text(json.dumps(job.to_json()), "utf-8")
     assert worker.main(str(tmp_path / "job.json")) == code
-    monkeypatch.setattr("daguan.pipeline.settings.main", fail)
+    monkeypatch.setattr("daguan.pipeline.settings.load", fail)
     assert main(["settings"]) == code
     monkeypatch.setattr("sys.stderr", Full())  # the log's disk, too
     assert worker.main(str(tmp_path / "job.json")) == code
