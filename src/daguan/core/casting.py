@@ -19,7 +19,7 @@ class Word:
 
     @property
     def parsed(self) -> Any:
-        """The value that YAML reads; the text itself where it is not YAML."""
+        """Returns the value that YAML reads, or the text itself where it is not YAML."""
         try:
             return read_yaml(self.text, COMMAND_LINE)
         except ValueError:
@@ -30,7 +30,7 @@ class Word:
 
 
 def cast(hint: Any, value: Any) -> Any:
-    """Return the value in the form that the type takes; unchanged, for pydantic to refuse, where there is none."""
+    """Returns the value in the form that the type takes; unchanged, for pydantic to refuse, where there is none."""
     origin = get_origin(hint)
     if isinstance(value, Word):
         if hint is str:
@@ -46,14 +46,14 @@ def cast(hint: Any, value: Any) -> Any:
 
 
 def _list(hint: Any, value: Any) -> Any:
-    """A list as YAML gives it, or as words write it: `a,b`."""
+    """Returns a list from a list as YAML gives it, or from a word `a,b`."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         value = [item.strip() for item in str(value).split(",")] if value != "" else []
     return tuple(cast(hint, item) for item in value or ()) if isinstance(value, list | tuple | None) else value
 
 
 def _section(hint: Any, value: Any) -> Any:
-    """A section; one with nothing in it is None in YAML."""
+    """Returns a section; YAML reads an empty one as None."""
     if value is None:
         return {}
     if get_origin(hint) is dict and isinstance(value, dict):
@@ -62,7 +62,7 @@ def _section(hint: Any, value: Any) -> Any:
 
 
 def _number(hint: type, value: Any) -> Any:
-    """Numbers that are written as text, and whole numbers that are written as 4.0 or 2e1."""
+    """Returns a number that is written as text, and a whole number that is written as 4.0 or 2e1."""
     if isinstance(value, bool):
         return value
     try:

@@ -27,24 +27,24 @@ Reader = Need | Callable[[str], Need | None]  # a condition, or a function that 
 
 
 def value_at(settings: Any, path: str) -> Any:
-    """Return the value of the setting `section.key`."""
+    """Returns the value of the setting `section.key`."""
     return reduce(getattr, path.split("."), settings)
 
 
 def over_zero(path: str) -> Need:
-    """Return the condition that the setting at `path` is over 0."""
+    """Returns the condition that the setting at `path` is over 0."""
     return Need(f"{path} is over 0", lambda whole: value_at(whole, path) > 0)
 
 
 def chosen(path: str, *names: str) -> Need:
-    """Return the condition that the setting at `path` is one of the names."""
+    """Returns the condition that the setting at `path` is one of the names."""
     return Need(f"{path} is {' or '.join(names)}", lambda whole: value_at(whole, path) in names)
 
 
 def by_row(
     path: str, table: Mapping[str, Row], choice: Callable[[Any], str] | None = None
 ) -> Callable[[str], Need | None]:
-    """Return the condition that the setting at `path` chooses a row of the table that reads the setting.
+    """Returns the condition that the setting at `path` chooses a row of the table that reads the setting.
 
     There is none for settings that no row names: those are always read. `choice` gives the row's name from the whole
     settings, where the setting at `path` may leave it open.

@@ -30,13 +30,13 @@ class Places:
     default: str = ""
 
     def error(self, name: str, message: str) -> ConfigError:
-        """Return the error that names the place and the setting."""
+        """Returns the error that names the place and the setting."""
         parts = (self.origins.get(name, self.default), name, message)
         return ConfigError(": ".join(part for part in parts if part))
 
 
 def config_error(kind: type[BaseModel], error: ValidationError, places: Places) -> ConfigError:
-    """Return the first fault that pydantic found in values for `kind`."""
+    """Returns the first fault that pydantic found in values for `kind`."""
     fault = error.errors(include_url=False)[0]
     names: list[str] = []
     hint: Any = kind
@@ -64,13 +64,13 @@ def config_error(kind: type[BaseModel], error: ValidationError, places: Places) 
 
 
 def suggestion(key: str, known: Iterable[str]) -> str:
-    """Return what to say after an unknown name: the nearest known one, or else all."""
+    """Returns what to say after an unknown name: the nearest known one, or else all."""
     close = difflib.get_close_matches(key, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
 def bounds_of(declared: FieldInfo) -> str:
-    """Return a setting's bounds in words, empty if it has none."""
+    """Returns a setting's bounds in words, empty if it has none."""
     bounds = {
         name: getattr(one, name)
         for one in declared.metadata
@@ -87,12 +87,12 @@ def bounds_of(declared: FieldInfo) -> str:
 
 
 def name_of(hint: Any) -> str:
-    """Return a type's name for users."""
+    """Returns a type's name for users."""
     if is_model(hint) or issubclass(get_origin(hint) or hint, dict):
         return "a section"
     return "a list" if get_origin(hint) is tuple else str(hint.__name__)
 
 
 def is_model(hint: Any) -> bool:
-    """Return whether a type is a section of settings."""
+    """Returns whether a type is a section of settings."""
     return isinstance(hint, type) and issubclass(hint, BaseModel)

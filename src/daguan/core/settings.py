@@ -49,7 +49,7 @@ def setting(
     choices: Collection[str] | None = None,
     reads_when: Reader | tuple[Reader, ...] = (),
 ) -> Any:
-    """Declare a setting: `epochs: int = setting(8, "Passes over the training lines.", ge=1)`.
+    """Declares a setting: `epochs: int = setting(8, "Passes over the training lines.", ge=1)`.
 
     ge, gt, le, lt and multiple_of are bounds. `choices` are the names that it may have beside its default: a tuple, or
     a table with the names as keys, whose new rows are new choices. `reads_when` is the condition, or all conditions,
@@ -61,7 +61,7 @@ def setting(
 
 
 def section(kind: type[Kind]) -> Any:
-    """Declare an inner section: `train: TrainSettings = section(TrainSettings)`. Its docstring is its help."""
+    """Declares an inner section: `train: TrainSettings = section(TrainSettings)`. Its docstring is its help."""
     made: Any = Field(default_factory=kind)
     made.metadata.append(Declared())
     return made
@@ -81,7 +81,7 @@ class Declared:
     readers: tuple[Reader, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Cast the value, then check its type and bounds, then the choices."""
+        """Casts the value, then checks its type and bounds, then the choices."""
         checked = handler(source)
         if self.choices is not None:
             checked = core_schema.no_info_after_validator_function(self._require_choice, checked)
@@ -122,7 +122,7 @@ class Section(BaseModel):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def check(self) -> None:
-        """Check settings against each other, by `require`; a section that needs it overrides this."""
+        """Checks settings against each other, by `require`; a section that needs it overrides this."""
 
     @model_validator(mode="after")
     def _checked(self, info: ValidationInfo) -> Self:
@@ -132,11 +132,11 @@ class Section(BaseModel):
         return self
 
     def replace(self, **values: Any) -> Self:
-        """Return this section with some settings changed and all checked again. Raises ConfigError."""
+        """Returns this section with some settings changed and all checked again. Raises ConfigError."""
         return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | values)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return what `replace` does: pydantic's own copy would not check."""
+        """Returns what `replace` does: pydantic's own copy would not check."""
         return self.replace(**(update or {}))
 
 
@@ -160,7 +160,7 @@ class Changes(dict[str, Any], Generic[Kind]):
 
 @contextmanager
 def _as_problem() -> Iterator[None]:
-    """Hand a ConfigError to pydantic, which adds the section's path to the name it begins with."""
+    """Hands a ConfigError to pydantic, which adds the section's path to the name it begins with."""
     try:
         yield
     except ConfigError as error:
@@ -168,18 +168,18 @@ def _as_problem() -> Iterator[None]:
 
 
 def is_section(hint: Any) -> TypeGuard[type[Section]]:
-    """Return whether a type is a section of settings."""
+    """Returns whether a type is a section of settings."""
     return is_model(hint)
 
 
 def require(name: str, holds: bool, expected: str, got: object) -> None:
-    """Raise ConfigError `name: expected …, got …` unless it holds."""
+    """Raises ConfigError `name: expected …, got …` unless it holds."""
     if not holds:
         raise ConfigError(f"{name}: expected {expected}, got {got!r}")
 
 
 def load(kind: type[Kind], path: Path | None, overrides: Iterable[str] = ()) -> Kind:
-    """Build `kind` from its defaults, over them the YAML file, and over both the words `section.key=value`.
+    """Builds `kind` from its defaults, over them the YAML file, and over both the words `section.key=value`.
 
     Raises:
         ConfigError: no such file or setting, or a value that does not fit; the message names the file or the command
@@ -195,29 +195,29 @@ def load(kind: type[Kind], path: Path | None, overrides: Iterable[str] = ()) -> 
 
 
 def build(kind: type[Kind], values: Mapping[str, Any], place: str = "settings") -> Kind:
-    """Build `kind` from nested dictionaries. Raises ConfigError, naming the place."""
+    """Builds `kind` from nested dictionaries. Raises ConfigError, naming the place."""
     return _build(kind, values, Places(default=place))
 
 
 def vary(settings: Kind, changes: Mapping[str, Any], place: str) -> Kind:
-    """Return the settings with some of them changed and all checked again. Raises ConfigError, naming the place."""
+    """Returns the settings with some of them changed and all checked again. Raises ConfigError, naming the place."""
     values = to_dict(settings)
     _merge(values, changes, place, {})
     return build(type(settings), values, place)
 
 
 def changes(kind: type[Kind], values: Mapping[str, Any], place: str = "") -> Changes[Kind]:
-    """Return some settings of a kind, each cast and checked by itself. Raises ConfigError."""
+    """Returns some settings of a kind, each cast and checked by itself. Raises ConfigError."""
     return Changes(_build(kind, values, Places(default=place), PARTIAL).model_dump(exclude_unset=True))
 
 
 def to_dict(settings: Section) -> dict[str, Any]:
-    """Return the settings as nested plain values that `build` takes back unchanged."""
+    """Returns the settings as nested plain values that `build` takes back unchanged."""
     return settings.model_dump()
 
 
 def nested(path: str, value: Any) -> dict[str, Any]:
-    """Return the value of `section.key` as sections hold it."""
+    """Returns the value of `section.key` as sections hold it."""
     for key in reversed(path.split(".")):
         value = {key: value}
     assert isinstance(value, dict)
@@ -225,7 +225,7 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 
 
 def type_of(kind: type[Section], path: str, place: str) -> Any:
-    """Return the type of the setting `section.key`, or the class of a section. Raises ConfigError: there is none."""
+    """Returns the type of the setting `section.key`, or the class of a section. Raises ConfigError: there is none."""
     hint: Any = kind
     for key in path.split("."):
         known = hint.model_fields if is_section(hint) else {}
@@ -251,7 +251,7 @@ class Setting(NamedTuple):
 
 @cache
 def settings_of(kind: type[Section]) -> tuple[Setting, ...]:
-    """Return every setting of a section and of its inner sections."""
+    """Returns every setting of a section and of its inner sections."""
     return tuple(_settings_of(kind, "", ()))
 
 
@@ -267,12 +267,12 @@ def _settings_of(kind: type[Section], prefix: str, readers: tuple[Reader, ...]) 
 
 
 def declared(field: FieldInfo) -> Declared:
-    """Return what `setting` or `section` declared that pydantic does not know of."""
+    """Returns what `setting` or `section` declared that pydantic does not know of."""
     return next(one for one in field.metadata if isinstance(one, Declared))
 
 
 def require_read(whole: Section) -> None:
-    """Raise ConfigError `name: expected … unless …, got …` if a setting that nothing reads differs from its default."""
+    """Raises ConfigError `name: expected … unless …, got …` if a setting that nothing reads differs from its default."""
     for path, field, needs in settings_of(type(whole)):
         if (value := value_at(whole, path)) != field.default:
             for need in needs:
@@ -280,14 +280,14 @@ def require_read(whole: Section) -> None:
 
 
 def read_settings(whole: Section, sections: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Give `section.key` and the value of each setting in these sections that something reads."""
+    """Gives `section.key` and the value of each setting in these sections that something reads."""
     for path, _, needs in settings_of(type(whole)):
         if path.partition(".")[0] in sections and all(need.met(whole) for need in needs):
             yield path, value_at(whole, path)
 
 
 def chosen_rows(whole: Section, sections: Collection[str]) -> list[Row]:
-    """Return the rows of tables that the settings in these sections choose by name, of those that something reads."""
+    """Returns the rows of tables that the settings in these sections choose by name, of those that something reads."""
     fields = {path: field for path, field, _ in settings_of(type(whole))}
     chosen = ((declared(fields[path]).choices, value) for path, value in read_settings(whole, sections))
     return [names[value] for names, value in chosen if isinstance(names, Mapping) and isinstance(names.get(value), Row)]

@@ -15,7 +15,7 @@ TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text
 
 
 def reference(kind: type[Section]) -> str:
-    """Return Markdown with a table for each section: setting, type, default, values, when it is read, and meaning."""
+    """Returns Markdown with a table for each section: setting, type, default, values, when it is read, and meaning."""
     by_section: dict[str, list[Setting]] = {}
     for one in settings_of(kind):
         by_section.setdefault(one.path.rpartition(".")[0], []).append(one)
@@ -23,13 +23,13 @@ def reference(kind: type[Section]) -> str:
 
 
 def json_schema(kind: type[Section]) -> str:
-    """Return the JSON Schema of a configuration file."""
+    """Returns the JSON Schema of a configuration file."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **kind.model_json_schema()}
     return json.dumps(schema, ensure_ascii=False, indent=1) + "\n"
 
 
 def sections_of(kind: type[Section], prefix: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """Give the path and the class of a section and of all its inner sections."""
+    """Gives the path and the class of a section and of all its inner sections."""
     yield prefix.removesuffix("."), kind
     for name, field in kind.model_fields.items():
         if field.annotation is not None and is_section(field.annotation):
@@ -63,7 +63,7 @@ def _values(one: Setting) -> str:
 
 
 def type_name(hint: Any) -> str:
-    """Return what users call a type."""
+    """Returns what users call a type."""
     if get_origin(hint) is tuple:
         return f"list of {type_name(get_args(hint)[0])}s"
     return TYPES.get(hint, "section")

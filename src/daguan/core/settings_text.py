@@ -12,7 +12,7 @@ WIDTH = 120
 
 
 def settings_text(settings: Section, left_out: tuple[str, ...] = ()) -> str:
-    """Return YAML that, loaded again, gives the same settings, but for sections left out; each line under its help."""
+    """Returns YAML that, loaded again, gives the same settings, but for sections left out; each line under its help."""
     return "\n".join([*_comment(type(settings).__doc__, ""), *_lines(settings, "", left_out)]) + "\n"
 
 

@@ -21,11 +21,11 @@ class Row:
     reads: tuple[str, ...] = ()
 
     def load(self) -> Any:
-        """Return the object that `path` names; its module is imported, and no other row's."""
+        """Returns the object that `path` names; its module is imported, and no other row's."""
         module, _, name = self.path.partition(":")
         return getattr(import_module(module), name)
 
 
 def readers_of(table: Mapping[str, Row], setting: str) -> tuple[str, ...]:
-    """Return the names of the rows that read the setting."""
+    """Returns the names of the rows that read the setting."""
     return tuple(name for name, row in table.items() if setting in row.reads)

@@ -27,7 +27,7 @@ SCALARS = {  # tag, pattern, first characters
 
 
 def read_yaml(text: str, place: str) -> Any:
-    """Return the values that the text holds.
+    """Returns the values that the text holds.
 
     Raises:
         ConfigError: a key occurs twice in one mapping; the message names the place and the line.
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
         self.flattened: set[yaml.MappingNode] = set()
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Refuse a key that occurs twice, then merge what `<<` names. PyYAML calls it for each mapping, and again for
+        """Refuses a key that occurs twice, then merges what `<<` names. PyYAML calls it for each mapping, and again for
         one that another merges: by then it has all keys, merged ones beside those that override them."""
         if node not in self.flattened:
             _require_distinct(node)

@@ -38,5 +38,5 @@ class PointingSettings(Section):
 
     @property
     def engine(self) -> EngineSettings:
-        """Return the engine, always in float32."""
+        """Returns the engine, always in float32."""
         return EngineSettings(device=self.device, precision="float32", threads=self.threads)

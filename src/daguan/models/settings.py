@@ -22,14 +22,14 @@ TRAINING_ONLY = (
 
 
 def _by_head(path: str) -> Need | None:
-    """Return the condition that some head reads the setting, unless all heads do."""
+    """Returns the condition that some head reads the setting, unless all heads do."""
     readers = readers_of(HEADS, path.removeprefix("model."))
     words = f"model.head has {' or '.join(readers)}"
     return Need(words, lambda whole: any(head in readers for head in whole.model.scorers)) if readers else None
 
 
 def _is_noisy(whole: Any) -> bool:
-    """Return whether two passes in training differ."""
+    """Returns whether two passes in training differ."""
     model, encoder = whole.model, whole.encoder
     ngrams = (model.ngram_buckets and model.ngram_dropout, encoder.ngram_buckets and encoder.ngram_dropout)
     return any((model.encoder_dropout, model.dropout, model.token_dropout, *ngrams))
@@ -117,10 +117,10 @@ class ModelSettings(Section):
 
     @property
     def heads(self) -> tuple[str, ...]:
-        """Return the names of the heads that share the encoder."""
+        """Returns the names of the heads that share the encoder."""
         return tuple(self.head.split(TOGETHER))
 
     @property
     def scorers(self) -> tuple[str, ...]:
-        """Return the name of each head's part above the BiLSTM."""
+        """Returns the name of each head's part above the BiLSTM."""
         return tuple(head.removeprefix(LSTM) for head in self.heads)

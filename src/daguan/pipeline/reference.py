@@ -19,7 +19,7 @@ accepted. Editors that know JSON Schema check a configuration against [settings.
 
 
 def pages() -> dict[Path, str]:
-    """Return the text of each page; folders of this copy of the repository are named from its root."""
+    """Returns the text of each page; folders of this copy of the repository are named from its root."""
     texts = {"reference.md": HEAD + reference(Settings), "settings.schema.json": json_schema(Settings)}
     return {ROOT / "docs" / name: text.replace(f"{ROOT}/", "") for name, text in texts.items()}
 

@@ -18,7 +18,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
-    """Return the number of worker processes for that number of jobs, and the threads of each. Raises ConfigError: no
+    """Returns the number of worker processes for that number of jobs, and the threads of each. Raises ConfigError: no
     such device here."""
     default = 1 if find_device(engine).type != "cpu" else cores()
     workers = min(engine.workers or default, jobs)
@@ -26,7 +26,7 @@ def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
 
 
 def find_device(engine: EngineSettings) -> torch.device:
-    """Return the device to compute on. Raises ConfigError: no such device here."""
+    """Returns the device to compute on. Raises ConfigError: no such device here."""
     if engine.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -40,20 +40,20 @@ def find_device(engine: EngineSettings) -> torch.device:
 
 
 def matrix_dtype(engine: EngineSettings) -> torch.dtype:
-    """Return the type that matrices are multiplied in."""
+    """Returns the type that matrices are multiplied in."""
     if engine.precision == "auto":
         return _faster_dtype(find_device(engine).type)
     return torch.bfloat16 if engine.precision == "bf16" else torch.float32
 
 
 def length_multiple(engine: EngineSettings) -> int:
-    """Return the number of tokens that lengths are padded to a multiple of. Padding costs as tokens do, yet a CPU's
+    """Returns the number of tokens that lengths are padded to a multiple of. Padding costs as tokens do, yet a CPU's
     bf16 products are prepared for each new shape, and a GPU's want multiples of 8."""
     return 16 if matrix_dtype(engine) == torch.bfloat16 or find_device(engine).type != "cpu" else 4
 
 
 def autocast(engine: EngineSettings) -> AbstractContextManager[None]:
-    """Return a context in which matrices are multiplied in the engine's precision."""
+    """Returns a context in which matrices are multiplied in the engine's precision."""
     enabled = matrix_dtype(engine) == torch.bfloat16
     # threads share the cache of cast weights, and one that ends empties it: what a weight that is used twice gets
     # for a gradient would depend on when

@@ -36,7 +36,7 @@ def freeze(model: Tagger, layers: int) -> None:
 
 
 def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dtype) -> list[Optimizer]:
-    """Return the optimisers that the settings name; each trained parameter is in one group, with its rate and decay.
+    """Returns the optimisers that the settings name; each trained parameter is in one group, with its rate and decay.
 
     Raises:
         ConfigError: the encoder has no matrices for Muon.
@@ -63,7 +63,7 @@ def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dt
 
 
 def _rates_of(name: str, from_top: int, settings: TrainSettings) -> tuple[float, float]:
-    """Return the parameter's rate and Muon's, should Muon move it; from_top: how far its layer is from the top one."""
+    """Returns the parameter's rate and Muon's, should Muon move it; from_top: how far its layer is from the top one."""
     if not name.startswith(ENCODER):
         rate = settings.ngram_learning_rate if NGRAMS in name else settings.head_learning_rate
         return rate, settings.muon_learning_rate
@@ -72,7 +72,7 @@ def _rates_of(name: str, from_top: int, settings: TrainSettings) -> tuple[float,
 
 
 def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
-    """Return the adversary that the settings name, None for `none`.
+    """Returns the adversary that the settings name, None for `none`.
 
     Raises:
         ConfigError: the encoder has no embeddings.
@@ -85,7 +85,7 @@ def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
 
 
 def current_weights(model: nn.Module, optimisers: list[Optimizer]) -> dict[str, Tensor]:
-    """Return the weights by name: the slow ones where Lookahead holds them."""
+    """Returns the weights by name: the slow ones where Lookahead holds them."""
     slow: dict[Tensor, Tensor] = {}
     for optimiser in optimisers:
         if isinstance(optimiser, Lookahead):

@@ -38,5 +38,5 @@ class VectorSettings(Section):
 
     @property
     def folder(self) -> str:
-        """Return the run whose embeddings are taken, empty if there is none."""
+        """Returns the run whose embeddings are taken, empty if there is none."""
         return "" if self.kind in (NO_VECTORS, *TRAINED) else self.kind

@@ -42,7 +42,7 @@ def set_albert_dropout(albert: Any, p: float) -> None:
 
 
 def depth_of_albert(albert: Any) -> Depth:
-    """Return the groups of layers that share weights, each as one layer."""
+    """Returns the groups of layers that share weights, each as one layer."""
     return Depth([[group] for group in albert.encoder.albert_layer_groups])
 
 

@@ -28,13 +28,13 @@ class Depth:
     above: Sequence[nn.Module] = ()
 
     def numbers(self) -> dict[nn.Parameter, int]:
-        """Return the number of each parameter's layer, from 0; the number of layers for parameters above them all."""
+        """Returns the number of each parameter's layer, from 0; the number of layers for parameters above them all."""
         parts = (*self.layers, self.above)
         return {p: number for number, modules in enumerate(parts) for module in modules for p in module.parameters()}
 
 
 def layers_and_norm(model: Any) -> Depth:
-    """Return the depth of a model that has its blocks in `layers` and `final_norm` above them."""
+    """Returns the depth of a model that has its blocks in `layers` and `final_norm` above them."""
     return Depth([[layer] for layer in model.layers], [model.final_norm])
 
 

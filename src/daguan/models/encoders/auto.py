@@ -57,7 +57,7 @@ def count_padding(model: Any) -> None:
 
 
 def depth_by_running(model: Any) -> Depth:
-    """Return as layer i the i-th item of every outermost list of modules that is as long as the configuration has
+    """Returns as layer i the i-th item of every outermost list of modules that is as long as the configuration has
     layers, and above them the modules that first run after the last layer."""
     nested = {inner for outer in _lists(model) for item in outer for inner in _lists(item)}
     lists = [found for found in _lists(model) if found not in nested and len(found) == model.config.num_hidden_layers]
@@ -74,7 +74,7 @@ def _lists(model: nn.Module) -> list[nn.ModuleList]:
 
 @torch.no_grad()
 def _order_of_modules(model: Any) -> list[nn.Module]:
-    """Return the modules with parameters of their own, each once, in the order in which they run."""
+    """Returns the modules with parameters of their own, each once, in the order in which they run."""
     order: dict[nn.Module, None] = {}
     own = [module for module in model.modules() if any(True for _ in module.parameters(recurse=False))]
     hooks = [module.register_forward_hook(lambda module, *_: order.setdefault(module)) for module in own]

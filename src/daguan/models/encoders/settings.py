@@ -93,10 +93,10 @@ class EncoderSettings(Section):
 
     @property
     def window(self) -> int:
-        """Return how many tokens of a line fit: the positions without [CLS] and [SEP]."""
+        """Returns how many tokens of a line fit: the positions without [CLS] and [SEP]."""
         return self.max_length - 2
 
     @property
     def width(self) -> int:
-        """Return the width of the token embeddings where they are narrower than the layers."""
+        """Returns the width of the token embeddings where they are narrower than the layers."""
         return self.embedding_size or WIDTH

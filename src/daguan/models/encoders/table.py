@@ -31,7 +31,7 @@ class EncoderRow(Row):
     for_muon: bool = True
 
     def layers(self, settings: Any) -> int:
-        """Return how many layers a new encoder of these EncoderSettings has."""
+        """Returns how many layers a new encoder of these EncoderSettings has."""
         return sum(getattr(settings, name) for name in self.depth)
 
 
@@ -75,11 +75,11 @@ PRETRAINED = tuple(name for name in FROM_SCRATCH if ENCODERS[name].pretrained)
 
 
 def objective_of(encoder: str, asked: str) -> str:
-    """Return the objective that pretrains the encoder: the one asked for, or else its own, or else `mlm`."""
+    """Returns the objective that pretrains the encoder: the one asked for, or else its own, or else `mlm`."""
     return asked or ENCODERS[encoder].objective or "mlm"
 
 
 def learns(encoder: str, objective: str) -> bool:
-    """Return whether that objective can pretrain the encoder."""
+    """Returns whether that objective can pretrain the encoder."""
     own = ENCODERS[encoder].objective
     return objective == own if own else all(objective != row.objective for row in ENCODERS.values())

@@ -244,7 +244,7 @@ def new_transformer_xl(settings: EncoderSettings, vocabulary_size: int) -> Trans
 
 
 def depth_of_transformer_xl(model: TransformerXlModel) -> Depth:
-    """Return the layers; each has a module of either direction."""
+    """Returns the layers; each has a module of either direction."""
     onward, back = model.directions
     return Depth([*zip(onward.layers, back.layers, strict=True)], [onward.final_norm, back.final_norm])
 

@@ -38,7 +38,7 @@ class PytorchCrfHead(SoftmaxHead):
         return -log_likelihood
 
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """Return P(tag) = one_hot(tags) − ∂ log-likelihood(tags) / ∂ emissions, whatever the tags; here all are O."""
+        """Returns P(tag) = one_hot(tags) − ∂ log-likelihood(tags) / ∂ emissions, whatever the tags; here all are O."""
         tags = torch.full(mask.shape, OUTSIDE, device=mask.device)
         with torch.enable_grad():
             emissions = scores.detach().double().requires_grad_()
