@@ -22,9 +22,9 @@ from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import load_held_out, load_text_index
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.pseudo_labels import Teachers
-from daguan.pipeline.work import distil
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
+from daguan.pipeline.work import distil
 from daguan.training.prediction import annotate
 from in_process import in_process
 

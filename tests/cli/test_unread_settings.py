@@ -13,7 +13,8 @@ from benchmarks.factors import BASE, FACTORS
 from benchmarks.families import MEMBERS
 
 from daguan.core.errors import ConfigError
-from daguan.core.settings import settings_of, vary
+from daguan.core.read_settings import settings_of
+from daguan.core.settings import vary
 from daguan.pipeline.settings import ROOT, Settings, load
 from daguan.pipeline.tune import space_of
 from daguan.pipeline.tuning.runner import varied

@@ -12,7 +12,7 @@ import pytest
 
 import daguan
 from daguan.core import code
-from daguan.core.settings import chosen_rows
+from daguan.core.read_settings import chosen_rows
 from daguan.families.family import family_of
 from daguan.families.table import FAMILIES
 from daguan.models.heads.table import HEADS

@@ -3,19 +3,8 @@ from pydantic import ValidationError
 
 from daguan.core.errors import ConfigError
 from daguan.core.needs import by_row, chosen, over_zero
-from daguan.core.settings import (
-    Changes,
-    Section,
-    build,
-    changes,
-    load,
-    require,
-    require_read,
-    section,
-    setting,
-    to_dict,
-    vary,
-)  # fmt: skip
+from daguan.core.read_settings import require_read
+from daguan.core.settings import Changes, Section, build, changes, load, require, section, setting, to_dict, vary
 from daguan.core.tables import Row
 
 
@@ -355,12 +344,25 @@ class Chooser(Section):
         require_read(self)
 
 
-def test_a_new_row_of_a_table_is_a_new_choice(monkeypatch):
-    message = message_of(load, Chooser, None, ["inner.optimiser=sgd"])
+def test_a_new_row_of_a_table_is_a_new_choice():
+    table = {"adam": Row("module:Adam"), "muon": Row("module:Muon", ("momentum",))}
+
+    class Inner(Section):
+        READ_WHEN = (by_row("inner.optimiser", table),)
+        optimiser: str = setting("", "Optimiser.", choices=table)
+        momentum: float = setting(0.9, "Momentum.")
+
+    class Outer(Section):
+        inner: Inner = section(Inner)
+
+        def check(self):
+            require_read(self)
+
+    message = message_of(load, Outer, None, ["inner.optimiser=sgd"])
     assert message == "command line: inner.optimiser: expected adam or muon, got 'sgd'"
-    monkeypatch.setitem(TABLE, "sgd", Row("module:Sgd", ("momentum",)))
-    load(Chooser, None, ["inner.optimiser=sgd", "inner.momentum=0.5"])
-    load(Chooser, None, ["inner.optimiser="])
+    table["sgd"] = Row("module:Sgd", ("momentum",))
+    load(Outer, None, ["inner.optimiser=sgd", "inner.momentum=0.5"])
+    load(Outer, None, ["inner.optimiser="])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from pydantic.fields import FieldInfo
 
 from daguan.__main__ import main
-from daguan.core.settings import Section, changes, is_section, nested, settings_of
+from daguan.core.read_settings import settings_of
+from daguan.core.settings import Section, changes, is_section, nested
 from daguan.core.settings_text import settings_text
 from daguan.pipeline.settings import Settings, load
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daguan.core.settings import settings_of
+from daguan.core.read_settings import settings_of
 from daguan.core.yaml_text import read_yaml
 from daguan.pipeline.reference import pages
 from daguan.pipeline.settings import ROOT, Settings

@@ -52,7 +52,9 @@ def by_row(
     choose = choice or (lambda whole: value_at(whole, path))
 
     def need(setting: str) -> Need | None:
-        readers = readers_of(table, setting.partition(".")[2])
-        return Need(f"{path} is {' or '.join(readers)}", lambda whole: choose(whole) in readers) if readers else None
+        name = setting.partition(".")[2]
+        readers = readers_of(table, name)
+        words = f"{path} is {' or '.join(readers)}"
+        return Need(words, lambda whole: choose(whole) in readers_of(table, name)) if readers else None
 
     return need

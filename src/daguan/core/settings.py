@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeGuard, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Self, TypeGuard, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -23,14 +23,12 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from daguan.core.casting import COMMAND_LINE, Word, cast
 from daguan.core.errors import ConfigError
-from daguan.core.needs import Need, Reader, value_at
+from daguan.core.needs import Reader
 from daguan.core.setting_errors import CHOICE, PROBLEM, SECTION, Places, config_error, is_model, suggestion
-from daguan.core.tables import Row
 from daguan.core.yaml_text import read_yaml
 
 PARTIAL = {"partial": True}  # pydantic's context where only some settings are given
@@ -233,64 +231,6 @@ def type_of(kind: type[Section], path: str, place: str) -> Any:
             raise ConfigError(f"{place}: {path}: no such setting{suggestion(key, known) if known else ''}")
         hint = known[key].annotation
     return hint
-
-
-class Setting(NamedTuple):
-    """One setting of the whole.
-
-    Attributes:
-        path: `section.key`.
-        field: its declaration.
-        needs: the conditions, all of which must hold, for it to be read.
-    """
-
-    path: str
-    field: FieldInfo
-    needs: tuple[Need, ...]
-
-
-@cache
-def settings_of(kind: type[Section]) -> tuple[Setting, ...]:
-    """Returns every setting of a section and of its inner sections."""
-    return tuple(_settings_of(kind, "", ()))
-
-
-def _settings_of(kind: type[Section], prefix: str, readers: tuple[Reader, ...]) -> Iterator[Setting]:
-    readers = (*readers, *kind.READ_WHEN)
-    for name, field in kind.model_fields.items():
-        path, inner = f"{prefix}{name}", field.annotation
-        if inner is not None and is_section(inner):
-            yield from _settings_of(inner, f"{path}.", readers)
-        else:
-            needs = (one if isinstance(one, Need) else one(path) for one in (*readers, *declared(field).readers))
-            yield Setting(path, field, tuple(need for need in needs if need is not None))
-
-
-def declared(field: FieldInfo) -> Declared:
-    """Returns what `setting` or `section` declared that pydantic does not know of."""
-    return next(one for one in field.metadata if isinstance(one, Declared))
-
-
-def require_read(whole: Section) -> None:
-    """Raises ConfigError `name: expected … unless …, got …` if a setting that nothing reads differs from its default."""
-    for path, field, needs in settings_of(type(whole)):
-        if (value := value_at(whole, path)) != field.default:
-            for need in needs:
-                require(path, need.met(whole), f"{field.default!r} unless {need.words}", value)
-
-
-def read_settings(whole: Section, sections: Collection[str]) -> Iterator[tuple[str, Any]]:
-    """Gives `section.key` and the value of each setting in these sections that something reads."""
-    for path, _, needs in settings_of(type(whole)):
-        if path.partition(".")[0] in sections and all(need.met(whole) for need in needs):
-            yield path, value_at(whole, path)
-
-
-def chosen_rows(whole: Section, sections: Collection[str]) -> list[Row]:
-    """Returns the rows of tables that the settings in these sections choose by name, of those that something reads."""
-    fields = {path: field for path, field, _ in settings_of(type(whole))}
-    chosen = ((declared(fields[path]).choices, value) for path, value in read_settings(whole, sections))
-    return [names[value] for names, value in chosen if isinstance(names, Mapping) and isinstance(names.get(value), Row)]
 
 
 def _build(kind: type[Kind], values: Mapping[str, Any], places: Places, context: Any = None) -> Kind:

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
+from daguan.core.read_settings import Setting, declared, settings_of
 from daguan.core.setting_errors import bounds_of
-from daguan.core.settings import Section, Setting, declared, is_section, settings_of
+from daguan.core.settings import Section, is_section
 
 HEAD = ("setting", "type", "default", "values", "read when", "meaning")
 TYPES = {int: "whole number", float: "number", bool: "true or false", str: "text", Any: "value"}
@@ -37,7 +38,7 @@ def sections_of(kind: type[Section], prefix: str = "") -> Iterator[tuple[str, ty
 
 
 def _table(path: str, kind: type[Section], settings: list[Setting]) -> Iterator[str]:
-    yield f"## {f'`{path}`' if path else 'Top level'}\n"
+    yield f"## {path or 'Top level'}\n"
     yield f"{_joined(inspect.cleandoc(kind.__doc__ or ''))}\n"
     yield _row(HEAD)
     yield _row("---" for _ in HEAD)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from daguan.core.settings import Section, require, require_read, section, setting
+from daguan.core.read_settings import require_read
+from daguan.core.settings import Section, require, section, setting
 from daguan.data.augmentation import AugmentationSettings
 from daguan.data.conflicts import ConflictSettings
 from daguan.families.ngram_crf_settings import NgramCrfSettings

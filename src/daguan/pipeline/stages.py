@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from daguan.core.errors import CheckpointError, DataError, MissingStageError
 from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
+from daguan.core.read_settings import chosen_rows, read_settings
 from daguan.core.runs import MANIFEST, Run, accepted_run, other_environment, run_of
-from daguan.core.settings import Section, chosen_rows, read_settings
+from daguan.core.settings import Section
 from daguan.core.tables import Row
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
