@@ -196,7 +196,7 @@ def test_a_rung_that_does_not_fit_the_rest_is_named(
     assert "rung 0: members: expected tagger or ngram_crf or soup, got 'oracle'" in capsys.readouterr().err
 
 
-def test_members_that_need_others_are_not_reckoned(
+def test_members_that_need_others_are_not_estimated(
     root: Path, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     student = "ensemble.student={pseudo_labels: {teachers: [ngram_crf]}}"

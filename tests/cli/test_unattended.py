@@ -161,7 +161,7 @@ def test_a_trial_of_pretraining_that_fails_leaves_out_who_starts_from_it(
     jobs = Jobs()
     assert made.run("prepare", jobs=jobs) == [0]
     assert {name.partition(" ")[0] for name in jobs.begun} == {"ngram_crf"}
-    assert "FAILED: update 3: no number; no rung is reckoned with what starts from it" in capsys.readouterr().err
+    assert "FAILED: update 3: no number; no rung counts on members that start from it" in capsys.readouterr().err
     assert read_json(made.plan / "plan.json")["changes"]["members"] == ["ngram_crf"]
     made.words[-1] = "members=[tagger]"
     assert made.run("prepare", jobs=Jobs()) == [2]

@@ -122,7 +122,7 @@ def test_scores_one_after_the_other_or_at_once_are_the_same(contest: tuple[list[
 
 
 @given(candidates(), st.integers(100, 20_000))
-def test_a_boards_noise_is_reckoned_from_the_lines_that_were_scored(made: list[Candidate], lines: int) -> None:
+def test_a_boards_noise_is_computed_from_the_lines_that_were_scored(made: list[Candidate], lines: int) -> None:
     """Fewer lines with the same spread out of fold are as fewer training lines; and each candidate has its own."""
     agreements, fewer = agreement(made), [replace(one, lines=lines) for one in made]
     old, new = (

@@ -100,8 +100,10 @@ def cpu_quota(cgroup: Path = CGROUP) -> float:
 
 
 def memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> float:
-    """Bytes that can be had without swapping: MemAvailable (proc_meminfo(5)), and no more than the control group's
-    limit; inf where the system does not say."""
+    """Returns the bytes available without swapping: MemAvailable (proc_meminfo(5)), at most the control group's limit.
+
+    It is inf where the system does not say.
+    """
     words = _words(meminfo)
     available = [1024 * float(words[words.index("MemAvailable:") + 1])] if "MemAvailable:" in words else []
     limits = [*_words(cgroup / "memory.max"), *_words(cgroup / "memory/memory.limit_in_bytes")]
@@ -109,7 +111,7 @@ def memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> float:
 
 
 def _words(path: Path) -> list[str]:
-    """Of a file of the kernel's; none where there is no such file."""
+    """Returns the words of a file of the kernel; none if there is no such file."""
     return path.read_text("utf-8").split() if path.is_file() else []
 
 

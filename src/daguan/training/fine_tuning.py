@@ -159,8 +159,10 @@ class TaggerTrainer(Trainer[Update]):
             parameter.requires_grad_(not hold)
 
     def _add_gradients(self, batch: Batch) -> float:
-        """Of the loss (nats a token), which is returned, times the batch's weight; every time with the update's own
-        dropout masks."""
+        """Add the gradients of the loss times the batch's weight, with the update's own dropout masks.
+
+        Returns the loss (nats a token).
+        """
         torch.manual_seed(stream_seed(self.seed, "dropout", self.done))
         with autocast(self.engine):
             loss = self.model.loss(batch) / batch.num_tokens

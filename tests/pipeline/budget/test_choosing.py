@@ -239,7 +239,7 @@ def test_training_has_no_more_workers_than_the_trials_had() -> None:
     assert workers_of(EngineSettings(device="cpu", workers=3), rungs) == 3
 
 
-def test_augmented_lines_are_reckoned_as_lines() -> None:
+def test_augmented_lines_count_as_lines() -> None:
     ways = {"recombination": 0.5, "entity_swap": 0.25}
     rung = {"augmentation": ways, "ensemble": {"ngram_crf": {"augmentation": {"recombination": 0, "entity_swap": 0}}}}
     found = work_of(vary(rungs_of("cpu_1h")[0], rung, "a rung")).members
@@ -286,7 +286,7 @@ def test_no_time_gets_the_poorest_rung_and_a_warning(capsys: pytest.CaptureFixtu
     assert (choice.rung, choice.fits) == (len(WORKS) - 1, False)
     tell(rungs_of("cpu_1h")[-1], choice, len(WORKS), 1.0, 9.0, 5e8)
     said = capsys.readouterr().err
-    assert "even the poorest rung is reckoned to take 9 of 1 minutes and 2.0 of 0.5 GB of memory; it is taken" in said
+    assert "even the poorest rung needs an estimated 9 of 1 minutes and 2.0 of 0.5 GB of memory; it is taken" in said
 
 
 def test_the_costs_of_a_small_work_by_hand() -> None:

@@ -60,7 +60,7 @@ def test_what_was_begun_before_a_kill_goes_on_while_what_follows_fits(tmp_path: 
     assert not supervisor(tmp_path, 600 - AFTER + 5).starts(waiting[0], waiting)
 
 
-def test_later_folds_of_what_was_begun_are_not_reckoned_anew(tmp_path: Path) -> None:
+def test_later_folds_of_what_was_begun_are_not_estimated_again(tmp_path: Path) -> None:
     one, two, _ = jobs("large")
     watching = supervisor(tmp_path, 600 - 120 - AFTER - 2)
     assert watching.starts(one, jobs("large"))
@@ -69,7 +69,7 @@ def test_later_folds_of_what_was_begun_are_not_reckoned_anew(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("taken", "pace"), [(0.0, 0.4), (45.0, 0.6), (112.5, 1.5)])
-def test_a_spare_member_is_reckoned_at_the_pace_of_those_before(tmp_path: Path, taken: float, pace: float) -> None:
+def test_a_spare_member_is_estimated_at_the_pace_of_those_before(tmp_path: Path, taken: float, pace: float) -> None:
     """Four folds of 50 seconds each on two workers; the last of them still occupies one."""
     plan = PLAN | {"fold": PLAN["fold"] | {"large": 50.0, "safe": 50.0}}
     before = [*jobs("safe", 2), *jobs("large", 2)]  # of what an earlier command began

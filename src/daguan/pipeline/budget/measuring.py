@@ -1,4 +1,4 @@
-"""Every rate that a plan needs, each measured once: of members, of what they start from, of reading."""
+"""Measures every rate that a plan needs once: of members, of what they start from, of reading."""
 
 from __future__ import annotations
 
@@ -35,8 +35,15 @@ def measure(
     rungs: list[Settings], scratch: Path, train: list[Sentence], test: list[Sentence], facts: Facts,
     reading: float, numbering: float,
 ) -> Rates:  # fmt: skip
-    """Of all that a rung asks for; reading, numbering: seconds that it took. `scratch` holds all the text as ids. What
-    fails has no rate, nor has a member that starts from it. Raises DaguanError: nothing has."""
+    """Returns the rates of everything that a rung needs.
+
+    Work that fails has no rate, nor has a member that starts from it. Raises DaguanError if no member has a rate.
+
+    Args:
+        scratch: a folder with all the text as ids.
+        reading: seconds of reading the files.
+        numbering: seconds of numbering the text.
+    """
     members = {name: rung.member(name) for rung in reversed(rungs) for name in rung.members}
     say(f"budget: trying {', '.join(members)}")
     begun, failed = _starts(rungs, scratch)
@@ -53,7 +60,7 @@ def measure(
 
 
 def _starts(rungs: list[Settings], prepared: Path) -> tuple[dict[str, dict[str, float]], dict[str, DaguanError]]:
-    """Tokens a second of each that went well, and the errors of the others."""
+    """Returns the tokens a second of each start that succeeded, and the errors of the others."""
     vocabulary = Vocabulary.load(prepared)
     rates: dict[str, dict[str, float]] = {"pretraining": {}, "vectors": {}}
     failed: dict[str, DaguanError] = {}
@@ -68,7 +75,7 @@ def _starts(rungs: list[Settings], prepared: Path) -> tuple[dict[str, dict[str, 
                 width = member.encoder.width
                 rates["vectors"][name] = measure_vectors(member.vectors, width, prepared, vocabulary, member.seed)
         except DivergenceError as error:
-            say(f"budget: the trial of {name} FAILED: {error}; no rung is reckoned with what starts from it")
+            say(f"budget: the trial of {name} FAILED: {error}; no rung counts on members that start from it")
             failed[name] = error
     return rates, failed
 
@@ -77,7 +84,7 @@ def _members(
     rungs: list[Settings], members: dict[str, MemberSettings], scratch: Path, train: list[Sentence],
     test: list[Sentence], pretraining: float,
 ) -> dict[str, MemberRates]:  # fmt: skip
-    """pretraining: its tokens a second, of which follows how much a trial can do."""
+    """Returns the rates of the members. pretraining: its tokens a second, which determine the size of a trial."""
     vocabulary = Vocabulary.load(scratch)
     most = max(rungs, key=lambda rung: len(rung.members) * rung.folds.count)
     workers, threads = share_cores(most.engine, len(most.members) * most.folds.count)

@@ -1,7 +1,8 @@
-"""A budget of minutes: the plan that `prepare` makes once and every other command follows.
+"""A budget of minutes: `prepare` makes its plan once, and every other command follows it.
 
-Not a command of its own. The plan is a run, budget-KEY, named by the data, the settings and the machine. Members that
-were dropped from it since, written beside it, are left out by every command; the plan and its preset still name them.
+This is not a command. The plan is a run, budget-KEY, named by the data, the settings and the machine. Members that were
+dropped from it later are recorded beside it, and every command leaves them out; the plan and its preset still name
+them.
 """
 
 from __future__ import annotations
@@ -44,33 +45,43 @@ PLAN, PRESET = "plan.json", "plan.yaml"
 SCRATCH = "trials"
 READ = ("vocabulary", "folds", "encoder", "vectors", "pretrain", "conflicts", "augmentation", "model", "train",
         "ngram_crf", "engine", "budget")  # fmt: skip
-CODE = [Row("daguan.pipeline.budget.choosing:choose")]  # that of measuring changes no choice
-MEMORY = 0.8  # of what can be had; the estimates are rough
-AUGMENTED_LINES = 1_000  # that tell how much augmentation adds
-ROUND = 10  # seconds that planning took are rounded up to a multiple
+CODE = [Row("daguan.pipeline.budget.choosing:choose")]  # the code of measuring changes no choice
+MEMORY = 0.8  # share of the available memory; the estimates are rough
+AUGMENTED_LINES = 1_000  # lines that show how much augmentation adds
+ROUND = 10  # the seconds of planning are rounded up to a multiple
 
 
 def load(words: list[str]) -> Settings:
-    """The settings of a command line, where they have a budget as planned and with the members that were not dropped.
-    Raises ConfigError, and CheckpointError: there is no plan yet."""
+    """Returns the settings of a command line; with a budget, as planned and with the members that were not dropped.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        CheckpointError: there is no plan yet.
+    """
     asked = plain.load(words)
     if (run := finished_plan(asked)) is None:
         return asked
-    settings, dropped = followed(asked, run), told_dropped(run)
+    settings, dropped = followed(asked, run), reported_dropped(run)
     left = [member for member in settings.members if not dropped.keys() & set(settings.with_needs(member))]
     return settings.replace(members=tuple(left))
 
 
 @contextmanager
 def supervised(words: list[str]) -> Iterator[tuple[Settings, Supervisor]]:
-    """The settings of a command line, as planned where they have a budget, and who drops members from the plan: here
-    they are all named. Raises ConfigError, and CheckpointError: there is no plan yet, or nothing is prepared."""
+    """Yields the settings of a command line, as planned if they have a budget, and the supervisor that drops members.
+
+    These settings name all members of the plan.
+
+    Raises:
+        ConfigError: the settings are wrong.
+        CheckpointError: there is no plan yet, or nothing is prepared.
+    """
     asked = plain.load(words)
     if (run := finished_plan(asked)) is None:
         yield asked, UNSUPERVISED
         return
     settings = followed(asked, run)
-    told_dropped(run)
+    reported_dropped(run)
     needs = {member: settings.with_needs(member) for member in settings.trained}
     folds = settings.folds.count
     workers = share_cores(settings.engine, len(needs) * folds)[0]
@@ -83,14 +94,14 @@ def supervised(words: list[str]) -> Iterator[tuple[Settings, Supervisor]]:
 
 
 def finished_plan(asked: Settings) -> Run | None:
-    """Where the plan is, None without a budget. Raises CheckpointError: there is none yet."""
+    """Returns the run of the plan, None without a budget. Raises CheckpointError if there is none yet."""
     run = run_of_plan(asked)
     if run is not None and not run.finished:
         raise MissingStageError(f"{run.path}: expected the plan of budget.minutes, got none", run.stage)
     return run
 
 
-def told_dropped(run: Run) -> dict[str, str]:
+def reported_dropped(run: Run) -> dict[str, str]:
     dropped = read_dropped(run.path)
     for member, why in dropped.items():
         say(f"budget: without {member}, which was dropped: {why}")
@@ -98,7 +109,8 @@ def told_dropped(run: Run) -> dict[str, str]:
 
 
 def planned(asked: Settings) -> Settings:
-    """The settings as planned; the plan is made if there is none. Raises ConfigError: a rung does not fit the rest."""
+    """Returns the settings as planned, after making the plan if needed. Raises ConfigError for a rung that does not fit
+    the settings."""
     if (run := run_of_plan(asked)) is None:
         return asked
     rungs = [
@@ -108,7 +120,7 @@ def planned(asked: Settings) -> Settings:
     for name in asked.budget.spare:
         require("budget.spare", name in asked.known, " or ".join(asked.known), name)
     for member in dict.fromkeys(name for rung in rungs for name in with_spare(rung)):
-        alone = not asked.needs_of(member)  # what others must do first is not reckoned
+        alone = not asked.needs_of(member)  # the estimate has no work of other members
         require("budget.rungs", alone, "members that need no other's run", member)
     engine = asked.engine.replace(workers=workers_of(asked.engine, rungs))
     rungs = [rung.replace(engine=engine) for rung in rungs]
@@ -117,14 +129,16 @@ def planned(asked: Settings) -> Settings:
 
 
 def workers_of(engine: EngineSettings, rungs: list[Settings]) -> int:
-    """At a time: what the trials take, and so training at most, as more might take more from each other than was
-    measured."""
+    """Returns the number of workers: that of the trials, and so the largest one in training.
+
+    More workers might slow each other down more than was measured.
+    """
     members = {name for rung in rungs for name in with_spare(rung)}
     return share_cores(engine, FOLDS * len(members))[0]
 
 
 def run_of_plan(asked: Settings) -> Run | None:
-    """Where the plan is, None without a budget."""
+    """Returns the run of the plan, None without a budget."""
     if not asked.budget.minutes:
         return None
     sized = not any(asked.member(name).encoder.checkpoint for name in asked.known)  # a trial does not know its size
@@ -138,7 +152,7 @@ def run_of_plan(asked: Settings) -> Run | None:
 
 
 def followed(asked: Settings, run: Run) -> Settings:
-    """The settings with what the plan chose, and no budget any more."""
+    """Returns the settings with the plan's choice and without a budget."""
     return vary(asked, read_json(run.path / PLAN)["changes"], str(run.path / PLAN))
 
 
@@ -147,7 +161,7 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     watch, began, budget = Stopwatch(), time.time(), asked.budget
     for left in run.path.glob(f"{SCRATCH}-*"):  # of a plan cut short
         shutil.rmtree(left, ignore_errors=True)
-    scratch = Path(mkdtemp(prefix=f"{SCRATCH}-", dir=run.path))  # not one that a worker of such a plan may know
+    scratch = Path(mkdtemp(prefix=f"{SCRATCH}-", dir=run.path))  # a worker of such a plan does not know this one
     facts, rates = tried(scratch, asked, rungs)
     shutil.rmtree(scratch, ignore_errors=True)
     spent = ROUND * math.ceil(watch.seconds / ROUND)
@@ -162,18 +176,18 @@ def make_plan(run: Run, asked: Settings, rungs: list[Settings]) -> None:
     choice = replace(choice, seconds=choice.seconds | {"blend": blended})
     changes = changes_of(asked, choice) | {"members": list(full.members)}
     minutes = round((spent + sum(choice.seconds.values())) / 60, 1)
-    about = {"minutes": budget.minutes, "reckoned": minutes, "planning": spent, "spare": spare, "fold": fold}
+    about = {"minutes": budget.minutes, "estimated": minutes, "planning": spent, "spare": spare, "fold": fold}
     about |= asdict(choice)
     write_json(run.path / PLAN, {**about, "changes": changes, "facts": asdict(facts), "rates": asdict(rates)})
     preset = vary(asked, changes, "the plan")
-    head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores, reckoned to take {minutes:g}.\n"
+    head = f"# Planned for {budget.minutes:g} minutes on {cores()} cores; the estimate is {minutes:g} minutes.\n"
     write_text(run.path / PRESET, head + settings_text(preset, left_out=("budget",)))
     tell(preset, choice, len(rungs), budget.minutes, minutes, room, spare)
     run.finish(watch.seconds, began=began)
 
 
 def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts, Rates]:
-    """What is to know of the data and the machine."""
+    """Returns the facts of the data and the rates of the machine."""
     contest, watch = Stages(asked).contest, Stopwatch()
     train, test = contest.read()
     read = watch.seconds
@@ -185,13 +199,16 @@ def tried(scratch: Path, asked: Settings, rungs: list[Settings]) -> tuple[Facts,
 
 
 def with_spare(rung: Settings) -> tuple[str, ...]:
-    """The rung's members and all that may be trained beside them."""
+    """Returns the rung's members and all that may be trained beside them."""
     return tuple(dict.fromkeys([*rung.members, *rung.budget.spare]))
 
 
 def full_rung(rung: Settings, tried: Collection[str], fits: Callable[[Settings], bool]) -> Settings:
-    """With those of the spare members whose trials went well, that start from nothing which the rung does not make, and
-    with whom it fits into memory."""
+    """Returns the rung with its spare members.
+
+    They are those whose trials succeeded, that start from nothing which the rung does not make, and that fit into
+    memory.
+    """
     made, full = {"", *starts(rung)}, rung
     for name in with_spare(rung)[len(rung.members) :]:
         more = full.replace(members=(*full.members, name))
@@ -201,7 +218,7 @@ def full_rung(rung: Settings, tried: Collection[str], fits: Callable[[Settings],
 
 
 def of_tried(rungs: list[Settings], names: Collection[str]) -> dict[int, Settings]:
-    """By number, of those members alone, whose trials went well; a rung of others alone is none."""
+    """Returns the rungs by number, each with those members whose trials succeeded; rungs without one are left out."""
     members = [tuple(member for member in rung.members if member in names) for rung in rungs]
     return {
         number: rung.replace(members=left)
@@ -227,7 +244,8 @@ def facts_of(train: list[Sentence], test: list[Sentence], text: Mapping[str, int
 
 
 def changes_of(asked: Settings, choice: Choice) -> dict[str, Any]:
-    """What the plan changes: the rung's settings, the tokens of pretraining, and what the machine had a say in."""
+    """Returns the changes of the plan: the rung's settings, the tokens of pretraining, and settings that depend on the
+    machine."""
     precision = "bf16" if "bfloat16" in str(matrix_dtype(asked.engine)) else "float32"
     rung = dict(asked.budget.rungs[choice.rung])
     rung["pretrain"] = {"tokens": choice.tokens} if choice.tokens else rung.get("pretrain", {})
@@ -238,22 +256,25 @@ def changes_of(asked: Settings, choice: Choice) -> dict[str, Any]:
 def tell(
     preset: Settings, choice: Choice, rungs: int, budget: float, minutes: float, room: float, spare: Sequence[str] = ()
 ) -> None:
-    """room: bytes of memory that may be taken."""
+    """Print the choice. room: the bytes of memory that may be used."""
     if not choice.fits:
         costs = f"{minutes:.0f} of {budget:g} minutes and {choice.bytes / 1e9:.1f} of {room / 1e9:.1f} GB of memory"
-        say(f"budget: even the poorest rung is reckoned to take {costs}; it is taken")
+        say(f"budget: even the poorest rung needs an estimated {costs}; it is taken")
     lines = f", {preset.folds.lines:,} training lines" if preset.folds.lines else ""
     tokens = f", {choice.tokens:,} tokens of pretraining" if choice.tokens else ""
     members = ", ".join(name for name in preset.members if name not in spare)
-    rest = f"; in what is left of them {', '.join(spare)}" if spare else ""
+    rest = f"; in the remaining time {', '.join(spare)}" if spare else ""
     say(
         f"budget: rung {choice.rung} of 0 to {rungs - 1}: {members}; {preset.folds.count} folds, "
-        f"{preset.train.epochs} epochs{lines}{tokens}; reckoned to take {minutes:.0f} of {budget:g} minutes{rest}"
+        f"{preset.train.epochs} epochs{lines}{tokens}; an estimated {minutes:.0f} of {budget:g} minutes{rest}"
     )
 
 
 def used(words: list[str], blend: Path) -> str:
-    """Of the budget, from the plan's beginning to the blend's end; empty without one, or where the blend came first."""
+    """Returns the used minutes of the budget, from the plan's start to the blend's end.
+
+    Empty without a budget, or if the blend is older than the plan.
+    """
     asked = plain.load(words)
     run = run_of_plan(asked)
     if run is None or not (blend / MANIFEST).is_file():

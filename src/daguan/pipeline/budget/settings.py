@@ -1,4 +1,4 @@
-"""The settings of a budget: how long everything may take, and what is chosen from."""
+"""The settings of a budget: the time for everything, and the configurations to choose from."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OF_A_MEMBER = (
 
 
 class BudgetSettings(Section):
-    """A limit of time, kept while members are trained, too: one that fails or no longer fits is dropped, with a line
-    that says so, and the others go on. It is noted in dropped.json beside the plan; delete that file to try it again.
-    Pauses between commands do not count.
+    """A limit of time. While members are trained, one that fails or no longer fits is dropped with a message, and the
+    others continue. dropped.json beside the plan names it; delete that file to try it again. Pauses between commands do
+    not count.
 
     With minutes, `prepare` first measures this machine on these data and makes a plan, which all other commands follow:
     a run budget-KEY in the work folder with plan.json, all that was estimated, and plan.yaml, a preset."""
@@ -54,7 +54,7 @@ class BudgetSettings(Section):
 
 
 def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """`section.key` of all values."""
+    """Yields `section.key` of all values."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from paths(value, f"{prefix}{key}.")
@@ -63,6 +63,6 @@ def paths(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def member_prefix(path: str) -> str:
-    """`ensemble.NAME.` where the path begins so."""
+    """Returns `ensemble.NAME.` if the path begins with it."""
     section, _, rest = path.partition(".")
     return f"{section}.{rest.partition('.')[0]}." if section == "ensemble" else ""

@@ -1,7 +1,7 @@
-"""Brief trials on the real data: how fast this machine reads, pretrains, fine-tunes and labels, each member by itself.
+"""Measures on the real data how fast this machine reads, pretrains, fine-tunes and labels, for each member.
 
-Members are tried by the very jobs that will train them, in worker processes, as many at once as there will be, on a
-sample of lines in two folds: what cores take from each other is in the rates.
+Members are tried by the same jobs that will train them, in worker processes, as many at once as in training, on a
+sample of lines in two folds: contention between cores is in the rates.
 """
 
 from __future__ import annotations
@@ -34,28 +34,31 @@ from daguan.training.pretraining import Pretrainer
 from daguan.training.token_vector_settings import VectorSettings
 
 FOLDS = 2
-LINES = 16  # of a sample, at least
-TOKENS = 24_000  # of a sample's training lines
+LINES = 16  # smallest number of lines of a sample
+TOKENS = 24_000  # tokens of a sample's training lines
 GPU_TOKENS = 240_000
 LEAST_TOKENS = 12_000
-MINUTES = 30  # of a budget for such a sample; of a longer one it is larger, up to twice as large
-USUAL = 2_000  # tokens a second and worker of pretraining; where it is slower, samples are as much smaller
+MINUTES = 30  # minutes of a budget with such a sample; a longer one has a larger one, at most twice as large
+USUAL = 2_000  # tokens a second and worker of pretraining; slower machines have smaller samples in proportion
 TEST_TOKENS = 8_000
 VECTOR_TOKENS = 200_000
 WARM, ENOUGH = 2, 50  # updates of pretraining before the clock starts, and with it at most
-SECONDS = 8.0  # of pretraining, at most
+SECONDS = 8.0  # of pretraining at most
 
 
 def sample_tokens(family: Family, on_gpu: bool, pretraining: float, minutes: float) -> int:
-    """Of a family's sample. The less, where pretraining's tokens a second and worker are few, so that a slow machine
-    takes about as long, and where the budget's minutes are; the more, the less is in the rates of what a model's first
-    batches cost. Not so the n-gram CRF's, which would stay in the caches and seem too fast."""
+    """Returns the tokens of a family's sample.
+
+    It is smaller where pretraining's tokens a second and worker are few, so that a slow machine takes about as long,
+    and where the budget has few minutes; a larger sample has less of the cost of a model's first batches in its rates.
+    The sample of the n-gram CRF stays large, as a small one would stay in the caches and seem too fast.
+    """
     usual = (GPU_TOKENS if on_gpu else TOKENS) * min(2.0, minutes / MINUTES)
     return family.sample_tokens(max(LEAST_TOKENS, round(usual * min(1.0, pretraining / USUAL))))
 
 
 def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sentence]:
-    """About so many tokens of lines at random; with labels, a line of each type among them."""
+    """Returns random lines of about that number of tokens; with labels, a line of each type among them."""
     mean = sum(len(sentence.tokens) for sentence in sentences) / len(sentences)
     lines = max(LINES, round(tokens / mean))
     if sentences[0].spans is not None:
@@ -67,8 +70,10 @@ def sample_of(sentences: Sequence[Sentence], tokens: int, seed: int) -> list[Sen
 def write_sample(
     folder: Path, train: Sequence[Sentence], test: Sequence[Sentence], vocabulary: Vocabulary, tokens: int, seed: int
 ) -> None:
-    """A contest and what `prepare` makes of it, both in the folder. Its test lines are repeated where they are few, as
-    the labelling of a line or two takes as long as that of many."""
+    """Write a contest and the files of `prepare` into the folder.
+
+    Its test lines are repeated where they are few, as labelling a line or two takes as long as labelling many.
+    """
     lines, unlabelled = sample_of(train, tokens, seed), sample_of(test, TEST_TOKENS, seed)
     times = math.ceil(TEST_TOKENS / sum(len(sentence.tokens) for sentence in unlabelled))
     contest = Contest(folder)
@@ -79,7 +84,7 @@ def write_sample(
 
 
 def measure_members(jobs: Sequence[FoldJob], workers: int) -> dict[str, MemberRates]:
-    """By member, of the jobs of its folds; of those alone whose jobs all went well. Raises WorkerError: of none."""
+    """Returns the rates by member, of those whose jobs all succeeded. Raises WorkerError if there is none."""
     trials = _Trials()
     seconds = run_jobs(jobs, workers, trials)
     by_member: dict[str, list[FoldJob]] = {}
@@ -103,13 +108,16 @@ class _Trials(Supervisor):
     def failed(self, error: DaguanError, *members: str) -> None:
         for member in filter(self.keeps, members):
             self.failures[member] = error
-            say(f"budget: the trial of {member} FAILED: {error}; no rung is reckoned with it")
+            say(f"budget: the trial of {member} FAILED: {error}; no rung counts on it")
 
 
 def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> MemberRates:
-    """Over the folds: tokens are added, the ratios taken once. A tagger's seconds hold one labelling of its held-out
-    lines, which is taken off, an n-gram CRF's its features, which a trial of few iterations is mostly about; tokens are
-    those of lines, so what windows share is in the rate. wall_clock: seconds of each job, by its name."""
+    """Returns the rates over the folds: tokens are added, the ratios taken once.
+
+    A tagger's seconds hold one labelling of its held-out lines, which is subtracted; those of an n-gram CRF its
+    features, which dominate a trial of few iterations. Tokens are those of lines, so the overlap of windows is in the
+    rate. wall_clock: the seconds of each job, by its name.
+    """
     trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
     for job in jobs:
         sentences = read_labelled(Path(job.train))
@@ -127,7 +135,7 @@ def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> Membe
         answered += of_held_out
         labelling += of_held_out / rate
         starting += max(0.0, wall_clock[job.name] - result["seconds"] - (of_held_out + of_test) / rate)
-    each = math.ceil(starting / len(jobs))  # whole seconds, as rates are rounded: plans are to agree
+    each = math.ceil(starting / len(jobs))  # whole seconds, like rounded rates, so that plans agree
     indexes = rounded_down(indexed / indexing) if indexed else 0.0
     return MemberRates(rounded_down(trained / seconds), rounded_down(answered / labelling), each, indexes)
 
@@ -136,7 +144,7 @@ def measure_pretraining(
     architecture: str, size: EncoderSettings, settings: PretrainSettings, engine: EngineSettings,
     prepared: Path, vocabulary: Vocabulary, seed: int,
 ) -> float:  # fmt: skip
-    """Tokens a second on all cores."""
+    """Returns the tokens a second on all cores."""
     prepare_process(share_cores(engine, 1)[1])
     tokens = 2 * (WARM + ENOUGH) * settings.batch_size * settings.accumulation * size.max_length
     brief = settings.replace(tokens=tokens)
@@ -152,7 +160,7 @@ def measure_pretraining(
 
 
 def measure_vectors(settings: VectorSettings, width: int, prepared: Path, vocabulary: Vocabulary, seed: int) -> float:
-    """Tokens a second of an epoch."""
+    """Returns the tokens a second of an epoch."""
     from daguan.training.token_vectors import train_vectors  # gensim takes seconds to load
 
     lines = list(TokenLines(token_file(prepared, len(vocabulary)), vocabulary, VECTOR_TOKENS))

@@ -1,4 +1,4 @@
-"""What a configuration asks for, in the terms in which a budget reckons."""
+"""The work of a configuration, in the terms of a budget."""
 
 from __future__ import annotations
 
@@ -37,14 +37,17 @@ def _member(name: str, settings: MemberSettings) -> MemberWork:
 
 
 def safest_first(settings: Settings) -> Settings:
-    """The members in the order in which a budget has them trained: n-gram CRFs, which never diverge, need no encoder
-    and are cheap, before all others, so that there is soon something to submit."""
+    """Returns the settings with members in the order in which a budget trains them.
+
+    n-gram CRFs come first, as they never diverge, need no encoder and are cheap, so that there is soon something to
+    submit.
+    """
     order = sorted(settings.members, key=lambda name: not family_of(settings.member(name).family).is_baseline)
     return settings.replace(members=tuple(order))
 
 
 def starts(settings: Settings) -> dict[str, MemberSettings]:
-    """What members start from, once each though several share it: by name, a member's settings."""
+    """Returns what members start from, once even if several share it: by name, a member's settings."""
     found: dict[str, MemberSettings] = {}
     for member in map(settings.member, settings.members):
         if name := start_of(member):
@@ -53,7 +56,7 @@ def starts(settings: Settings) -> dict[str, MemberSettings]:
 
 
 def start_of(member: MemberSettings) -> str:
-    """A name of what the member starts from, the same for whatever tokens that reads; empty where it is not made."""
+    """Returns a name of what the member starts from, the same for any number of tokens; empty if it is not made."""
     if not family_of(member.family).starts_from_pretraining(member) or member.vectors.folder:
         return ""
     everything = to_dict(member)
