@@ -115,9 +115,9 @@ def measure_speed(report: Report, quick: bool) -> None:
     """Add a row for each context length; ours is evaluation with memory."""
     with Side("benchmarks.transformer_xl:Sides", our_environment(1), text=asdict(data.prepared(quick))) as side:
         for length in CONTEXTS_QUICK if quick else CONTEXTS:
-            ways = {way: partial(side.call, way, length=length) for way in ("with_memory", "anew")}
+            ways = {way: partial(side.call, way, length=length) for way in ("with_memory", "without_memory")}
             rates = alternate(ROUNDS, ways)
-            found = Comparison.of_rates(rates["with_memory"], rates["anew"])
+            found = Comparison.of_rates(rates["with_memory"], rates["without_memory"])
             aims = [Aim.at_least(f"at {length:,}, as in the paper", PAPER, found.ratio, " x")]
             report.add({"context, tokens": length} | found.row("tokens/CPU s"), *(aims if length == LONGEST else ()))
     report.note("peer: the same model over a window as long as the context for each token")
@@ -146,7 +146,7 @@ class Sides:
         return SEGMENTS * size / (time.process_time() - start)
 
     @torch.no_grad()
-    def anew(self, length: int) -> float:
+    def without_memory(self, length: int) -> float:
         """Returns the tokens predicted a CPU second, each from a window of its own of that length."""
         base, count = self.lm.base_model, max(1, 1_000 // length)
         start = time.process_time()

@@ -29,7 +29,7 @@ class Candidate:
     Attributes:
         name: of the submission.
         out_of_fold: its out-of-fold contest F1, a fraction.
-        sd: the standard deviation of that score over lines drawn anew.
+        sd: the standard deviation of that score over lines drawn again.
         spans: (line, start, stop, label) in the test lines.
         lines: the number of lines behind the score, 0 for all training lines.
     """
