@@ -19,6 +19,7 @@ from daguan.pipeline.budget import measuring
 from daguan.pipeline.engines.supervision import Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
+from daguan.training.pretraining import Pretrainer
 from in_process import in_process
 
 HOUR = """
@@ -197,7 +198,7 @@ def test_pretraining_ends_when_told_and_its_failure_is_that_of_all_who_start_fro
         raise DivergenceError("no number")
 
     with monkeypatch.context() as patch:
-        patch.setattr(pretrain.Pretrainer, "fit", diverge)
+        patch.setattr(Pretrainer, "fit", diverge)
         supervisor = Noting(10**9)
         pretrain.make(settings, supervisor)
     assert supervisor.lost == ["no number", "tagger", "alike"]

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.competition.candidates import Candidate, agreement
-from daguan.competition.forecast import Forecast, LineCounts, PlanSettings, prior_forecast
+from daguan.competition.forecast import Forecast, LineCounts, prior_forecast
 from daguan.competition.planner import Planner, correlation, expected_maximum, final_pair, value_of_sending
+from daguan.competition.settings import PlanSettings
 
 LINES = LineCounts(train=6000, test=3000)
 SETTINGS = PlanSettings()

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.competition.candidates import Candidate
-from daguan.competition.forecast import LineCounts, PlanSettings
+from daguan.competition.forecast import LineCounts
 from daguan.competition.planner import Planner
-from daguan.competition.rehearsal import BEST, PLANNER, HiddenScores, RehearseSettings, deal, hide, play, rehearse
+from daguan.competition.rehearsal import BEST, PLANNER, HiddenScores, deal, hide, play, rehearse
+from daguan.competition.settings import PlanSettings, RehearseSettings
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, Span
 from daguan.data.scores import all_metrics, report

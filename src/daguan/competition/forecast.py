@@ -25,33 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.competition.candidates import Candidate
-from daguan.core.settings import Section, setting
+from daguan.competition.settings import PlanSettings
 
 Array = NDArray[np.float64]
 
 PERFECT = 0.99  # upper limit on the mean score, so that disagreement has a unit
-
-
-class PlanSettings(Section):
-    """The leaderboard that `plan` plays. Standard deviations are of scores as fractions."""
-
-    submissions: int = setting(2, "Number of submissions allowed a day.", ge=1)
-    public_share: float = setting(
-        0.5, "Share of the test lines on the public board; the others decide at the end.", gt=0, lt=1
-    )
-    offset_sd: float = setting(
-        0.03,
-        "Standard deviation of the difference between a board's scores and those out of fold, the same for all "
-        "candidates.",
-        gt=0,
-    )
-    slope_sd: float = setting(
-        0.25,
-        "Standard deviation of how much more a better candidate gains on a board, for each point of difference out of "
-        "fold.",
-        ge=0,
-    )
-    noise_sd: float = setting(0.001, "Standard deviation of everything else, such as rounding.", gt=0)
 
 
 @dataclass(frozen=True)

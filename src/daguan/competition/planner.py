@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from daguan.competition.candidates import Candidate, Z, agreement
-from daguan.competition.forecast import Array, Forecast, LineCounts, PlanSettings, prior_forecast
+from daguan.competition.forecast import Array, Forecast, LineCounts, prior_forecast
+from daguan.competition.settings import PlanSettings
 from daguan.core.seeds import stream
 
 DRAWS = 1000

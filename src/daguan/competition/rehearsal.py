@@ -12,26 +12,12 @@ from numpy.typing import NDArray
 from daguan.competition.candidates import BOARD_METRIC
 from daguan.competition.forecast import Array
 from daguan.competition.planner import Planner
+from daguan.competition.settings import RehearseSettings
 from daguan.core.seeds import stream
-from daguan.core.settings import Section, require, setting
+from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.data.folds import text_of_line
 from daguan.data.scores import METRICS, count_items
-
-
-class RehearseSettings(Section):
-    """A contest played on training lines that are hidden for it."""
-
-    share: float = setting(0.3, "Share of the distinct training texts that are hidden as test lines.", gt=0, lt=1)
-    days: int = setting(3, "Number of days played, with plan.submissions submissions each.", ge=1)
-    deals: int = setting(
-        100,
-        "Number of ways to deal the hidden lines to the two boards: the first is shown in full, the means are of all.",
-        ge=1,
-    )
-    configs: tuple[str, ...] = setting(
-        (), "More configurations, with the same changes, whose members and blends are candidates too."
-    )
 
 
 def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -9,8 +9,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from daguan.competition.forecast import PlanSettings
-from daguan.competition.rehearsal import RehearseSettings
+from daguan.competition.settings import PlanSettings, RehearseSettings
 from daguan.core import settings
 from daguan.core.settings import Changes, Section, require, section, setting, vary
 from daguan.data.folds import FoldSettings
