@@ -202,7 +202,7 @@ def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
 def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:
     """Returns the gradients of an update by a batch of pseudo-labelled lines, after clipping."""
     run = trainer(PSEUDO, weight, **settings)
-    run._clear_gradients = lambda: None  # type: ignore[method-assign]
+    run.clear_gradients = lambda: None  # type: ignore[method-assign]
     update = next(i for i in range(4) if run._epoch_order(0)[i][0] >= len(SENTENCES))
     run._update(run._batch(update))
     return {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}

@@ -17,7 +17,7 @@ from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.training.token_vector_settings import VectorSettings
-from daguan.training.token_vectors import put_vectors, train_vectors, vectors_of
+from daguan.training.token_vectors import copy_vectors, embeddings_of, train_vectors
 
 LINES = [[str(a * b % 23) for a in range(1, 9)] for b in range(1, 60)]
 PROGRAM = "import test_token_vectors; print(*test_token_vectors.hashes())"
@@ -73,7 +73,7 @@ def test_known_tokens_get_their_vectors_as_spread_as_the_table_and_the_rest_stay
     table = nn.Embedding(len(vocabulary), 4)
     before = table.weight.detach().clone()
     vectors = {"x": np.float32([1, 2, 3, 4]), "y": np.float32([-4, 0, 0, 9]), "[MASK]": np.ones(4, np.float32)}
-    assert put_vectors(table, vectors, vocabulary) == 2
+    assert copy_vectors(table, vectors, vocabulary) == 2
     after = table.weight.detach()
     assert after[[*range(5), 6]].equal(before[[*range(5), 6]])
     given = torch.from_numpy(np.stack([vectors["x"], vectors["y"]]))
@@ -81,9 +81,9 @@ def test_known_tokens_get_their_vectors_as_spread_as_the_table_and_the_rest_stay
     assert after[[5, 7]].std().item() == pytest.approx(before[5:].std().item(), rel=1e-5)
 
 
-def test_vectors_of_another_width_are_refused() -> None:
+def test_embeddings_of_another_width_are_refused() -> None:
     with pytest.raises(CheckpointError, match=r"encoder\.embedding_size=4, got 3"):
-        put_vectors(nn.Embedding(6, 4), {"x": np.ones(3, np.float32)}, Vocabulary([*SPECIALS, "x"]))
+        copy_vectors(nn.Embedding(6, 4), {"x": np.ones(3, np.float32)}, Vocabulary([*SPECIALS, "x"]))
 
 
 @pytest.mark.parametrize("architecture", ["bert", "albert", "modern"])
@@ -93,10 +93,10 @@ def test_a_pretrained_encoder_gives_its_embeddings(tmp_path, architecture) -> No
     model = MaskedLm(architecture, size, len(vocabulary))
     model.save(tmp_path)
     with pytest.raises(CheckpointError, match="vocabulary"):
-        vectors_of(tmp_path)
+        embeddings_of(tmp_path)
     vocabulary.save(tmp_path)
     table = model.model.get_input_embeddings() if architecture != "modern" else model.model.modern.embeddings
-    assert np.array_equal(vectors_of(tmp_path)["y"], table.weight[6].detach().numpy())
+    assert np.array_equal(embeddings_of(tmp_path)["y"], table.weight[6].detach().numpy())
 
 
 @pytest.mark.parametrize("field", ["epochs", "window", "negative", "learning_rate"])

@@ -1,4 +1,4 @@
-"""A pointer network learns a geometry problem on instances made on the fly, for so many minutes or updates."""
+"""Training and evaluation of a pointer network on a geometry problem, whose instances are drawn at random."""
 
 from __future__ import annotations
 
@@ -28,12 +28,18 @@ from daguan.training.threads import Replicas, map_on_threads
 WEIGHTS = "model.safetensors"
 MODEL_TYPE = "daguan-pointer-network"
 HELD_OUT_SEED = 1506
-SEARCHED_POINTS = 1 << 14  # at a time
+SEARCHED_POINTS = 1 << 14  # number of points in a batch of the beam search
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """done: updates finished; share: of the budget; loss: smoothed, nats a choice."""
+    """The report after an update.
+
+    Attributes:
+        done: number of finished updates
+        share: share of the budget that is used
+        loss: moving average of the loss, in nats a choice
+    """
 
     done: int
     share: float
@@ -41,7 +47,7 @@ class Update:
 
 
 class PointerTrainer(Trainer[Update]):
-    """Training of one network. Instances of an update depend on the seed and the update's number alone."""
+    """Trains a pointer network. An update's instances depend on the seed and the update's number alone."""
 
     model: PointerNetwork
 
@@ -56,12 +62,12 @@ class PointerTrainer(Trainer[Update]):
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all threads, over all processes that worked on the run."""
+        """Returns the CPU seconds of all threads, summed over the processes that worked on the run."""
         return self._cpu_before + time.process_time()
 
     @property
     def share(self) -> float:
-        """How much of the budget is used."""
+        """Returns the share of the budget, updates or minutes, that is used."""
         if self.settings.updates:
             return self.done / self.settings.updates
         return min(1.0, self.watch.seconds / (60 * self.settings.minutes))
@@ -77,9 +83,7 @@ class PointerTrainer(Trainer[Update]):
             group["lr"] = rate
         losses = self.replicas.map(self._train_on, np.array_split(self._draw(self.done), len(self.replicas.models)))
         self.replicas.gather_gradients()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        self.update_weights(self.settings.clip)
         return sum(losses)
 
     def after_update(self) -> Update:
@@ -91,8 +95,10 @@ class PointerTrainer(Trainer[Update]):
         return draw_points(rng, self.settings.batch_size, size)
 
     def _train_on(self, network: nn.Module, points: NDArray[np.float32]) -> float:
-        """Gradients of the part's share of the batch's loss: the mean over instances of the mean over their choices, so
-        that it does not matter how a batch is parted. Returns that share."""
+        """Compute the gradients of the part's share of the batch's loss and return that share.
+
+        The loss is the mean over instances of the mean over their choices, so that it does not depend on the parts.
+        """
         inputs, mask = inputs_of(points, self.device)
         choices = choices_of(self.task.solve(points)).to(self.device)
         logs = network(inputs, mask, choices)
@@ -110,25 +116,29 @@ class PointerTrainer(Trainer[Update]):
 
 
 def rate_at(share: float, warmup: float) -> float:
-    """The share of the peak rate when that share of the budget is used: up linearly over the warm-up, down to 0."""
+    """Returns the learning rate as a share of its peak: it rises linearly in the warm-up and then falls to 0."""
     return min(share / warmup, (1 - share) / (1 - warmup)) if warmup else 1 - share
 
 
 def choices_of(sequences: Sequences) -> Tensor:
-    """(B,S) of point indices, −1 after the end → (B,S'+1) of choices: `pointer_network` says what they are. As wide as
-    the longest needs."""
+    """Returns the choices (B,S'+1) that `pointer_network` defines, for sequences of points (B,S) with −1 after the end.
+
+    S' is the length of the longest sequence.
+    """
     longest = int((sequences >= 0).sum(1).max())
     return nn.functional.pad(torch.from_numpy(sequences[:, :longest]) + 1, (0, 1))
 
 
 def inputs_of(points: NDArray[np.float32], device: torch.device) -> tuple[Tensor, Tensor]:
-    """The points (B,N,2) and their mask (B,N), all true."""
+    """Returns the points (B,N,2) and their mask (B,N), which is true everywhere."""
     return torch.from_numpy(points).to(device), torch.ones(points.shape[:2], dtype=torch.bool, device=device)
 
 
 def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], beam: int) -> Sequences:
-    """What the network answers by beam search: (B,S) of point indices, −1 after the end. Tours are searched among
-    tours alone, as in the paper."""
+    """Returns the network's answers by beam search: sequences of points (B,S), with −1 after the end.
+
+    For the travelling salesman the search is restricted to tours, as in the paper.
+    """
     longest, allowed = task.longest(points.shape[1]), tours if task.is_tour else None
     device = network.start.device
 
@@ -142,19 +152,23 @@ def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], be
 
 
 def held_out(settings: PointingSettings) -> NDArray[np.float32]:
-    """The same instances for every run, whatever its seed."""
+    """Returns the held-out instances, which do not depend on the run's seed."""
     return draw_points(stream(HELD_OUT_SEED, "held-out", settings.n), settings.held_out, settings.n)
 
 
 def save_network(folder: Path, network: PointerNetwork, about: dict[str, Any]) -> None:
-    """Write the weights, and what they are in words."""
+    """Write the weights, and a description of the network with `about`."""
     values = {"model_type": MODEL_TYPE, "hidden_size": network.attention.of_keys.in_features, **about}
     write_json(folder / "config.json", values)
     save_state(folder / WEIGHTS, dict(network.named_parameters()), values)
 
 
 def load_network(folder: Path, device: torch.device) -> PointerNetwork:
-    """The inverse of `save_network`. Raises CheckpointError: no such network, or damaged."""
+    """Returns the network that `save_network` wrote.
+
+    Raises:
+        CheckpointError: no network in the folder, or a damaged one.
+    """
     tensors, values = load_state(folder / WEIGHTS)
     network = PointerNetwork(values["hidden_size"])
     network.load_state_dict(tensors)

@@ -1,4 +1,4 @@
-"""The state of a training run as one safetensors file: tensors by name, and a few plain values beside them."""
+"""Checkpoints as safetensors files: tensors by name, and a few plain values as JSON in the metadata."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from daguan.core.files import write_atomic
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Write atomically: a kill leaves the old file or the new one. `values` must be what JSON can hold."""
+    """Write a checkpoint atomically, so that a kill leaves either the old file or the new one."""
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     metadata = {"values": json.dumps(values)}
     write_atomic(path, lambda temporary: save_file(whole, temporary, metadata))
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The inverse of `save_state`. Raises CheckpointError: no such file, or damaged."""
+    """Returns what `save_state` wrote.
+
+    Raises:
+        CheckpointError: no such file, or a damaged one.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             names = file.keys()  # the file itself cannot be iterated
@@ -35,10 +39,11 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the tensors under the names `prefix/name`."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
 def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `with_prefix` on a mixture."""
+    """Returns those of the tensors whose names start with `prefix/`, without it."""
     start = f"{prefix}/"
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}

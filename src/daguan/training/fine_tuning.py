@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from daguan.core.errors import ConfigError
 from daguan.core.seeds import stream, stream_seed
@@ -34,7 +34,14 @@ from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """After an update: tokens trained on so far and in all, smoothed loss (nats a token), F1 of each evaluation."""
+    """The report after an update.
+
+    Attributes:
+        tokens: number of tokens trained on so far
+        total_tokens: number of tokens to train on
+        loss: moving average of the loss, in nats a token
+        f1s: held-out F1 of each evaluation so far
+    """
 
     tokens: int
     total_tokens: int
@@ -43,11 +50,22 @@ class Update:
 
 
 class TaggerTrainer(Trainer[Update]):
-    """Everything a fine-tuning run holds. Iterate `fit()`; afterwards the model holds the best weights, or the last
-    average where no lines are held out to judge by.
+    """Fine-tunes a tagger. Iterate `fit(folder)`; then the model has the weights with the best held-out F1.
 
-    An epoch has all lines of `train` and all of `pseudo`, whose labels are guesses, in batches of the one or the other,
-    and what a batch of the latter does to the gradient is multiplied by `pseudo_weight`.
+    Evaluated and selected are the averaged weights. Without held-out lines the model ends with the last average. An
+    epoch contains all lines of `train` and all pseudo-labelled lines of `pseudo`, in separate batches; gradients of the
+    latter are multiplied by `pseudo_weight`.
+
+    Attributes:
+        lost_entities: number of training entities that are longer than the window
+        gold_examples: number of examples from `train`, which are the first in `examples`
+        updates: number of all updates, if patience does not end the run earlier
+        average: the averaged weights
+        evaluate_after: numbers of updates after which the held-out lines are evaluated
+        best: best held-out score so far, that of `best_weights`
+        f1s: held-out F1 of each evaluation so far
+        tokens: number of tokens trained on so far
+        not_better: number of evaluations since the best one
     """
 
     model: Tagger
@@ -72,7 +90,7 @@ class TaggerTrainer(Trainer[Update]):
         freeze(model, settings.frozen_layers)
         super().__init__(model, build_optimisers(model, settings, matrix_dtype(engine)), settings.checkpoint_seconds)
         self.adversary = build_adversary(self.model, settings)
-        self.held = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
+        self._thawed = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))
         self.updates = settings.epochs * self.updates_per_epoch
         if settings.lookahead_steps > self.updates:
@@ -89,9 +107,9 @@ class TaggerTrainer(Trainer[Update]):
         }
         self.best_weights: dict[str, Tensor] = {}
         self.best: Score | None = None
-        self.f1s: list[float] = []  # of each evaluation
+        self.f1s: list[float] = []
         self.tokens = 0
-        self.worse = 0  # evaluations since the best one
+        self.not_better = 0
 
     def steps(self) -> Iterator[Update]:
         yield from super().steps()
@@ -108,13 +126,13 @@ class TaggerTrainer(Trainer[Update]):
 
     def after_update(self) -> Update:
         if self.done in self.evaluate_after:
-            self._keep_if_best()
+            self._evaluate_average()
         total = self.tokens if self.out_of_patience else self.settings.epochs * sum(map(len, self.examples))
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
 
     @property
     def out_of_patience(self) -> bool:
-        return 0 < self.settings.patience <= self.worse
+        return 0 < self.settings.patience <= self.not_better
 
     def _batch(self, update: int) -> Batch:
         epoch, within = divmod(update, self.updates_per_epoch)
@@ -127,7 +145,7 @@ class TaggerTrainer(Trainer[Update]):
         return collate(examples, length_multiple(self.engine), weight).to(find_device(self.engine))
 
     def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Batches of gold examples, and among them, at random, those of pseudo-labelled ones."""
+        """Returns the batches of an epoch: those of pseudo-labelled examples at random places among the others."""
         lengths, gold = [len(example) for example in self.examples], self.gold_examples
         size, streams = self.settings.batch_size, partial(stream, self.seed)
         order = bucketed_order(lengths[:gold], size, streams("batch-order", epoch))
@@ -139,29 +157,26 @@ class TaggerTrainer(Trainer[Update]):
 
     def _update(self, batch: Batch) -> float:
         self.model.train()
-        self._hold_encoder()
+        self._freeze_or_thaw_encoder()
         self.schedule.set(self.done)
         loss = self._add_gradients(batch)
         if self.adversary is not None and self.done >= self.settings.adversary_start * self.updates:
             self._attack(self.adversary, batch)
-        # a gradient of a weight's size is clipped at a length of its size: else long ones would count alike
-        nn.utils.clip_grad_norm_(self.model.parameters(), batch.weight * self.settings.clip)
-        for optimiser in self.optimisers:
-            optimiser.step()
-        self._clear_gradients()
+        # the limit is multiplied by the weight as the gradient is, so that clipping does not undo the weight
+        self.update_weights(batch.weight * self.settings.clip)
         self.average.update(self._weights())
         return loss
 
-    def _hold_encoder(self) -> None:
-        """In the first `frozen_epochs` the encoder has no gradients, and what has none, no optimiser moves."""
-        hold = self.done < self.settings.frozen_epochs * self.updates_per_epoch
-        for parameter in self.held:
-            parameter.requires_grad_(not hold)
+    def _freeze_or_thaw_encoder(self) -> None:
+        """Freeze the encoder during the first `frozen_epochs`: optimisers skip parameters without a gradient."""
+        frozen = self.done < self.settings.frozen_epochs * self.updates_per_epoch
+        for parameter in self._thawed:
+            parameter.requires_grad_(not frozen)
 
     def _add_gradients(self, batch: Batch) -> float:
-        """Add the gradients of the loss times the batch's weight, with the update's own dropout masks.
+        """Add the gradients of the loss times the batch's weight, and return the loss (nats a token).
 
-        Returns the loss (nats a token).
+        The dropout masks depend on the update's number alone.
         """
         torch.manual_seed(stream_seed(self.seed, "dropout", self.done))
         with autocast(self.engine):
@@ -170,33 +185,30 @@ class TaggerTrainer(Trainer[Update]):
         return loss.item()
 
     def _attack(self, adversary: Adversary, batch: Batch) -> None:
-        """Nothing happens while what it would move has no gradient: in `frozen_epochs`."""
+        """Compute gradients at the weights that the adversary has moved; it moves none while these are frozen."""
         moves = adversary.moves()
         if not moves:
             return
         if not adversary.adds:
-            self._clear_gradients()
+            self.clear_gradients()
         with moved(moves):
             self._add_gradients(batch)
-
-    def _clear_gradients(self) -> None:
-        for parameter in self.model.parameters():
-            parameter.grad = None
 
     def _weights(self) -> dict[str, Tensor]:
         return current_weights(self.model, self.optimisers)
 
-    def _keep_if_best(self) -> None:
+    def _evaluate_average(self) -> None:
+        """Evaluate the averaged weights and copy them if they are the best so far."""
         with lent(self.model, self.average.shadow):
             score = self.evaluate()
         self.f1s.append(score.f1)
-        self.worse += 1
+        self.not_better += 1
         if self.best is None or score.f1 > self.best.f1:
-            self.best, self.worse = score, 0
+            self.best, self.not_better = score, 0
             self.best_weights = {name: weight.clone() for name, weight in self.average.shadow.items()}
 
     def evaluate(self) -> Score:
-        """Strict span score over the whole held-out fold."""
+        """Returns the span score on all held-out lines."""
         answers = self.trained.marginals(self.held_out, self.engine)
         return span_score(annotate(self.held_out, decode_lines(answers, self.trained.scheme)), self.held_out)
 
@@ -204,7 +216,7 @@ class TaggerTrainer(Trainer[Update]):
         tensors, values = super().state()
         tensors |= with_prefix("average", self.average.shadow) | with_prefix("best", self.best_weights)
         best = [self.best.hits, self.best.predicted, self.best.gold] if self.best else None
-        return tensors, values | {"tokens": self.tokens, "worse": self.worse, "f1s": self.f1s, "best": best}
+        return tensors, values | {"tokens": self.tokens, "not_better": self.not_better, "f1s": self.f1s, "best": best}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         super().restore(tensors, values)
@@ -212,12 +224,12 @@ class TaggerTrainer(Trainer[Update]):
             self.average.shadow[name].copy_(weight)
         self.average.updates = self.done
         self.best_weights = under_prefix("best", tensors)
-        self.tokens, self.worse, self.f1s = values["tokens"], values["worse"], values["f1s"]
+        self.tokens, self.not_better, self.f1s = values["tokens"], values["not_better"], values["f1s"]
         self.best = Score(*values["best"]) if values["best"] else None
 
 
 def _examples(sentences: Sequence[Sentence], trained: TrainedTagger) -> tuple[list[Example], int]:
-    """The lines as examples no longer than the window, and how many entities are too long for any."""
+    """Returns the lines as examples no longer than the window, and the number of entities longer than it."""
     pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in sentences]
     examples = [to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line]
     return examples, sum(lost for _, lost in pieces)

@@ -1,4 +1,4 @@
-"""What an encoder starts from where it has not been pretrained by us: a public checkpoint, or token vectors."""
+"""Encoders that start from a public checkpoint or from token vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from daguan.training.token_vector_settings import VectorSettings
 
 
 def public_encoder(architecture: str, size: EncoderSettings, vocabulary: Vocabulary, seed: int) -> Any:
-    """The checkpoint that `size.checkpoint` names over our vocabulary. Raises as `load_public_checkpoint` does."""
+    """Returns the encoder of the public checkpoint `size.checkpoint` with our vocabulary.
+
+    Raises as `load_public_checkpoint` does.
+    """
     torch.manual_seed(stream_seed(seed, "adopted-weights"))
     return load_public_checkpoint(architecture, size, vocabulary)
 
@@ -32,15 +35,17 @@ def encoder_with_vectors(
     seed: int,
     report: Callable[[int], None],
 ) -> tuple[Encoder, int]:
-    """An encoder that has read nothing but its token vectors, and how many entries have one. They are trained on the
-    text in `prepared`, `report` getting the epochs done, or taken from another run."""
-    from daguan.training.token_vectors import put_vectors, train_vectors, vectors_of  # gensim takes seconds to load
+    """Returns a new encoder with token vectors as embeddings, and the number of entries that have one.
+
+    The vectors are those of another run, or are trained on the text in `prepared`; `report` gets each finished epoch.
+    """
+    from daguan.training.token_vectors import copy_vectors, embeddings_of, train_vectors  # gensim takes seconds to load
 
     torch.manual_seed(stream_seed(seed, "pretrain-weights"))
     encoder = new_encoder(architecture, size, len(vocabulary), 0.0)
     if chosen.folder:
-        vectors = vectors_of(Path(chosen.folder))
+        vectors = embeddings_of(Path(chosen.folder))
     else:
         lines = TokenLines(token_file(prepared, len(vocabulary)), vocabulary, chosen.tokens)
         vectors = train_vectors(lines, chosen, size.width, stream_seed(seed, "vectors"), report)
-    return encoder, put_vectors(encoder.model.get_input_embeddings(), vectors, vocabulary)
+    return encoder, copy_vectors(encoder.model.get_input_embeddings(), vectors, vocabulary)

@@ -21,7 +21,7 @@ from daguan.nn.optimisers import load_state_tensors, state_tensors
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import require_finite
 
-SMOOTHING = 0.98  # of the reported loss
+SMOOTHING = 0.98  # decay of the average of the losses
 Report = TypeVar("Report")
 
 
@@ -33,7 +33,7 @@ class Trainer(ABC, Generic[Report]):
         optimisers: all optimisers of the model's parameters
         names: name of each parameter
         done: number of finished updates
-        loss: exponential moving average of the updates' losses
+        loss: moving average of the losses, reported in place of each update's own
         watch: seconds of training, summed over the processes that worked on the run
     """
 
@@ -49,18 +49,30 @@ class Trainer(ABC, Generic[Report]):
     @property
     @abstractmethod
     def finished(self) -> bool:
-        """Whether no update remains to be done."""
+        """Returns whether all updates are done."""
 
     @abstractmethod
     def step(self) -> float:
-        """Do the update that follows `done` finished ones and return its loss."""
+        """Do the next update, number `done` counted from 0, and return its loss."""
 
     @abstractmethod
     def after_update(self) -> Report:
-        """Evaluate and record where that is due; returns what to report of the update just counted in `done`."""
+        """Evaluate if it is due and return a report; `done` already counts the update."""
+
+    def update_weights(self, clip: float) -> None:
+        """Clip the gradients at the norm `clip` (0 does not clip), step the optimisers and clear the gradients."""
+        if clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.clear_gradients()
+
+    def clear_gradients(self) -> None:
+        for parameter in self.model.parameters():
+            parameter.grad = None
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The tensors and the plain values that a checkpoint holds."""
+        """Returns the tensors and the plain values that a checkpoint contains."""
         tensors = with_prefix("model", dict(self.model.named_parameters()))
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
@@ -89,12 +101,12 @@ class Trainer(ABC, Generic[Report]):
             yield self.after_update()
 
     def fit(self, folder: Path) -> Iterator[Report]:
-        """As `steps`, from the checkpoint in `folder` if there is one, and with checkpoints from time to time.
+        """Train as `steps` does, starting from the checkpoint in `folder` if there is one, and save checkpoints there.
 
         Raises:
             DivergenceError: the loss is not finite.
             CheckpointError: the checkpoint is damaged.
-            StoppedError: SIGTERM or SIGINT arrived; the update was finished and a checkpoint saved.
+            StoppedError: SIGTERM or SIGINT arrived; the current update was finished and a checkpoint saved.
         """
         if (folder / CHECKPOINT).exists():
             self.load_checkpoint(folder)
@@ -119,7 +131,10 @@ class Trainer(ABC, Generic[Report]):
 
 @contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """A list of the SIGTERMs and SIGINTs that arrive inside, which do not end the process; a second SIGINT does."""
+    """Yields a list to which each SIGTERM and SIGINT is appended instead of ending the process.
+
+    A second SIGINT raises KeyboardInterrupt. Signals that the process ignores stay ignored.
+    """
     arrived: list[int] = []
 
     def record(number: int, _: object) -> None:
@@ -128,7 +143,7 @@ def deferred_signals() -> Iterator[list[int]]:
         arrived.append(number)
 
     handled = [number for number in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(number) != signal.SIG_IGN]
-    if threading.current_thread() is not threading.main_thread():  # the only one that may set handlers
+    if threading.current_thread() is not threading.main_thread():  # no other thread may set handlers
         handled = []
     previous = {number: signal.signal(number, record) for number in handled}
     try:

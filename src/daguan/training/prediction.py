@@ -1,4 +1,4 @@
-"""A trained tagger at work: sentences of any length in, tag marginals out, batched by length."""
+"""Prediction by a trained tagger: tag marginals of sentences of any length, and their decoding."""
 
 from __future__ import annotations
 
@@ -29,15 +29,24 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.threads import map_on_threads
 
 FILE = "tagger.json"
-BATCH_TOKENS = 2048  # more leave the caches
-BATCH_SCORES = 1 << 23  # in a batch: span heads have T² times the types, and marginals take 16 bytes of each
+BATCH_TOKENS = 2048  # a larger batch does not fit into the caches
+BATCH_SCORES = 1 << 23  # limits memory: span heads have T² scores a type, and marginals take 16 bytes for each
 DECODE_TOKENS = 1 << 15
-SMALLEST = 1e-6  # marginals below are one: half precision ends there
+SMALLEST = 1e-6  # lower marginals count as this one: half precision cannot represent them
 
 
 @dataclass(frozen=True)
 class TrainedTagger:
-    """A tagger with the tables it reads and writes by. overlap: tokens neighbouring windows share."""
+    """A tagger with its vocabulary and tag scheme.
+
+    Attributes:
+        tagger: the network
+        scheme: the tags that it predicts
+        vocabulary: the tokens that it reads
+        model: its settings
+        window: number of tokens that it reads at once; longer lines are cut into windows
+        overlap: number of tokens that neighbouring windows share
+    """
 
     tagger: Tagger
     scheme: TagScheme
@@ -61,7 +70,11 @@ class TrainedTagger:
 
     @classmethod
     def load(cls, folder: Path, engine: EngineSettings) -> TrainedTagger:
-        """Raises CheckpointError: no tagger there, or damaged."""
+        """Returns the tagger that `save` wrote.
+
+        Raises:
+            CheckpointError: no tagger in the folder, or a damaged one.
+        """
         scheme, model, window, overlap = _read_about(folder)
         tagger = Tagger(load_encoder(folder / "encoder", model.encoder_dropout), scheme, model)
         tagger.load_head(folder)
@@ -69,10 +82,13 @@ class TrainedTagger:
         return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap)
 
     def marginals(
-        self, sentences: Sequence[Sentence], engine: EngineSettings, kept: type[np.floating] = np.float32
+        self, sentences: Sequence[Sentence], engine: EngineSettings, dtype: type[np.floating] = np.float32
     ) -> list[NDArray[Any]]:
-        """One (T,K) array a sentence, of the type `kept`: each batch is cast once it is answered, as all in float32 may
-        not fit into memory, and answering some lines after others would make other batches, and other last bits."""
+        """Returns the tag marginals (T,K) of each sentence in the given type.
+
+        Each batch is cast at once, as all marginals in float32 may not fit into memory. Predicting the lines in several
+        calls would save that memory too, but changes the batches and thereby the last bits.
+        """
         windows = [
             window
             for line, sentence in enumerate(sentences)
@@ -84,12 +100,12 @@ class TrainedTagger:
 
         def answer(indices: NDArray[np.int64]) -> NDArray[Any]:
             batch = collate([examples[i] for i in indices], length_multiple(engine))
-            return _batch_marginals(tagger, batch, engine).astype(kept, copy=False)
+            return _batch_marginals(tagger, batch, engine).astype(dtype, copy=False)
 
         lengths = [len(example) for example in examples]
         batches = sorted_batches(lengths, BATCH_TOKENS, length_multiple(engine), self._most_rows)
-        for indices, of_batch in zip(batches, map_on_threads(answer, batches, find_device(engine)), strict=True):
-            for index, probs in zip(indices, of_batch, strict=True):
+        for indices, answered in zip(batches, map_on_threads(answer, batches, find_device(engine)), strict=True):
+            for index, probs in zip(indices, answered, strict=True):
                 answers[index] = probs[: len(examples[index])]
         return _stitch_lines(windows, answers)
 
@@ -122,24 +138,26 @@ def _read_about(folder: Path) -> tuple[TagScheme, ModelSettings, int, int]:
 def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     lines: dict[int, tuple[list[Window], list[NDArray[Any]]]] = {}
     for window, answer in zip(windows, answers, strict=True):
-        of_line = lines.setdefault(window.line, ([], []))
-        of_line[0].append(window)
-        of_line[1].append(answer)
+        line_windows, line_answers = lines.setdefault(window.line, ([], []))
+        line_windows.append(window)
+        line_answers.append(answer)
     return [stitch(*lines[line]) for line in sorted(lines)]
 
 
 def decode_lines(
     answers: Iterable[NDArray[np.floating]], scheme: TagScheme, bias: NDArray[np.float32] | None = None
 ) -> list[tuple[Span, ...]]:
-    """The legal tag sequence with the highest product of marginals for each (T,K) array, as spans; `bias` (K,) is added
-    to their logarithms."""
+    """Returns the spans of each line: those of the legal tag sequence with the highest product of marginals.
+
+    answers: marginals (T,K) of each line; bias (K,): added to their logarithms.
+    """
     return [scheme.decode(tags) for tags in decode_tags(list(answers), scheme, bias)]
 
 
 def decode_tags(
     answers: Sequence[NDArray[np.floating]], scheme: TagScheme, bias: NDArray[np.float32] | None = None
 ) -> list[NDArray[np.int64]]:
-    """As `decode_lines`, as (T,) tags."""
+    """Returns the tags (T,) of each line; otherwise as `decode_lines`."""
     tags: list[Any] = [None] * len(answers)
     for indices in sorted_batches([len(answer) for answer in answers], DECODE_TOKENS, 1):
         lengths = torch.tensor([len(answers[i]) for i in indices])
@@ -153,15 +171,16 @@ def decode_tags(
 
 
 def log_probs(probs: NDArray[np.floating], bias: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """What the decode adds up: log marginals (…,K), none below that of the smallest, and a bias (K,)."""
+    """Returns the scores of tags in decoding: log marginals (…,K), at least log SMALLEST, plus a bias (K,)."""
     logs: NDArray[np.float32] = np.log(np.maximum(probs.astype(np.float32), SMALLEST))
     return logs if bias is None else logs + bias
 
 
 def annotate(sentences: Iterable[Sentence], spans: Iterable[tuple[Span, ...]]) -> list[Sentence]:
+    """Returns the sentences with these spans in place of their own."""
     return [Sentence(sentence.tokens, found) for sentence, found in zip(sentences, spans, strict=True)]
 
 
 def default_overlap(encoder: EncoderSettings) -> int:
-    """Three eighths of the window: the longest entity of the contest (35 tokens) fits into 47 of 126 with context."""
+    """Returns three eighths of the window: 47 of 126 tokens hold the contest's longest entity (35) with its context."""
     return encoder.window * 3 // 8

@@ -15,12 +15,7 @@ from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import objective_of
 from daguan.nn.muon import hidden_matrices
-from daguan.nn.optimisers import (
-    Group,
-    LinearSchedule,
-    Options,
-    decayed_names,
-)
+from daguan.nn.optimisers import Group, LinearSchedule, Options, decayed_names
 from daguan.nn.tables import OPTIMISERS
 from daguan.training.checkpoints import with_prefix
 from daguan.training.devices import matrix_dtype
@@ -36,12 +31,14 @@ CURVE_POINTS = 50
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Progress after an update.
+    """The report after an update.
 
     Attributes:
-        done, updates: updates finished, and in all
-        tokens, total_tokens: tokens read so far, and in all
-        loss: smoothed, in nats
+        done: number of finished updates
+        updates: number of all updates
+        tokens: number of tokens read so far
+        total_tokens: number of tokens to read
+        loss: moving average of the loss, in nats
     """
 
     done: int
@@ -52,14 +49,14 @@ class Update:
 
 
 class Pretrainer(Trainer[Update]):
-    """A pretraining run. Iterate `fit(folder)`, then `evaluate()` and `model.save()`.
+    """Pretrains the model of an objective. Iterate `fit(folder)`, then call `evaluate()` and `model.save()`.
 
     Attributes:
-        rows: blocks an update
-        tokens_per_update: tokens an update
-        updates: number of updates in all
-        objective: what is learnt; its model is the one in training
-        curve: (tokens read, smoothed loss) at about CURVE_POINTS updates
+        rows: number of blocks in an update
+        tokens_per_update: number of tokens in an update
+        updates: number of all updates
+        objective: the pretraining objective
+        curve: tokens read and moving average of the loss, at about CURVE_POINTS updates
     """
 
     model: Trained
@@ -100,15 +97,11 @@ class Pretrainer(Trainer[Update]):
         parts = self.objective.batch(self.done).split(len(self.replicas.models) * self.settings.accumulation)
         loss = sum(self.replicas.map(self._train_on, parts))
         self.replicas.gather_gradients()
-        if self.settings.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        for optimiser in self.optimisers:
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+        self.update_weights(self.settings.clip)
         return loss
 
     def _train_on(self, model: nn.Module, part: Rows) -> float:
-        """Add the gradients of the part's share of the update's mean loss; returns that share."""
+        """Compute the gradients of the part's share of the update's mean loss and return that share."""
         loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
         return loss.item()
@@ -120,7 +113,7 @@ class Pretrainer(Trainer[Update]):
         return Update(self.done, self.updates, tokens, self.updates * self.tokens_per_update, self.loss)
 
     def evaluate(self) -> dict[str, HeldOut]:
-        """The objective's measurements on the held-out text, by name; always the same text and masks."""
+        """Returns loss and accuracy on the held-out text, by name; text and masks are the same in each call."""
         total: dict[str, Sums] = {}
         for measure, parts in self.objective.evaluations():
             for sums in self.replicas.map(torch.no_grad()(measure), parts):
@@ -139,7 +132,7 @@ class Pretrainer(Trainer[Update]):
 
 
 def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
-    """The settings' optimiser over all parameters, each in one group; RoBERTa's ε 1e-6 for the Adam family."""
+    """Returns the optimisers that the settings name, for all parameters; ε is 1e-6 in the Adam family (RoBERTa's)."""
     decayed = decayed_names(lm)
     groups = [
         Group(

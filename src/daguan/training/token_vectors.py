@@ -1,7 +1,7 @@
-"""Token vectors that encoders without pretraining start from: trained on the prepared text, or a pretrained encoder's.
+"""Token vectors as initial embeddings: trained on the prepared text, or those of a pretrained encoder.
 
-word2vec (Mikolov et al. 2013, arXiv 1310.4546) and fastText (Bojanowski et al. 2017, arXiv 1607.04606) as gensim has
-them, skip-gram with negative sampling. One worker and a seed: the same vectors in every process.
+They are trained by gensim's word2vec (Mikolov et al. 2013, arXiv 1310.4546) or fastText (Bojanowski et al. 2017,
+arXiv 1607.04606), skip-gram with negative sampling. One worker thread makes them the same in every process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.loading import load_encoder
 from daguan.training.token_vector_settings import FASTTEXT, VectorSettings
 
-MINIMUM_GRAM, MAXIMUM_GRAM = 1, 3  # characters: fastText's usual 3 to 6 are more than an anonymised token has
+MINIMUM_GRAM, MAXIMUM_GRAM = 1, 3  # characters; anonymised tokens are shorter than fastText's usual n-grams of 3 to 6
 GRAM_BUCKETS = 1 << 16
 SEEDS = 1 << 32
 
@@ -30,7 +30,7 @@ Vectors = Mapping[str, NDArray[np.float32]]
 
 
 class _Report(CallbackAny2Vec):  # type: ignore[misc]
-    """Hands the number of finished epochs on."""
+    """Calls `report` with the number of finished epochs after each epoch."""
 
     def __init__(self, report: Callable[[int], None]) -> None:
         self.report = report
@@ -44,7 +44,7 @@ class _Report(CallbackAny2Vec):  # type: ignore[misc]
 def train_vectors(
     lines: Iterable[list[str]], settings: VectorSettings, width: int, seed: int, report: Callable[[int], None]
 ) -> Vectors:
-    """The vectors (width,) of the tokens in the lines, which are read epochs + 1 times."""
+    """Returns a vector (width,) for each token of the lines, which are read epochs + 1 times."""
     common = {
         "sentences": lines, "vector_size": width, "sg": 1, "epochs": settings.epochs, "window": settings.window,
         "negative": settings.negative, "alpha": settings.learning_rate, "min_count": 1, "workers": 1,
@@ -58,8 +58,12 @@ def train_vectors(
     return {token: keyed[token] for token in keyed.key_to_index}
 
 
-def vectors_of(folder: Path) -> Vectors:
-    """The embeddings of a pretrained encoder by token. Raises CheckpointError: no finished `pretrain` run of ours."""
+def embeddings_of(folder: Path) -> Vectors:
+    """Returns the embeddings of a pretrained encoder by token.
+
+    Raises:
+        CheckpointError: no finished run of `pretrain` in the folder.
+    """
     table: Tensor = load_encoder(folder, 0.0).model.get_input_embeddings().weight.detach()
     entries = Vocabulary.load(folder).entries
     if len(table) != len(entries):
@@ -68,9 +72,14 @@ def vectors_of(folder: Path) -> Vectors:
 
 
 @torch.no_grad()
-def put_vectors(table: nn.Embedding, vectors: Vectors, vocabulary: Vocabulary) -> int:
-    """Write the vectors of the known tokens into the table (V,E), as spread as it is; returns how many. The specials,
-    and tokens without a vector, keep what they have. Raises CheckpointError: vectors of another width."""
+def copy_vectors(table: nn.Embedding, vectors: Vectors, vocabulary: Vocabulary) -> int:
+    """Copy the vectors into the embeddings (V,E), scaled to their standard deviation, and return the number of vectors.
+
+    Special tokens, and tokens without a vector, keep their embeddings.
+
+    Raises:
+        CheckpointError: the vectors have another width.
+    """
     ids = [id for id, token in enumerate(vocabulary.entries) if id >= len(SPECIALS) and token in vectors]
     if not ids:
         return 0
