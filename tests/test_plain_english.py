@@ -36,7 +36,6 @@ REFUSED = (
 )
 NOT_SWEPT_YET = (
     "docs/extending.md",
-    "src/daguan/experiments/",
 )
 FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`[^`]*`")

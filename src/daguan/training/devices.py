@@ -1,4 +1,4 @@
-"""Where and in what precision to compute."""
+"""The device, the precision and the number of threads to compute with."""
 
 from __future__ import annotations
 
@@ -47,8 +47,11 @@ def matrix_dtype(engine: EngineSettings) -> torch.dtype:
 
 
 def length_multiple(engine: EngineSettings) -> int:
-    """Returns the number of tokens that lengths are padded to a multiple of. Padding costs as tokens do, yet a CPU's
-    bf16 products are prepared for each new shape, and a GPU's want multiples of 8."""
+    """Returns the number to whose multiples lengths are padded.
+
+    Padding costs as much as tokens do, but a CPU prepares bf16 products for each new shape, and a GPU needs multiples
+    of 8.
+    """
     return 16 if matrix_dtype(engine) == torch.bfloat16 or find_device(engine).type != "cpu" else 4
 
 
@@ -65,9 +68,9 @@ def autocast(engine: EngineSettings) -> AbstractContextManager[None]:
 
 @cache
 def _faster_dtype(device_type: str) -> torch.dtype:
-    """bf16 where the hardware multiplies it faster: a fixed rule, so that a run goes on in the precision it began in.
+    """Returns bf16 where the hardware multiplies it faster, by a fixed rule, so that a run resumes in its precision.
 
-    Intel's cores without AMX have bf16 instructions at half the rate of float32's; AMD's have them at twice.
+    Intel's cores without AMX multiply bf16 at half the rate of float32, AMD's at twice the rate.
     """
     if device_type != "cpu":
         faster = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -78,21 +81,25 @@ def _faster_dtype(device_type: str) -> torch.dtype:
 
 @cache
 def _cpu_flags() -> frozenset[str]:
-    """The words of /proc/cpuinfo, vendor and instruction sets among them; none where there is no such file."""
+    """Returns the words of /proc/cpuinfo, which name vendor and instruction sets; none if there is no such file."""
     return frozenset(_words(Path("/proc/cpuinfo")))
 
 
 def cores(cgroup: Path = CGROUP) -> int:
-    """Cores this process may use: those it may run on (all of the machine where the system does not say), and no more
-    than a container's share of their time keeps busy."""
+    """Returns the number of cores that this process may use, limited by a container's share of their time.
+
+    It is the number of all cores if the system does not limit the process.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return math.ceil(min(allowed, cpu_quota(cgroup)))
 
 
 def cpu_quota(cgroup: Path = CGROUP) -> float:
-    """Cores' worth of time that the control group gets, inf for no limit. Version 2 says `QUOTA PERIOD`, or `max` for
-    no limit (docs.kernel.org/admin-guide/cgroup-v2.html), 1 has a file of each, -1 for no limit
-    (docs.kernel.org/scheduler/sched-bwc.html)."""
+    """Returns the number of cores whose time the control group may use, inf for no limit.
+
+    Version 2 has one file with `QUOTA PERIOD`, or `max` for no limit (docs.kernel.org/admin-guide/cgroup-v2.html);
+    version 1 has a file for each, with -1 for no limit (docs.kernel.org/scheduler/sched-bwc.html).
+    """
     words = _words(cgroup / "cpu.max")
     words = words or [*_words(cgroup / "cpu/cpu.cfs_quota_us"), *_words(cgroup / "cpu/cpu.cfs_period_us")]
     limited = len(words) == 2 and words[0] not in ("max", "-1")
@@ -100,9 +107,9 @@ def cpu_quota(cgroup: Path = CGROUP) -> float:
 
 
 def memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> float:
-    """Returns the bytes available without swapping: MemAvailable (proc_meminfo(5)), at most the control group's limit.
+    """Returns the bytes available without swapping: MemAvailable (proc_meminfo(5)) or the control group's limit.
 
-    It is inf where the system does not say.
+    It is the smaller one, and inf if the system names neither.
     """
     words = _words(meminfo)
     available = [1024 * float(words[words.index("MemAvailable:") + 1])] if "MemAvailable:" in words else []
@@ -111,26 +118,26 @@ def memory(meminfo: Path = MEMINFO, cgroup: Path = CGROUP) -> float:
 
 
 def _words(path: Path) -> list[str]:
-    """Returns the words of a file of the kernel; none if there is no such file."""
+    """Returns the words of a kernel's file, none if there is no such file."""
     return path.read_text("utf-8").split() if path.is_file() else []
 
 
 def cpu_model() -> str:
-    """The processor's name as the system gives it, empty where it does not."""
+    """Returns the processor's name, empty if the system does not give it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def prepare_process(threads: int) -> None:
-    """Settle threads and determinism for this process."""
+    """Set the number of threads and deterministic algorithms for this process."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=False)
-    # else every new tensor is filled before it is written: a seventh of a fine-tuning update
+    # by default every new tensor is filled before it is written, which takes a seventh of a fine-tuning update
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def require_finite(loss: float, update: int) -> None:
-    """Raises DivergenceError: nothing good comes after a loss that is no number."""
+    """Raises DivergenceError if the loss is infinite or not a number."""
     if not math.isfinite(loss):
         raise DivergenceError(f"update {update}: expected a finite loss, got {loss}; a lower rate may help")

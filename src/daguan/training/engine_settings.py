@@ -1,4 +1,4 @@
-"""The settings of the machine: where and in what precision to compute, and by how many processes."""
+"""The settings of the machine: device, precision, processes and threads."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ PRECISIONS = ("auto", "bf16", "float32")
 
 
 class EngineSettings(Section):
-    """The machine: device, precision, and how the cores are shared. No result depends on workers and threads but for
-    rounding."""
+    """The machine: device, precision, and how the cores are shared. Workers and threads change results by rounding."""
 
     device: str = setting("auto", "auto, cpu, cuda, cuda:1 and so on.")
     precision: str = setting(

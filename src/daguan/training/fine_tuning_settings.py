@@ -1,4 +1,4 @@
-"""The settings of fine-tuning: how long, by which optimiser, against what, and which weights are kept."""
+"""The settings of fine-tuning: its length, optimiser, adversary and evaluation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from daguan.core.needs import Need, Reader, by_row, over_zero
 from daguan.core.settings import Section, require, setting
 from daguan.nn.tables import ADVERSARIES, AVERAGES, MOMENTA, OPTIMISERS, SCHEDULES
 
-WHOLE = -1  # frozen_layers: the encoder as it is
+WHOLE = -1  # frozen_layers: the whole encoder
 
 
 class TrainSettings(Section):
@@ -63,14 +63,14 @@ class TrainSettings(Section):
     )
     lookahead_alpha: float = setting(
         0.5,
-        "How far the slow weights move towards the fast ones, 1 all the way.",
+        "How far the slow weights move towards the fast ones; 1 moves them all the way.",
         gt=0,
         le=1,
         reads_when=over_zero("train.lookahead_steps"),
     )
     lookahead_momentum: str = setting(
         "maintain",
-        "What a synchronisation does to the inner optimiser's momentum (see nn/lookahead.py).",
+        "Effect of a synchronisation on the inner optimiser's momentum (see nn/lookahead.py).",
         choices=MOMENTA,
         reads_when=over_zero("train.lookahead_steps"),
     )
@@ -102,7 +102,7 @@ class TrainSettings(Section):
     frozen_epochs: int = setting(0, "Number of first epochs in which the encoder is not trained.", ge=0)
     evaluations: int = setting(
         3,
-        "How often the whole held-out fold is scored, evenly up to the end; the best weights are kept.",
+        "How often the whole held-out fold is scored, evenly up to the end; the best weights are saved.",
         ge=1,
     )
     patience: int = setting(

@@ -1,4 +1,4 @@
-"""The settings of pretraining: how much is read, what is learnt, and by which optimiser."""
+"""The settings of pretraining: its length, objective and optimiser."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PretrainSettings(Section):
     tokens: int = setting(4_000_000, "Tokens to read in all, repeats counted; 0 skips pretraining.", ge=0)
     objective: str = setting(
         "",
-        "What is learnt, a name from training/objectives/table.py; empty for the encoder's own (mass, or causal of "
+        "The objective, a name from training/objectives/table.py; empty for the encoder's own (mass, or causal of "
         "transformer_xl), or else mlm.",
         choices=OBJECTIVES,
     )

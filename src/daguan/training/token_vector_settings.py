@@ -1,4 +1,4 @@
-"""The settings of token vectors, apart so that they load without gensim."""
+"""The settings of token vectors, in a module that does not import gensim."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ BY_KIND = chosen("vectors.kind", *TRAINED)  # tokens and epochs: a budget's rung
 
 
 class VectorSettings(Section):
-    """Token vectors that the embeddings of encoders without pretraining start from. The defaults of the training are
-    word2vec's own."""
+    """Token vectors as initial embeddings of encoders without pretraining. The defaults are word2vec's."""
 
     kind: str = setting(
         NO_VECTORS,
@@ -24,8 +23,8 @@ class VectorSettings(Section):
     )
     tokens: int = setting(
         0,
-        "How much of the text is read, from its end, where train and test stand unless the corpus has their lines; 0 "
-        "for all of it.",
+        "How many tokens of the text are read, from its end, where the train and test lines are unless the corpus "
+        "contains them; 0 for all of it.",
         ge=0,
     )
     epochs: int = setting(5, "Passes over that text.", ge=1)
