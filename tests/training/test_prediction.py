@@ -18,7 +18,7 @@ from daguan.data.marginals import Marginals, to_half_precision
 from daguan.data.scores import span_score
 from daguan.families import jobs
 from daguan.families.fold import FoldData
-from daguan.families.jobs import judged
+from daguan.families.jobs import score_held_out
 from daguan.models.settings import ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import prepare_process
@@ -70,7 +70,7 @@ def test_held_out_lines_score_as_they_are_and_are_kept_halved_however_many_at_a_
     monkeypatch.setattr(jobs, "CHUNK_LINES", chunk)
     answers = trained.marginals(LINES_OF_NONE, ENGINE)
     data = FoldData(Fold(0, np.arange(0), np.arange(len(LINES))), [], [], LINES, [], SCHEME)
-    kept, score = judged(data, iter(answers))
+    kept, score = score_held_out(data, iter(answers))
     assert score == span_score(annotate(LINES, decode_lines(answers, SCHEME)), LINES)
     assert [probs.tobytes() for probs in kept] == [probs.tobytes() for probs in to_half_precision(answers)]
-    assert judged(replace(data, held_out=[]), iter(())) == ([], Score())
+    assert score_held_out(replace(data, held_out=[]), iter(())) == ([], Score())
