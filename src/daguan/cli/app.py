@@ -5,14 +5,16 @@ A command's file imports what it needs inside its function, so that help and `sc
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from daguan import __version__
 from daguan.cli import (
@@ -34,31 +36,79 @@ from daguan.cli import (
     train,
     tune,
 )
-from daguan.cli.command import PROGRAM, Command, words_of
-from daguan.core.errors import ConfigError, DaguanError, ended, exit_code_of
+from daguan.cli.options import configuration
+from daguan.core.errors import CheckpointError, ConfigError, DaguanError, MissingStageError, ended, exit_code_of
+from daguan.core.tables import Row
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "prepare": prepare.main,
-    "conflicts": conflicts.main,
-    "pretrain": pretrain.main,
-    "train": train.main,
-    "tune": tune.main,
-    "baseline": baseline.main,
-    "blend": blend.main,
-    "distil": distil.main,
-    "submit": submit.main,
-    "runs": runs.main,
-    "plan": plan.main,
-    "rehearse": rehearse.main,
-    "score": score.main,
-    "check": check.main,
-    "settings": settings.main,
-    "predict": predict.main,
-    "reproduce": reproduce.main,
+SETTINGS = Row("daguan.pipeline.settings:Settings")
+OF_DATA, OF_STAGES = ("data", "contest"), ("engine", "budget")  # sections read by all commands, by those with a stage
+
+
+@dataclass(frozen=True)
+class CommandRow:
+    """One command.
+
+    Attributes:
+        main: its function; typer makes its words and options of the parameters, and its help of the docstring.
+        stage: the last stage whose runs the command makes or reads.
+        sections: the sections of settings that it reads beside those of the stages.
+        settings: the kind of its settings; None if it has none.
+    """
+
+    main: Callable[..., None]
+    stage: str = ""
+    sections: tuple[str, ...] = ()
+    settings: Row | None = SETTINGS
+
+
+COMMANDS = {
+    "prepare": CommandRow(prepare.main, "prepare"),
+    "conflicts": CommandRow(conflicts.main),
+    "pretrain": CommandRow(pretrain.main, "pretrain"),
+    "train": CommandRow(train.main, "member"),
+    "tune": CommandRow(tune.main, "member", ("tune",)),
+    "baseline": CommandRow(baseline.main, "blend"),
+    "blend": CommandRow(blend.main, "blend"),
+    "distil": CommandRow(distil.main, "distil"),
+    "submit": CommandRow(submit.main, "blend"),
+    "runs": CommandRow(runs.main, "prepare"),
+    "plan": CommandRow(plan.main, "", ("plan",)),
+    "rehearse": CommandRow(rehearse.main, "blend", ("plan", "rehearse")),
+    "score": CommandRow(score.main, "blend"),
+    "check": CommandRow(check.main, settings=None),
+    "settings": CommandRow(settings.main, "distil", ("tune", "plan", "rehearse")),
+    "predict": CommandRow(predict.main, "", ("engine",), Row("daguan.pipeline.settings:PredictSettings")),
+    "reproduce": CommandRow(reproduce.main, settings=Row("daguan.experiments.pointer_settings:PointingSettings")),
 }
 RECORD = "plan record"
 INTERRUPTED = 130
 COMPLETION = {"--install-completion", "--show-completion"}
+PROGRAM = "python -m daguan"
+MAKING = ("prepare", "pretrain", "blend", "distil", "submit")  # commands that make the stage of their name
+
+
+class Command(TyperCommand):
+    """A command that shows its words as a user types them, its settings in its help, and the command to run first."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [*words_of(self), *(f"[{one.opts[0]}]" for one in self.params if isinstance(one, TyperOption))]
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        row = COMMANDS[(self.name or "").partition(" ")[0]]
+        if row.settings:
+            from daguan.cli.settings_help import settings_help
+
+            sections = {*row.sections, *OF_DATA, *(OF_STAGES if row.stage else ())}
+            with formatter.section("Settings read"):
+                formatter.write_dl(settings_help(row.settings, row.stage, sections))
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MissingStageError as error:
+            command = error.stage if error.stage in MAKING else {"budget": "prepare"}.get(error.stage, "train")
+            words = configuration(ctx.params["words"], ctx.params["accept_code"])
+            raise CheckpointError(f"{error.problem}; run: {PROGRAM} {shlex.join([command, *words])}") from None
 
 
 class CommandLine(TyperGroup):
@@ -81,11 +131,11 @@ def command_line() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         subcommand_metavar="COMMAND …",
-        epilog="Without CONFIG.yaml, a command takes configs/small.yaml.",
+        epilog="Without CONFIG.yaml, a command takes configs/small.yaml; `settings` prints what every setting means.",
     )
     app.callback()(options)
-    for name, main_of_command in COMMANDS.items():
-        app.command(name, cls=Command)(main_of_command)
+    for name, row in COMMANDS.items():
+        app.command(name, cls=Command)(row.main)
     app.command(RECORD, cls=Command, hidden=True)(plan.record)
     return app
 
@@ -133,3 +183,8 @@ def explained(error: Any) -> str:
         known = [one.opts[0] for one in command.params if one.opts[0].startswith("-")]
         return f"{option}: no such option; known: {', '.join([*known, '--help'])}"
     return f"{command.name}: expected {' '.join(words_of(command))}"
+
+
+def words_of(command: Any) -> list[str]:
+    """Return what a user types after the command's name, without options."""
+    return [one.metavar or one.name.upper() for one in command.params if not isinstance(one, TyperOption)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from daguan.cli.command import Json, print_json
+from daguan.cli.options import Json, print_json
 from daguan.core.errors import ConfigError
 
 LABELS = "labels="

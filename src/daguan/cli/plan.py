@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
 
 if TYPE_CHECKING:
     from daguan.competition.candidates import Candidate

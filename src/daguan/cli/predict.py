@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from daguan.cli.command import Json, print_json
+from daguan.cli.options import Json, print_json
 
 EngineWords = Annotated[
     list[str], typer.Argument(default_factory=list, metavar="[engine.key=value …]", hidden=True, show_default=False)

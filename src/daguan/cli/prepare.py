@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
 
 
 def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from daguan.cli.command import Json, print_json
+from daguan.cli.options import Json, print_json
 
 TaskWords = Annotated[
     list[str], typer.Argument(default_factory=list, metavar="[key=value …]", hidden=True, show_default=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from daguan.cli.command import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
 from daguan.cli.tables.text import print_table
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from daguan.cli.command import AcceptCode, Json, configuration, print_json
+from daguan.cli.options import AcceptCode, Json, configuration, print_json
 from daguan.cli.tables.scores import print_final, print_scores, print_types
 
 Words = Annotated[

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daguan.core.errors import CheckpointError, DataError, MissingStageError
 from daguan.core.files import sha256_of_file, sha256_of_json
@@ -29,8 +29,9 @@ from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import ROOT, Settings
-from daguan.pipeline.work.prepared import PreparedContest
-from daguan.training.devices import matrix_dtype
+
+if TYPE_CHECKING:
+    from daguan.pipeline.work.prepared import PreparedContest
 
 READ = (".json", ".safetensors", ".bin", ".txt")  # the files of a checkpoint's folder that are read
 WITHOUT_EFFECT = ("checkpoint_seconds",)  # settings that change no result
@@ -56,6 +57,8 @@ class Inputs(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class StageRow(Row):
     """One stage; `path` names the function that makes its folder, whose module and imports are in a run's key.
+
+    `reads` are the sections of settings that the stage reads; a member's are those of its family.
 
     Attributes:
         inputs: gives what a run depends on, of the stages of a configuration and the name of a member.
@@ -154,6 +157,8 @@ class Stages:
     @cached_property
     def prepared(self) -> PreparedContest:
         """What stages after `prepare` read."""
+        from daguan.pipeline.work.prepared import PreparedContest
+
         return PreparedContest(self.contest, self.train_file, self.prepare.path, self.settings.seed)
 
     @property
@@ -206,7 +211,7 @@ class Stages:
 
 
 def _prepare(stages: Stages, _: str) -> Inputs:
-    return Inputs({"data": stages.data_sha256}, stages.settings, ("vocabulary", "folds"))
+    return Inputs({"data": stages.data_sha256}, stages.settings, STAGES["prepare"].reads)
 
 
 def _pretrain(stages: Stages, member: str) -> Inputs:
@@ -247,11 +252,13 @@ def _blend(stages: Stages, _: str) -> Inputs:
 def _distil(stages: Stages, _: str) -> Inputs:
     student = stages.train(stages.settings.distil.student)
     facts = {"blend": stages.blend.path.name, "student": student.path.name}
-    return Inputs(facts, stages.settings, ("distil",))
+    return Inputs(facts, stages.settings, STAGES["distil"].reads)
 
 
 def _trained_with(stages: Stages, settings: MemberSettings) -> dict[str, Any]:
     """Returns what all that is trained with these settings depends on."""
+    from daguan.training.devices import matrix_dtype
+
     facts = {"seed": settings.seed, "prepare": stages.prepare.key}
     if family_of(settings.family).computes_in_precision:
         facts["precision"] = str(matrix_dtype(stages.settings.engine))
@@ -265,12 +272,14 @@ def _blended(stages: Stages) -> dict[str, Any]:
 
 
 STAGES = {
-    "prepare": StageRow("daguan.pipeline.work.prepare:prepare", inputs=_prepare),
-    "pretrain": StageRow("daguan.pipeline.work.pretrain:pretrain", inputs=_pretrain),
-    "pseudo": StageRow("daguan.pipeline.work.pseudo_label:pseudo_label", inputs=_pseudo),
+    "prepare": StageRow("daguan.pipeline.work.prepare:prepare", ("vocabulary", "folds"), inputs=_prepare),
+    "pretrain": StageRow(
+        "daguan.pipeline.work.pretrain:pretrain", ("model", "encoder", "vectors", "pretrain"), inputs=_pretrain
+    ),
+    "pseudo": StageRow("daguan.pipeline.work.pseudo_label:pseudo_label", ("pseudo_labels", "blend"), inputs=_pseudo),
     "member": StageRow("daguan.families.jobs:run_job", inputs=_member),
-    "blend": StageRow("daguan.pipeline.work.blend:blend", inputs=_blend),
-    "distil": StageRow("daguan.pipeline.work.distil:distil", inputs=_distil),
+    "blend": StageRow("daguan.pipeline.work.blend:blend", ("blend",), inputs=_blend),
+    "distil": StageRow("daguan.pipeline.work.distil:distil", ("distil",), inputs=_distil),
 }
 
 
