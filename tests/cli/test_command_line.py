@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ import pytest
 import daguan
 from daguan.__main__ import COMMANDS, main
 from daguan.competition import gate
+from daguan.experiments.pointer_settings import PointingSettings
+from daguan.pipeline.settings import ROOT, Settings
 
 
 def call(*words: str) -> subprocess.CompletedProcess[str]:
@@ -45,6 +49,25 @@ def test_every_command_lists_its_options(command: str, capsys: pytest.CaptureFix
     assert text.startswith(f"Usage: python -m daguan {command} ")
     assert "\n  --json " in text
     assert ("\n  --accept-code " in text) == ("[CONFIG.yaml]" in text)
+    assert ("\nSettings read:" in text) == (command != "check")
+
+
+def settings_in_help(command: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
+    assert main([command, "--help"]) == 0
+    return set(re.findall(r"^  ([a-z_]+)  ", capsys.readouterr().out.partition("Settings read:")[2], re.MULTILINE))
+
+
+def test_the_help_lists_the_settings_that_a_command_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of a stage and of the stages before it; `settings` reads all."""
+    assert settings_in_help("settings", capsys) == set(Settings.model_fields)
+    assert settings_in_help("predict", capsys) == {"engine"}
+    assert settings_in_help("reproduce", capsys) == set(PointingSettings.model_fields)
+    stages = [settings_in_help(command, capsys) for command in ("prepare", "pretrain", "train", "blend", "distil")]
+    assert all(before < after or before == after for before, after in pairwise(stages))
+    assert {"vocabulary", "folds"} <= stages[0]
+    assert stages[1] - stages[0] >= {"model", "encoder", "pretrain", "vectors"}
+    assert stages[2] - stages[1] >= {"train", "augmentation", "ngram_crf", "soup"}
+    assert stages[4] - stages[3] == {"distil"}
 
 
 def test_the_version_is_the_package_s(capsys: pytest.CaptureFixture[str]) -> None:
@@ -56,11 +79,15 @@ def test_the_shell_completes_commands_and_options() -> None:
     def completed(words: str, place: int) -> set[str]:
         asked = {"_DAGUAN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}
         command = [sys.executable, "-m", "daguan"]
-        answer = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+        answer = subprocess.run(
+            command, env={**os.environ, **asked}, cwd=ROOT, capture_output=True, text=True, check=True
+        )
         return set(answer.stdout.split())
 
     assert completed("daguan pre", 1) == {"prepare", "pretrain", "predict"}
     assert completed("daguan train --j", 2) == {"--json"}
+    assert completed("daguan train train.ep", 2) == {"train.epochs="}
+    assert completed("daguan train configs/cpu", 2) == {"configs/cpu_1h.yaml", "configs/cpu_night.yaml"}
     script = call("--show-completion").stdout
     assert not script or "_DAGUAN_COMPLETE" in script  # empty where no shell is found
 

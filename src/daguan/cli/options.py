@@ -11,7 +11,7 @@ import typer
 
 def complete_words(incomplete: str) -> list[str]:
     """Return the presets and the settings that begin as a word does, for completion in a shell."""
-    from daguan.core.settings import settings_of
+    from daguan.core.read_settings import settings_of
     from daguan.pipeline.settings import Settings
 
     words = [*map(str, sorted(Path("configs").glob("*.yaml"))), *(f"{one.path}=" for one in settings_of(Settings))]

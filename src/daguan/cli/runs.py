@@ -21,21 +21,25 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     Test scores are those of this configuration's contest, where it has gold labels, for the runs trained on its lines.
     """
     from daguan.pipeline.budget.plan import load
-    from daguan.pipeline.ledger import read_ledger
+    from daguan.pipeline.ledger import earlier_runs, read_ledger, reasons
     from daguan.pipeline.stages import Stages
 
     stages = Stages(load(configuration(words, accept_code)))
     entries = read_ledger(stages.work)
     ours = stages.lines if stages.contest.folder.is_dir() and stages.prepare.finished else ""
     tests = test_scores(stages, [entry for entry in entries if entry.lines == ours])
+    differing = reasons(stages, entries) if ours else {}
     if as_json:
-        print_json([entry.to_json() | {"test_f1": tests.get(entry.run)} for entry in entries])
-    elif not entries:
+        more = {entry.run: {"test_f1": tests.get(entry.run), "differs": differing.get(entry.run)} for entry in entries}
+        print_json([entry.to_json() | more[entry.run] for entry in entries])
+        return
+    if not entries:
         print(f"no trained run in {stages.work}")
-    else:
-        print_groups(entries, ours, tests)
-    if not as_json:
-        print_others(stages, entries if ours else [])
+    print_groups(entries, ours, tests)
+    for run, why in differing.items():
+        print(f"{run}: not this configuration's: {', '.join(why)}")
+    for run in earlier_runs(stages.work):
+        print(f"{run}: of an earlier version, not read")
 
 
 def test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
@@ -62,16 +66,6 @@ def print_groups(entries: Sequence[Entry], ours: str, tests: dict[str, float]) -
     for lines in dict.fromkeys(entry.lines for entry in entries):
         print(f"lines {lines[:12]}: may be blended together{', here' if lines == ours else ''}")
         print_table(HEADER, [_row(entry, tests) for entry in entries if entry.lines == lines])
-
-
-def print_others(stages: Stages, entries: Sequence[Entry]) -> None:
-    """Print why runs of these members are not this configuration's, and which runs an earlier version made."""
-    from daguan.pipeline.ledger import earlier_runs, reasons
-
-    for run, differing in reasons(stages, entries).items():
-        print(f"{run}: not this configuration's: {', '.join(differing)}")
-    for run in earlier_runs(stages.work):
-        print(f"{run}: of an earlier version, not read")
 
 
 def _row(entry: Entry, tests: dict[str, float]) -> tuple[Any, ...]:
