@@ -24,8 +24,8 @@ from daguan.models.encoders.table import PRETRAINED, learns
 from daguan.models.pretraining_heads import ReplacedTokens
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
+from daguan.training.objectives.base import EVALUATION_MASKING
 from daguan.training.objectives.generated import Guesses, ReplacedObjective
-from daguan.training.objectives.masked_lm import EVALUATION_MASKING
 from daguan.training.objectives.sentence_pairs import PairObjective
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings

@@ -34,7 +34,7 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.loop import Trainer
-from daguan.training.objectives.masked_lm import HeldOut
+from daguan.training.objectives.base import HeldOut
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
 from daguan.training.pretrain_settings import PretrainSettings

@@ -1,6 +1,6 @@
 """Pretraining-only heads and generators, discarded afterwards.
 
-`save` writes the encoder alone, in Hugging Face layout; Muon trains the hidden matrices of `encoders`.
+`save` writes the encoder alone, with its decoder if it has one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,26 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, gelu, logsigmoid
 
 from daguan.data.vocabulary import SPECIALS
-from daguan.models.encoders.loading import MaskedLm, save_model
+from daguan.models.encoders.loading import MaskedLm, Trained, save_model
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.scans import running_sums
 from daguan.nn.transformer_xl import Memory
 
 
-class SentenceLm(nn.Module):
+class WithLm(Trained):
+    """A language model with more parts, which are not saved."""
+
+    lm: MaskedLm
+
+    @property
+    def encoders(self) -> list[nn.Module]:
+        return self.lm.encoders
+
+    def save(self, folder: Path) -> None:
+        self.lm.save(folder)
+
+
+class SentenceLm(WithLm):
     """A masked language model that also classifies pairs of segments, from [CLS] through a pooler as BERT's."""
 
     def __init__(self, lm: MaskedLm) -> None:
@@ -34,13 +47,6 @@ class SentenceLm(nn.Module):
         hidden = self.lm.read(inputs)
         pair: Tensor = self.classifier(torch.tanh(self.pooler(hidden[:, 0])))
         return self.lm.predict(hidden, positions), pair
-
-    @property
-    def encoders(self) -> list[nn.Module]:
-        return self.lm.encoders
-
-    def save(self, folder: Path) -> None:
-        self.lm.save(folder)
 
 
 class Generator(nn.Module):
@@ -67,7 +73,7 @@ class Generator(nn.Module):
         return logits, inputs.scatter(1, positions, sampled.view_as(positions))
 
 
-class ReplacedTokens(nn.Module):
+class ReplacedTokens(Trained):
     """Replaced-token detection (ELECTRA, arXiv 2003.10555 §3.1): for each place, whether the generator replaced its
     token. The encoder is used without its language-model head."""
 
@@ -92,7 +98,7 @@ class ReplacedTokens(nn.Module):
         save_model(self.encoder, folder)
 
 
-class AllTokens(nn.Module):
+class AllTokens(WithLm):
     """All-tokens masked language model (ELECTRA, arXiv 2003.10555 §3.4): predicts every original token from the
     generator's text, or copies the input with a learnt probability. It projects every place to the vocabulary, which is
     expensive."""
@@ -113,11 +119,8 @@ class AllTokens(nn.Module):
     def encoders(self) -> list[nn.Module]:
         return [*self.lm.encoders, *self.generator.lm.encoders]
 
-    def save(self, folder: Path) -> None:
-        self.lm.save(folder)
 
-
-class FragmentLm(nn.Module):
+class FragmentLm(WithLm):
     """A language model with its decoder; both use one head."""
 
     def __init__(self, lm: MaskedLm) -> None:
@@ -134,12 +137,8 @@ class FragmentLm(nn.Module):
     def encoders(self) -> list[nn.Module]:
         return [*self.lm.encoders, self.lm.model.decoder]
 
-    def save(self, folder: Path) -> None:
-        """Write the encoder and the decoder, from which `seq2seq` starts."""
-        self.lm.save(folder)
 
-
-class BidirectionalLm(nn.Module):
+class BidirectionalLm(WithLm):
     """A language model in each direction (ELMo, arXiv 1802.05365 §3.1) with a memory of the segment before
     (Transformer-XL, arXiv 1901.02860 §3.2)."""
 
@@ -175,13 +174,6 @@ class BidirectionalLm(nn.Module):
     def base(self) -> Any:
         """Return the encoder without its head."""
         return self.lm.model.base_model
-
-    @property
-    def encoders(self) -> list[nn.Module]:
-        return self.lm.encoders
-
-    def save(self, folder: Path) -> None:
-        self.lm.save(folder)
 
 
 def share_embeddings(model: nn.Module, other: nn.Module) -> None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from daguan.core.seeds import stream_seed
 from daguan.data.batches.masking import Rows
 from daguan.data.batches.packing import Blocks
+from daguan.models.encoders.loading import Trained
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import objective_of
 from daguan.nn.muon import hidden_matrices
@@ -21,7 +22,7 @@ from daguan.training.checkpoints import with_prefix
 from daguan.training.devices import matrix_dtype
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.loop import Trainer
-from daguan.training.objectives.masked_lm import HeldOut, Objective, Plan, Sums, Trained
+from daguan.training.objectives.base import HeldOut, Objective, Plan, Sums
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.threads import Replicas
@@ -76,8 +77,8 @@ class Pretrainer(Trainer[Update]):
         self.tokens_per_update = self.rows * encoder.max_length
         self.updates = max(1, round(settings.tokens / self.tokens_per_update))
         plan = Plan(
-            architecture, encoder, blocks, vocabulary_size, settings.masking, settings.generator_layers,
-            settings.replaced_weight, settings.fragment, self.rows, self.updates, seed, engine,
+            architecture=architecture, encoder=encoder, blocks=blocks, vocabulary_size=vocabulary_size,
+            settings=settings, rows=self.rows, updates=self.updates, seed=seed, engine=engine,
         )  # fmt: skip
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
         row = OBJECTIVES[objective_of(architecture, settings.objective)]

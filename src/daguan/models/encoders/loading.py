@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,20 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO, ENCODERS
 
 
-class MaskedLm(nn.Module):
+class Trained(nn.Module, ABC):
+    """A model in pretraining."""
+
+    @property
+    @abstractmethod
+    def encoders(self) -> list[nn.Module]:
+        """Return the modules whose linear layers Muon trains."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the parts from which other models start, in Hugging Face layout."""
+
+
+class MaskedLm(Trained):
     """An encoder with its language-model head; only the chosen places are projected to the vocabulary.
 
     It starts from random weights, or from the folder that `settings.checkpoint` names.
@@ -61,7 +75,7 @@ class MaskedLm(nn.Module):
 
     @property
     def encoders(self) -> list[nn.Module]:
-        """Return the modules whose linear layers Muon trains: the model without its head."""
+        """Return the model without its head."""
         return [self.model.base_model]
 
     def to_device(self, device: torch.device) -> MaskedLm:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from daguan.data.batches.streams import Segments, Streams, independent_segments
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.pretraining_heads import BidirectionalLm
-from daguan.training.objectives.masked_lm import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
+from daguan.training.objectives.base import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
 
 DIRECTIONS = ("forward", "backward")
 

@@ -11,7 +11,8 @@ from daguan.data.batches.fragments import Fragments, cut_fragments
 from daguan.data.batches.masking import Ids, Masked
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.pretraining_heads import FragmentLm
-from daguan.training.objectives.masked_lm import EVALUATION_MASKING, Measure, MlmObjective, Plan
+from daguan.training.objectives.base import EVALUATION_MASKING, Measure, Plan
+from daguan.training.objectives.masked_lm import MlmObjective
 
 EVALUATION_FRAGMENT = 0.5  # the same for all runs, so that losses can be compared
 
@@ -28,8 +29,9 @@ class FragmentObjective(MlmObjective):
         self.model = FragmentLm(self.model).to(plan.device)
 
     def batch(self, update: int) -> Fragments:
+        settings = self.plan.settings
         ids, rng = self.plan.blocks.take(self.order.of(update)), stream(self.plan.seed, "mask", update)
-        return cut_fragments(ids, self.plan.fragment, self.plan.vocabulary_size, self.plan.masking, rng)
+        return cut_fragments(ids, settings.fragment, self.plan.vocabulary_size, settings.masking, rng)
 
     def guess_tokens(self, model: nn.Module, part: Masked) -> tuple[Tensor, Tensor]:
         assert isinstance(part, Fragments)

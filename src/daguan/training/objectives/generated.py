@@ -14,9 +14,10 @@ from daguan.core.errors import ConfigError
 from daguan.core.seeds import stream
 from daguan.data.batches.masking import Masked
 from daguan.data.vocabulary import SPECIALS
-from daguan.models.encoders.loading import MaskedLm
+from daguan.models.encoders.loading import MaskedLm, Trained
 from daguan.models.pretraining_heads import AllTokens, Generator, ReplacedTokens, copy_or_predict, likeliest
-from daguan.training.objectives.masked_lm import Measure, MlmObjective, Plan, Sums, sums_of_guesses
+from daguan.training.objectives.base import Measure, Plan, Sums, sums_of_guesses
+from daguan.training.objectives.masked_lm import MlmObjective
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,17 @@ class GeneratedObjective(MlmObjective):
     weight = 1.0
 
     def __init__(self, plan: Plan) -> None:
-        plan = replace(plan, masking=plan.masking.replace(keep=0.0, random=0.0))  # all chosen places read [MASK]: §3.1
+        masking = plan.settings.masking.replace(keep=0.0, random=0.0)  # all chosen places read [MASK]: §3.1
+        plan = replace(plan, settings=plan.settings.replace(masking=masking))
         super().__init__(plan)
         if plan.vocabulary_size == len(SPECIALS):
             raise ConfigError(f"pretrain.objective: expected mlm with a vocabulary of specials alone, got {self.name}")
         assert isinstance(self.model, MaskedLm)
-        generator = Generator(plan.architecture, plan.encoder, plan.generator_layers, self.model)
+        generator = Generator(plan.architecture, plan.encoder, plan.settings.generator_layers, self.model)
         generator.lm.to_device(plan.device)
         self.model = self.new_model(generator, self.model).to(plan.device)
 
-    def new_model(self, generator: Generator, lm: MaskedLm) -> ReplacedTokens | AllTokens:
+    def new_model(self, generator: Generator, lm: MaskedLm) -> Trained:
         raise NotImplementedError
 
     def losses(self, guesses: Guesses) -> Tensor:
@@ -125,7 +127,7 @@ class ReplacedObjective(GeneratedObjective):
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        self.weight = plan.replaced_weight
+        self.weight = plan.settings.replaced_weight
 
     def new_model(self, generator: Generator, lm: MaskedLm) -> ReplacedTokens:
         return ReplacedTokens(generator, lm)

@@ -15,15 +15,8 @@ from daguan.data.batches.masking import Ids, Masked
 from daguan.data.batches.pairs import PAIRINGS, PairText
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.pretraining_heads import SentenceLm
-from daguan.training.objectives.masked_lm import (
-    EVALUATION_ROWS,
-    Measure,
-    MlmObjective,
-    Order,
-    Plan,
-    Sums,
-    sums_of_guesses,
-)
+from daguan.training.objectives.base import EVALUATION_ROWS, Measure, Order, Plan, Sums, sums_of_guesses
+from daguan.training.objectives.masked_lm import MlmObjective
 
 
 @dataclass(frozen=True)
