@@ -89,7 +89,7 @@ def test_muon_moves_the_matrices_inside_the_encoder_s_layers_and_no_others(archi
     assert all(re.match(r"encoder\..*layers?\.\d.*weight", name) for name in names)
 
 
-WITH_MATRICES = [name for name in FROM_SCRATCH if name != "lstm"]  # an LSTM's are not for Muon
+WITH_MATRICES = [name for name in FROM_SCRATCH if ENCODERS[name].for_muon]
 
 
 @pytest.mark.parametrize(

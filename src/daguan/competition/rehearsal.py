@@ -17,7 +17,8 @@ from daguan.core.seeds import stream
 from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.data.folds import text_of_line
-from daguan.data.scores import METRICS, count_items
+from daguan.data.metrics import METRICS
+from daguan.data.scores import count_items
 
 
 def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -49,7 +50,7 @@ class HiddenScores:
 
     @classmethod
     def of(cls, answers: Sequence[Sequence[Sentence]], gold: Sequence[Sentence]) -> HiddenScores:
-        items = METRICS[BOARD_METRIC]
+        items = METRICS[BOARD_METRIC].load()
         theirs = [items(line) for line in gold]
         scores = [[count_items(items(p), g) for p, g in zip(answer, theirs, strict=True)] for answer in answers]
         return cls(

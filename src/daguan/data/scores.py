@@ -18,6 +18,7 @@ from daguan.core.errors import DataError
 from daguan.core.seeds import stream
 from daguan.core.types import Score, Sentence
 from daguan.data.format import read_labelled
+from daguan.data.metrics import METRICS
 
 RESAMPLES = 1000
 PAIRED_RESAMPLES = 5000  # so that a p-value of .01 is known to ±.003
@@ -33,9 +34,6 @@ def contest_items(sentence: Sentence) -> Items:
     """Returns what contest F1 compares, as public solutions do: the entity's string and label, without position or
     repeats."""
     return {(sentence.tokens[span.start : span.stop], span.label) for span in sentence.gold}
-
-
-METRICS: dict[str, Callable[[Sentence], Items]] = {"span": span_items, "contest": contest_items}
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ def span_scores(predicted: Iterable[Sentence], gold: Iterable[Sentence]) -> list
 
 def report(predicted: Sequence[Sentence], gold: Sequence[Sentence], metric: str) -> Report:
     """Scores each predicted line against its gold line; `metric` is a key of METRICS."""
-    items = METRICS[metric]
+    items: Callable[[Sentence], Items] = METRICS[metric].load()
     lines = []
     by_type: dict[str, Score] = defaultdict(Score)
     for ours, theirs in zip(predicted, gold, strict=True):

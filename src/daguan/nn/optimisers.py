@@ -71,12 +71,12 @@ class Options:
 def new_adamw(groups: Sequence[Group], options: Options) -> list[Optimizer]:
     """Returns AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101)."""
     fused = True  # a quarter of the loop's time on a CPU
-    return [AdamW(_adam_groups(groups), betas=options.betas, eps=options.epsilon, fused=fused)]
+    return [AdamW(adam_groups(groups), betas=options.betas, eps=options.epsilon, fused=fused)]
 
 
 def new_radam(groups: Sequence[Group], options: Options) -> list[Optimizer]:
     """Returns RAdam (Liu et al. 2020, arXiv 1908.03265) with AdamW's decay."""
-    return [RAdam(_adam_groups(groups), betas=options.betas, eps=options.epsilon, decoupled_weight_decay=True)]
+    return [RAdam(adam_groups(groups), betas=options.betas, eps=options.epsilon, decoupled_weight_decay=True)]
 
 
 def new_muon(groups: Sequence[Group], options: Options) -> list[Optimizer]:
@@ -102,7 +102,8 @@ def new_muon(groups: Sequence[Group], options: Options) -> list[Optimizer]:
     return [muon, *(new_adamw(rest, options) if any(group.parameters for group in rest) else ())]
 
 
-def _adam_groups(groups: Sequence[Group]) -> list[dict[str, object]]:
+def adam_groups(groups: Sequence[Group]) -> list[dict[str, object]]:
+    """Returns the groups as torch's optimisers take them, without empty ones."""
     return [
         {"params": group.parameters, "lr": group.rate, "weight_decay": group.decay}
         for group in groups
