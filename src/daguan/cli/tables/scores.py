@@ -35,8 +35,8 @@ def print_blend(found: dict[str, Any], families: dict[str, str]) -> None:
 
 
 def print_scores(title: str, scores: dict[str, dict[str, Any]]) -> None:
-    """Print P, R and F1 of each member by both metrics, in percent, with the 95 % bootstrap interval of F1."""
-    rows = [_row(name, reading, found) for name, found in scores.items() for reading in ("span", "contest")]
+    """Print P, R and F1 of each member by every metric, in percent, with the 95 % bootstrap interval of F1."""
+    rows = [_row(name, metric, found) for name, found in scores.items() for metric in found if metric != "by_type"]
     print_table((title, "metric", "P", "R", "F1", "95 % interval"), rows)
 
 
