@@ -14,6 +14,7 @@ from daguan.pipeline.work.blend import blend
 def make(settings: Settings) -> Stages:
     """Blend the members, who are trained; returns the stages. Raises CheckpointError: the first that is not trained."""
     stages = Stages(settings)
+    stages.require_trained()
     _tell_versions(stages)
     paths, asked = [member.path for member in stages.members], settings.blend
     make = partial(blend, prepared=stages.prepared, members=paths, method=asked.method, lookup=asked.lookup)

@@ -24,7 +24,7 @@ def make(settings: Settings) -> Run:
     """Train and measure the student of a finished blend; returns its run."""
     _check(settings)
     stages = Stages(settings)
-    stages.blend.manifest()
+    stages.blended()
     require_corpus(stages.contest.corpus, settings.distil.choice(), "distil")
     once(stages.distil, partial(_distil, stages=stages))
     return stages.distil

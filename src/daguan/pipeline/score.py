@@ -11,7 +11,7 @@ from daguan.pipeline.stages import Stages
 def final_scores(stages: Stages) -> dict[str, Any]:
     """Return where the blend and its submission are, and the scores of every member and of the blend: out of fold, and
     on the test lines where gold labels exist. Raises CheckpointError: there is no blend."""
-    blend, gold = stages.blend.manifest(), stages.contest.test_gold
+    blend, gold = stages.blended(), stages.contest.test_gold
     places = {"model": str(stages.blend.path), "submission": str(stages.submission)}
     found = {**places, "final": blend["final"], "out_of_fold": blend["out_of_fold"]}
     if gold.is_file():

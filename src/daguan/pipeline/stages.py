@@ -139,6 +139,20 @@ class Stages:
         runs = [self.named("blend.runs", name) for name in self.settings.blend.runs]
         return sorted(runs, key=lambda run: run.path.name)
 
+    def require_trained(self) -> None:
+        """Raises MissingStageError: the first stage before the blend that has not been run."""
+        self.prepare.manifest()
+        for member in () if self.settings.blend.runs else self.settings.members:
+            if not self.train(member).finished and (pretrain := self.pretrain(member)):
+                pretrain.manifest()
+        for run in self.members:
+            run.manifest()
+
+    def blended(self) -> dict[str, Any]:
+        """Returns the manifest of the blend. Raises MissingStageError: the first stage that has not been run."""
+        self.require_trained()
+        return self.blend.manifest()
+
     @property
     def families(self) -> dict[str, str]:
         """The family of each run to blend, by the run's name. Raises CheckpointError: the first that is not trained."""

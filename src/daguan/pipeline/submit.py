@@ -28,7 +28,7 @@ def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
     and the manifest."""
     settings = load(words)
     stages = Stages(settings)
-    blend = stages.blend.manifest()
+    blend = stages.blended()
     answer = stages.blend.path / f"{blend['final']}.txt"
     lines = gate.check(answer, stages.contest.test)  # before anything is written
     gold = stages.contest.test_gold
