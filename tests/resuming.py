@@ -1,4 +1,4 @@
-"""The law of every resumable run: cut short after any update and resumed, it ends with the bits of an uncut one."""
+"""The law of every resumable run: interrupted after any update and resumed, it ends with the same bits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ CLOCKS = ("seconds", "cpu")
 
 
 def assert_resumes(make: Callable[[], T], folder: Path, cut: int) -> tuple[T, T]:
-    """`make` trainers that save after each update. Returns an uncut one and a resumed one, both trained to the end."""
+    """Check the law for `make`, whose trainers save after each update.
+
+    Returns an uninterrupted trainer and a resumed one, both trained to the end.
+    """
     whole, resumed = make(), make()
     reports = list(whole.fit(folder / "whole"))
     assert len(reports) == whole.done >= cut
@@ -26,7 +29,7 @@ def assert_resumes(make: Callable[[], T], folder: Path, cut: int) -> tuple[T, T]
 
 
 def assert_same_state(one: Trainer[Any], other: Trainer[Any]) -> None:
-    """To the bit, but for the clocks. After fine-tuning the model holds the selected weights."""
+    """Check that the states are equal to the bit, except for clocks."""
     (tensors, values), (other_tensors, other_values) = one.state(), other.state()
     assert tensors.keys() == other_tensors.keys()
     for name, tensor in tensors.items():

@@ -70,10 +70,10 @@ def test_instances_follow_from_seed_and_update_and_none_is_held_out() -> None:
     assert (one._draw(3) == same._draw(3)).all()
     assert (one._draw(3) != one._draw(4)).any()
     assert (one._draw(3) != other._draw(3)).any()
-    kept = held_out(tiny(held_out=50))
-    assert (kept == held_out(tiny(held_out=50, seed=9))).all()
+    points = held_out(tiny(held_out=50))
+    assert (points == held_out(tiny(held_out=50, seed=9))).all()
     seen = {row.tobytes() for update in range(50) for row in one._draw(update)}
-    assert not seen & {row.tobytes() for row in kept}
+    assert not seen & {row.tobytes() for row in points}
 
 
 def test_sizes_in_training_are_drawn_from_the_fewest_on() -> None:

@@ -138,11 +138,11 @@ def test_triangles_count_in_any_order_once() -> None:
 
 def test_every_triangle_of_a_delaunay_triangulation_has_an_empty_circle() -> None:
     for here, answer in zip(instances(7).astype(float), rows(delaunay.triangulations(instances(7))), strict=True):
-        kept = {tuple(answer[low : low + 3]) for low in range(0, len(answer), 3)}
+        triangles = {tuple(answer[low : low + 3]) for low in range(0, len(answer), 3)}
         for triple in combinations(range(7), 3):
             centre, radius = circle(here[list(triple)])
             inside = np.linalg.norm(here - centre, axis=1) < radius * (1 - 1e-9)
-            assert (not inside.any()) == (triple in kept)
+            assert (not inside.any()) == (triple in triangles)
 
 
 def circle(corners: np.ndarray) -> tuple[np.ndarray, float]:

@@ -1,4 +1,4 @@
-"""What the tagger's loop does at an update: who moves, whose gradients count, which weights are judged."""
+"""Updates of fine-tuning: which parameters move, how gradients are weighted, which weights are evaluated."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_an_adversary_raises_the_loss_changes_the_gradient_and_leaves_the_weight
     assert not any(attacked[name].equal(2 * clean[name]) or attacked[name].equal(clean[name]) for name in clean)
 
 
-def test_the_adversary_starts_when_it_is_told_to(tmp_path: Path) -> None:
+def test_the_adversary_starts_at_its_share_of_the_run(tmp_path: Path) -> None:
     run = trainer(adversary="fgm", adversary_start=0.5)
     attacked = []
     run._attack = lambda adversary, batch: attacked.append(run.done)  # type: ignore[method-assign]
@@ -96,7 +96,7 @@ STIRRING = {"weight_decay": 0.5, "ema_decay": 0.3, "adversary": "awp", "lookahea
 @pytest.mark.parametrize("averaging", ["ema", "swa", "none"])
 @pytest.mark.parametrize(("optimiser", "lookahead_steps"), [("adamw", 0), ("radam", 2)])
 def test_what_is_frozen_keeps_its_bits(tmp_path: Path, averaging: str, optimiser: str, lookahead_steps: int) -> None:
-    """Neither decay nor an average, Lookahead or an adversary moves it, in the model or in what is kept."""
+    """Neither decay nor an average, Lookahead or an adversary moves it, in the model or in the average."""
     tricks = STIRRING | {"averaging": averaging, "optimiser": optimiser, "lookahead_steps": lookahead_steps}
     run = trainer(frozen_layers=-1, **tricks)
     before = weights(run.model)
@@ -113,10 +113,10 @@ def test_the_encoder_is_thawed_after_its_epochs(tmp_path: Path, optimiser: str) 
     encoder = [name for name in before if name.startswith("encoder.")]
     for update, _ in enumerate(run.fit(tmp_path), start=1):
         still = [run.model.get_parameter(name).equal(before[name]) for name in encoder]
-        kept = [run.average.shadow[name].equal(before[name]) for name in encoder]
+        averaged = [run.average.shadow[name].equal(before[name]) for name in encoder]
         if update <= 4:
             assert all(still)
-            assert all(kept)
+            assert all(averaged)
         elif update == 5:
             assert not any(still)
     assert all(weight.requires_grad for weight in run.model.parameters())
@@ -135,15 +135,15 @@ def test_averages_and_scores_are_of_the_slow_weights(tmp_path: Path, averaging: 
     for optimiser in run.optimisers:
         optimiser.steps = 100  # type: ignore[attr-defined]  # a user may not
     before = weights(run.model)
-    judged = []
-    run.evaluate = lambda: judged.append(weights(run.model)) or Score(0, 0, 1)  # type: ignore[method-assign]
+    evaluated = []
+    run.evaluate = lambda: evaluated.append(weights(run.model)) or Score(0, 0, 1)  # type: ignore[method-assign]
     updates = run.fit(tmp_path)
     for _ in range(run.updates - 1):
         next(updates)
     assert not any(weight.equal(before[name]) for name, weight in run.model.named_parameters())
     list(updates)
-    assert len(judged) == 2
-    for found in (*judged, run.average.shadow, weights(run.model)):
+    assert len(evaluated) == 2
+    for found in (*evaluated, run.average.shadow, weights(run.model)):
         assert all(found[name].equal(before[name]) for name in before)
 
 
@@ -157,19 +157,21 @@ def test_the_equal_average_of_a_run_is_the_mean_of_the_weights_after_its_last_up
 
 
 @pytest.mark.parametrize(
-    ("patience", "scores", "judged"),
+    ("patience", "scores", "evaluations"),
     [(0, [3, 2, 1, 0], 4), (1, [3, 3, 5, 5], 2), (2, [3, 2, 4, 4], 4), (2, [4, 2, 3, 9], 3)],
 )
-def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path, patience: int, scores: list[int], judged: int) -> None:
+def test_patience_ends_a_run_that_gets_no_better(
+    tmp_path: Path, patience: int, scores: list[int], evaluations: int
+) -> None:
     run = trainer(evaluations=4, patience=patience)
     left = iter(scores)
     run.evaluate = lambda: Score(next(left), 10, 10)  # type: ignore[method-assign]
     updates = list(run.fit(tmp_path))
-    assert len(list(left)) == 4 - judged
-    assert len(updates) == 2 * judged
+    assert len(list(left)) == 4 - evaluations
+    assert len(updates) == 2 * evaluations
     assert updates[-1].tokens == updates[-1].total_tokens
     assert run.best is not None
-    assert run.best.hits == max(scores[:judged])
+    assert run.best.hits == max(scores[:evaluations])
     assert all(weight.equal(run.best_weights[name]) for name, weight in run.model.named_parameters())
 
 
@@ -221,7 +223,7 @@ def test_a_weight_is_what_a_batch_does_to_the_gradient(clip: float) -> None:
         torch.testing.assert_close(half[name], 0.5 * gradient, rtol=1e-5, atol=1e-12)
 
 
-def test_a_told_loss_is_not_weighed() -> None:
+def test_the_reported_loss_is_not_weighted() -> None:
     one, other = (trainer(PSEUDO, weight) for weight in (1.0, 0.125))
     for update in range(4):
         assert one._add_gradients(one._batch(update)) == other._add_gradients(other._batch(update))
@@ -239,11 +241,13 @@ def test_the_weight_changes_what_is_learnt(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("averaging", ["ema", "none"])
-def test_with_nothing_held_out_the_last_average_is_kept(tmp_path: Path, averaging: str) -> None:
-    judged = trainer(averaging=averaging, evaluations=1)
-    blind = trainer(averaging=averaging, evaluations=3, patience=1, held_out=())
-    judged_updates, updates = list(judged.fit(tmp_path / "judged")), list(blind.fit(tmp_path / "blind"))
-    assert [update.loss for update in updates] == [update.loss for update in judged_updates]
-    assert blind.f1s == []
-    assert all(weight.equal(blind.average.shadow[name]) for name, weight in blind.model.named_parameters())
-    assert all(weight.equal(judged.model.get_parameter(name)) for name, weight in blind.model.named_parameters())
+def test_without_held_out_lines_the_model_ends_with_the_last_average(tmp_path: Path, averaging: str) -> None:
+    with_held_out = trainer(averaging=averaging, evaluations=1)
+    without = trainer(averaging=averaging, evaluations=3, patience=1, held_out=())
+    expected, updates = list(with_held_out.fit(tmp_path / "with")), list(without.fit(tmp_path / "without"))
+    assert [update.loss for update in updates] == [update.loss for update in expected]
+    assert without.f1s == []
+    assert all(weight.equal(without.average.shadow[name]) for name, weight in without.model.named_parameters())
+    assert all(
+        weight.equal(with_held_out.model.get_parameter(name)) for name, weight in without.model.named_parameters()
+    )

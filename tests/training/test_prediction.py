@@ -1,4 +1,4 @@
-"""What is kept of many answers: half precision at once, and the same bytes as halving all of them at the end."""
+"""Prediction in half precision: each batch is cast at once, with the bytes of casting all at the end."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def trained() -> TrainedTagger:
     return TrainedTagger(tagger("crf").eval(), SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
 
 
-def test_answers_kept_in_half_precision_are_the_halves(trained: TrainedTagger, tmp_path: Path) -> None:
-    whole, kept = trained.marginals(LINES_OF_NONE, ENGINE), trained.marginals(LINES_OF_NONE, ENGINE, np.float16)
+def test_marginals_in_half_precision_are_those_in_single_precision_cast(trained: TrainedTagger, tmp_path: Path) -> None:
+    whole, half = trained.marginals(LINES_OF_NONE, ENGINE), trained.marginals(LINES_OF_NONE, ENGINE, np.float16)
     assert {probs.dtype for probs in whole} == {np.dtype(np.float32)}
-    assert {probs.dtype for probs in kept} == {np.dtype(np.float16)}
-    for name, answers in (("whole", whole), ("kept", kept)):
+    assert {probs.dtype for probs in half} == {np.dtype(np.float16)}
+    for name, answers in (("whole", whole), ("half", half)):
         Marginals.of(range(len(LINES)), answers).save(tmp_path / name)
-    assert (tmp_path / "whole").read_bytes() == (tmp_path / "kept").read_bytes()
+    assert (tmp_path / "whole").read_bytes() == (tmp_path / "half").read_bytes()
 
 
 def test_no_line_is_put_together_in_single_precision(trained: TrainedTagger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,13 +64,13 @@ def test_no_line_is_put_together_in_single_precision(trained: TrainedTagger, mon
 
 
 @pytest.mark.parametrize("chunk", [1, 7, len(LINES), 2_000])
-def test_held_out_lines_score_as_they_are_and_are_kept_halved_however_many_at_a_time(
+def test_held_out_lines_are_scored_before_the_cast_in_chunks_of_any_size(
     trained: TrainedTagger, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "CHUNK_LINES", chunk)
     answers = trained.marginals(LINES_OF_NONE, ENGINE)
     data = FoldData(Fold(0, np.arange(0), np.arange(len(LINES))), [], [], LINES, [], SCHEME)
-    kept, score = score_held_out(data, iter(answers))
+    half, score = score_held_out(data, iter(answers))
     assert score == span_score(annotate(LINES, decode_lines(answers, SCHEME)), LINES)
-    assert [probs.tobytes() for probs in kept] == [probs.tobytes() for probs in to_half_precision(answers)]
+    assert [probs.tobytes() for probs in half] == [probs.tobytes() for probs in to_half_precision(answers)]
     assert score_held_out(replace(data, held_out=[]), iter(())) == ([], Score())

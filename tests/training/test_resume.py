@@ -1,4 +1,4 @@
-"""A run cut short at any update and continued ends with the same bits as one that was left alone."""
+"""A run that is interrupted after any update and resumed ends with the bits of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def test_a_terminated_run_saves_its_update_and_the_rerun_ends_with_the_same_bits
     assert_same_state(whole, rerun)
 
 
-def test_the_kept_weights_are_the_best_evaluated(tmp_path: Path, contest: Path) -> None:
+def test_the_final_weights_are_the_best_evaluated(tmp_path: Path, contest: Path) -> None:
     trainer = tagger_trainer(contest)
     f1s = [update.f1s for update in trainer.fit(tmp_path)][-1]
     assert len(f1s) == trainer.settings.evaluations
