@@ -15,7 +15,7 @@ from daguan.pipeline.stages import STAGES
 def settings_help(kind: Row, stage: str, others: Collection[str]) -> list[tuple[str, str]]:
     """Return each section or setting that a command reads, with the first sentence of its help.
 
-    Of a kind of settings, these are the sections that the stage or one before it reads, the sections `others`, and all
+    From a kind of settings these are the sections that the stage or one before it reads, the sections `others`, and all
     settings outside of sections.
     """
     read = {*sections_read(stage), *others}
