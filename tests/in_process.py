@@ -16,7 +16,7 @@ from daguan.families.fold import FoldJob
 from daguan.families.jobs import run_job
 from daguan.pipeline import distil, train
 from daguan.pipeline.budget import trials
-from daguan.pipeline.engines.local import WorkerError
+from daguan.pipeline.engines.running import WorkerError
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 
 Report = Callable[[Progress], None]

@@ -12,7 +12,7 @@ from daguan.ensemble.distillation import STUDENT, evaluated_once
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
-from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.pretrain import make_one
 from daguan.pipeline.settings import Settings, require_weighed
 from daguan.pipeline.stages import Stages, once

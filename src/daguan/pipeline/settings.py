@@ -22,6 +22,7 @@ from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.settings import BudgetSettings
+from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.tuning.settings import TuneSettings
 from daguan.training.engine_settings import EngineSettings
 
@@ -71,6 +72,7 @@ class Settings(MemberSettings):
 
     def check(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
+        require("engine.kind", self.engine.kind in ENGINES, " or ".join(ENGINES), self.engine.kind)
         distinct = len(set(self.members)) == len(self.members) > 0
         require("members", distinct, "one or more", self.members)
         for member in self.members:

@@ -1,4 +1,4 @@
-"""Makes the runs of members: every member through the same folds, in local worker processes."""
+"""Makes the runs of members: every member through the same folds, by the engine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daguan.core.runs import other_environment
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.fold import FoldJob, result_of
-from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once

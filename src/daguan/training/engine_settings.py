@@ -14,5 +14,6 @@ class EngineSettings(Section):
     precision: str = setting(
         "auto", "bf16 (autocast), float32, or auto: the faster one on the machine.", choices=PRECISIONS
     )
+    kind: str = setting("local", "Where jobs run: a row of pipeline/engines/table.py.")
     workers: int = setting(0, "Processes at a time, a fold each; 0: as many as the cores allow, or one on a GPU.", ge=0)
     threads: int = setting(0, "Threads of each process; 0 divides the cores among the workers.", ge=0)

@@ -30,7 +30,7 @@ from daguan.pipeline.budget.trials import (
     sample_tokens,
     write_sample,
 )
-from daguan.pipeline.engines.local import WorkerError
+from daguan.pipeline.engines.running import WorkerError
 from daguan.pipeline.engines.supervision import Supervisor
 from fold_jobs import fold_job
 

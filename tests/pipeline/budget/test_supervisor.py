@@ -12,7 +12,7 @@ from daguan.core.runs import CHECKPOINT
 from daguan.families.fold import FoldJob
 from daguan.pipeline.budget.costs import COMMAND
 from daguan.pipeline.budget.supervisor import BudgetSupervisor, Clock, read_dropped
-from daguan.pipeline.engines.local import WorkerError
+from daguan.pipeline.engines.running import WorkerError
 from fold_jobs import fold_job
 
 PLAN = {

@@ -18,7 +18,8 @@ from daguan.core.settings import load
 from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline import prepare
 from daguan.pipeline.engines import local, worker
-from daguan.pipeline.engines.local import Processes, WorkerError, run_jobs
+from daguan.pipeline.engines.local import LocalEngine
+from daguan.pipeline.engines.running import WorkerError, run_jobs
 from daguan.pipeline.engines.supervision import Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
@@ -40,7 +41,7 @@ def test_a_watched_job_ends_when_told_and_shows_all_its_evaluations_when_resumed
         seen.append(progress)
         return not progress.f1s
 
-    processes = Processes()
+    processes = LocalEngine()
     assert not processes.run(job, Bar("cut"), until_an_evaluation)
     assert not job.finished
     assert job.begun  # by the checkpoint that it saved when terminated
@@ -66,7 +67,7 @@ def test_what_a_worker_that_fails_is_told_of(
 ) -> None:
     monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
     with pytest.raises(WorkerError) as error:
-        Processes().run(job, Bar("job"))
+        LocalEngine().run(job, Bar("job"), go_on)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -75,12 +76,12 @@ def test_what_is_stopped_or_interrupted_is_no_failure(
     job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local.sys, "executable", executable(tmp_path, "exit 130"))
-    processes = Processes()
+    processes = LocalEngine()
     with pytest.raises(StoppedError):
         processes.run_command(["prepare"], tmp_path / "log", threads=1)
     processes.stop()
     with pytest.raises(StoppedError):
-        processes.run(job, Bar("job"))
+        processes.run(job, Bar("job"), go_on)
 
 
 @pytest.mark.parametrize(("script", "error"), [("exit 3", WorkerError), ("exit 130", StoppedError)])
@@ -91,6 +92,10 @@ def test_jobs_that_wait_for_one_that_fails_do_not_wait_for_ever(
     jobs = [replace(job, folder=str(tmp_path / str(number))) for number in range(5)]
     with pytest.raises(error):
         run_jobs(jobs, 2)
+
+
+def go_on(progress: Progress) -> bool:
+    return True
 
 
 def executable(folder: Path, script: str) -> str:
@@ -163,7 +168,7 @@ def test_a_full_disk_and_a_request_to_end_are_no_failures_of_a_job(
             run_jobs([job], 1, supervisor)
         assert not supervisor.failures
         with pytest.raises(error):
-            local.Processes().run_command(["pretrain"], tmp_path / "pretrain.log", 1)
+            LocalEngine().run_command(["pretrain"], tmp_path / "pretrain.log", 1)
 
 
 class Full(StringIO):

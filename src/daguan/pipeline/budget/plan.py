@@ -144,6 +144,7 @@ def run_of_plan(asked: Settings) -> Run | None:
     sized = not any(asked.member(name).encoder.checkpoint for name in asked.known)  # a trial does not know its size
     require("budget.minutes", sized, "0 with encoder.checkpoint", asked.budget.minutes)
     stages, everything = Stages(asked), to_dict(asked)
+    del everything["engine"]["kind"]  # where jobs run is in no key
     before = {"data": stages.data_sha256, **{name: everything[name] for name in READ}}
     before |= {name: everything[name] for name in ("seed", "members", "ensemble", "family")}
     machine = {"cores": cores(), "cpu": cpu_model(), "device": find_device(asked.engine).type}

@@ -25,7 +25,7 @@ from daguan.families.fold import FoldJob, result_of
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.budget.choosing import rounded_down
 from daguan.pipeline.budget.costs import MemberRates
-from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.engines.supervision import Supervisor
 from daguan.training.devices import prepare_process, share_cores
 from daguan.training.engine_settings import EngineSettings

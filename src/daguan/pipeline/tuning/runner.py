@@ -16,7 +16,7 @@ from daguan.core.settings_text import settings_text
 from daguan.core.types import Score
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob, result_of
-from daguan.pipeline.engines.local import Processes
+from daguan.pipeline.engines.running import engine_of
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.tuning.space import Parameters, changes_of
@@ -33,12 +33,12 @@ class TrialRunner:
 
     def __init__(self, settings: Settings, folder_of: Callable[[int], Path]) -> None:
         self.settings, self.folder_of = settings, folder_of
-        self.processes = Processes()
+        self.engine = engine_of(settings.engine)
         # as `train` divides them, since the bits depend on it
         self.threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)[1]
 
     def stop(self) -> None:
-        self.processes.stop()
+        self.engine.stop()
 
     def __call__(self, trial: Trial, watch: Watch) -> Outcome | None:
         """Returns None when `watch` ended it. Raises DaguanError: these settings do not go together, or do not work."""
@@ -73,14 +73,14 @@ class TrialRunner:
                 pass
             if not run.finished:
                 words, log = [run.stage, str(folder / CONFIGURATION)], folder / f"{run.stage}.log"
-                self.processes.run_command(words, log, share_cores(self.settings.engine, 1)[1])
+                self.engine.run_command(words, log, share_cores(self.settings.engine, 1)[1])
 
     def _fold(self, job: FoldJob, index: int, watch: Watch) -> dict[str, Any] | None:
         """Train it, or take its result, and let `watch` see each evaluation once, whatever was done before."""
         shown = Evaluations(job, watch)
         if not job.finished:
             bar = Bar(f"trial {index} fold {job.fold}", position=index % self.settings.tune.at_once)
-            if not self.processes.run(job, bar, shown.of_progress):
+            if not self.engine.run(job, bar, shown.of_progress):
                 return None
         result = result_of(job)
         return result if shown.of(result.get("f1s", [result["f1"]])) else None
