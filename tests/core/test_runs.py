@@ -81,11 +81,12 @@ def test_a_run_of_an_earlier_version_is_named_as_such(tmp_path):
 
 def test_a_run_that_goes_on_under_other_versions_says_so(tmp_path):
     run = run_of(tmp_path, "train", INPUTS, CODE)
-    assert other_environment(run) == ""
-    assert other_environment(run) == ""
+    assert other_environment(run, 2) == ""
+    assert other_environment(run, 2) == ""
+    assert other_environment(run, 1) == "threads 2"
     versions = json.loads((run.path / "environment.json").read_text("utf-8"))
     (run.path / "environment.json").write_text(json.dumps(versions | {"torch": "1.0"}), "utf-8")
-    assert other_environment(run) == "with torch 1.0"
+    assert other_environment(run, 2) == "torch 1.0"
 
 
 def test_no_manifest_before_the_end_then_one_with_all_facts(tmp_path):

@@ -135,17 +135,15 @@ def _leaves(values: Any, prefix: str = "") -> dict[str, Any]:
     return {name: leaf for key, value in values.items() for name, leaf in _leaves(value, f"{prefix}{key}.").items()}
 
 
-def other_environment(run: Run) -> str:
-    """Returns under which other versions of libraries an unfinished run was begun, empty where it was under these.
-
-    Writes down the versions of a run that begins now.
-    """
-    now, path = environment()["versions"], run.path / ENVIRONMENT
+def other_environment(run: Run, threads: int) -> str:
+    """Returns what was different when an unfinished run was begun: versions of libraries, or the number of threads, on
+    which bytes depend. Empty where nothing was; writes down those of a run that begins now."""
+    now, path = {**environment()["versions"], "threads": threads}, run.path / ENVIRONMENT
     if not path.is_file():
         write_json(path, now)
         return ""
     before = read_json(path)
-    return ", ".join(f"with {name} {version}" for name, version in before.items() if now.get(name) != version)
+    return ", ".join(f"{name} {value}" for name, value in before.items() if now.get(name) != value)
 
 
 def environment() -> dict[str, Any]:

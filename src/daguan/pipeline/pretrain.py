@@ -11,6 +11,7 @@ from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
 from daguan.pipeline.work.pretrain import pretrain
+from daguan.training.devices import share_cores
 
 
 def make(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> list[Run]:
@@ -38,4 +39,4 @@ def make_one(
     settings, engine = stages.settings.member(members[0]), stages.settings.engine
     goes_on = partial(supervisor.is_worth_making, members)
     make = partial(pretrain, prepared=stages.prepare.path, settings=settings, engine=engine, goes_on=goes_on)
-    once(run, make, wait)
+    once(run, make, wait, share_cores(engine, 1)[1])

@@ -323,14 +323,21 @@ def start_files(settings: MemberSettings) -> dict[str, Path]:
     return files
 
 
-def once(run: Run, make: Callable[[Run], None], wait: bool = False) -> None:
-    """Makes a run unless it is made; only one process at a time. Raises CheckpointError: another process is at it, and
-    we are not to wait."""
+def once(run: Run, make: Callable[[Run], None], wait: bool = False, threads: int = 1) -> None:
+    """Makes a run unless it is made; only one process at a time.
+
+    threads: on which its bytes depend. Raises CheckpointError: another process is at it, and we are not to wait.
+    """
     if run.finished:
         say(f"{run.stage}: done before ({run.path.name}), skipped")
         return
     with run.locked(wait):
         if not run.finished:  # another process may have finished it just before
-            if difference := other_environment(run):
-                say(f"{run.stage}: continues a run that was begun {difference}; its bytes may differ")
+            tell_environment(run, threads)
             make(run)
+
+
+def tell_environment(run: Run, threads: int) -> None:
+    """Say what was different when an unfinished run was begun, if anything."""
+    if difference := other_environment(run, threads):
+        say(f"{run.stage}: continues a run that was begun with {difference}; its bytes may differ")

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from daguan.core.progress import say
-from daguan.core.runs import other_environment
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.fold import FoldJob, result_of
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, once
+from daguan.pipeline.stages import Stages, once, tell_environment
 from daguan.pipeline.work.pseudo_label import pseudo_label
 from daguan.training.devices import share_cores
 
@@ -34,7 +33,9 @@ def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
         members = list(filter(supervisor.keeps, members))
         pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
-        _tell_environment(stages, members)
+        for run in map(stages.train, members):
+            if not run.finished:
+                tell_environment(run, threads)
         run_jobs([job for member in members for job in jobs[member]], workers, supervisor)
         for member in filter(supervisor.keeps, members):
             _finish(stages, member, jobs[member])
@@ -62,14 +63,6 @@ def rounds_of(settings: Settings) -> list[list[str]]:
         rounds.append(ready)
         waiting = [member for member in waiting if member not in ready]
     return rounds
-
-
-def _tell_environment(stages: Stages, members: Sequence[str]) -> None:
-    """Say which unfinished members were begun under other versions of libraries."""
-    for member in members:
-        run = stages.train(member)
-        if not run.finished and (difference := other_environment(run)):
-            say(f"{member}: continues a run that was begun {difference}; its bytes may differ")
 
 
 def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
