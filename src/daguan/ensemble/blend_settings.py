@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from daguan.core.settings import Section, require, setting
-from daguan.core.tables import Row
+from daguan.core.tables import Row, names_in
 
 METHODS = {
-    "mean": Row("daguan.ensemble.weighting:MEAN"),
-    "weights": Row("daguan.ensemble.weighting:WEIGHTS"),
-    "thresholds": Row("daguan.ensemble.weighting:THRESHOLDS"),
-    "weights+thresholds": Row("daguan.ensemble.weighting:WEIGHTS_AND_THRESHOLDS"),
-    "vote": Row("daguan.ensemble.voting:VOTE"),
-    "stack": Row("daguan.ensemble.stacking:STACK"),
+    "mean": Row("daguan.ensemble.weighting:MEAN", about="of marginals"),
+    "weights": Row(
+        "daguan.ensemble.weighting:WEIGHTS",
+        about="of that mean, by ensemble selection on held-out lines; Caruana et al. 2004",
+    ),
+    "thresholds": Row(
+        "daguan.ensemble.weighting:THRESHOLDS", about="the plain mean with a bias for each type that maximises span F1"
+    ),
+    "weights+thresholds": Row("daguan.ensemble.weighting:WEIGHTS_AND_THRESHOLDS", about="both"),
+    "vote": Row("daguan.ensemble.voting:VOTE", about="on the members' spans"),
+    "stack": Row(
+        "daguan.ensemble.stacking:STACK",
+        about="a logistic regression and boosted trees on what members say of a span, on a lexicon of the training "
+        "lines, and on how its string occurs in all the text; Wolpert 1992, and for the lexicon rank 5, github "
+        "shifop/datagrand_bert",
+    ),
 }
 
 
@@ -25,11 +35,7 @@ class BlendSettings(Section):
     )
     method: str = setting(
         "stack",
-        "`mean` of marginals; `weights` of that mean, by ensemble selection on held-out lines (Caruana et al. 2004); "
-        "`thresholds`: the plain mean with a bias for each type that maximises span F1; `weights+thresholds`; `vote` "
-        "of the members' spans; `stack`: a logistic regression and boosted trees on what members say of a span, on a "
-        "lexicon of the training lines, and on how its string occurs in all the text (Wolpert 1992; for the lexicon, "
-        "rank 5, github shifop/datagrand_bert).",
+        f"The method: {names_in(METHODS)}.",
         choices=METHODS,
     )
     lookup: bool = setting(

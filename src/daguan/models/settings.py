@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from daguan.core.needs import Need, Reader, over_zero
 from daguan.core.settings import Section, require, setting
-from daguan.core.tables import readers_of
+from daguan.core.tables import names_in, readers_of
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 
@@ -40,12 +40,10 @@ class ModelSettings(Section):
 
     READ_WHEN: ClassVar[tuple[Reader, ...]] = (_by_head,)  # lstm_hidden and lstm_layers, which presets set, always
 
-    encoder: str = setting("bert", "The encoder, a name from models/encoders/table.py.", choices=ENCODERS)
+    encoder: str = setting("bert", f"The encoder: {names_in(ENCODERS)}.", choices=ENCODERS)
     head: str = setting(
         "lstm_crf",
-        "The head, a name from models/heads/table.py: softmax, crf (Lafferty et al. 2001), span (starts, then stops "
-        "given them, as rank 9's), biaffine (Yu et al. 2020, arXiv 2005.07150), global_pointer (the efficient one of "
-        "Su et al. 2022, arXiv 2208.03054), pointer (Vinyals et al. 2015, arXiv 1506.03134) or seq2seq. `lstm_` "
+        f"The head: {names_in(HEADS)}. `lstm_` "
         "before the name puts a BiLSTM below it (Huang et al. 2015, arXiv 1508.01991); heads joined by + share the "
         "encoder (losses are added, marginals averaged).",
     )

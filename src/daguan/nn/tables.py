@@ -5,22 +5,42 @@ from __future__ import annotations
 from daguan.core.tables import Row
 
 OPTIMISERS = {
-    "adamw": Row("daguan.nn.optimisers:new_adamw"),
-    "radam": Row("daguan.nn.optimisers:new_radam"),
-    "muon": Row("daguan.nn.optimisers:new_muon", ("muon_learning_rate",)),
+    "adamw": Row("daguan.nn.optimisers:new_adamw", about="Loshchilov & Hutter 2019, arXiv 1711.05101"),
+    "radam": Row("daguan.nn.optimisers:new_radam", about="Liu et al. 2020, arXiv 1908.03265, with decoupled decay"),
+    "muon": Row(
+        "daguan.nn.optimisers:new_muon",
+        ("muon_learning_rate",),
+        "matrices in the encoder's layers by Muon, others by AdamW",
+    ),
 }
 SCHEDULES = {
     "linear": Row("daguan.nn.optimisers:LinearSchedule"),
-    "flat_cosine": Row("daguan.nn.optimisers:FlatCosineSchedule"),
+    "flat_cosine": Row(
+        "daguan.nn.optimisers:FlatCosineSchedule", about="at the peak for 75 % of the updates, then half a cosine"
+    ),
 }
 MOMENTA = ("maintain", "reset", "pullback")  # what a synchronisation of Lookahead does to the inner momentum
 AVERAGES = {
-    "ema": Row("daguan.nn.averaging:moving_share", ("ema_decay",)),
-    "swa": Row("daguan.nn.averaging:equal_share", ("swa_start",)),
-    "none": Row("daguan.nn.averaging:whole_share"),
+    "ema": Row(
+        "daguan.nn.averaging:moving_share", ("ema_decay",), "a moving average; Kingma & Ba 2015, arXiv 1412.6980 §7.2"
+    ),
+    "swa": Row(
+        "daguan.nn.averaging:equal_share",
+        ("swa_start",),
+        "the equal average of those after each update; Izmailov et al. 2018, arXiv 1803.05407",
+    ),
+    "none": Row("daguan.nn.averaging:whole_share", about="the last ones"),
 }
 ADVERSARIES = {
     "none": Row("daguan.nn.adversary:no_adversary"),
-    "fgm": Row("daguan.nn.adversary:fgm", ("fgm_epsilon", "adversary_start")),
-    "awp": Row("daguan.nn.adversary:awp", ("awp_epsilon", "adversary_start")),
+    "fgm": Row(
+        "daguan.nn.adversary:fgm",
+        ("fgm_epsilon", "adversary_start"),
+        "of the embeddings; Miyato et al. 2017, arXiv 1605.07725 §3",
+    ),
+    "awp": Row(
+        "daguan.nn.adversary:awp",
+        ("awp_epsilon", "adversary_start"),
+        "of all weights; Wu et al. 2020, arXiv 2004.05884 §4",
+    ),
 }

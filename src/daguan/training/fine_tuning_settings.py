@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from daguan.core.needs import Need, Reader, by_row, over_zero
 from daguan.core.settings import Section, require, setting
+from daguan.core.tables import names_in
 from daguan.nn.tables import ADVERSARIES, AVERAGES, MOMENTA, OPTIMISERS, SCHEDULES
 
 WHOLE = -1  # frozen_layers: the whole encoder
@@ -29,8 +30,7 @@ class TrainSettings(Section):
     batch_size: int = setting(16, "Lines in an update.", ge=1)
     optimiser: str = setting(
         "adamw",
-        "adamw, radam (Liu et al. 2020, arXiv 1908.03265, with decoupled decay) or muon (the matrices inside the "
-        "encoder's layers by Muon, the rest by AdamW).",
+        f"The optimiser: {names_in(OPTIMISERS)}.",
         choices=OPTIMISERS,
     )
     encoder_learning_rate: float = setting(5e-4, "Peak learning rate of the encoder.", gt=0)
@@ -50,7 +50,7 @@ class TrainSettings(Section):
     weight_decay: float = setting(0.01, "Decoupled weight decay, as in `pretrain`.", ge=0)
     schedule: str = setting(
         "linear",
-        "How learning rates fall: linear, or flat_cosine (at the peak for 75 % of the updates, then half a cosine).",
+        f"How learning rates fall: {names_in(SCHEDULES)}.",
         choices=SCHEDULES,
     )
     warmup: float = setting(0.1, "Share of the updates in which learning rates rise to their peaks.", ge=0, lt=1)
@@ -76,18 +76,16 @@ class TrainSettings(Section):
     )
     averaging: str = setting(
         "ema",
-        "Which weights are evaluated and saved: ema (a moving average; Kingma & Ba 2015, arXiv 1412.6980 §7.2), swa "
-        "(the equal average of those after each update; Izmailov et al. 2018, arXiv 1803.05407) or none (the last "
-        "ones). Under Lookahead they are averages of its slow weights.",
+        f"Which weights are evaluated and saved: {names_in(AVERAGES)}. Under Lookahead they are averages of its slow "
+        "weights.",
         choices=AVERAGES,
     )
     ema_decay: float = setting(0.99, "Decay of the moving average.", ge=0, lt=1)
     swa_start: float = setting(0.75, "Share of the run after which the equal average begins.", ge=0, lt=1)
     adversary: str = setting(
         "none",
-        "Training against the worst small change of weights, which doubles the cost (see nn/adversary.py): none, fgm "
-        "(of the embeddings; Miyato et al. 2017, arXiv 1605.07725 §3) or awp (of all weights; Wu et al. 2020, arXiv "
-        "2004.05884 §4).",
+        "Training against the worst small change of weights, which doubles the cost (see nn/adversary.py): "
+        f"{names_in(ADVERSARIES)}.",
         choices=ADVERSARIES,
     )
     fgm_epsilon: float = setting(1.0, "How far fgm moves the embeddings along the gradient.", gt=0)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from daguan.core.needs import Reader, by_row
 from daguan.core.settings import Section, section, setting
+from daguan.core.tables import names_in
 from daguan.data.batches.masking import MaskingSettings
 from daguan.models.encoders.table import objective_of
 from daguan.nn.tables import OPTIMISERS
@@ -24,8 +25,8 @@ class PretrainSettings(Section):
     tokens: int = setting(4_000_000, "Tokens to read in all, repeats counted; 0 skips pretraining.", ge=0)
     objective: str = setting(
         "",
-        "The objective, a name from training/objectives/table.py; empty for the encoder's own (mass, or causal of "
-        "transformer_xl), or else mlm.",
+        f"The objective: {names_in(OBJECTIVES)}; empty for the encoder's own (mass, or causal of transformer_xl), or "
+        "else mlm.",
         choices=OBJECTIVES,
     )
     batch_size: int = setting(32, "Blocks of text in a batch.", ge=1)
@@ -34,7 +35,7 @@ class PretrainSettings(Section):
     )
     optimiser: str = setting(
         "muon",
-        "muon (matrices of the hidden layers by Muon, the rest by AdamW), adamw or radam.",
+        f"The optimiser: {names_in(OPTIMISERS)}.",
         choices=OPTIMISERS,
     )
     learning_rate: float = setting(1e-3, "Peak learning rate of AdamW or RAdam.", gt=0)

@@ -39,32 +39,70 @@ _PUBLIC = ("checkpoint", "counts")
 _SHALLOW = ("embedding_size", "ngram_buckets", "ngram_size", "ngram_dropout")
 
 ENCODERS = {
-    "bert": EncoderRow("daguan.models.encoders.bert:BERT", ("initialisation", *_PUBLIC), model_type="bert"),
-    "roberta": EncoderRow("daguan.models.encoders.roberta:ROBERTA", ("initialisation", *_PUBLIC), model_type="roberta"),
+    "bert": EncoderRow(
+        "daguan.models.encoders.bert:BERT",
+        ("initialisation", *_PUBLIC),
+        about="Devlin et al. 2019, arXiv 1810.04805",
+        model_type="bert",
+    ),
+    "roberta": EncoderRow(
+        "daguan.models.encoders.roberta:ROBERTA",
+        ("initialisation", *_PUBLIC),
+        about="Liu et al. 2019, arXiv 1907.11692",
+        model_type="roberta",
+    ),
     "albert": EncoderRow(
         "daguan.models.encoders.albert:ALBERT",
         ("embedding_size", "groups", *_PUBLIC),
+        about="Lan et al. 2020, arXiv 1909.11942",
         model_type="albert",
         depth=("groups",),
     ),
-    "electra": EncoderRow("daguan.models.encoders.electra:ELECTRA", ("embedding_size", *_PUBLIC), model_type="electra"),
-    "modern": EncoderRow("daguan.models.encoders.modern:MODERN", _PUBLIC, model_type="daguan-modern"),
+    "electra": EncoderRow(
+        "daguan.models.encoders.electra:ELECTRA",
+        ("embedding_size", *_PUBLIC),
+        about="Clark et al. 2020, arXiv 2003.10555",
+        model_type="electra",
+    ),
+    "modern": EncoderRow(
+        "daguan.models.encoders.modern:MODERN",
+        _PUBLIC,
+        about="pre-norm, rotary and gated, for little compute",
+        model_type="daguan-modern",
+    ),
     "mass": EncoderRow(
-        "daguan.models.encoders.mass:MASS", ("decoder_layers", *_PUBLIC), model_type="daguan-mass", objective="mass"
+        "daguan.models.encoders.mass:MASS",
+        ("decoder_layers", *_PUBLIC),
+        about="modern, with a decoder in pretraining; Song et al. 2019, arXiv 1905.02450",
+        model_type="daguan-mass",
+        objective="mass",
     ),
     "transformer_xl": EncoderRow(
         "daguan.models.encoders.transformer_xl:TRANSFORMER_XL",
         ("memory", "same_length", "clamp", *_PUBLIC),
+        about="in both directions; Dai et al. 2019, arXiv 1901.02860",
         model_type="daguan-transformer-xl",
         objective="causal",
     ),
-    AUTO: EncoderRow("daguan.models.encoders.auto:AUTO", _PUBLIC, model_type="auto", from_scratch=False),
+    AUTO: EncoderRow(
+        "daguan.models.encoders.auto:AUTO",
+        _PUBLIC,
+        about="any other checkpoint with a masked-LM head that transformers loads",
+        model_type="auto",
+        from_scratch=False,
+    ),
     "lstm": EncoderRow(
-        "daguan.models.encoders.lstm:LSTM", _SHALLOW, model_type="daguan-lstm", pretrained=False, for_muon=False
+        "daguan.models.encoders.lstm:LSTM",
+        _SHALLOW,
+        about="BiLSTMs; Huang et al. 2015, arXiv 1508.01991",
+        model_type="daguan-lstm",
+        pretrained=False,
+        for_muon=False,
     ),
     "cnn": EncoderRow(
         "daguan.models.encoders.cnn:CNN",
         (*_SHALLOW, "kernel", "lstm_layers"),
+        about="gated convolutions; Dauphin et al. 2017, arXiv 1612.08083",
         model_type="daguan-cnn",
         pretrained=False,
         depth=("layers", "lstm_layers"),
