@@ -14,10 +14,11 @@ from daguan.core.files import read_json
 from daguan.core.settings import load
 from daguan.data.format import read_labelled
 from daguan.data.vocabulary import SPECIALS, Vocabulary
+from daguan.families.family import family_of
 from daguan.models.encoders.loading import MaskedLm, load_encoder
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, pretrains
+from daguan.pipeline.stages import Stages
 from in_process import in_process
 
 PUBLIC = ["the", "of", "and"]
@@ -126,8 +127,8 @@ def test_a_run_is_named_after_what_it_starts_from(contest, tmp_path, public) -> 
 )
 def test_there_is_a_stage_where_there_is_something_to_learn_or_take(contest, tmp_path, settings, expected) -> None:
     made = load(Settings, None, words(contest, tmp_path, *settings))
-    assert pretrains(made.member("tagger")) is expected
-    assert not pretrains(made.member("ngram_crf"))
+    starts = {name: family_of(name).starts_from_pretraining(made.member(name)) for name in ("tagger", "ngram_crf")}
+    assert starts == {"tagger": expected, "ngram_crf": False}
 
 
 @pytest.mark.parametrize("setting", ["encoder.checkpoint=/nowhere", "vectors.kind=/nowhere"])
