@@ -29,12 +29,12 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     from daguan.competition import public_scores as board
     from daguan.competition.forecast import LineCounts
     from daguan.competition.planner import Planner
-    from daguan.data.format import iter_lines
+    from daguan.data.format import count_sentences
     from daguan.pipeline.settings import load
 
     settings = load(configuration(words, accept_code))
     candidates, contest = submissions(settings)
-    lines = LineCounts(*(sum(1 for _ in iter_lines(path)) for path in (contest.train, contest.test)))
+    lines = LineCounts(*(count_sentences(path) for path in (contest.train, contest.test)))
     recorded = board.read_scores(Path(settings.data.submissions))
     plan = Planner(candidates, lines, settings.plan).plan(recorded)
     if as_json:

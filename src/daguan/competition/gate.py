@@ -9,7 +9,15 @@ from pathlib import Path
 from daguan.core.errors import DataError
 from daguan.core.types import Segment, labels_of
 from daguan.data.contest import Contest
-from daguan.data.format import OUTSIDE, iter_lines, parse_segments, read_labelled, read_unlabelled, shorten
+from daguan.data.format import (
+    OUTSIDE,
+    format_segments,
+    iter_segments,
+    join_tokens,
+    read_labelled,
+    read_unlabelled,
+    shorten,
+)  # fmt: skip
 
 
 def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> int:
@@ -26,9 +34,8 @@ def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> 
     expected = [sentence.tokens for sentence in read_unlabelled(test)]
     _check_bytes(submission)
     number = 0
-    for number, line in iter_lines(submission):
+    for number, segments in enumerate(iter_segments(submission), start=1):
         try:
-            segments = parse_segments(line)
             if number > len(expected):
                 raise ValueError(f"expected {len(expected)} lines as in {test.name}, got more")
             _check_tokens(segments, expected, number - 1)
@@ -71,11 +78,11 @@ def _check_labels(segments: Sequence[Segment], labels: Sequence[str] | None) -> 
     for tokens, label in segments:
         if label is not None and label not in labels:
             known = ", ".join((*labels, OUTSIDE))
-            raise ValueError(f"expected a label of {known}, got {label!r} on {shorten('_'.join(tokens))}")
+            raise ValueError(f"expected a label of {known}, got {label!r} on {shorten(join_tokens(tokens))}")
 
 
 def _check_merged(segments: Sequence[Segment]) -> None:
     for (first, label), (second, following) in pairwise(segments):
         if label is following is None:
-            ours = f"{first[-1]}/o  {second[0]}/o"
+            ours = format_segments([(first[-1:], label), (second[:1], following)])
             raise ValueError(f"expected neighbouring o segments merged into one, got {shorten(ours)}")

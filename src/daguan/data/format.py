@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from sys import intern
+from typing import TypeVar
 
 from daguan.core.errors import DataError
 from daguan.core.files import write_text
@@ -22,10 +23,21 @@ from daguan.core.types import Segment, Sentence
 
 OUTSIDE = "o"
 SEGMENT_SEPARATOR = "  "
-TOKEN_SEPARATOR = "_"
+_TOKEN_SEPARATOR = "_"
 LABEL_SEPARATOR = "/"
 LABEL = re.compile(r"[a-z][a-z0-9]*")
 BLANK = re.compile(r"[ \t\r\n\v\f\ufeff]")
+
+Parsed = TypeVar("Parsed")
+
+
+def split_tokens(text: str) -> list[str]:
+    """Returns the tokens of an unlabelled line, which is not checked."""
+    return text.split(_TOKEN_SEPARATOR)
+
+
+def join_tokens(tokens: Iterable[str]) -> str:
+    return _TOKEN_SEPARATOR.join(tokens)
 
 
 def parse_tokens(text: str) -> tuple[str, ...]:
@@ -34,7 +46,7 @@ def parse_tokens(text: str) -> tuple[str, ...]:
         raise ValueError("expected tokens joined by '_', got an empty line")
     if BLANK.search(text):
         raise ValueError(f"expected tokens without white space, joined by '_', got {shorten(text)}")
-    tokens = tuple(map(intern, text.split(TOKEN_SEPARATOR)))  # a repeated token costs 8 bytes, not 64
+    tokens = tuple(map(intern, split_tokens(text)))  # a repeated token costs 8 bytes, not 64
     if "" in tokens:
         raise ValueError(f"expected tokens joined by single '_', got an empty token in {shorten(text)}")
     return tokens
@@ -70,13 +82,17 @@ def parse_unlabelled(line: str) -> Sentence:
 
 def format_labelled(sentence: Sentence) -> str:
     """Returns the canonical line of an annotated sentence: `o` runs merged, entities in order."""
+    return format_segments(sentence.segments)
+
+
+def format_segments(segments: Iterable[Segment]) -> str:
     return SEGMENT_SEPARATOR.join(
-        TOKEN_SEPARATOR.join(tokens) + LABEL_SEPARATOR + (label or OUTSIDE) for tokens, label in sentence.segments
+        join_tokens(tokens) + LABEL_SEPARATOR + (label or OUTSIDE) for tokens, label in segments
     )
 
 
 def format_unlabelled(sentence: Sentence) -> str:
-    return TOKEN_SEPARATOR.join(sentence.tokens)
+    return join_tokens(sentence.tokens)
 
 
 def read_labelled(path: Path) -> list[Sentence]:
@@ -89,7 +105,22 @@ def read_unlabelled(path: Path) -> list[Sentence]:
     return list(_parse_all(path, parse_unlabelled))
 
 
-def _parse_all(path: Path, parse: Callable[[str], Sentence]) -> Iterator[Sentence]:
+def iter_segments(path: Path) -> Iterator[list[Segment]]:
+    """Yields the segments of each labelled line as they are written. Raises DataError naming file and line."""
+    return _parse_all(path, parse_segments)
+
+
+def iter_corpus(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields (line number from 1, unlabelled line, not checked and perhaps blank). Raises DataError as `iter_lines`."""
+    return iter_lines(path)
+
+
+def count_sentences(path: Path) -> int:
+    """Returns the number of sentences of a file, which are not checked. Raises DataError as `iter_lines`."""
+    return sum(1 for _ in iter_lines(path))
+
+
+def _parse_all(path: Path, parse: Callable[[str], Parsed]) -> Iterator[Parsed]:
     for number, line in iter_lines(path):
         try:
             yield parse(line)

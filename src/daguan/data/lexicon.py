@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Sentence
-from daguan.data.format import TOKEN_SEPARATOR
+from daguan.data.format import join_tokens, split_tokens
 
 String = tuple[str, ...]
 
@@ -71,12 +71,11 @@ class Lexicon:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the counts by string, of a lexicon with one group."""
-        strings = (TOKEN_SEPARATOR.join(string) for string in self.numbers)
-        return dict(zip(strings, self.counts[:-1, 0].tolist(), strict=True))
+        return dict(zip(map(join_tokens, self.numbers), self.counts[:-1, 0].tolist(), strict=True))
 
     @classmethod
     def from_json(cls, values: dict[str, Any], labels: int) -> Lexicon:
-        numbers = {tuple(text.split(TOKEN_SEPARATOR)): number for number, text in enumerate(values)}
+        numbers = {tuple(split_tokens(text)): number for number, text in enumerate(values)}
         counts = np.array([*values.values(), [0] * (labels + 1)], np.int64)
         return cls(numbers, counts[:, None])
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.types import Sentence
 from daguan.data.batches.packing import NumberedText, token_file, write_token_file
-from daguan.data.format import format_unlabelled, iter_lines
+from daguan.data.format import format_unlabelled, iter_corpus
 from daguan.data.vocabulary import VocabularySettings, count_to_vocabulary
 
 REPORT_LINES = 50_000
@@ -28,7 +28,7 @@ def prepare_text(folder: Path, corpus: Path, labelled: list[Sentence], settings:
     with TemporaryFile(dir=folder) as scratch:  # an unnamed file: it vanishes even if we are killed
         text = NumberedText(scratch)
         if corpus.exists():
-            text.add_corpus(corpus, _counted(iter_lines(corpus), "read", "lines", REPORT_LINES))
+            text.add_corpus(corpus, _counted(iter_corpus(corpus), "read", "lines", REPORT_LINES))
         else:
             say(f"prepare: no {corpus.name} in {corpus.parent}: pretraining on train and test alone")
         for sentence in labelled:

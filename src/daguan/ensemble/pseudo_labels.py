@@ -23,7 +23,7 @@ from daguan.core.files import write_json
 from daguan.core.progress import say
 from daguan.core.types import Sentence
 from daguan.data.conflicts import lines_by_text
-from daguan.data.format import format_labelled, format_unlabelled, iter_lines, parse_unlabelled, write_lines
+from daguan.data.format import format_labelled, format_unlabelled, iter_corpus, parse_unlabelled, write_lines
 from daguan.data.sampling import sample_lines
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
@@ -177,5 +177,5 @@ def corpus_sample(
         say(f"{section}: no {path.name} in {path.parent}: test lines alone")
         return []
     texts = {format_unlabelled(sentence) for sentence in known}
-    lines = (line for _, line in iter_lines(path))
+    lines = (line for _, line in iter_corpus(path))
     return [parse_unlabelled(line) for line in sample_lines(lines, asked.corpus_lines, seed, texts)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from daguan.core.errors import CheckpointError, DataError, WriteError
 from daguan.data.batches import packing
 from daguan.data.batches.packing import Blocks, NumberedText, TokenLines, token_file, write_token_file
-from daguan.data.format import iter_lines
+from daguan.data.format import iter_corpus
 from daguan.data.vocabulary import CLS, SEP, SPECIALS, UNK, Vocabulary, VocabularySettings, count_to_vocabulary
 
 TOKENS = st.integers(0, 9).map(str) | st.sampled_from(["词", "a/b", "[SEP]"])
@@ -121,7 +121,7 @@ def test_a_corpus_file_comes_back_from_the_token_file(tmp_path):
     corpus.write_text("\n".join(lines), encoding="utf-8")
     with TemporaryFile(dir=tmp_path) as scratch:
         text = NumberedText(scratch)
-        text.add_corpus(corpus, iter_lines(corpus))
+        text.add_corpus(corpus, iter_corpus(corpus))
         vocabulary = vocabulary_of(text)
         write_token_file(tmp_path / "tokens.u2", text.ids(vocabulary))
     ids = np.fromfile(tmp_path / "tokens.u2", "<u2").tolist()
@@ -180,7 +180,7 @@ def test_blank_lines_are_counted_and_skipped(tmp_path):
     path = tmp_path / "corpus.txt"
     path.write_bytes(b"1_2\n\n3\r\n\r\n\n1_2")
     text = NumberedText(BytesIO())
-    text.add_corpus(path, iter_lines(path))
+    text.add_corpus(path, iter_corpus(path))
     assert text.counts() == {"1": 1, "2": 1, "3": 1}
     assert (text.lines, text.distinct_lines, text.blank_lines) == (3, 2, 3)
 
@@ -191,7 +191,7 @@ def test_a_damaged_line_is_named_by_file_and_line(tmp_path, damaged):
     path.write_text(f"1_2\n\n{damaged}\n3\n{damaged}", encoding="utf-8")
     text = NumberedText(BytesIO())
     with pytest.raises(DataError, match=re.escape(f"{path}:3: ") + ".*" + re.escape(repr(damaged))):
-        text.add_corpus(path, iter_lines(path))
+        text.add_corpus(path, iter_corpus(path))
 
 
 @pytest.mark.parametrize("damaged", ["", "1__2", "1\n2", "\n"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.files import write_atomic
 from daguan.core.seeds import stream
-from daguan.data.format import TOKEN_SEPARATOR, parse_tokens
+from daguan.data.format import parse_tokens, split_tokens
 from daguan.data.vocabulary import CLS, SEP, Vocabulary
 
 CHUNK = 1 << 20  # numbers written, and later converted, at a time
@@ -61,7 +61,7 @@ class NumberedText:
             return
         self._seen.add(key)
         types = len(self._numbering)
-        self._gathered += map(self._numbering.__getitem__, line.split(TOKEN_SEPARATOR))
+        self._gathered += map(self._numbering.__getitem__, split_tokens(line))
         self._gathered.append(LINE_END)
         if len(self._numbering) > types:
             parse_tokens(line)  # a line of known tokens needs no check
@@ -69,7 +69,7 @@ class NumberedText:
             self._flush()
 
     def add_corpus(self, path: Path, lines: Iterable[tuple[int, str]]) -> None:
-        """Adds the lines of `iter_lines(path)`, skipping blank ones. Raises DataError naming a malformed line."""
+        """Adds the lines of `iter_corpus(path)`, skipping blank ones. Raises DataError naming a malformed line."""
         for number, line in lines:
             if not line:
                 self.blank_lines += 1
