@@ -7,8 +7,8 @@ masked language models; all taggers are trained by the recipe of the ablations' 
 give BERT and its relatives, and more epochs for encoders that are not pretrained), on the two halves of the first 3,000
 training lines in turn. Scores are strict span F1 on the held-out lines, and on the test part by the mean of both folds.
 A gain is that of the blend with the member over the blend without it, with its paired bootstrap interval of 95 % and
-p-value (data/scores.py). Seconds are CPU time of the two folds and of pretraining. Runs are stored in data/benchmarks
-and not repeated.
+p-value (data/bootstrap.py). Seconds are CPU time of the two folds and of pretraining. Runs are stored in
+data/benchmarks and not repeated.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
 from daguan.core.files import read_json
 from daguan.core.types import Score, Sentence, labels_of
+from daguan.data.bootstrap import Gain, paired_gain
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled
-from daguan.data.scores import Gain, paired_gain, span_scores
+from daguan.data.span_score import span_scores
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.ensemble.blend_settings import METHODS

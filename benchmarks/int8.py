@@ -22,7 +22,7 @@ from torch import nn
 from benchmarks.harness import Comparison, Report, alternate, machine, options
 from daguan.core.types import Sentence
 from daguan.data.format import read_labelled, read_unlabelled
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines

@@ -7,7 +7,7 @@ members in forty instead of sixty minutes, so that both sets take one sitting. T
 ways. A student is trained on their pseudo-labels of test and corpus lines too and joins them. Finally one model, which
 sees no test line, is taught by the blend with the student. Scores are strict span F1 with 95 % intervals: out of fold,
 where a combination learnt on the other folds scores each fold, and on the test part. A gain is out of fold, with its
-paired bootstrap interval and its p-value of one side, .0002 at the least (data/scores.py). Core seconds are those of
+paired bootstrap interval and its p-value of one side, .0002 at the least (data/bootstrap.py). Core seconds are those of
 training everything that a row needs, including pretraining and the labelling of lines for students. The shipped model
 has read all lines, so its out-of-fold score is that of the same model taught without fold 0 by teachers without fold 0,
 and its gains are on the lines of that fold. Runs are stored in data/benchmarks and not done again.
@@ -27,9 +27,10 @@ from benchmarks.harness import ROOT, Report, Row, command, cores, machine, optio
 from benchmarks.ours import precision
 from daguan.core.files import read_json
 from daguan.core.types import Score
+from daguan.data.bootstrap import bootstrap_interval
 from daguan.data.folds import read_fold
 from daguan.data.marginals import Marginals
-from daguan.data.scores import bootstrap_interval, span_scores
+from daguan.data.span_score import span_scores
 from daguan.ensemble import distillation
 from daguan.ensemble.blending import MemberResults, load_member
 from daguan.ensemble.pseudo_labels import SOURCES

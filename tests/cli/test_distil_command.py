@@ -16,7 +16,7 @@ from daguan.core.files import read_json, sha256_of_file
 from daguan.core.types import labels_of
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.data.tags import TagScheme
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import load_held_out, load_text_index

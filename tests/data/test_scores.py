@@ -10,16 +10,10 @@ from seqeval.scheme import IOBES
 
 from daguan.core.errors import DataError
 from daguan.core.types import Score, Sentence, Span
+from daguan.data.bootstrap import bootstrap_interval, paired_gain, paired_gains
 from daguan.data.format import format_labelled, parse_labelled
-from daguan.data.scores import (
-    all_metrics,
-    bootstrap_interval,
-    check_comparable,
-    paired_gain,
-    paired_gains,
-    report,
-    span_score,
-)
+from daguan.data.scores import all_metrics, report
+from daguan.data.span_score import check_comparable, span_score
 from daguan.data.tags import TagScheme
 
 SIZES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from("oab")), max_size=12)
@@ -46,45 +40,45 @@ FEW = settings(max_examples=20)  # each report draws a thousand bootstrap sample
 PAIRS = st.lists(two_annotations(), min_size=1, max_size=6)
 
 
-def items_of(sentence, reading):
-    """For the contest's reading: the distinct segments of the written line."""
-    if reading == "span":
+def items_of(sentence, metric):
+    """For the contest's metric: the distinct segments of the written line."""
+    if metric == "span":
         return [f"{span.start}-{span.stop}/{span.label}" for span in sentence.gold]
     return sorted({segment for segment in format_labelled(sentence).split("  ") if not segment.endswith("/o")})
 
 
-def by_hand(pairs, reading, label=""):
+def by_hand(pairs, metric, label=""):
     """Counts by looking everything up in everything."""
     hits = predicted = gold = 0
     for pair in pairs:
-        ours, theirs = ([i for i in items_of(side, reading) if i.endswith(label)] for side in pair)
+        ours, theirs = ([i for i in items_of(side, metric) if i.endswith(label)] for side in pair)
         hits += sum(item in theirs for item in ours)
         predicted += len(ours)
         gold += len(theirs)
     return Score(hits, predicted, gold)
 
 
-@pytest.mark.parametrize("reading", ["span", "contest"])
+@pytest.mark.parametrize("metric", ["span", "contest"])
 @FEW
 @given(pairs=PAIRS)
-def test_totals_and_types_are_those_counted_by_hand(reading, pairs):
-    found = report(*zip(*pairs, strict=True), reading)
-    assert found.total == by_hand(pairs, reading)
+def test_totals_and_types_are_those_counted_by_hand(metric, pairs):
+    found = report(*zip(*pairs, strict=True), metric)
+    assert found.total == by_hand(pairs, metric)
     labels = sorted({span.label for pair in pairs for sentence in pair for span in sentence.gold})
-    assert found.by_type == {label: by_hand(pairs, reading, label) for label in labels}
+    assert found.by_type == {label: by_hand(pairs, metric, label) for label in labels}
     assert sum(found.by_type.values(), Score()) == found.total
 
 
 @FEW
 @given(PAIRS)
-def test_the_score_that_chooses_models_is_the_span_reading(pairs):
+def test_the_score_that_chooses_models_is_the_span_metric(pairs):
     predicted, gold = zip(*pairs, strict=True)
     assert span_score(predicted, gold) == report(predicted, gold, "span").total
 
 
 @FEW
 @given(PAIRS)
-def test_the_span_reading_is_that_of_seqeval_on_the_tags(pairs):
+def test_the_span_metric_is_that_of_seqeval_on_the_tags(pairs):
     scheme = TagScheme(("a", "b"))
     predicted, gold = (
         [[scheme.tags[tag] for tag in scheme.encode(len(side.tokens), side.gold)] for side in sides]
@@ -101,8 +95,8 @@ def test_the_span_reading_is_that_of_seqeval_on_the_tags(pairs):
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_the_order_of_lines_changes_no_micro_score(pairs, random):
     mixed = random.sample(pairs, len(pairs))
-    for reading in ("span", "contest"):
-        one, other = (report(*zip(*order, strict=True), reading) for order in (pairs, mixed))
+    for metric in ("span", "contest"):
+        one, other = (report(*zip(*order, strict=True), metric) for order in (pairs, mixed))
         assert (one.total, one.by_type) == (other.total, other.by_type)
 
 
@@ -128,10 +122,10 @@ def test_a_line_is_its_own_best_answer(pairs):
         ("12/a", "1_2/a", (0, 1, 1), (0, 1, 1)),  # one token is not two
     ],
 )
-def test_both_readings_by_hand(ours, theirs, span, contest):
+def test_both_metrics_by_hand(ours, theirs, span, contest):
     scores = all_metrics([parse_labelled(ours)], [parse_labelled(theirs)])
-    for reading, counts in (("span", span), ("contest", contest)):
-        assert tuple(scores[reading][name] for name in ("hits", "predicted", "gold")) == counts
+    for metric, counts in (("span", span), ("contest", contest)):
+        assert tuple(scores[metric][name] for name in ("hits", "predicted", "gold")) == counts
 
 
 def test_repeats_collapse_within_a_line_only():
@@ -143,8 +137,8 @@ def test_repeats_collapse_within_a_line_only():
 def test_lines_without_entities_change_nothing():
     lines, empty = [parse_labelled("1/a  2/o  3/b")], [parse_labelled("7_8/o")]
     other = [parse_labelled("1/a  2_3/o")]
-    for reading in ("span", "contest"):
-        assert report(lines + empty * 5, other + empty * 5, reading).total == report(lines, other, reading).total
+    for metric in ("span", "contest"):
+        assert report(lines + empty * 5, other + empty * 5, metric).total == report(lines, other, metric).total
 
 
 def test_nothing_at_all_is_zero_and_not_an_error():
@@ -154,7 +148,7 @@ def test_nothing_at_all_is_zero_and_not_an_error():
     assert scores["by_type"] == {"span": {}, "contest": {}}
 
 
-def test_the_json_holds_both_readings_and_each_type():
+def test_the_json_holds_both_metrics_and_each_type():
     scores = all_metrics([parse_labelled("1/a  2/b")], [parse_labelled("1/a  2/c")])
     assert json.loads(json.dumps(scores)) == scores
     assert set(scores) == {"span", "contest", "by_type"}

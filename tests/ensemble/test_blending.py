@@ -11,7 +11,7 @@ import pytest
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence
 from daguan.data.marginals import Marginals
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.ensemble.blend_settings import METHODS, BlendSettings
 from daguan.ensemble.blending import (
     BLEND,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daguan.data.scores import span_scores
+from daguan.data.span_score import span_scores
 from daguan.ensemble.span_counts import SpanCounter
 from daguan.ensemble.weighting import SLACK, WeightedMean, tag_biases
 from daguan.training.prediction import annotate

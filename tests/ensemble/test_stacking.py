@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from daguan.core.types import Sentence, Span
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.data.text_index import TextIndex
 from daguan.ensemble import stacking
 from daguan.ensemble.blending import nested_spans

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.core.types import Score
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.ensemble.span_counts import SpanCounter
 from daguan.ensemble.weighting import BIASES, MeanLearner, WeightedMean, WeightLearner, ensemble_selection, plain_mean
 from daguan.training.prediction import annotate, decode_lines

@@ -15,7 +15,7 @@ from daguan.core.types import Score, Sentence, Span
 from daguan.data.batches.windows import Window, stitch
 from daguan.data.folds import Fold
 from daguan.data.marginals import Marginals, to_half_precision
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.families import jobs
 from daguan.families.fold import FoldData
 from daguan.families.jobs import score_held_out

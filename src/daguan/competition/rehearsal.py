@@ -18,7 +18,7 @@ from daguan.core.settings import require
 from daguan.core.types import Sentence
 from daguan.data.folds import text_of_line
 from daguan.data.metrics import METRICS
-from daguan.data.scores import count_items
+from daguan.data.span_score import count_items
 
 
 def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.files import write_text
+from daguan.data.metrics import METRICS
 
 FILE = "LEADERBOARD.md"
-COLUMNS = ("submission", "out-of-fold span F1", "test span F1", "test contest F1", "date", "commit", "command")
+TEST = tuple(f"test {metric} F1" for metric in METRICS)
+COLUMNS = ("submission", "out-of-fold span F1", *TEST, "date", "commit", "command")
 TITLE = "# Submissions\n\nWritten by `python -m daguan submit`. F1 in percent; test scores where gold labels exist."
 
 
@@ -25,7 +27,7 @@ def record(folder: Path, manifest: dict[str, Any]) -> None:
 
 def _row(manifest: dict[str, Any]) -> tuple[str, ...]:
     test = manifest["test"]
-    scores = [_percent(test[metric]["f1"]) if test else "" for metric in ("span", "contest")]
+    scores = [_percent(test[metric]["f1"]) if test else "" for metric in METRICS]
     own = _percent(manifest["out_of_fold"][manifest["final"]]["span"]["f1"])
     command = "`" + manifest["command"].replace("|", "\\|") + "`"
     return (manifest["name"], own, *scores, manifest["date"], manifest["commit"], command)
@@ -44,5 +46,6 @@ def _read(path: Path) -> list[tuple[str, ...]]:
     if not path.is_file():
         return []
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-    rows = [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines[2:]]
-    return [row + ("",) * (len(COLUMNS) - len(row)) for row in rows]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    by_column = [dict(zip(rows[0], row, strict=False)) for row in rows[2:]]  # an older table may lack a metric
+    return [tuple(row.get(column, "") for column in COLUMNS) for row in by_column]

@@ -8,6 +8,6 @@ from __future__ import annotations
 from daguan.core.tables import Row
 
 METRICS = {
-    "span": Row("daguan.data.scores:span_items"),
+    "span": Row("daguan.data.span_score:span_items"),
     "contest": Row("daguan.data.scores:contest_items"),
 }

@@ -14,8 +14,9 @@ from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
 from daguan.core.types import Sentence, Span
 from daguan.data.batches.packing import TokenLines, token_file
+from daguan.data.bootstrap import paired_gains
 from daguan.data.marginals import LineMarginals, Marginals, mean
-from daguan.data.scores import paired_gains, span_scores
+from daguan.data.span_score import span_scores
 from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import Vocabulary
 from daguan.ensemble.blend_settings import METHODS

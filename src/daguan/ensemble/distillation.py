@@ -11,7 +11,9 @@ from typing import Any
 
 from daguan.core.settings import Section, require, setting
 from daguan.core.types import Sentence
-from daguan.data.scores import paired_gains, report, span_scores
+from daguan.data.bootstrap import paired_gains
+from daguan.data.scores import report
+from daguan.data.span_score import span_scores
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 

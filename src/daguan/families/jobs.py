@@ -14,7 +14,7 @@ from daguan.core.files import write_json
 from daguan.core.runs import CHECKPOINT, folder_lock
 from daguan.core.types import Score
 from daguan.data.marginals import LineMarginals, Marginals, to_half_precision
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.families.family import family_of
 from daguan.families.fold import HELD_OUT, RESULT, TEST, FoldData, FoldJob, Report, result_of
 from daguan.training.devices import prepare_process

@@ -17,7 +17,7 @@ from daguan.core.seeds import stream, stream_seed
 from daguan.core.types import Score, Sentence
 from daguan.data.batches.collate import Batch, Example, bucketed_order, collate, to_example
 from daguan.data.batches.windows import training_pieces
-from daguan.data.scores import span_score
+from daguan.data.span_score import span_score
 from daguan.models.tagger import Tagger
 from daguan.nn.adversary import Adversary, moved
 from daguan.nn.averaging import WeightAverage, copy_into, lent

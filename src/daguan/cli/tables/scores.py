@@ -15,9 +15,9 @@ def print_final(found: dict[str, Any], families: dict[str, str]) -> None:
     line = f"out-of-fold span F1 {100 * found['out_of_fold'][final]['span']['f1']:.2f}"
     if "test" in found:
         print_scores("test", found["test"])
-        print_types(found["test"][final])
-        span, contest = (100 * found["test"][final][reading]["f1"] for reading in ("span", "contest"))
-        line += f", test span F1 {span:.2f}, test contest F1 {contest:.2f}"
+        scores = found["test"][final]
+        print_types(scores)
+        line += "".join(f", test {metric} F1 {100 * scores[metric]['f1']:.2f}" for metric in scores["by_type"])
     written = "" if Path(found["submission"]).is_file() else " (not written yet: run submit)"
     print(f"model: {found['model']}\nsubmission: {found['submission']}{written}\nscores: {line}")
     for warning in no_better(found["out_of_fold"], final, families):
@@ -74,16 +74,16 @@ def no_better(scores: dict[str, dict[str, Any]], final: str, families: dict[str,
 def print_types(scores: dict[str, Any]) -> None:
     """Print one row for each metric and entity type."""
     rows = [
-        (label, reading, *_ratios(found), f"{found['hits']:,} of {found['gold']:,}")
-        for reading, by_type in scores["by_type"].items()
+        (label, metric, *_ratios(found), f"{found['hits']:,} of {found['gold']:,}")
+        for metric, by_type in scores["by_type"].items()
         for label, found in by_type.items()
     ]
     print_table(("type", "metric", "P", "R", "F1", "found"), rows)
 
 
-def _row(name: str, reading: str, scores: dict[str, Any]) -> tuple[str, ...]:
-    low, high = scores[reading]["interval"]
-    return (name, reading, *_ratios(scores[reading]), f"{100 * low:.2f}–{100 * high:.2f}")
+def _row(name: str, metric: str, scores: dict[str, Any]) -> tuple[str, ...]:
+    low, high = scores[metric]["interval"]
+    return (name, metric, *_ratios(scores[metric]), f"{100 * low:.2f}–{100 * high:.2f}")
 
 
 def _ratios(score: dict[str, Any]) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ from daguan.data.folds import FoldSettings, assign_folds, draw_lines, write_fold
 from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.pretraining_text import prepare_text
 from daguan.data.report import data_report, format_report
-from daguan.data.scores import check_comparable
+from daguan.data.span_score import check_comparable
 from daguan.data.vocabulary import VocabularySettings
 
 
