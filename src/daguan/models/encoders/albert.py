@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from daguan.data.vocabulary import CLS, SEP
-from daguan.models.encoders.architecture import Architecture, Depth
-from daguan.models.encoders.bert import bert_fields, choose_bert_attention
+from daguan.models.encoders.architecture import Depth
+from daguan.models.encoders.bert import BERT, bert_fields
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
 
@@ -46,10 +47,10 @@ def depth_of_albert(albert: Any) -> Depth:
     return Depth([[group] for group in albert.encoder.albert_layer_groups])
 
 
-ALBERT = Architecture(
+ALBERT = replace(
+    BERT,
     new=new_albert,
     set_dropout=set_albert_dropout,
     depth=depth_of_albert,
     project=lambda model, hidden: model.predictions(hidden),
-    choose_attention=choose_bert_attention,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.bert import bert_fields, choose_bert_attention, depth_of_bert, set_bert_dropout
+from daguan.models.encoders.bert import BERT, bert_fields
 from daguan.models.encoders.settings import EncoderSettings
 
 
@@ -18,10 +18,6 @@ def new_electra(settings: EncoderSettings, vocabulary_size: int) -> Any:
     return model
 
 
-ELECTRA = Architecture(
-    new=new_electra,
-    set_dropout=set_bert_dropout,
-    depth=depth_of_bert,
-    project=lambda model, hidden: model.generator_lm_head(model.generator_predictions(hidden)),
-    choose_attention=choose_bert_attention,
+ELECTRA = replace(
+    BERT, new=new_electra, project=lambda model, hidden: model.generator_lm_head(model.generator_predictions(hidden))
 )

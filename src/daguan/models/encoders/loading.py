@@ -174,32 +174,25 @@ def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]
 
 
 def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
-    from transformers import (
-        AutoConfig,
-        AutoModel,
-        AutoModelForCausalLM,
-        AutoModelForMaskedLM,
-        AutoModelForSeq2SeqLM,
-        PreTrainedConfig,
-    )
+    import transformers as hf
 
-    raw, _ = PreTrainedConfig.get_config_dict(folder)
+    raw, _ = hf.PreTrainedConfig.get_config_dict(folder)
     ENCODERS[_name_of(raw.get("model_type", ""))].load()  # importing one of ours makes transformers know its type
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = hf.AutoConfig.from_pretrained(folder, trust_remote_code=False)
     kind = architecture_of(config)
     if architecture:
         _require_named(folder, architecture, config.model_type)
     loading = {"output_loading_info": True, "dtype": torch.float32}
     heads = {
-        "MaskedLM": AutoModelForMaskedLM,
-        "CausalLM": AutoModelForCausalLM,
-        "ConditionalGeneration": AutoModelForSeq2SeqLM,
+        "MaskedLM": hf.AutoModelForMaskedLM,
+        "CausalLM": hf.AutoModelForCausalLM,
+        "ConditionalGeneration": hf.AutoModelForSeq2SeqLM,
     }
     there = [head for head in heads if any(head in name for name in config.architectures or ())]
     if there or architecture:
         model, info = heads[there[0] if there else kind.head].from_pretrained(folder, **loading)
     else:
-        model, info = AutoModel.from_pretrained(folder, **loading, **_without_pooler(config))
+        model, info = hf.AutoModel.from_pretrained(folder, **loading, **_without_pooler(config))
     kind.complete(model)
     return model, info["missing_keys"]
 

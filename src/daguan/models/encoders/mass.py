@@ -7,6 +7,7 @@ the encoder, `AutoModelForMaskedLM` the encoder with its language-model head, wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -15,15 +16,14 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from daguan.data.vocabulary import MASK
 from daguan.models.decoder import Decoder
-from daguan.models.encoders.architecture import Architecture, layers_and_norm
 from daguan.models.encoders.modern import (
+    MODERN,
     ModernConfig,
     ModernForMaskedLM,
     ModernModel,
     modern_fields,
 )
 from daguan.models.encoders.settings import EncoderSettings
-from daguan.nn.dropouts import set_byte_dropout
 
 
 class MassConfig(ModernConfig):
@@ -89,10 +89,4 @@ def with_decoder(model: MassForMaskedLM) -> MassForConditionalGeneration:
     return whole
 
 
-MASS = Architecture(
-    new_mass,
-    set_byte_dropout,
-    layers_and_norm,
-    lambda model, hidden: model.predict(hidden),
-    with_decoder=with_decoder,
-)
+MASS = replace(MODERN, new=new_mass, with_decoder=with_decoder)

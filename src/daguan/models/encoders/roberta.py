@@ -7,17 +7,11 @@ configs/roberta.yaml.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from daguan.data.vocabulary import CLS, PAD, SEP
-from daguan.models.encoders.architecture import Architecture
-from daguan.models.encoders.bert import (
-    bert_fields,
-    choose_bert_attention,
-    depth_of_bert,
-    initialise_ngram,
-    set_bert_dropout,
-)
+from daguan.models.encoders.bert import BERT, bert_fields, initialise_ngram
 from daguan.models.encoders.settings import EncoderSettings
 
 
@@ -40,10 +34,4 @@ def new_roberta(settings: EncoderSettings, vocabulary_size: int) -> Any:
     return model
 
 
-ROBERTA = Architecture(
-    new=new_roberta,
-    set_dropout=set_bert_dropout,
-    depth=depth_of_bert,
-    project=lambda model, hidden: model.lm_head(hidden),
-    choose_attention=choose_bert_attention,
-)
+ROBERTA = replace(BERT, new=new_roberta, project=lambda model, hidden: model.lm_head(hidden))
