@@ -1,4 +1,4 @@
-"""The command line: one row of COMMANDS and one file of this folder for each command.
+"""The command line: one row of COMMANDS and one file in this folder for each command.
 
 A command's file imports what it needs inside its function, so that help and `score PRED GOLD` start without torch.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,26 +16,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from daguan import __version__
-from daguan.cli import (
-    baseline,
-    blend,
-    check,
-    conflicts,
-    distil,
-    plan,
-    predict,
-    prepare,
-    pretrain,
-    rehearse,
-    reproduce,
-    runs,
-    score,
-    settings,
-    submit,
-    train,
-    tune,
-)
 from daguan.cli.options import configuration
+from daguan.cli.plan import record
 from daguan.core.errors import CheckpointError, ConfigError, DaguanError, MissingStageError, ended, exit_code_of
 from daguan.core.tables import Row
 
@@ -44,47 +25,53 @@ SETTINGS = Row("daguan.pipeline.settings:Settings")
 OF_DATA, OF_STAGES = ("data", "contest"), ("engine", "budget")  # sections read by all commands, by those with a stage
 
 
-@dataclass(frozen=True)
-class CommandRow:
+@dataclass(frozen=True, kw_only=True)
+class CommandRow(Row):
     """One command.
 
+    `path` names its function: typer makes its words and options of the parameters, and its help of the docstring.
+    `reads` are the sections of settings that it reads beside those of its stages.
+
     Attributes:
-        main: its function; typer makes its words and options of the parameters, and its help of the docstring.
         stage: the last stage whose runs the command makes or reads.
-        sections: the sections of settings that it reads beside those of the stages.
+        makes: the stages that a user is asked to make by this command.
+        computes: whether threads and allocators are set up before anything is imported.
         settings: the kind of its settings; None if it has none.
     """
 
-    main: Callable[..., None]
     stage: str = ""
-    sections: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+    computes: bool = False
     settings: Row | None = SETTINGS
 
 
 COMMANDS = {
-    "prepare": CommandRow(prepare.main, "prepare"),
-    "conflicts": CommandRow(conflicts.main),
-    "pretrain": CommandRow(pretrain.main, "pretrain"),
-    "train": CommandRow(train.main, "member"),
-    "tune": CommandRow(tune.main, "member", ("tune",)),
-    "baseline": CommandRow(baseline.main, "blend"),
-    "blend": CommandRow(blend.main, "blend"),
-    "distil": CommandRow(distil.main, "distil"),
-    "submit": CommandRow(submit.main, "blend"),
-    "runs": CommandRow(runs.main, "prepare"),
-    "plan": CommandRow(plan.main, "", ("plan",)),
-    "rehearse": CommandRow(rehearse.main, "blend", ("plan", "rehearse")),
-    "score": CommandRow(score.main, "blend"),
-    "check": CommandRow(check.main, settings=None),
-    "settings": CommandRow(settings.main, "distil", ("tune", "plan", "rehearse")),
-    "predict": CommandRow(predict.main, "", ("engine",), Row("daguan.pipeline.settings:PredictSettings")),
-    "reproduce": CommandRow(reproduce.main, settings=Row("daguan.experiments.pointer_settings:PointingSettings")),
+    "prepare": CommandRow("daguan.cli.prepare:main", stage="prepare", makes=("prepare", "budget"), computes=True),
+    "conflicts": CommandRow("daguan.cli.conflicts:main"),
+    "pretrain": CommandRow("daguan.cli.pretrain:main", stage="pretrain", makes=("pretrain",), computes=True),
+    "train": CommandRow("daguan.cli.train:main", stage="member", computes=True),
+    "tune": CommandRow("daguan.cli.tune:main", ("tune",), stage="member", computes=True),
+    "baseline": CommandRow("daguan.cli.baseline:main", stage="blend", computes=True),
+    "blend": CommandRow("daguan.cli.blend:main", stage="blend", makes=("blend",), computes=True),
+    "distil": CommandRow("daguan.cli.distil:main", stage="distil", makes=("distil",), computes=True),
+    "submit": CommandRow("daguan.cli.submit:main", stage="blend", makes=("submit",)),
+    "runs": CommandRow("daguan.cli.runs:main", stage="prepare", computes=True),
+    "plan": CommandRow("daguan.cli.plan:main", ("plan",)),
+    "rehearse": CommandRow("daguan.cli.rehearse:main", ("plan", "rehearse"), stage="blend", computes=True),
+    "score": CommandRow("daguan.cli.score:main", stage="blend"),
+    "check": CommandRow("daguan.cli.check:main", settings=None),
+    "settings": CommandRow("daguan.cli.settings:main", ("tune", "plan", "rehearse"), stage="distil"),
+    "predict": CommandRow(
+        "daguan.cli.predict:main", ("engine",), computes=True, settings=Row("daguan.pipeline.settings:PredictSettings")
+    ),
+    "reproduce": CommandRow(
+        "daguan.cli.reproduce:main", computes=True, settings=Row("daguan.experiments.pointer_settings:PointingSettings")
+    ),
 }
 RECORD = "plan record"
 INTERRUPTED = 130
 COMPLETION = {"--install-completion", "--show-completion"}
 PROGRAM = "python -m daguan"
-MAKING = ("prepare", "pretrain", "blend", "distil", "submit")  # commands that make the stage of their name
 
 
 class Command(TyperCommand):
@@ -98,7 +85,7 @@ class Command(TyperCommand):
         if row.settings:
             from daguan.cli.settings_help import settings_help
 
-            sections = {*row.sections, *OF_DATA, *(OF_STAGES if row.stage else ())}
+            sections = {*row.reads, *OF_DATA, *(OF_STAGES if row.stage else ())}
             with formatter.section("Settings read"):
                 formatter.write_dl(settings_help(row.settings, row.stage, sections))
 
@@ -106,7 +93,7 @@ class Command(TyperCommand):
         try:
             return super().invoke(ctx)
         except MissingStageError as error:
-            command = error.stage if error.stage in MAKING else {"budget": "prepare"}.get(error.stage, "train")
+            command = next((name for name, row in COMMANDS.items() if error.stage in row.makes), "train")
             words = configuration(ctx.params["words"], ctx.params["accept_code"])
             raise CheckpointError(f"{error.problem}; run: {PROGRAM} {shlex.join([command, *words])}") from None
 
@@ -135,8 +122,8 @@ def command_line() -> typer.Typer:
     )
     app.callback()(options)
     for name, row in COMMANDS.items():
-        app.command(name, cls=Command)(row.main)
-    app.command(RECORD, cls=Command, hidden=True)(plan.record)
+        app.command(name, cls=Command)(row.load())
+    app.command(RECORD, cls=Command, hidden=True)(record)
     return app
 
 

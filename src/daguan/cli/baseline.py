@@ -24,5 +24,5 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     if as_json:
         print_json(final)
     else:
-        print_blend(stages.blend.manifest(), stages.families)
+        print_blend(stages.answer.manifest(), stages.families)
         print_final(final, stages.families)

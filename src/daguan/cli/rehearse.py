@@ -23,6 +23,6 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
         print_json({"rehearsal": str(played.path), **outcome})
         return
     for stages in trained:
-        print_blend(stages.blend.manifest(), stages.families)
+        print_blend(stages.answer.manifest(), stages.families)
     print_rehearsal(outcome)
     print(f"rehearsal: {played.path}")

@@ -24,7 +24,7 @@ def make(settings: Settings) -> Run:
     """Train and measure the student of a finished blend; returns its run."""
     _check(settings)
     stages = Stages(settings)
-    stages.blended()
+    stages.answered()
     require_corpus(stages.contest.corpus, settings.distil.choice(), "distil")
     once(stages.distil, partial(_distil, stages=stages))
     return stages.distil
@@ -55,10 +55,10 @@ def _distil(run: Run, stages: Stages) -> None:
 def lesson_of(stages: Stages) -> Lesson:
     """Returns what the students are taught."""
     runs, settings = [member.path for member in stages.members], stages.settings
-    found = stages.blend.manifest()["out_of_fold"]
+    found = stages.answer.manifest()["out_of_fold"]
     best = max(range(len(runs)), key=lambda i: found[runs[i].name]["span"]["f1"])
     method, asked = settings.blend.method, settings.distil.choice()
-    return Lesson(stages.prepared, runs, stages.blend.path, best, method, asked, settings.engine)
+    return Lesson(stages.prepared, runs, stages.answer.path, best, method, asked, settings.engine)
 
 
 def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:

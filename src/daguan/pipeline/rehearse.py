@@ -40,7 +40,7 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
     places = [f"data.{name}={made.path / folder}" for name, folder in there.items()]
     trained = [_train([*call, *places]) for call in calls]
     about = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
-    keys = [stages.blend.path.name for stages in trained]
+    keys = [stages.answer.path.name for stages in trained]
     played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **about}, [PLAYING])
     once(played, lambda run: _play(run, made, trained, settings))
     return played, trained
@@ -103,7 +103,7 @@ def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> Non
 def _answers(stages: Stages) -> dict[str, tuple[dict[str, object], list[Sentence], int]]:
     """What a configuration could send: every member's answer and the blend's, each between its scores out of fold and
     the number of lines that were scored."""
-    run = stages.blend
+    run = stages.answer
     members, lines = [member.path.name for member in stages.members], stages.scored_lines
     found = {}
     for name, scores in run.manifest()["out_of_fold"].items():

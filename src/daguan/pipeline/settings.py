@@ -28,7 +28,9 @@ from daguan.training.engine_settings import EngineSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
-RESERVED = ("budget", "prepare", "pretrain", "pseudo", "blend", "distil", "tune", "rehearse")  # folders of other runs
+RESERVED = (
+    "budget", "prepare", "pretrain", "pseudo", "member", "blend", "distil", "tune", "rehearse", "play", "reproduce",
+)  # fmt: skip  # folders of other runs
 
 
 class DataSettings(Section):

@@ -148,10 +148,15 @@ class Stages:
         for run in self.members:
             run.manifest()
 
-    def blended(self) -> dict[str, Any]:
-        """Returns the manifest of the blend. Raises MissingStageError: the first stage that has not been run."""
+    @property
+    def answer(self) -> Run:
+        """The run whose answer is submitted and shipped. It has the manifest and the files of a blend."""
+        return self.blend
+
+    def answered(self) -> dict[str, Any]:
+        """Returns the manifest of `answer`. Raises MissingStageError: the first stage that has not been run."""
         self.require_trained()
-        return self.blend.manifest()
+        return self.answer.manifest()
 
     @property
     def families(self) -> dict[str, str]:
@@ -196,7 +201,7 @@ class Stages:
     @property
     def submission(self) -> Path:
         contest = self.contest.folder.resolve().name
-        name = f"{contest}-{self.settings.name}-{self.blend.key[:8]}"
+        name = f"{contest}-{self.settings.name}-{self.answer.key[:8]}"
         return Path(self.settings.data.submissions) / f"{name}.txt"
 
     def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
@@ -265,7 +270,7 @@ def _blend(stages: Stages, _: str) -> Inputs:
 
 def _distil(stages: Stages, _: str) -> Inputs:
     student = stages.train(stages.settings.distil.student)
-    facts = {"blend": stages.blend.path.name, "student": student.path.name}
+    facts = {"blend": stages.answer.path.name, "student": student.path.name}
     return Inputs(facts, stages.settings, STAGES["distil"].reads)
 
 

@@ -28,8 +28,8 @@ def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
     and the manifest."""
     settings = load(words)
     stages = Stages(settings)
-    blend = stages.blended()
-    answer = stages.blend.path / f"{blend['final']}.txt"
+    blend = stages.answered()
+    answer = stages.answer.path / f"{blend['final']}.txt"
     lines = gate.check(answer, stages.contest.test)  # before anything is written
     gold = stages.contest.test_gold
     test = score_files(answer, gold) if gold.is_file() else None
@@ -46,12 +46,12 @@ def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
 
 
 def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[str, Any] | None) -> dict[str, Any]:
-    blend = stages.blend.manifest()
+    blend = stages.answer.manifest()
     members = {run.path.name: run.manifest() for run in stages.members}
     pretrained = [run for member in settings.trained if (run := stages.pretrain(member)) and run.finished]
     pseudo = [run for member in settings.trained if (run := stages.pseudo_labels(member)) and run.finished]
     trained = [run for member in settings.trained if (run := stages.train(member)).finished]
-    runs = [stages.prepare, *pretrained, *trained, *pseudo, *stages.members, stages.blend]
+    runs = [stages.prepare, *pretrained, *trained, *pseudo, *stages.members, stages.answer]
     return {
         "name": stages.submission.stem,
         "command": shlex.join(["bash", "scripts/run_all.sh", *words]),
