@@ -91,7 +91,6 @@ def test_settings_with_an_ensemble_survive_json(tmp_path: Path) -> None:
         ("ensemble.big.folds.count=3", "ensemble.big.folds: expected the same folds for all members, got"),
         ("ensemble.big.ensemble.x.seed=3", "ensemble.big.ensemble: expected the same ensemble for all members, got"),
         ("ensemble.big.family=oracle", "ensemble.big.family: expected tagger or ngram_crf or soup, got 'oracle'"),
-        ("ensemble.pretrain.seed=1", "ensemble: expected names of letters, digits"),
         ("ensemble.a b.seed=1", "ensemble: expected names of letters, digits"),
         ("ensemble.x=3", "ensemble.x: expected a section, got 3"),
         ("members=tagger,gone", "members: expected tagger or ngram_crf or soup or big or other or idle, got 'gone'"),

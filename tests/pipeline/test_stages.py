@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 
-from daguan.pipeline.settings import RESERVED, ROOT
-from daguan.pipeline.stages import STAGES
+import pytest
+
+from daguan.core.errors import ConfigError
+from daguan.pipeline.settings import ROOT, load
+from daguan.pipeline.stages import RESERVED, Stages
 
 FOLDER = re.compile(r'run_of\([^"]*?, f?"([a-z]+)')
 
 
-def test_no_member_can_have_the_name_of_another_run_s_folder() -> None:
+def test_every_run_s_folder_is_reserved() -> None:
     texts = [path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")]
-    assert set(RESERVED) == {*STAGES, *(name for text in texts for name in FOLDER.findall(text))}
+    assert {name for text in texts for name in FOLDER.findall(text)} < set(RESERVED)
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_no_member_has_the_name_of_another_run_s_folder(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"ensemble: expected names other than prepare, .*, got '{name}'"):
+        Stages(load([f"ensemble={{{name}: {{seed: 2}}}}"]))

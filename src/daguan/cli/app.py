@@ -35,7 +35,7 @@ class CommandRow(Row):
     Attributes:
         stage: the last stage whose runs the command makes or reads.
         makes: the stages that a user is asked to make by this command.
-        computes: whether threads and allocators are set up before anything is imported.
+        computes: whether it needs the environment variables of core/processes.py.
         settings: the kind of its settings; None if it has none.
     """
 

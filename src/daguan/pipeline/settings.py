@@ -28,9 +28,6 @@ from daguan.training.engine_settings import EngineSettings
 
 ROOT = Path(__file__).parents[3]
 DEFAULT = ROOT / "configs" / "small.yaml"
-RESERVED = (
-    "budget", "prepare", "pretrain", "pseudo", "member", "blend", "distil", "tune", "rehearse", "play", "reproduce",
-)  # fmt: skip  # folders of other runs
 
 
 class DataSettings(Section):
@@ -119,8 +116,8 @@ class Settings(MemberSettings):
 
     def _check_name(self, member: str) -> None:
         """Raises ConfigError: no name for a member of the ensemble, or a change of what all members share."""
-        named = re.fullmatch(r"[\w-]+", member) is not None and member not in RESERVED
-        require("ensemble", named, f"names of letters, digits, '_', '-', and not {', '.join(RESERVED)}", member)
+        named = re.fullmatch(r"[\w-]+", member) is not None
+        require("ensemble", named, "names of letters, digits, '_', '-'", member)
         for key in self.ensemble[member]:
             require(f"ensemble.{member}.{key}", key not in SHARED, f"the same {key} for all members", "one of its own")
 

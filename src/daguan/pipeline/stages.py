@@ -18,7 +18,7 @@ from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.read_settings import chosen_rows, read_settings
 from daguan.core.runs import MANIFEST, Run, accepted_run, other_environment, run_of
-from daguan.core.settings import Section
+from daguan.core.settings import Section, require
 from daguan.core.tables import Row
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
@@ -68,9 +68,11 @@ class StageRow(Row):
 
 
 class Stages:
-    """The runs of one configuration."""
+    """The runs of one configuration. Raises ConfigError: a member has the name of another run's folder."""
 
     def __init__(self, settings: Settings) -> None:
+        for member in settings.ensemble:
+            require("ensemble", member not in RESERVED, f"names other than {', '.join(RESERVED)}", member)
         self.settings = settings
         self.work = Path(settings.data.work)
         built_in = ROOT / "data" / settings.contest.folder
@@ -300,6 +302,7 @@ STAGES = {
     "blend": StageRow("daguan.pipeline.work.blend:blend", ("blend",), inputs=_blend),
     "distil": StageRow("daguan.pipeline.work.distil:distil", ("distil",), inputs=_distil),
 }
+RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "reproduce")  # folders of runs that are no member's
 
 
 def read_sections(settings: Section, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
