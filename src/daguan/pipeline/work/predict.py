@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from daguan.core.errors import CheckpointError, DataError
-from daguan.core.runs import MANIFEST, Stopwatch
+from daguan.core.files import read_json
+from daguan.core.runs import MANIFEST, Stopwatch, is_current
 from daguan.core.types import Sentence
 from daguan.data.format import format_labelled, read_unlabelled, write_lines
 from daguan.ensemble.blending import MODELS, load_blend
@@ -43,13 +44,15 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     """Returns the models behind a folder, by member, and how a blend makes one answer of the members'.
 
     Raises:
-        CheckpointError: there is none, or a run that is not finished.
+        CheckpointError: there is none, a run that is not finished, or a blend of an earlier version.
     """
     if (folder / MODEL).is_dir():
         folder /= MODEL
     if family_in(folder):
         return [[folder]], None
     if (folder / MODELS).is_file():
+        if (folder / MANIFEST).is_file() and not is_current(read_json(folder / MANIFEST)):
+            raise CheckpointError(f"{folder}: expected a blend of this version, got one of an earlier version")
         return load_blend(folder)
     folds = sorted(folder.glob(f"fold*/{MODEL}"))
     if not folds or not (folder / MANIFEST).is_file():
