@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,10 @@ from noisy_members import SCHEME, noisy_data, prepare, with_other_gold
 METHOD = pytest.mark.parametrize("method", METHODS)
 
 
+def blended_by(method, data):
+    return replace(data, settings=BlendSettings(method=method))
+
+
 def tokens(sentences):
     return [Sentence(line.tokens) for line in sentences]
 
@@ -52,7 +57,7 @@ def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
     members = [MemberResults(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
 
     def reported(of):
-        return label_all(members, of, tokens(of.gold[:7]), method)[-1].out_of_fold
+        return label_all(members, blended_by(method, of), tokens(of.gold[:7]))[-1].out_of_fold
 
     found = [line.spans for line in reported(data)]
     assert found == nested_spans(METHODS[method].load().learner(data), data)
@@ -93,7 +98,7 @@ def test_rows_are_members_their_mean_and_the_blend(method):
     data = noisy_data((1.5, 2.5), lines=24)
     members = [MemberResults(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]
     test = tokens(data.gold[:7])
-    rows = label_all(members, data, test, method)
+    rows = label_all(members, blended_by(method, data), test)
     assert [row.name for row in rows] == ["m0", "m1", *(["mean"] if method != "mean" else []), BLEND]
     for row, marginals in zip(rows, data.marginals, strict=False):
         assert [line.spans for line in row.out_of_fold] == decode_lines(marginals, SCHEME)
@@ -101,7 +106,7 @@ def test_rows_are_members_their_mean_and_the_blend(method):
     assert list(found) == [row.name for row in rows[:-1]]
     f1 = [span_score(row.out_of_fold, data.gold).f1 for row in rows]
     assert [gain["f1"] for gain in found.values()] == pytest.approx([f1[-1] - other for other in f1[:-1]])
-    alone = label_all(members[:1], data, test, method)
+    alone = label_all(members[:1], blended_by(method, data), test)
     assert [row.name for row in alone] == ["m0", *([BLEND] if method != "mean" else [])]
 
 
@@ -110,7 +115,7 @@ def test_members_of_other_lines_are_refused():
     (marginals,) = data.marginals
     for wrong in (marginals[1:], [*marginals[1:], marginals[0][:0]]):
         with pytest.raises(CheckpointError, match="expected marginals for 12 lines"):
-            label_all([MemberResults("m", wrong, marginals)], data, tokens(data.gold), "mean")
+            label_all([MemberResults("m", wrong, marginals)], blended_by("mean", data), tokens(data.gold))
 
 
 def test_folds_that_leave_a_line_out_or_answer_it_twice_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,13 +14,13 @@ from conftest import random_sentence
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import Marginals
-from daguan.ensemble.blend_settings import METHODS
+from daguan.ensemble.blend_settings import METHODS, BlendSettings
 from daguan.ensemble.labelling import LabelledLine
 from daguan.ensemble.pseudo_labels import Teachers, counts_of, lines_to_label, select_reliable
 from daguan.families.fold import HELD_OUT, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file, read_pseudo_labelled
 from daguan.training.engine_settings import EngineSettings
-from noisy_members import SCHEME, noisy_answers, noisy_data, with_other_gold
+from noisy_members import noisy_answers, noisy_data, with_other_gold
 
 GIVEN = noisy_data((1.5, 2.5), lines=45)
 RNG = np.random.default_rng(3)
@@ -41,8 +42,12 @@ def runs(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
+def blended_by(method, given):
+    return replace(given, settings=BlendSettings(method=method))
+
+
 def taught(runs, given, method, fold):
-    teachers = Teachers.of(runs, given.gold, given.fold_of_line, SCHEME, method, given.seed, given.text)
+    teachers = Teachers.of(runs, blended_by(method, given))
     return teachers.blend(fold).label(TEST_LINES, range(30), [], EngineSettings(device="cpu"))["test"]
 
 
@@ -58,7 +63,7 @@ def test_a_folds_pseudo_labels_know_nothing_of_the_gold_that_it_holds_out(runs, 
 def test_each_fold_is_taught_by_its_own_models(runs):
     first, second = (taught(runs, GIVEN, "mean", fold) for fold in (0, 1))
     assert first != second
-    teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", GIVEN.seed, GIVEN.text)
+    teachers = Teachers.of(runs, blended_by("mean", GIVEN))
     for fold in range(3):  # those that would label other lines, too
         assert teachers.blend(fold).models == [[run / f"fold{fold}" / "model"] for run in runs]
     assert [verdict.sentence.tokens for verdict in first] == [line.tokens for line in TEST_LINES]
@@ -66,8 +71,8 @@ def test_each_fold_is_taught_by_its_own_models(runs):
 
 def test_runs_on_other_lines_are_refused(runs):
     with pytest.raises(CheckpointError, match="expected marginals for 44 lines"):
-        Teachers.of(runs, GIVEN.gold[1:], GIVEN.fold_of_line, SCHEME, "mean", 0, GIVEN.text)
-    teachers = Teachers.of(runs, GIVEN.gold, GIVEN.fold_of_line, SCHEME, "mean", 0, GIVEN.text)
+        Teachers.of(runs, replace(blended_by("mean", GIVEN), gold=GIVEN.gold[1:]))
+    teachers = Teachers.of(runs, blended_by("mean", GIVEN))
     with pytest.raises(CheckpointError, match="expected marginals for 29 lines"):
         teachers.blend(0).label(TEST_LINES[1:], [0], [], EngineSettings(device="cpu"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +22,6 @@ from daguan.data.text_index import TextIndex
 from daguan.data.vocabulary import Vocabulary
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
-from daguan.ensemble.stacking import Stack
 from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.training.prediction import annotate
 
@@ -86,15 +86,15 @@ class BlendRow(NamedTuple):
     combination: Combination
 
 
-def label_all(
-    members: Sequence[MemberResults], data: OutOfFoldData, test: Sequence[Sentence], method: str
-) -> list[BlendRow]:
+def label_all(members: Sequence[MemberResults], data: OutOfFoldData, test: Sequence[Sentence]) -> list[BlendRow]:
     """Labels the lines by each member, by their plain mean, and last by the blend; equal rows appear once.
+
+    The marginals in `data` are not read.
 
     Raises:
         CheckpointError: the members' marginals are of other lines.
     """
-    rows = [(member.name, [member], MEAN) for member in members]
+    method, rows = data.settings.method, [(member.name, [member], MEAN) for member in members]
     if len(members) > 1 and method != MEAN:
         rows.append((MEAN, [*members], MEAN))
     if len(members) > 1 or method != MEAN:
@@ -165,9 +165,7 @@ def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
     names, values = read_json(folder / MODELS), read_json(folder / FILE)
     try:
         models = [[(folder / name).resolve() for name in of_member] for of_member in names]
-        combination, prepared = METHODS[values["method"]].load().read(values), (folder / values["text"]).resolve()
+        load_text = partial(load_text_index, (folder / values["text"]).resolve())
+        return models, METHODS[values["method"]].load().read(values, load_text)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: expected a fitted blend, got: {error!r}") from None
-    return models, replace(combination, text=load_text_index(prepared)) if isinstance(
-        combination, Stack
-    ) else combination

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -13,9 +13,11 @@ from daguan.core.types import Sentence, Span
 from daguan.data.marginals import LineMarginals
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
+from daguan.ensemble.blend_settings import BlendSettings
 
 MemberMarginals = Sequence[Sequence[LineMarginals]]  # from each of M members, one (T,K) array a line
 LineMask = NDArray[np.bool_]  # (N,) the lines that may be learnt from; whole folds
+LoadText = Callable[[], TextIndex]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class OutOfFoldData:
         scheme: the tags.
         seed: for random choices.
         text: an index of all text without labels, None if there is none.
+        settings: of the blend.
     """
 
     gold: Sequence[Sentence]
@@ -37,6 +40,7 @@ class OutOfFoldData:
     scheme: TagScheme
     seed: int
     text: TextIndex | None = None
+    settings: BlendSettings = field(default_factory=BlendSettings)
 
 
 class ConfidentSpans(NamedTuple):
@@ -89,8 +93,8 @@ class Method(NamedTuple):
 
     Attributes:
         learner: makes its learner from the members' out-of-fold answers.
-        read: makes the fitted combination from its JSON.
+        read: makes the fitted combination from its JSON, with a function that loads the index of all text.
     """
 
     learner: Callable[[OutOfFoldData], Learner]
-    read: Callable[[dict[str, Any]], Combination]
+    read: Callable[[dict[str, Any], LoadText], Combination]

@@ -11,7 +11,7 @@ f.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -25,8 +25,6 @@ from daguan.core.types import Sentence
 from daguan.data.conflicts import lines_by_text
 from daguan.data.format import format_labelled, format_unlabelled, iter_corpus, parse_unlabelled, write_lines
 from daguan.data.sampling import sample_lines
-from daguan.data.tags import TagScheme
-from daguan.data.text_index import TextIndex
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import check_lines, load_held_out, load_test
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
@@ -87,15 +85,12 @@ class Teachers:
     fold_of_line: NDArray[np.int64]
 
     @classmethod
-    def of(
-        cls, runs: Sequence[Path], train: Sequence[Sentence], fold_of_line: NDArray[np.int64], scheme: TagScheme,
-        method: str, seed: int, text: TextIndex | None,
-    ) -> Teachers:  # fmt: skip
-        """Reads the marginals of all folds. Raises CheckpointError: a fold or a line is missing."""
-        marginals = [load_held_out(run, int(fold_of_line.max()) + 1) for run in runs]
-        check_lines(train, marginals)
-        learner = METHODS[method].load().learner(OutOfFoldData(train, fold_of_line, marginals, scheme, seed, text))
-        return cls(runs, learner, fold_of_line)
+    def of(cls, runs: Sequence[Path], data: OutOfFoldData) -> Teachers:
+        """Reads the runs' marginals; others are not read. Raises CheckpointError: a fold or a line is missing."""
+        marginals = [load_held_out(run, int(data.fold_of_line.max()) + 1) for run in runs]
+        check_lines(data.gold, marginals)
+        learner = METHODS[data.settings.method].load().learner(replace(data, marginals=marginals))
+        return cls(runs, learner, data.fold_of_line)
 
     def combination(self, fold: int) -> Combination:
         """Returns the combination fitted to the gold of the other folds."""

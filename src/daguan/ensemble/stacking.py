@@ -21,7 +21,15 @@ from daguan.data.lexicon import Lexicon, String
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
 from daguan.ensemble.boosting import Trees
-from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData, min_confidence
+from daguan.ensemble.combination import (
+    ConfidentSpans,
+    LineMask,
+    LoadText,
+    MemberMarginals,
+    Method,
+    OutOfFoldData,
+    min_confidence,
+)
 from daguan.ensemble.span_candidates import Floats, SpanCandidates, lexicon_features
 
 PENALTY = 1.0  # inverse strength of the regression's L2 penalty, on standardised features
@@ -119,11 +127,10 @@ class Stack:
         return values | {"classifier": self.classifier.to_json(), "lexicon": self.lexicon.to_json()}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Stack:
-        """Reads a stack; its text has to be added."""
+    def from_json(cls, values: dict[str, Any], load_text: LoadText) -> Stack:
         labels = tuple(values["labels"])
         lexicon = Lexicon.from_json(values["lexicon"], len(labels))
-        return cls(labels, SpanClassifier.from_json(values["classifier"]), values["threshold"], lexicon)
+        return cls(labels, SpanClassifier.from_json(values["classifier"]), values["threshold"], lexicon, load_text())
 
 
 class StackLearner:

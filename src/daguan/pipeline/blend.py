@@ -16,9 +16,8 @@ def make(settings: Settings) -> Stages:
     stages = Stages(settings)
     stages.require_trained()
     _tell_versions(stages)
-    paths, asked = [member.path for member in stages.members], settings.blend
-    make = partial(blend, prepared=stages.prepared, members=paths, method=asked.method, lookup=asked.lookup)
-    once(stages.blend, make)
+    paths = [member.path for member in stages.members]
+    once(stages.blend, partial(blend, prepared=stages.prepared, members=paths, settings=settings.blend))
     return stages
 
 

@@ -57,8 +57,8 @@ def lesson_of(stages: Stages) -> Lesson:
     runs, settings = [member.path for member in stages.members], stages.settings
     found = stages.answer.manifest()["out_of_fold"]
     best = max(range(len(runs)), key=lambda i: found[runs[i].name]["span"]["f1"])
-    method, asked = settings.blend.method, settings.distil.choice()
-    return Lesson(stages.prepared, runs, stages.answer.path, best, method, asked, settings.engine)
+    asked = settings.distil.choice()
+    return Lesson(stages.prepared, runs, stages.answer.path, best, settings.blend, asked, settings.engine)
 
 
 def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:

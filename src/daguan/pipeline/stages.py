@@ -22,7 +22,6 @@ from daguan.core.settings import Section, require
 from daguan.core.tables import Row
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
-from daguan.ensemble.blend_settings import METHODS
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 READ = (".json", ".safetensors", ".bin", ".txt")  # the files of a checkpoint's folder that are read
 WITHOUT_EFFECT = ("checkpoint_seconds",)  # settings that change no result
-BY_CONTENT = ("checkpoint", "counts")  # settings that name files, whose content is in the key
+BY_CONTENT = ("checkpoint", "counts", "runs")  # settings that name files or runs, whose content is in the key
 
 
 class Inputs(NamedTuple):
@@ -262,12 +261,13 @@ def _pseudo(stages: Stages, member: str) -> Inputs:
     asked = stages.settings.member(member).pseudo_labels
     choice = {name: value for name, value in dict(asked).items() if name not in ("teachers", "weight")}
     facts = {"teachers": [run.path.name for run in stages.teachers(member)], "choice": choice}
-    return Inputs(facts | _blended(stages), rows=(METHODS[stages.settings.blend.method],))
+    plain = stages.settings.blend.replace(lookup=False)  # pseudo-labels look no line up
+    return Inputs(facts | _blended(stages), stages.settings.replace(blend=plain), ("blend",))
 
 
 def _blend(stages: Stages, _: str) -> Inputs:
-    facts = {"members": [run.path.name for run in stages.members], "lookup": stages.settings.blend.lookup}
-    return Inputs(facts | _blended(stages), rows=(METHODS[stages.settings.blend.method],))
+    facts = {"members": [run.path.name for run in stages.members]}
+    return Inputs(facts | _blended(stages), stages.settings, ("blend",))
 
 
 def _distil(stages: Stages, _: str) -> Inputs:
@@ -288,8 +288,7 @@ def _trained_with(stages: Stages, settings: MemberSettings) -> dict[str, Any]:
 
 def _blended(stages: Stages) -> dict[str, Any]:
     """Returns what every blend of members depends on beside these."""
-    settings = stages.settings
-    return {"method": settings.blend.method, "seed": settings.seed, "prepare": stages.prepare.key}
+    return {"seed": stages.settings.seed, "prepare": stages.prepare.key}
 
 
 STAGES = {

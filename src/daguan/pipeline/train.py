@@ -48,7 +48,7 @@ def pseudo_labels(stages: Stages, members: Sequence[str]) -> None:
     for run, member in runs.values():
         teachers, asked = [teacher.path for teacher in stages.teachers(member)], stages.settings.member(member)
         make = partial(
-            pseudo_label, prepared=stages.prepared, teachers=teachers, method=stages.settings.blend.method,
+            pseudo_label, prepared=stages.prepared, teachers=teachers, blend=stages.settings.blend,
             asked=asked.pseudo_labels, engine=stages.settings.engine,
         )  # fmt: skip
         once(run, make, wait=True)

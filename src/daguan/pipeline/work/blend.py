@@ -9,24 +9,22 @@ from daguan.core.runs import Run, Stopwatch
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.scores import all_metrics
 from daguan.ensemble import blending
-from daguan.ensemble.combination import OutOfFoldData
+from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.lookup import replace_known_lines
 from daguan.pipeline.work.prepared import PreparedContest
 
 
-def blend(run: Run, prepared: PreparedContest, members: Sequence[Path], method: str, lookup: bool) -> None:
+def blend(run: Run, prepared: PreparedContest, members: Sequence[Path], settings: BlendSettings) -> None:
     """Write each member's and the blend's labelled test lines, their out-of-fold scores, and what `predict` needs."""
     watch = Stopwatch()
     train, test, folds = prepared.train, prepared.test, prepared.folds
     loaded = [blending.load_member(member, folds) for member in members]
-    held_out = [member.held_out for member in loaded]
-    data = OutOfFoldData(train, prepared.fold_of_line, held_out, prepared.scheme, prepared.seed, prepared.text)
-    labelled = blending.label_all(loaded, data, test, method)
-    known = prepared.known if lookup else []
+    labelled = blending.label_all(loaded, prepared.blend_data(settings), test)
+    known = prepared.known if settings.lookup else []
     for row in labelled:
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, replace_known_lines(row.test, known)))
     final = labelled[-1]
-    blending.save_blend(run.path, method, final.combination, members, folds, prepared.folder)
+    blending.save_blend(run.path, settings.method, final.combination, members, folds, prepared.folder)
     out_of_fold = {row.name: all_metrics(row.out_of_fold, train) for row in labelled}
     gains = blending.gains(labelled, train)
-    run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=method)
+    run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.method)

@@ -20,6 +20,7 @@ from daguan.core.types import Sentence
 from daguan.data.folds import Fold, read_fold
 from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.marginals import Marginals
+from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.blending import load_blend, load_held_out, load_member
 from daguan.ensemble.combination import Combination
 from daguan.ensemble.distillation import BEST, STUDENT, TEACHER, Predictions, megabytes, score_each, student_gains
@@ -45,6 +46,7 @@ class Lesson:
         runs: the members' runs, in the blend's order.
         blend: the blend's run.
         best: the place of the member with the highest span F1 over all folds.
+        settings: of the blend.
         asked: which lines are labelled and used.
     """
 
@@ -52,7 +54,7 @@ class Lesson:
     runs: Sequence[Path]
     blend: Path
     best: int
-    method: str
+    settings: BlendSettings
     asked: PseudoLabelSettings
     engine: EngineSettings
 
@@ -63,9 +65,8 @@ class Lesson:
 
     @cached_property
     def teachers(self) -> Teachers:
-        """The teachers of that fold, blended by the blend's method."""
-        p = self.prepared
-        return Teachers.of(self.runs, p.train, p.fold_of_line, p.scheme, self.method, p.seed, p.text)
+        """The teachers of that fold, blended as the blend is."""
+        return Teachers.of(self.runs, self.prepared.blend_data(self.settings))
 
     @cached_property
     def teacher(self) -> TeacherBlend:

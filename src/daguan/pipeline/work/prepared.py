@@ -15,7 +15,9 @@ from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.tags import TagScheme
 from daguan.data.text_index import TextIndex
+from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.blending import load_text_index
+from daguan.ensemble.combination import OutOfFoldData
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,7 @@ class PreparedContest:
     @cached_property
     def text(self) -> TextIndex:
         return load_text_index(self.folder)
+
+    def blend_data(self, settings: BlendSettings) -> OutOfFoldData:
+        """Returns what a blend is fitted to, without the marginals of its members."""
+        return OutOfFoldData(self.train, self.fold_of_line, (), self.scheme, self.seed, self.text, settings)

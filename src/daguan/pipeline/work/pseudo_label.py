@@ -9,6 +9,7 @@ from typing import Any
 from daguan.core.files import read_json
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
+from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.pipeline.work.prepared import PreparedContest
@@ -17,7 +18,7 @@ from daguan.training.engine_settings import EngineSettings
 
 
 def pseudo_label(
-    run: Run, prepared: PreparedContest, teachers: Sequence[Path], method: str, asked: PseudoLabelSettings,
+    run: Run, prepared: PreparedContest, teachers: Sequence[Path], blend: BlendSettings, asked: PseudoLabelSettings,
     engine: EngineSettings,
 ) -> None:  # fmt: skip
     """Write the pseudo-labelled lines of each fold. A killed run continues with the fold it was at."""
@@ -26,8 +27,7 @@ def pseudo_label(
     train, test, known = prepared.train, prepared.test, prepared.known
     corpus = corpus_sample(prepared.contest.corpus, asked, [*known, *test], prepared.seed)
     lines = lines_to_label(test, known) if asked.test else []
-    folds, text = prepared.fold_of_line, prepared.text
-    taught_by = Teachers.of(teachers, train, folds, prepared.scheme, method, prepared.seed, text)
+    taught_by = Teachers.of(teachers, prepared.blend_data(blend))
     found = []
     for fold in range(prepared.folds):
         about = run.path / f"fold{fold}.json"
