@@ -32,7 +32,7 @@ from daguan.nn.optimisers import (
 from daguan.nn.tables import OPTIMISERS, SCHEDULES
 from daguan.training.checkpoints import load_state, save_state
 from daguan.training.pretrain_settings import PretrainSettings
-from daguan.training.pretraining import build_optimisers
+from daguan.training.pretraining import pretraining_optimisers
 
 BERT = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length=32)
 MAKERS: dict[str, Callable[[nn.Module], Optimizer]] = {
@@ -88,7 +88,7 @@ def test_a_bare_layer_has_names_without_a_prefix():
 def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
     model = MaskedLm(architecture, BERT.replace(layers=3, groups=2), 30)
     settings = PretrainSettings(optimiser=optimiser, weight_decay=0.3)
-    optimisers = build_optimisers(model, settings, torch.float32)
+    optimisers = pretraining_optimisers(model, settings, torch.float32)
     groups = groups_of(optimisers)
     assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, model.parameters()))
     where = {id(p): group for group in groups for p in group["params"]}
@@ -112,7 +112,7 @@ def test_pretraining_has_every_parameter_in_one_group(architecture, optimiser):
 def test_pretraining_s_betas_and_epsilon_reach_the_optimiser(optimiser):
     """RoBERTa's (Liu et al. 2019, arXiv 1907.11692 §3.1), unless asked otherwise."""
     for settings, beta2 in (({}, 0.98), ({"beta2": 0.999}, 0.999)):
-        built = build_optimisers(
+        built = pretraining_optimisers(
             MaskedLm("roberta", BERT, 30), PretrainSettings(optimiser=optimiser, **settings), torch.float32
         )
         of_adam = groups_of([one for one in built if not isinstance(one, Muon)])
@@ -123,7 +123,7 @@ def test_radam_is_torch_s_own_with_adamw_s_decay():
     """One step without a gradient to speak of moves a weight by rate times decay, as AdamW's does."""
     weight = nn.Parameter(torch.ones(3))
     weight.grad = torch.zeros(3)
-    (optimiser,) = OPTIMISERS["radam"].load()([Group([weight], 0.1, 0.5, 0.0)], Options((0.95, 0.999), 1e-8))
+    (optimiser,) = OPTIMISERS["radam"].load()([Group([weight], 0.1, 0.5, 0.0)], Options(beta1=0.95))
     optimiser.step()
     assert torch.allclose(weight, torch.full((3,), 1 - 0.1 * 0.5))
     assert optimiser.param_groups[0]["betas"] == (0.95, 0.999)

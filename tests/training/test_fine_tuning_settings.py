@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 
 from daguan.core.errors import ConfigError
+from daguan.nn.tables import ADVERSARIES, AVERAGES, MOMENTA, OPTIMISERS, SCHEDULES, WITHOUT_MATRICES
 from daguan.training.fine_tuning_settings import TrainSettings
+
+OTHERS = " or ".join(WITHOUT_MATRICES)
+WITHOUT_FGM = " or ".join(name for name in ADVERSARIES if name != "fgm")
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"optimiser": "sgd"}, "optimiser: expected adamw or radam or muon, got 'sgd'"),
-        ({"schedule": "cosine"}, "schedule: expected linear or flat_cosine"),
-        ({"lookahead_momentum": "keep"}, "lookahead_momentum: expected maintain or reset or pullback"),
-        ({"averaging": "mean"}, "averaging: expected ema or swa or none"),
-        ({"adversary": "pgd"}, "adversary: expected none or fgm or awp"),
+        ({"optimiser": "sgd"}, f"optimiser: expected {' or '.join(OPTIMISERS)}, got 'sgd'"),
+        ({"schedule": "cosine"}, f"schedule: expected {' or '.join(SCHEDULES)}, got 'cosine'"),
+        ({"lookahead_momentum": "keep"}, f"lookahead_momentum: expected {' or '.join(MOMENTA)}, got 'keep'"),
+        ({"averaging": "mean"}, f"averaging: expected {' or '.join(AVERAGES)}, got 'mean'"),
+        ({"adversary": "pgd"}, f"adversary: expected {' or '.join(ADVERSARIES)}, got 'pgd'"),
         ({"lookahead_steps": -1}, "lookahead_steps: expected at least 0"),
         ({"lookahead_alpha": 0.0}, "lookahead_alpha: expected over 0, at most 1"),
         ({"lookahead_alpha": 1.1}, "lookahead_alpha: expected over 0, at most 1"),
@@ -31,8 +35,14 @@ from daguan.training.fine_tuning_settings import TrainSettings
         ({"frozen_layers": -2}, "frozen_layers: expected at least -1"),
         ({"frozen_epochs": 8}, "frozen_epochs: expected 0 to 7, as there are 8 epochs, got 8"),
         ({"frozen_epochs": 1, "frozen_layers": -1}, "frozen_epochs: expected 0 to 0, as the whole encoder is frozen"),
-        ({"optimiser": "muon", "frozen_layers": -1}, "optimiser: expected adamw or radam with train.frozen_layers=-1"),
-        ({"adversary": "fgm", "frozen_layers": 1}, "adversary: expected none or awp with train.frozen_layers=1"),
+        (
+            {"optimiser": "muon", "frozen_layers": -1},
+            f"optimiser: expected {OTHERS} with train.frozen_layers=-1, got 'muon'",
+        ),
+        (
+            {"adversary": "fgm", "frozen_layers": 1},
+            f"adversary: expected {WITHOUT_FGM} with train.frozen_layers=1",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: dict[str, Any], message: str) -> None:

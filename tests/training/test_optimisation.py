@@ -29,8 +29,8 @@ from daguan.nn.tables import OPTIMISERS
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.optimisation import (
     build_adversary,
-    build_optimisers,
     current_weights,
+    fine_tuning_optimisers,
     freeze,
 )
 
@@ -46,7 +46,7 @@ def tagger(architecture: str = "bert", head: str = "lstm_crf") -> Tagger:
 
 
 def built(model: Tagger, **settings: Any) -> list[Optimizer]:
-    return build_optimisers(model, TrainSettings(**settings), torch.float32)
+    return fine_tuning_optimisers(model, TrainSettings(**settings), torch.float32)
 
 
 def where(optimisers: list[Optimizer]) -> dict[Tensor, dict[str, Any]]:

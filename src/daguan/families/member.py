@@ -13,7 +13,7 @@ from daguan.families.table import FAMILIES
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS, learns, objective_of
 from daguan.models.settings import ModelSettings
-from daguan.nn.tables import OPTIMISERS
+from daguan.nn.tables import WITHOUT_MATRICES
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
@@ -56,11 +56,12 @@ class MemberSettings(Section):
         layers = row.layers(size)
         fits = bool(size.checkpoint) or self.train.frozen_layers <= layers
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)
-        fits = row.for_muon or self.train.optimiser != "muon"
-        others = " or ".join(name for name in OPTIMISERS if name != "muon")
-        require("train.optimiser", fits, f"{others} with model.encoder={encoder}", self.train.optimiser)
+        fits = row.for_muon or self.train.optimiser in WITHOUT_MATRICES
+        expected = f"{' or '.join(WITHOUT_MATRICES)} with model.encoder={encoder}"
+        require("train.optimiser", fits, expected, self.train.optimiser)
         fits = not self.pretrain.tokens or not row.pretrained or learns(encoder, self.objective)
-        expected = f"{' or '.join(name for name in OBJECTIVES if learns(encoder, name))} with model.encoder={encoder}"
-        require("pretrain.objective", fits, expected, self.objective)
+        able = [name for name in OBJECTIVES if learns(encoder, name)]
+        require("pretrain.objective", fits, f"{' or '.join(able)} with model.encoder={encoder}", self.objective)
         fits = not size.checkpoint or not OBJECTIVES[self.objective].generator  # sizes may differ from the generator's
-        require("pretrain.objective", fits, "mlm, alone or with + with encoder.checkpoint", self.objective)
+        expected = f"{' or '.join(name for name in able if not OBJECTIVES[name].generator)} with encoder.checkpoint"
+        require("pretrain.objective", fits, expected, self.objective)

@@ -15,6 +15,7 @@ from torch.optim import AdamW, Optimizer, RAdam
 from daguan.core.errors import ConfigError
 from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import Muon
+from daguan.nn.optimiser_settings import OptimiserSettings
 
 MUON_MOMENTUM = 0.95
 FLAT_SHARE = 0.75
@@ -57,15 +58,21 @@ class Options:
     """Options of optimisers.
 
     Attributes:
-        betas, epsilon: of the Adam family.
+        settings: the settings of the optimiser.
+        beta1, epsilon: of the Adam family, beside the settings' β₂.
         matrices: what Muon moves, from `hidden_matrices`.
         precision: of Muon's products.
     """
 
-    betas: tuple[float, float] = (0.9, 0.999)
+    settings: OptimiserSettings = field(default_factory=OptimiserSettings)
+    beta1: float = 0.9
     epsilon: float = 1e-8
     matrices: Mapping[Tensor, int] = field(default_factory=dict)
     precision: torch.dtype = torch.float32
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        return self.beta1, self.settings.beta2
 
 
 def new_adamw(groups: Sequence[Group], options: Options) -> list[Optimizer]:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from daguan.core.tables import Row
 
+
+@dataclass(frozen=True)
+class OptimiserRow(Row):
+    """One optimiser; `path` names the function that makes it.
+
+    Attributes:
+        needs_matrices: whether it needs trained matrices inside the encoder's layers.
+    """
+
+    needs_matrices: bool = False
+
+
 OPTIMISERS = {
-    "adamw": Row("daguan.nn.optimisers:new_adamw", about="Loshchilov & Hutter 2019, arXiv 1711.05101"),
-    "radam": Row("daguan.nn.optimisers:new_radam", about="Liu et al. 2020, arXiv 1908.03265, with decoupled decay"),
-    "muon": Row(
+    "adamw": OptimiserRow("daguan.nn.optimisers:new_adamw", about="Loshchilov & Hutter 2019, arXiv 1711.05101"),
+    "radam": OptimiserRow(
+        "daguan.nn.optimisers:new_radam", about="Liu et al. 2020, arXiv 1908.03265, with decoupled decay"
+    ),
+    "muon": OptimiserRow(
         "daguan.nn.optimisers:new_muon",
         ("muon_learning_rate",),
         "matrices in the encoder's layers by Muon, others by AdamW",
+        needs_matrices=True,
     ),
 }
+WITHOUT_MATRICES = tuple(name for name, row in OPTIMISERS.items() if not row.needs_matrices)
 SCHEDULES = {
     "linear": Row("daguan.nn.optimisers:LinearSchedule"),
     "flat_cosine": Row(

@@ -28,7 +28,7 @@ from daguan.training.devices import autocast, find_device, length_multiple, matr
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.loop import Trainer
-from daguan.training.optimisation import build_adversary, build_optimisers, current_weights, freeze
+from daguan.training.optimisation import build_adversary, current_weights, fine_tuning_optimisers, freeze
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 
@@ -88,7 +88,8 @@ class TaggerTrainer(Trainer[Update]):
         self.gold_examples = len(gold)
         self.examples = gold + _examples(pseudo, trained)[0]
         freeze(model, settings.frozen_layers)
-        super().__init__(model, build_optimisers(model, settings, matrix_dtype(engine)), settings.checkpoint_seconds)
+        optimisers = fine_tuning_optimisers(model, settings, matrix_dtype(engine))
+        super().__init__(model, optimisers, settings.checkpoint_seconds)
         self.adversary = build_adversary(self.model, settings)
         self._thawed = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))

@@ -6,14 +6,15 @@ from collections.abc import Collection
 from typing import ClassVar
 
 from daguan.core.needs import Need, Reader, by_row, over_zero
-from daguan.core.settings import Section, require, setting
+from daguan.core.settings import require, setting
 from daguan.core.tables import names_in
-from daguan.nn.tables import ADVERSARIES, AVERAGES, MOMENTA, OPTIMISERS, SCHEDULES
+from daguan.nn.optimiser_settings import OptimiserSettings
+from daguan.nn.tables import ADVERSARIES, AVERAGES, MOMENTA, OPTIMISERS, SCHEDULES, WITHOUT_MATRICES
 
 WHOLE = -1  # frozen_layers: the whole encoder
 
 
-class TrainSettings(Section):
+class TrainSettings(OptimiserSettings):
     """Fine-tuning of a tagger on a fold. Ranger is optimiser=radam lookahead_steps=6 schedule=flat_cosine beta1=0.95
     warmup=0."""
 
@@ -28,17 +29,10 @@ class TrainSettings(Section):
     )
     epochs: int = setting(8, "Passes over the fold's training lines, pseudo-labelled ones included.", ge=1)
     batch_size: int = setting(16, "Lines in an update.", ge=1)
-    optimiser: str = setting(
-        "adamw",
-        f"The optimiser: {names_in(OPTIMISERS)}.",
-        choices=OPTIMISERS,
-    )
     encoder_learning_rate: float = setting(5e-4, "Peak learning rate of the encoder.", gt=0)
     head_learning_rate: float = setting(2e-3, "Peak learning rate of the head.", gt=0)
     ngram_learning_rate: float = setting(1e-2, "Peak learning rate of the table of n-gram features.", gt=0)
-    muon_learning_rate: float = setting(5e-3, "Peak learning rate of Muon.", gt=0)
     beta1: float = setting(0.9, "β₁ of the Adam family.", ge=0, lt=1)
-    beta2: float = setting(0.999, "β₂ of the Adam family.", ge=0, lt=1)
     layer_decay: float = setting(
         1.0,
         "Learning rates of an encoder layer as a multiple of those of the layer above; the embeddings have those of "
@@ -47,7 +41,6 @@ class TrainSettings(Section):
         le=1,
         reads_when=Need(f"train.frozen_layers is not {WHOLE}", lambda whole: whole.train.frozen_layers != WHOLE),
     )
-    weight_decay: float = setting(0.01, "Decoupled weight decay, as in `pretrain`.", ge=0)
     schedule: str = setting(
         "linear",
         f"How learning rates fall: {names_in(SCHEDULES)}.",
@@ -113,11 +106,10 @@ class TrainSettings(Section):
         most = 0 if self.frozen_layers == WHOLE else self.epochs - 1
         reason = "the whole encoder is frozen" if self.frozen_layers == WHOLE else f"there are {self.epochs} epochs"
         require("frozen_epochs", self.frozen_epochs <= most, f"0 to {most}, as {reason}", self.frozen_epochs)
-        # Muon moves nothing in a frozen encoder, and frozen embeddings have no gradient
-        self._require_unless("optimiser", "muon", self.frozen_layers == WHOLE, OPTIMISERS)
-        self._require_unless("adversary", "fgm", self.frozen_layers != 0, ADVERSARIES)
+        # a frozen encoder has no trained matrices, and frozen embeddings have no gradient
+        self._require_if(self.frozen_layers == WHOLE, "optimiser", WITHOUT_MATRICES)
+        self._require_if(self.frozen_layers != 0, "adversary", [name for name in ADVERSARIES if name != "fgm"])
 
-    def _require_unless(self, name: str, choice: str, frozen: bool, choices: Collection[str]) -> None:
-        others = " or ".join(other for other in choices if other != choice)
-        expected = f"{others} with train.frozen_layers={self.frozen_layers}"
-        require(name, not frozen or getattr(self, name) != choice, expected, choice)
+    def _require_if(self, frozen: bool, name: str, choices: Collection[str]) -> None:
+        expected, choice = f"{' or '.join(choices)} with train.frozen_layers={self.frozen_layers}", getattr(self, name)
+        require(name, not frozen or choice in choices, expected, choice)

@@ -35,7 +35,7 @@ def freeze(model: Tagger, layers: int) -> None:
             parameter.requires_grad_(False)
 
 
-def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dtype) -> list[Optimizer]:
+def fine_tuning_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dtype) -> list[Optimizer]:
     """Returns the optimisers that the settings name; each trained parameter is in one group, with its rate and decay.
 
     Raises:
@@ -54,7 +54,7 @@ def build_optimisers(model: Tagger, settings: TrainSettings, precision: torch.dt
         Group(parameters, rate, settings.weight_decay if decays else 0.0, muon_rate)
         for (rate, muon_rate, decays), parameters in parts.items()
     ]
-    options = Options((settings.beta1, settings.beta2), 1e-8, hidden_matrices(model.encoder), precision)
+    options = Options(settings, settings.beta1, 1e-8, hidden_matrices(model.encoder), precision)
     optimisers: list[Optimizer] = OPTIMISERS[settings.optimiser].load()(groups, options)
     if not settings.lookahead_steps:
         return optimisers

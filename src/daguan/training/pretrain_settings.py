@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from daguan.core.needs import Reader, by_row
-from daguan.core.settings import Section, section, setting
+from daguan.core.settings import section, setting
 from daguan.core.tables import names_in
 from daguan.data.batches.masking import MaskingSettings
 from daguan.models.encoders.table import objective_of
+from daguan.nn.optimiser_settings import OptimiserSettings
 from daguan.nn.tables import OPTIMISERS
 from daguan.training.objectives.table import OBJECTIVES
 
@@ -17,7 +18,7 @@ def _objective(whole: Any) -> str:
     return objective_of(whole.model.encoder, whole.pretrain.objective)
 
 
-class PretrainSettings(Section):
+class PretrainSettings(OptimiserSettings):
     """Pretraining of an encoder on all the text, from random weights or from a public checkpoint."""
 
     READ_WHEN: ClassVar[tuple[Reader, ...]] = (by_row("pretrain.objective", OBJECTIVES, _objective),)
@@ -33,19 +34,9 @@ class PretrainSettings(Section):
     accumulation: int = setting(
         1, "Batches in an update; the update equals that of one batch of all their blocks.", ge=1
     )
-    optimiser: str = setting(
-        "muon",
-        f"The optimiser: {names_in(OPTIMISERS)}.",
-        choices=OPTIMISERS,
-    )
+    optimiser: str = setting("muon", f"The optimiser: {names_in(OPTIMISERS)}.", choices=OPTIMISERS)
     learning_rate: float = setting(1e-3, "Peak learning rate of AdamW or RAdam.", gt=0)
     muon_learning_rate: float = setting(0.02, "Peak learning rate of Muon.", gt=0)
-    weight_decay: float = setting(
-        0.01,
-        "Decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101), on weights of linear, embedding and "
-        "recurrent layers.",
-        ge=0,
-    )
     beta2: float = setting(
         0.98, "β₂ of the Adam family; the default is RoBERTa's (Liu et al. 2019, arXiv 1907.11692 §3.1).", ge=0, lt=1
     )

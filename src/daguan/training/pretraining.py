@@ -85,7 +85,8 @@ class Pretrainer(Trainer[Update]):
         self.objective: Objective = row.load()(plan)
         model = self.objective.model.train()
         self.replicas = Replicas(model, settings.batch_size)
-        super().__init__(model, build_optimisers(model, settings, matrix_dtype(engine)), settings.checkpoint_seconds)
+        optimisers = pretraining_optimisers(model, settings, matrix_dtype(engine))
+        super().__init__(model, optimisers, settings.checkpoint_seconds)
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
         self.curve: list[tuple[int, float]] = []
 
@@ -132,7 +133,7 @@ class Pretrainer(Trainer[Update]):
         self.curve = [(tokens, loss) for tokens, loss in values["curve"]]
 
 
-def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
+def pretraining_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.dtype) -> list[Optimizer]:
     """Returns the optimisers that the settings name, for all parameters; ε is 1e-6 in the Adam family (RoBERTa's)."""
     decayed = decayed_names(lm)
     groups = [
@@ -144,6 +145,6 @@ def build_optimisers(lm: Trained, settings: PretrainSettings, precision: torch.d
         )
         for decays in (True, False)
     ]
-    options = Options((0.9, settings.beta2), 1e-6, hidden_matrices(*lm.encoders), precision)
+    options = Options(settings, 0.9, 1e-6, hidden_matrices(*lm.encoders), precision)
     optimisers: list[Optimizer] = OPTIMISERS[settings.optimiser].load()(groups, options)
     return optimisers
