@@ -25,7 +25,7 @@ from benchmarks.harness import Aim, Report, cores, machine, options
 from benchmarks.learning import BERT, BEST_BERT, OURS, Learning
 from benchmarks.ours import precision
 from daguan.families.fold import FoldJob, result_of
-from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.stages import Stages
 
 PARTS = ("loss", "f1")

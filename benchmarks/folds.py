@@ -20,7 +20,7 @@ from benchmarks.harness import ROOT, Aim, Comparison, Report, alternate, cores, 
 from benchmarks.ours import precision
 from daguan.families.fold import FoldJob
 from daguan.families.jobs import run_job
-from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.stages import Stages
 
 FOLDS = 4

@@ -23,7 +23,7 @@ from benchmarks.harness import ROOT, Report, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
 from daguan.families.fold import FoldJob, result_of
-from daguan.pipeline.engines.local import run_jobs
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 
