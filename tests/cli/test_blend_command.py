@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,3 +149,30 @@ def test_a_work_folder_without_runs(contest: Path, tmp_path: Path, capsys: pytes
 def test_a_method_that_does_not_exist(contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["blend", *words(contest, tmp_path, "blend.method=median")]) == 2
     assert "blend.method: expected mean or weights or thresholds" in capsys.readouterr().err
+
+
+def test_every_command_prints_its_result_as_one_line_of_json(
+    contest: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = words(contest, trained, f"data.submissions={tmp_path}")
+
+    def result(*typed: str) -> Any:
+        assert main([*typed, "--json"]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        return json.loads(line)
+
+    assert result("prepare", *given)["report"]["test"]["lines"] == 16
+    assert result("pretrain", *given) == {}
+    assert {name.rpartition("-")[0] for name in result("train", *given)} == {"tagger", "ngram_crf"}
+    blend = result("blend", *given)
+    assert set(blend) == {"model", "final", "method", "out_of_fold", "gains"}
+    submission = result("submit", *given)["submission"]
+    final = result("score", *given)
+    assert (final["submission"], final["model"]) == (submission, blend["model"])
+    assert final["test"][blend["final"]] == result("score", submission, str(contest / "test_gold.txt"))
+    assert result("check", submission, str(contest / "test.txt")) == {"submission": submission, "lines": 16}
+    assert result("settings", *given)["members"] == ["tagger", "ngram_crf"]
+    labelled = tmp_path / "labelled.txt"
+    found = result("predict", blend["model"], str(contest / "test.txt"), str(labelled))
+    assert (found["output"], found["lines"], found["models"]) == (str(labelled), 16, 4)
+    assert list(result("baseline", *given)["test"]) == [result("baseline", *given)["final"]]
