@@ -86,9 +86,13 @@ def test_the_outcome_tells_the_game(root: Path) -> None:
 
 def test_the_same_again_skips_what_is_done(contest: Path, root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in root.rglob("manifest.json")}
-    assert main(words(contest, root)) == 0
+    assert main([*words(contest, root), "--json"]) == 0
     assert {path: path.stat().st_mtime_ns for path in root.rglob("manifest.json")} == before
-    assert "play: done before" in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert "play: done before" in printed.err
+    (line,) = printed.out.splitlines()
+    (played,) = folder(root).glob("play-*")
+    assert json.loads(line) == {"rehearsal": str(played), **outcome(root)}
 
 
 def test_the_contest_and_the_game_repeat(contest: Path, root: Path, tmp_path: Path) -> None:

@@ -103,11 +103,15 @@ def test_the_best_preset_is_the_best_trial_and_train_finds_its_fold(words: list[
     assert (first.finished, second.finished) == (True, False)
 
 
-def test_the_same_command_again_runs_nothing_and_writes_the_same(words: list[str], study: Path) -> None:
+def test_the_same_command_again_runs_nothing_and_writes_the_same(
+    words: list[str], study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = {path: path.read_bytes() for path in study.iterdir() if path.suffix in (".json", ".md", ".yaml", ".svg")}
     assert len(before) == 5
     runs = set(study.parent.glob("*/*"))
-    assert main(["tune", *words]) == 0
+    assert main(["tune", *words, "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == {"study": str(study), **read_json(study / "trials.json")}
     assert {path: path.read_bytes() for path in before} == before
     assert set(study.parent.glob("*/*")) == runs
 
