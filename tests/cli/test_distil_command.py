@@ -216,7 +216,7 @@ def test_a_student_of_another_family_learns_by_label(contest: Path, distilled: P
         ("distil={test: false, corpus_lines: 0}", "distil.test: expected true, or distil.corpus_lines over 0"),
         ("distil.confidence=2", "distil.confidence: expected 0 to 1, got 2.0"),
         ("distil.weight=0", "distil.weight: expected over 0, at most 1"),
-        ("distil.student=tagger", "expected the finished stage 'blend', got none; run: python -m daguan blend "),
+        ("distil.student=tagger", "expected the finished stage 'ngram_crf', got none; run: python -m daguan train "),
     ],
 )
 def test_what_cannot_be_distilled_is_refused(

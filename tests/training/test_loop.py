@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ from resuming import assert_resumes, assert_same_state
 
 UPDATES = 6
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+
+
+@pytest.fixture(autouse=True)
+def python_s_own_signal_handlers() -> Iterator[None]:
+    """A shell lets a background process ignore SIGINT, and the loop leaves an ignored signal alone."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class Slope(Trainer[tuple[int, float]]):
