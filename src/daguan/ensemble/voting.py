@@ -11,15 +11,7 @@ import numpy as np
 
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import (
-    ConfidentSpans,
-    LineMask,
-    LoadText,
-    MemberMarginals,
-    Method,
-    OutOfFoldData,
-    min_confidence,
-)
+from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData, min_confidence
 from daguan.ensemble.non_overlapping import best_non_overlapping
 from daguan.training.prediction import decode_lines
 
@@ -54,7 +46,7 @@ class Vote:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], _: LoadText) -> Vote:
+    def from_json(cls, values: dict[str, Any], _: object) -> Vote:
         return cls(tuple(values["labels"]), values["needed"])
 
 

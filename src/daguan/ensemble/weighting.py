@@ -19,7 +19,7 @@ from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import ConfidentSpans, LineMask, LoadText, MemberMarginals, Method, OutOfFoldData
+from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData
 from daguan.ensemble.span_counts import SpanCounter, Weights
 from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
@@ -67,7 +67,7 @@ class WeightedMean:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any], _: LoadText) -> WeightedMean:
+    def from_json(cls, values: dict[str, Any], _: object) -> WeightedMean:
         return cls(*(tuple(values[name]) for name in ("labels", "weights", "biases")))
 
 
