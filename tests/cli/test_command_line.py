@@ -124,6 +124,7 @@ def test_a_full_disk_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch, caps
         (["prepaer"], "prepaer: no such command; did you mean 'prepare'?"),
         (["prepare", "--jsn"], "--jsn: no such option; known: --accept-code, --json, --help"),
         (["--jsn"], "--jsn: no such option"),
+        (["prepare", "--json=yes"], "Option '--json' does not take a value."),
         (["prepare", "nowhere.yaml"], "nowhere.yaml: expected a configuration file"),
         (["prepare", "pretrain.tokns=5"], "pretrain.tokns: no such setting; did you mean 'tokens'?"),
         (["prepare", "pretrain.tokens=many"], "pretrain.tokens: expected int, got 'many'"),

@@ -165,6 +165,8 @@ def main(words: list[str]) -> int:
 
 def explained(error: Any) -> str:
     """Return what is wrong with the words or options that a user typed."""
+    if getattr(error, "ctx", None) is None:  # what is said of an option alone
+        return str(error.format_message())
     command = error.ctx.command
     if option := getattr(error, "option_name", ""):
         known = [one.opts[0] for one in command.params if one.opts[0].startswith("-")]
