@@ -16,6 +16,7 @@ from daguan.data.format import (
     read_unlabelled,
     write_lines,
 )
+from pieces import sentence_of
 
 CHARACTER = st.sampled_from("17/aoO-é线\u0085\u2028\u3000") | st.characters(
     exclude_categories=["Cs"], exclude_characters="_ \t\r\n\v\f\ufeff"
@@ -26,15 +27,6 @@ PIECES = st.lists(st.tuples(TOKENS, st.sampled_from(["o", "o", "a", "b", "c", "x
 
 def line_of(pieces):
     return "  ".join(f"{'_'.join(tokens)}/{label}" for tokens, label in pieces)
-
-
-def sentence_of(pieces):
-    tokens, spans = [], []
-    for piece, label in pieces:
-        if label != "o":
-            spans.append(Span(len(tokens), len(tokens) + len(piece), label))
-        tokens.extend(piece)
-    return Sentence(tuple(tokens), tuple(spans))
 
 
 @given(PIECES)

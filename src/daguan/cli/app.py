@@ -18,7 +18,15 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from daguan import __version__
 from daguan.cli.options import configuration
 from daguan.cli.plan import record
-from daguan.core.errors import CheckpointError, ConfigError, DaguanError, MissingStageError, ended, exit_code_of
+from daguan.core.errors import (
+    CheckpointError,
+    ConfigError,
+    DaguanError,
+    MissingStageError,
+    StoppedError,
+    ended,
+    exit_code_of,
+)
 from daguan.core.tables import Row
 
 SETTINGS = Row("daguan.pipeline.settings:Settings")
@@ -69,7 +77,6 @@ COMMANDS = {
     ),
 }
 RECORD = "plan record"
-INTERRUPTED = 130
 COMPLETION = {"--install-completion", "--show-completion"}
 PROGRAM = "python -m daguan"
 
@@ -158,8 +165,8 @@ def main(words: list[str]) -> int:
         return ended(f"daguan: {error}", error.exit_code)
     except OSError as error:
         return ended(f"daguan: {error}", exit_code_of(error))
-    if code == INTERRUPTED:
-        return ended("daguan: interrupted; the same command continues", INTERRUPTED)
+    if code == StoppedError.exit_code:  # what typer returns after Ctrl-C
+        return ended("daguan: interrupted; the same command continues", code)
     return code or 0
 
 

@@ -20,7 +20,7 @@ from daguan.families.fold import FoldJob
 from daguan.pipeline.engines.running import Watch, WorkerError
 
 LOG = "worker.log"
-INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT, -signal.SIGTERM)  # exit codes of processes that were asked to end
+INTERRUPTED = (-signal.SIGINT, StoppedError.exit_code, -signal.SIGTERM)  # exit codes of processes asked to end
 
 
 class LocalEngine:
