@@ -52,7 +52,7 @@ def test_the_setting_chooses_the_engine_and_is_in_no_key(
     planned = [run_of_plan(load([*words, *more, budget])) for more in ([], ["engine.kind=recorder"])]
     assert planned[0] == planned[1]
     jobs = [replace(job, folder=str(tmp_path / job.name)) for job in others.fold_jobs("tagger", threads=1)]
-    assert list(run_jobs(jobs, 2)) == [job.name for job in jobs]
+    assert run_jobs(jobs, 2).keys() == {job.name for job in jobs}  # two at a time end in any order
     assert all(job.finished for job in jobs)
     assert run_jobs(jobs, 2) == {}  # nothing is done twice
 
