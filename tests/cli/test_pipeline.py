@@ -243,7 +243,7 @@ ENSEMBLE = (
     "members=tagger,spans,ngram_crf",
     "ensemble.spans.model={encoder: modern, head: biaffine, pointer_size: 16}",
     "ensemble.spans.pretrain.tokens=1024",
-    "ensemble.spans.train={epochs: 1, evaluations: 1}",
+    "ensemble.spans.train={epochs: 1}",
     "ensemble.spans.augmentation.recombination=0.5",
 )
 

@@ -28,7 +28,7 @@ ensemble: {other: {seed: 3, model: {head: softmax}}}
 budget:
   minutes: 60
   rungs:
-    - {folds: {count: 2, lines: 40}, train: {epochs: 1, evaluations: 1}}
+    - {folds: {count: 2, lines: 40}, train: {epochs: 1}}
 """
 BRIEF = ["pretrain.tokens=0", "model.head=crf", "ngram_crf.iterations=5"]
 

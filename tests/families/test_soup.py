@@ -9,7 +9,7 @@ import torch
 
 from daguan.core.errors import CheckpointError
 from daguan.data.tags import TagScheme
-from daguan.families.soup_fold import Soup, greedy, uniform
+from daguan.families.soup_fold import average
 from daguan.models.settings import ModelSettings
 from daguan.nn.averaging import mean_weights
 from daguan.training.devices import prepare_process
@@ -48,7 +48,7 @@ def answers(of: TrainedTagger) -> list[object]:
 def test_a_soup_of_one_model_or_of_its_copies_is_that_model(copies: int, encoder: str) -> None:
     one = trained(0.3, encoder=encoder)
     before, answered = weights(one), answers(one)
-    stirred = Soup([trained(0.3, encoder=encoder) for _ in range(copies)]).stir(range(copies))
+    stirred = average([trained(0.3, encoder=encoder) for _ in range(copies)])
     assert all(weight.equal(before[name]) for name, weight in weights(stirred).items())
     assert answers(stirred) == answered
 
@@ -56,8 +56,8 @@ def test_a_soup_of_one_model_or_of_its_copies_is_that_model(copies: int, encoder
 def test_a_soup_is_the_mean_of_weights_in_whatever_order() -> None:
     members = [trained(noise) for noise in (0.1, 0.2, 0.4, 0.8)]
     given = [weights(member) for member in members]
-    forwards = weights(Soup(members).stir([0, 1, 2, 3]))
-    backwards = weights(Soup([trained(noise) for noise in (0.8, 0.1, 0.4, 0.2)]).stir([0, 1, 2, 3]))
+    forwards = weights(average(members))
+    backwards = weights(average([trained(noise) for noise in (0.8, 0.1, 0.4, 0.2)]))
     for name, weight in forwards.items():
         assert weight.equal(torch.stack([each[name].double() for each in given]).mean(0).float()), name
         assert weight.equal(backwards[name]), name
@@ -73,17 +73,6 @@ def test_the_order_plays_no_part_where_plain_sums_round_otherwise() -> None:
     assert len(means) == 1
 
 
-def test_a_greedy_soup_takes_what_does_not_make_it_worse_best_first() -> None:
-    """Scores from a table: alone 0 is worse than 1 and 2; 1 is added to 2, and 0 would make the two worse."""
-    soup = Soup([trained(noise) for noise in (0.1, 0.2, 0.4)])
-    table = {(0,): 0.4, (1,): 0.5, (2,): 0.6, (2, 1): 0.6, (2, 1, 0): 0.5}
-    stir, stirred = soup.stir, []
-    soup.stir = lambda chosen: stirred.append(tuple(chosen)) or stir(chosen)  # type: ignore[method-assign]
-    assert greedy(soup, lambda _: table[stirred[-1]]) == [2, 1]
-    assert stirred == [*table]
-    assert uniform(soup, lambda _: 0.0) == [0, 1, 2]
-
-
 @pytest.mark.parametrize(
     ("other", "what"),
     [
@@ -94,4 +83,4 @@ def test_a_greedy_soup_takes_what_does_not_make_it_worse_best_first() -> None:
 )
 def test_what_cannot_be_averaged_is_refused(other: TrainedTagger, what: str) -> None:
     with pytest.raises(CheckpointError, match=f"soup: expected members with the same {what}"):
-        Soup([trained(0.1), other])
+        average([trained(0.1), other])

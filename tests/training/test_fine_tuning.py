@@ -142,7 +142,7 @@ def test_averages_and_scores_are_of_the_slow_weights(tmp_path: Path, averaging: 
         next(updates)
     assert not any(weight.equal(before[name]) for name, weight in run.model.named_parameters())
     list(updates)
-    assert len(evaluated) == 2
+    assert len(evaluated) == 1
     for found in (*evaluated, run.average.shadow, weights(run.model)):
         assert all(found[name].equal(before[name]) for name in before)
 
@@ -156,23 +156,19 @@ def test_the_equal_average_of_a_run_is_the_mean_of_the_weights_after_its_last_up
         assert torch.allclose(average, torch.stack([w[name] for w in seen[4:]]).mean(0), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("patience", "scores", "evaluations"),
-    [(0, [3, 2, 1, 0], 4), (1, [3, 3, 5, 5], 2), (2, [3, 2, 4, 4], 4), (2, [4, 2, 3, 9], 3)],
-)
-def test_patience_ends_a_run_that_gets_no_better(
-    tmp_path: Path, patience: int, scores: list[int], evaluations: int
-) -> None:
-    run = trainer(evaluations=4, patience=patience)
-    left = iter(scores)
-    run.evaluate = lambda: Score(next(left), 10, 10)  # type: ignore[method-assign]
-    updates = list(run.fit(tmp_path))
-    assert len(list(left)) == 4 - evaluations
-    assert len(updates) == 2 * evaluations
+def test_evaluations_are_even_and_choose_nothing(tmp_path: Path) -> None:
+    """Each scores worse than the one before; the weights are the last averages, as without any."""
+    run, without = trainer(evaluations=4), trainer(evaluations=1)
+    hits = iter((3, 2, 1))
+    run.evaluate = lambda: Score(next(hits), 10, 10)  # type: ignore[method-assign]
+    updates = list(run.fit(tmp_path / "with"))
+    assert [len(update.f1s) for update in updates] == [0, 1, 1, 2, 2, 3, 3, 3]
+    assert updates[-1].f1s == pytest.approx((0.3, 0.2, 0.1))
     assert updates[-1].tokens == updates[-1].total_tokens
-    assert run.best is not None
-    assert run.best.hits == max(scores[:evaluations])
-    assert all(weight.equal(run.best_weights[name]) for name, weight in run.model.named_parameters())
+    assert list(without.fit(tmp_path / "without"))[-1].f1s == ()
+    for name, weight in run.model.named_parameters():
+        assert weight.equal(run.average.shadow[name])
+        assert weight.equal(without.model.get_parameter(name))
 
 
 PSEUDO = [Sentence(tuple("1357"), (Span(1, 3, "a"),)), Sentence(tuple("2468013"), ()), Sentence(tuple("99"), ())]
@@ -243,7 +239,7 @@ def test_the_weight_changes_what_is_learnt(tmp_path: Path) -> None:
 @pytest.mark.parametrize("averaging", ["ema", "none"])
 def test_without_held_out_lines_the_model_ends_with_the_last_average(tmp_path: Path, averaging: str) -> None:
     with_held_out = trainer(averaging=averaging, evaluations=1)
-    without = trainer(averaging=averaging, evaluations=3, patience=1, held_out=())
+    without = trainer(averaging=averaging, evaluations=3, held_out=())
     expected, updates = list(with_held_out.fit(tmp_path / "with")), list(without.fit(tmp_path / "without"))
     assert [update.loss for update in updates] == [update.loss for update in expected]
     assert without.f1s == []

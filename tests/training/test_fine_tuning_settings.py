@@ -31,7 +31,6 @@ WITHOUT_FGM = " or ".join(name for name in ADVERSARIES if name != "fgm")
         ({"fgm_epsilon": 0.0}, "fgm_epsilon: expected over 0"),
         ({"awp_epsilon": 0.0}, "awp_epsilon: expected over 0"),
         ({"muon_learning_rate": 0.0}, "muon_learning_rate: expected over 0"),
-        ({"patience": 3}, "patience: expected less than train.evaluations, got 3"),
         ({"frozen_layers": -2}, "frozen_layers: expected at least -1"),
         ({"frozen_epochs": 8}, "frozen_epochs: expected 0 to 7, as there are 8 epochs, got 8"),
         ({"frozen_epochs": 1, "frozen_layers": -1}, "frozen_epochs: expected 0 to 0, as the whole encoder is frozen"),
@@ -57,7 +56,6 @@ def test_what_makes_no_sense_is_refused(settings: dict[str, Any], message: str) 
         {"optimiser": "muon", "frozen_layers": 2},
         {"adversary": "awp", "frozen_layers": -1},
         {"adversary": "fgm", "frozen_epochs": 7},
-        {"patience": 2},
         {"optimiser": "radam", "lookahead_steps": 6, "schedule": "flat_cosine", "beta1": 0.95, "warmup": 0.0},
     ],
 )

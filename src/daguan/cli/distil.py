@@ -11,8 +11,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
 
     The small model is distil.student. Two students are trained. The first learns from fold 0's models and a blend of
     them, and is scored beside its teachers on the lines that fold 0 holds out. The second learns on all lines from the
-    whole blend and is the one to ship: `predict` takes the folder that is named at the end. Both are evaluated at the
-    end of training only, because the second has no held-out lines to choose its best state by.
+    whole blend and is the one to ship: `predict` takes the folder that is named at the end.
     """
     from daguan.families.fold import MODEL
     from daguan.pipeline import distil

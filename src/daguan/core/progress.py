@@ -20,7 +20,7 @@ class Progress:
         done, total: in units.
         unit: what is counted.
         figures: text to show, such as loss and F1.
-        f1s: F1 of each evaluation so far.
+        f1s: F1 of each evaluation before the end so far.
     """
 
     done: int

@@ -15,7 +15,6 @@ from daguan.data.bootstrap import paired_gains
 from daguan.data.scores import report
 from daguan.data.span_score import span_scores
 from daguan.families.pseudo_labels import PseudoLabelSettings
-from daguan.training.fine_tuning_settings import TrainSettings
 
 TEACHER, STUDENT, BEST = "teacher", "student", "best member"
 Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
@@ -46,11 +45,6 @@ class DistilSettings(Section):
         return PseudoLabelSettings(
             test=self.test, corpus_lines=self.corpus_lines, confidence=self.confidence, weight=self.weight
         )
-
-
-def evaluated_once(train: TrainSettings) -> TrainSettings:
-    """Returns the settings with a single evaluation at the end: a shipped model has no held-out lines."""
-    return train.replace(evaluations=1, patience=0)
 
 
 def score_each(predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:

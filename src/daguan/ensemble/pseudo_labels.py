@@ -2,10 +2,9 @@
 
 A student of fold f learns from the teachers' models of fold f, which were not trained on the lines held out by f, and
 from a blend fitted to the gold of the other folds. Other labels on the lines of f, with the same models, would give the
-same pseudo-labels; so the student's score on these lines is out of fold. Two small leaks remain, as in any out-of-fold
-score: the few numbers of the blend (weights, a threshold, coefficients) are fitted to marginals of the other folds'
-models, which were trained on the lines of f; and a tagger that teaches is the best of a few evaluations on the lines of
-f.
+same pseudo-labels; so the student's score on these lines is out of fold. A small leak remains, as in any nested score:
+the few numbers of the blend (weights, a threshold, coefficients) are fitted to marginals of the other folds' models,
+which were trained on the lines of f.
 """
 
 from __future__ import annotations

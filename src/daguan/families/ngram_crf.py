@@ -168,7 +168,7 @@ class NgramCrfFamily(Family):
         """Returns enough tokens to leave the processor's caches, in which a small sample would stay and seem fast."""
         return TRIAL_TOKENS
 
-    def training_seconds(self, result: Mapping[str, Any], labelling: float) -> tuple[float, float]:
+    def training_seconds(self, result: Mapping[str, Any]) -> tuple[float, float]:
         """Returns the seconds of the iterations, and those of making features once before them."""
         learning = TRIAL_ITERATIONS * result["seconds_an_iteration"]
         return learning, max(0.1, result["seconds"] - learning)

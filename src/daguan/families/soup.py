@@ -53,7 +53,7 @@ class SoupFamily(Family):
         return TaggerFamily().load(folder, engine)
 
     def cost(self, settings: MemberSettings) -> Cost:
-        return Cost(0, 2 * len(settings.soup.members))
+        return Cost(0, 1)
 
     def brief(self, settings: MemberSettings) -> MemberSettings:
         return settings

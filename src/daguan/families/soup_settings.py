@@ -1,11 +1,8 @@
-"""The settings of a soup: which taggers' weights are averaged, and how they are chosen."""
+"""The settings of a soup: which taggers' weights are averaged."""
 
 from __future__ import annotations
 
 from daguan.core.settings import Section, require, setting
-from daguan.core.tables import Row
-
-CHOICES = {"uniform": Row("daguan.families.soup_fold:uniform"), "greedy": Row("daguan.families.soup_fold:greedy")}
 
 
 class SoupSettings(Section):
@@ -15,13 +12,6 @@ class SoupSettings(Section):
         (),
         "Taggers whose weights are averaged, fold by fold. They have one encoder, head, pretraining and seed, so that "
         "they start from the same weights; the rest (rates, dropouts, epochs, augmentation, train.seed …) may differ.",
-    )
-    choice: str = setting(
-        "uniform",
-        "uniform, the average of all; or greedy: in order of their span F1 on the fold's held-out lines, each is added "
-        "where the average's F1 does not fall (§2). Greedy chooses on the lines it is scored on, so its out-of-fold "
-        "score is optimistic.",
-        choices=CHOICES,
     )
 
     def check(self) -> None:

@@ -46,11 +46,11 @@ class TaggerFamily(Family):
         return load(folder, engine)
 
     def cost(self, settings: MemberSettings) -> Cost:
-        return Cost(settings.train.epochs, settings.train.evaluations + 1)
+        return Cost(settings.train.epochs, settings.train.evaluations)
 
     def brief(self, settings: MemberSettings) -> MemberSettings:
         nothing = TrainSettings()
-        without = {name: getattr(nothing, name) for name in ("patience", "frozen_epochs", *LOOKAHEAD)}
+        without = {name: getattr(nothing, name) for name in ("frozen_epochs", *LOOKAHEAD)}
         return settings.replace(train=settings.train.replace(epochs=1, evaluations=1, **without))
 
     def evaluations(self, settings: MemberSettings) -> int:

@@ -31,9 +31,9 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     weight = job.settings.pseudo_labels.weight
     trainer = TaggerTrainer(trained, settings, job.engine, data.train, data.held_out, seed, data.pseudo, weight)
     for update in trainer.fit(Path(job.folder)):
-        best = f", F1 {100 * max(update.f1s):.2f}" if update.f1s else ""
+        f1 = f", F1 {100 * update.f1s[-1]:.2f}" if update.f1s else ""
         last = ", predicting" if update.tokens == update.total_tokens else ""
-        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{best}{last}", update.f1s))
+        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{f1}{last}", update.f1s))
     trained.save(Path(job.folder) / MODEL)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.settings import require
-from daguan.ensemble.distillation import STUDENT, evaluated_once
+from daguan.ensemble.distillation import STUDENT
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
@@ -66,7 +66,7 @@ def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:
     holds nothing out."""
     member = stages.settings.distil.student
     made = stages.settings.member(member)
-    student = made.replace(pseudo_labels=stages.settings.distil.choice(), train=evaluated_once(made.train))
+    student = made.replace(pseudo_labels=stages.settings.distil.choice())
     job = stages.fold_jobs(member, threads)[0]
     job = replace(job, member=STUDENT, settings=student, pseudo_labels=str(folder / LABELS))
     return [

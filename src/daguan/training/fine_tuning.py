@@ -40,7 +40,7 @@ class Update:
         tokens: number of tokens trained on so far
         total_tokens: number of tokens to train on
         loss: moving average of the loss, in nats a token
-        f1s: held-out F1 of each evaluation so far
+        f1s: held-out F1 of each evaluation so far, the one after the end excepted
     """
 
     tokens: int
@@ -50,22 +50,20 @@ class Update:
 
 
 class TaggerTrainer(Trainer[Update]):
-    """Fine-tunes a tagger. Iterate `fit(folder)`; then the model has the weights with the best held-out F1.
+    """Fine-tunes a tagger. Iterate `fit(folder)`; then the model has the last averaged weights.
 
-    Evaluated and selected are the averaged weights. Without held-out lines the model ends with the last average. An
+    The held-out lines choose nothing, as they are scored afterwards: evaluations before the end only draw a curve. An
     epoch contains all lines of `train` and all pseudo-labelled lines of `pseudo`, in separate batches; gradients of the
     latter are multiplied by `pseudo_weight`.
 
     Attributes:
         lost_entities: number of training entities that are longer than the window
         gold_examples: number of examples from `train`, which are the first in `examples`
-        updates: number of all updates, if patience does not end the run earlier
+        updates: number of all updates
         average: the averaged weights
         evaluate_after: numbers of updates after which the held-out lines are evaluated
-        best: best held-out score so far, that of `best_weights`
-        f1s: held-out F1 of each evaluation so far
+        f1s: held-out F1 of the averaged weights at each evaluation so far
         tokens: number of tokens trained on so far
-        not_better: number of evaluations since the best one
     """
 
     model: Tagger
@@ -104,21 +102,18 @@ class TaggerTrainer(Trainer[Update]):
         swa_start = round(settings.swa_start * self.updates)
         self.average = WeightAverage(self._weights(), settings.averaging, settings.ema_decay, swa_start)
         self.evaluate_after = {
-            round(self.updates * (i + 1) / settings.evaluations) for i in range(settings.evaluations if held_out else 0)
+            round(self.updates * i / settings.evaluations) for i in range(1, settings.evaluations if held_out else 1)
         }
-        self.best_weights: dict[str, Tensor] = {}
-        self.best: Score | None = None
         self.f1s: list[float] = []
         self.tokens = 0
-        self.not_better = 0
 
     def steps(self) -> Iterator[Update]:
         yield from super().steps()
-        copy_into(self.model, self.best_weights if self.held_out else self.average.shadow)
+        copy_into(self.model, self.average.shadow)
 
     @property
     def finished(self) -> bool:
-        return self.done == self.updates or self.out_of_patience
+        return self.done == self.updates
 
     def step(self) -> float:
         batch = self._batch(self.done)
@@ -127,13 +122,10 @@ class TaggerTrainer(Trainer[Update]):
 
     def after_update(self) -> Update:
         if self.done in self.evaluate_after:
-            self._evaluate_average()
-        total = self.tokens if self.out_of_patience else self.settings.epochs * sum(map(len, self.examples))
+            with lent(self.model, self.average.shadow):
+                self.f1s.append(self.evaluate().f1)
+        total = self.settings.epochs * sum(map(len, self.examples))
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
-
-    @property
-    def out_of_patience(self) -> bool:
-        return 0 < self.settings.patience <= self.not_better
 
     def _batch(self, update: int) -> Batch:
         epoch, within = divmod(update, self.updates_per_epoch)
@@ -198,16 +190,6 @@ class TaggerTrainer(Trainer[Update]):
     def _weights(self) -> dict[str, Tensor]:
         return current_weights(self.model, self.optimisers)
 
-    def _evaluate_average(self) -> None:
-        """Evaluate the averaged weights and copy them if they are the best so far."""
-        with lent(self.model, self.average.shadow):
-            score = self.evaluate()
-        self.f1s.append(score.f1)
-        self.not_better += 1
-        if self.best is None or score.f1 > self.best.f1:
-            self.best, self.not_better = score, 0
-            self.best_weights = {name: weight.clone() for name, weight in self.average.shadow.items()}
-
     def evaluate(self) -> Score:
         """Returns the span score on all held-out lines."""
         answers = self.trained.marginals(self.held_out, self.engine)
@@ -215,18 +197,15 @@ class TaggerTrainer(Trainer[Update]):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, values = super().state()
-        tensors |= with_prefix("average", self.average.shadow) | with_prefix("best", self.best_weights)
-        best = [self.best.hits, self.best.predicted, self.best.gold] if self.best else None
-        return tensors, values | {"tokens": self.tokens, "not_better": self.not_better, "f1s": self.f1s, "best": best}
+        tensors |= with_prefix("average", self.average.shadow)
+        return tensors, values | {"tokens": self.tokens, "f1s": self.f1s}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         super().restore(tensors, values)
         for name, weight in under_prefix("average", tensors).items():
             self.average.shadow[name].copy_(weight)
         self.average.updates = self.done
-        self.best_weights = under_prefix("best", tensors)
-        self.tokens, self.not_better, self.f1s = values["tokens"], values["not_better"], values["f1s"]
-        self.best = Score(*values["best"]) if values["best"] else None
+        self.tokens, self.f1s = values["tokens"], values["f1s"]
 
 
 def _examples(sentences: Sequence[Sentence], trained: TrainedTagger) -> tuple[list[Example], int]:

@@ -92,17 +92,14 @@ class TrainSettings(OptimiserSettings):
     )
     frozen_epochs: int = setting(0, "Number of first epochs in which the encoder is not trained.", ge=0)
     evaluations: int = setting(
-        3,
-        "How often the whole held-out fold is scored, evenly up to the end; the best weights are saved.",
+        1,
+        "How often the held-out fold is scored, evenly up to the end; the last weights are saved, whatever they score. "
+        "More than one gives `tune` something to prune by.",
         ge=1,
-    )
-    patience: int = setting(
-        0, "Stop after this number of evaluations in a row that are no better than the best; 0 never stops.", ge=0
     )
     checkpoint_seconds: float = setting(30.0, "Seconds between two checkpoints.")
 
     def check(self) -> None:
-        require("patience", self.patience < self.evaluations, "less than train.evaluations", self.patience)
         most = 0 if self.frozen_layers == WHOLE else self.epochs - 1
         reason = "the whole encoder is frozen" if self.frozen_layers == WHOLE else f"there are {self.epochs} epochs"
         require("frozen_epochs", self.frozen_epochs <= most, f"0 to {most}, as {reason}", self.frozen_epochs)

@@ -114,9 +114,8 @@ class _Trials(Supervisor):
 def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> MemberRates:
     """Returns the rates over the folds: tokens are added, the ratios taken once.
 
-    A tagger's seconds hold one labelling of its held-out lines, which is subtracted; those of an n-gram CRF its
-    features, which dominate a trial of few iterations. Tokens are those of lines, so the overlap of windows is in the
-    rate. wall_clock: the seconds of each job, by its name.
+    The seconds of an n-gram CRF hold those of its features, which dominate a trial of few iterations. Tokens are those
+    of lines, so the overlap of windows is in the rate. wall_clock: the seconds of each job, by its name.
     """
     trained = seconds = answered = labelling = starting = indexed = indexing = 0.0
     for job in jobs:
@@ -126,7 +125,7 @@ def _rates_of(jobs: Sequence[FoldJob], wall_clock: Mapping[str, float]) -> Membe
         of_test = sum(len(sentence.tokens) for sentence in read_unlabelled(Path(job.test)))
         rate = max(1.0, result["test_tokens_per_second"])
         family = family_of(job.settings.family)
-        learning, once = family.training_seconds(result, of_held_out / rate)
+        learning, once = family.training_seconds(result)
         if once:
             indexed += of_train
             indexing += once

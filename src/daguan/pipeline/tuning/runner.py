@@ -83,7 +83,7 @@ class TrialRunner:
             if not self.engine.run(job, bar, shown.of_progress):
                 return None
         result = result_of(job)
-        return result if shown.of(result.get("f1s", [result["f1"]])) else None
+        return result if shown.of([*result.get("f1s", []), result["f1"]]) else None
 
 
 class Evaluations:
