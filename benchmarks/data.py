@@ -22,7 +22,8 @@ WORK = ROOT / "data" / "benchmarks"
 LENGTH = 128  # positions of every model here, [CLS] and [SEP] included
 WINDOW = LENGTH - 2
 SLICE = ("contest.train_lines=6000", "contest.test_lines=3000")  # as in the default preset
-PEOPLE, UNER = "people_daily", ROOT.parent / "shared" / "data" / "uner_zh"
+SHARED = ROOT.parent / "shared" / "data"  # data sets beside the project, in contest format
+PEOPLE, UNER = "people_daily", SHARED / "uner_zh"
 PIECES = 3  # parts of lines that make up a new line: 55 tokens in the mean, as in the official corpus
 QUICK_SLICE = ("contest.train_lines=600", "contest.test_lines=200", "contest.corpus_lines=20000")
 

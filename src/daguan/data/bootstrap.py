@@ -18,8 +18,13 @@ PAIRED_RESAMPLES = 5000  # so that a p-value of .01 is known to ±.003
 
 def bootstrap_interval(lines: Sequence[Score], resamples: int = RESAMPLES) -> tuple[float, float]:
     """Returns the 95 % percentile interval of F1 over lines drawn with replacement; the draw is always the same."""
-    low, high = np.quantile(_f1(_resampled(_counts(lines), resamples)), (0.025, 0.975))
+    low, high = np.quantile(resampled_f1(lines, resamples), (0.025, 0.975))
     return float(low), float(high)
+
+
+def resampled_f1(lines: Sequence[Score], resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """Returns (resamples,) F1 over lines drawn with replacement, the same lines for as many lines."""
+    return _f1(_resampled(_counts(lines), resamples))
 
 
 @dataclass(frozen=True)
