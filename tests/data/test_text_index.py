@@ -77,3 +77,11 @@ def test_of_a_long_text_the_end_is_read_and_of_frequent_strings_a_part(monkeypat
 def test_of_no_strings_there_is_nothing() -> None:
     assert TextIndex(ids_of([("a",)]), VOCABULARY).features([]).shape == (0, FEATURES)
     assert TextIndex(np.zeros(0, np.uint16), VOCABULARY).features([("a",)]) == pytest.approx(np.eye(1, 6) * np.log(2))
+
+
+@pytest.mark.parametrize("most", [0, 2, 300, 2**20, 2**40])
+@pytest.mark.parametrize("size", [1, 7, 900])
+def test_places_are_sorted_by_the_ids_from_there_on_and_then_by_position(size: int, most: int) -> None:
+    ids = np.random.default_rng(size).integers(0, most + 1, size)
+    plain = sorted(range(size), key=lambda place: (ids[place : place + LONGEST].tolist(), place))
+    assert text_index._sorted_places(ids).tolist() == plain

@@ -99,16 +99,33 @@ class TextIndex:
 
 
 def _sorted_places(ids: Ints) -> Ints:
-    """Returns (N,) all positions, sorted by the LONGEST ids from there on, by prefix doubling."""
-    ranks, width = ids, 1
+    """Returns (N,) all positions, sorted by the LONGEST ids from there on and then by position.
+
+    As many ids as fit into an integer are compared at once. Then twice as many are each time, by the ranks found so far
+    (prefix doubling), but only where several positions still rank equal (Larsson and Sadakane 2007).
+    """
+    size, bits = len(ids), (int(ids.max()) + 1).bit_length()
+    width = min(63 // bits, LONGEST)
+    wide = np.concatenate([ids + 1, np.zeros(width, np.int64)])
+    keys = np.zeros(size, np.int64)
+    for offset in range(width):
+        keys = (keys << bits) | wide[offset : offset + size]
+    ranks = np.full(size + LONGEST, -1)  # the first place among equal positions; −1 beyond the end
+    order = np.empty(size, np.int64)
+    places = rows = np.arange(size)  # the unsettled places, and the positions that belong there
     while True:
-        further = np.concatenate([ranks[width:] + 1, np.zeros(width, np.int64)])
-        keys = ranks * (len(ids) + int(ids.max()) + 2) + further
-        order = np.argsort(keys, kind="stable")
-        if (width := 2 * width) == LONGEST:
-            return order
-        ranks = np.empty_like(ids)
-        ranks[order] = np.cumsum(np.diff(keys[order], prepend=keys[order[0]]) != 0)
+        by_key = np.argsort(keys)
+        rows, keys = rows[by_key], keys[by_key]
+        begins = np.concatenate([[True], keys[1:] != keys[:-1]])
+        order[places], ranks[rows] = rows, np.maximum.accumulate(np.where(begins, places, 0))
+        tied = ~(begins & np.append(begins[1:], True))
+        places, rows = places[tied], rows[tied]
+        if not len(rows) or width == LONGEST:
+            break
+        step = min(width, LONGEST - width)
+        keys, width = ranks[rows] * (size + 1) + ranks[rows + step] + 1, width + step
+    order[places] = rows[np.argsort(ranks[rows] * size + rows)]
+    return order
 
 
 def _entropies(owners: Ints, neighbours: Ints, count: int) -> Floats:
