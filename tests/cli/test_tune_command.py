@@ -12,6 +12,7 @@ import pytest
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.files import read_json
+from daguan.families.fold import result_of
 from daguan.families.member import MemberSettings
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
@@ -88,10 +89,12 @@ def test_trials_share_data_and_encoder(study: Path) -> None:
     (pretrained,) = study.parent.glob("pretrain-*/manifest.json")
     assert pretrained.is_file()
     assert len(list(study.parent.glob("tagger-*/fold0"))) == 3  # those whose settings go together
-    assert not list(study.parent.glob("tagger-*/fold1"))
+    assert len(list(study.parent.glob("tagger-*/fold1"))) == 1  # of the best
 
 
-def test_the_best_preset_is_the_best_trial_and_train_finds_its_fold(words: list[str], study: Path) -> None:
+def test_the_best_preset_is_the_best_trial_and_is_scored_where_nothing_was_chosen(
+    words: list[str], study: Path
+) -> None:
     record = read_json(study / "trials.json")
     best = record["trials"][record["best"]]
     assert best["outcome"]["f1"] == max(trial["outcome"]["f1"] for trial in record["trials"] if trial["outcome"])
@@ -100,7 +103,10 @@ def test_the_best_preset_is_the_best_trial_and_train_finds_its_fold(words: list[
     assert found == expected.replace(name="tiny-tuned", tune=found.tune)
     assert found.tune == TuneSettings()
     first, second = Stages(found).fold_jobs("tagger", threads=1)
-    assert (first.finished, second.finished) == (True, False)
+    assert result_of(first)["f1"] == best["outcome"]["f1"]
+    assert result_of(second)["f1"] == record["f1_on_other_folds"]
+    judged = f"on the folds that no trial was scored on it has {100 * record['f1_on_other_folds']:.2f}."
+    assert judged in (study / "study.md").read_text("utf-8")
 
 
 def test_the_same_command_again_runs_nothing_and_writes_the_same(

@@ -35,6 +35,17 @@ def test_every_line_is_kept_or_hidden_and_equal_texts_go_together(texts: list[in
     assert [part.tolist() for part in hide(train, share, seed)] == [kept.tolist(), hidden.tolist()]
 
 
+@given(st.lists(st.integers(0, 12), min_size=2, max_size=40), st.integers(0, 3))
+def test_the_lines_of_a_document_are_kept_or_hidden_together(documents: list[int], seed: int) -> None:
+    train = [Sentence((str(number),), ()) for number in range(len(documents))]
+    if len(set(documents)) < 2:
+        with pytest.raises(ConfigError, match=r"expected one that divides 1 groups of lines"):
+            hide(train, 0.5, seed, np.array(documents))
+        return
+    kept, hidden = hide(train, 0.5, seed, np.array(documents))
+    assert not {documents[i] for i in kept} & {documents[i] for i in hidden}
+
+
 @given(st.integers(2, 50), SHARES, st.integers(0, 5))
 def test_both_boards_have_lines(lines: int, share: float, number: int) -> None:
     dealt = deal(lines, share, 1, number)

@@ -41,3 +41,20 @@ def test_a_missing_file_is_named(tmp_path, missing):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match=r"gone: expected a folder with train\.txt and test\.txt"):
         Contest(tmp_path / "gone").sha256()
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("p\n\np", r"groups\.txt:2: expected the id of a document, got an empty line"),
+        ("p\nq", r"groups\.txt:3: expected 3 ids, one for each line of train\.txt, got 2"),
+        ("p\nq\nq\np", r"groups\.txt:4: expected 3 ids, one for each line of train\.txt, got 4"),
+        ("", r"groups\.txt: expected at least one line, got an empty file"),
+    ],
+)
+def test_groups_are_one_id_for_each_training_line(tmp_path, groups, message):
+    contest = contest_of(tmp_path, train="1/a\n2/o\n3/o", test="2", groups="p\nq\np\n")
+    assert contest.read_groups(3) == ["p", "q", "p"]
+    assert list(contest.sha256()) == ["train.txt", "test.txt", "groups.txt"]
+    with pytest.raises(DataError, match=message):
+        contest_of(tmp_path, groups=groups).read_groups(3)

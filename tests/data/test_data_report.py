@@ -12,7 +12,8 @@ TEST = ["1_2_3", "4_9", "9_10_9", "4"]
 
 
 def report_on(train=TRAIN, test=TEST):
-    return data_report([parse_labelled(line) for line in train], [parse_unlabelled(line) for line in test], CORPUS)
+    found = data_report([parse_labelled(line) for line in train], [parse_unlabelled(line) for line in test], CORPUS)
+    return found | {"groups": {}}
 
 
 def test_sizes_by_hand():
@@ -58,4 +59,12 @@ def test_the_text_names_every_label_and_the_large_numbers():
     text = format_report(report_on(), FoldSettings(count=7))
     for part in ("5 lines, 14 tokens", "a: 3 (mean 1.7, max 2", "b: 2 (mean 2.0, max 3", "1,234 lines", "5,678 tokens"):
         assert part in text
-    assert "folds   7" in text
+    assert "folds   7, stratified" in text
+
+
+def test_the_text_says_where_folds_are_whole_documents():
+    report = report_on() | {"groups": {"count": 1234, "largest": 56}}
+    for group, source in ((0, "the documents of groups.txt"), (9, "runs of 9 lines")):
+        assert f"folds   7, whole groups: {source}, joined where they share a text (1,234, the largest of 56" in (
+            format_report(report, FoldSettings(count=7, group=group))
+        )

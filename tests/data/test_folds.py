@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence, Span, labels_of
-from daguan.data.folds import FoldSettings, assign_folds, draw_lines, read_fold, read_folds, write_folds
+from daguan.data.contest import Contest
+from daguan.data.folds import (
+    FoldSettings,
+    assign_folds,
+    document_of_line,
+    draw_lines,
+    read_fold,
+    read_folds,
+    write_folds,
+)
 
 
 def sentence(text, types):
@@ -110,3 +119,52 @@ def test_drawn_lines_keep_their_order_and_every_type(lines, count, seed):
 
 def test_another_seed_draws_other_lines():
     assert draw_lines(MANY, 20, 1) != draw_lines(MANY, 20, 2)
+
+
+@given(LINES, st.lists(st.integers(0, 12), min_size=60, max_size=60), st.integers(2, 4), st.integers(0, 2**40))
+def test_the_lines_of_a_document_share_a_fold_and_so_do_equal_texts(lines, documents, count, seed):
+    sentences = [Sentence((str(text),), (Span(0, 1, types[0]),) if types else ()) for text, types in lines]
+    ids = np.array(documents[: len(lines)])
+    links = [{("text", line.tokens), ("document", document)} for line, document in zip(sentences, ids, strict=True)]
+    groups = joined(links)
+    if count > len(groups):
+        with pytest.raises(ConfigError, match=rf"expected at most the {len(groups)} groups of training lines"):
+            assign_folds(sentences, FoldSettings(count=count, seed=seed), ids)
+        return
+    folds = assign_folds(sentences, FoldSettings(count=count, seed=seed), ids)
+    assert set(folds.tolist()) == set(range(count))
+    for group in groups:
+        assert len({fold for link, fold in zip(links, folds, strict=True) if link <= group}) == 1
+
+
+def joined(links):
+    """Returns the unions of all sets that overlap, if only through others."""
+    groups = []
+    for link in links:
+        apart = [group for group in groups if not group & link]
+        groups = [*apart, link.union(*(group for group in groups if group & link))]
+    return groups
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_documents_are_spread_evenly(count):
+    documents = np.repeat(np.arange(35), [1, 1, 2, 3, 3, 10, 8] * 5)
+    folds = assign_folds(MANY, FoldSettings(count=count, seed=1), documents)
+    lines = np.bincount(folds)
+    assert lines.max() - lines.min() <= 2
+    for label in "abc":
+        entities = np.bincount(folds, [sum(span.label == label for span in line.gold) for line in MANY])
+        assert entities.max() - entities.min() <= 3
+    assert not np.array_equal(folds, assign_folds(MANY, FoldSettings(count=count, seed=2), documents))
+
+
+def test_documents_are_those_of_the_file_or_neighbouring_lines_or_none(tmp_path):
+    def found(group):
+        documents = document_of_line(Contest(tmp_path), 5, FoldSettings(group=group))
+        return documents if documents is None else documents.tolist()
+
+    assert found(0) is None
+    (tmp_path / "groups.txt").write_text("x\ny 1\nx\nz\ny 1\n")
+    assert found(0) == [0, 1, 0, 2, 1]
+    assert found(1) is None
+    assert found(2) == [0, 0, 1, 1, 2]

@@ -56,7 +56,7 @@ def test_the_counts_are_those_of_the_files(slices):
 
 
 def test_a_slice_is_the_first_lines_of_the_whole(full, slices):
-    lines = {"train.txt": 500, "test.txt": 100, "test_gold.txt": 100, "corpus.txt": 2000}
+    lines = {"train.txt": 500, "groups.txt": 500, "test.txt": 100, "test_gold.txt": 100, "corpus.txt": 2000}
     for name, count in lines.items():
         assert (slices / name).read_bytes() == b"\n".join((full / name).read_bytes().split(b"\n")[:count])
     assert (slices / "dev_gold.txt").read_bytes() == (full / "dev_gold.txt").read_bytes()
@@ -150,8 +150,10 @@ def test_no_article_stands_in_two_parts():
     ]
     assert _is_headline(paragraphs[0])
     assert not _is_headline(paragraphs[1])
-    parts = _split(paragraphs)
+    parts, numbers = _split(paragraphs)
     articles = {name: {sentence.tokens[0] for sentence in part} for name, part in parts.items()}
+    for name, part in parts.items():
+        assert [str(number) for number in numbers[name]] == [sentence.tokens[0] for sentence in part]
     assert sum(map(len, articles.values())) == len(set.union(*articles.values())) == 203
     assert sum(map(len, parts.values())) == len(paragraphs)
     assert len(articles["train"]) > len(articles["test"]) > 0

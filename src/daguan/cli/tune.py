@@ -8,7 +8,8 @@ from daguan.cli.options import AcceptCode, Json, Words, configuration, print_jso
 def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
     """Search a space of settings by trials, several at a time.
 
-    The space is tune.space; the best configuration becomes a preset. The study's folder, work/tune-KEY, holds study.md
+    The space is tune.space; the best configuration becomes a preset. Its score is the best of many on the same lines,
+    so it is also scored on the folds that no trial was scored on. The study's folder, work/tune-KEY, holds study.md
     with all tables, its plots, trials.json, best.yaml, which every command takes, and a folder for each trial. The same
     command continues a study. Several of the same command at once, on one machine or, with tune.storage, on several,
     work on one study.
@@ -22,13 +23,14 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
 
     settings = load(configuration(words, accept_code))
     study = tune.make(settings)
+    score = tune.score_best(study, settings)
     with folder_lock(study.folder, wait=True):  # the last of several processes writes the complete report
         trials = study.trials()
         shares = importances(study.space, trials)
-        write_study(study.folder, trials, shares)
+        write_study(study.folder, trials, shares, score)
         if best := tune.write_best(study, settings):
             say(f"tune: the best is trial {best.index}; python -m daguan train {study.folder / tune.BEST}")
     if as_json:
-        print_json({"study": str(study.folder), **study_record(trials, shares)})
+        print_json({"study": str(study.folder), **study_record(trials, shares, score)})
     else:
-        print_study(trials, shares)
+        print_study(trials, shares, score)

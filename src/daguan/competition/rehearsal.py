@@ -16,23 +16,27 @@ from daguan.competition.settings import RehearseSettings
 from daguan.core.seeds import stream
 from daguan.core.settings import require
 from daguan.core.types import Sentence
-from daguan.data.folds import text_of_line
+from daguan.data.folds import unit_of_each_line
 from daguan.data.metrics import METRICS
 from daguan.data.span_score import count_items
 
 
-def hide(train: Sequence[Sentence], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Returns the line numbers to train on, in order, and those to hide, shuffled; equal texts stay together.
+def hide(
+    train: Sequence[Sentence], share: float, seed: int, documents: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns the line numbers to train on, in order, and those to hide, shuffled; equal texts stay together, and so do
+    the lines of a document, if documents (N,) are given.
 
     Raises:
         ConfigError: the share leaves one side without a line.
     """
-    text = text_of_line(train)
-    texts = int(text.max()) + 1
-    count = round(share * texts)
-    require("rehearse.share", 0 < count < texts, f"one that divides {texts} distinct lines", share)
+    unit = unit_of_each_line(train, documents)
+    units = int(unit.max()) + 1
+    count = round(share * units)
+    what = "distinct lines" if documents is None else "groups of lines"
+    require("rehearse.share", 0 < count < units, f"one that divides {units} {what}", share)
     rng = stream(seed, "rehearse", "hide")
-    hidden = np.isin(text, rng.permutation(texts)[:count])
+    hidden = np.isin(unit, rng.permutation(units)[:count])
     return np.flatnonzero(~hidden), rng.permutation(np.flatnonzero(hidden))
 
 

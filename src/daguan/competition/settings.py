@@ -30,7 +30,9 @@ class PlanSettings(Section):
 class RehearseSettings(Section):
     """A contest played on training lines that are hidden for it."""
 
-    share: float = setting(0.3, "Share of the distinct training texts that are hidden as test lines.", gt=0, lt=1)
+    share: float = setting(
+        0.3, "Share of the distinct training texts, or documents, that are hidden as test lines.", gt=0, lt=1
+    )
     days: int = setting(3, "Number of days played, with plan.submissions submissions each.", ge=1)
     deals: int = setting(
         100,

@@ -9,7 +9,7 @@ from pathlib import Path
 from daguan.core.errors import DataError
 from daguan.core.files import sha256_of_file
 from daguan.core.types import Sentence, labels_of
-from daguan.data.format import read_labelled, read_unlabelled
+from daguan.data.format import iter_lines, read_labelled, read_unlabelled
 
 TRAIN, TEST, CORPUS = "train.txt", "test.txt", "corpus.txt"
 
@@ -23,7 +23,8 @@ class Contest:
         test: unlabelled lines to label; must exist.
         corpus: unlabelled lines for pretraining alone; may be missing.
         test_gold: the labels of the test lines, for scores only; may be missing.
-        groups, vocabulary: names reserved for later versions; not read yet.
+        groups: the document of each training line, an id a line; may be missing.
+        vocabulary: a name reserved for later versions; not read yet.
     """
 
     folder: Path
@@ -59,14 +60,30 @@ class Contest:
             raise DataError(f"{self.train}: expected at least one entity, got only outside tokens")
         return train, test
 
+    def read_groups(self, lines: int) -> list[str]:
+        """Returns the id of each training line's document. Raises DataError: an empty line, or another number of lines
+        than `lines`."""
+        ids = []
+        for number, line in iter_lines(self.groups):
+            if not line.strip():
+                raise DataError(f"{self.groups}:{number}: expected the id of a document, got an empty line")
+            ids.append(line)
+        if len(ids) != lines:
+            place = f"{self.groups}:{min(len(ids), lines) + 1}"
+            raise DataError(f"{place}: expected {lines:,} ids, one for each line of {TRAIN}, got {len(ids):,}")
+        return ids
+
     def sha256(self) -> dict[str, str]:
-        """Returns the hash of train, test and corpus (if it exists) by file name. Raises DataError: one is missing."""
+        """Returns the hash of train, test, and corpus and groups (if they exist) by file name. Raises DataError: one of
+        the first two is missing."""
         if not self.folder.is_dir():
             raise DataError(f"{self.folder}: expected a folder with {TRAIN} and {TEST}, got nothing at that path")
         for path in (self.train, self.test):
             if not path.is_file():
                 raise DataError(f"{path}: expected a file, got nothing at that path")
-        return {path.name: _sha256(path) for path in (self.train, self.test, self.corpus) if path.is_file()}
+        return {
+            path.name: _sha256(path) for path in (self.train, self.test, self.corpus, self.groups) if path.is_file()
+        }
 
 
 def _sha256(path: Path) -> str:

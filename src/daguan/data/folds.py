@@ -1,9 +1,12 @@
-"""Assigns training lines to k folds, stratified by the entity types of a line; equal texts share a fold."""
+"""Assigns training lines to k folds, balanced by entity types; equal texts and the lines of a document share a fold.
+
+A score on lines whose neighbours were trained on is higher than one on other documents, as names recur within one.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.settings import Section, require, setting
-from daguan.core.types import Sentence
+from daguan.core.types import Sentence, labels_of
 from daguan.data.contest import Contest
 
 FILE = "folds.json"
@@ -30,6 +33,12 @@ class FoldSettings(Section):
     lines: int = setting(
         0,
         "Number of training lines that take part, drawn at random, 0 for all. The others are read by pretraining only.",
+        ge=0,
+    )
+    group: int = setting(
+        0,
+        "Which lines are of one document, and so in one fold: 0, those with the same id in groups.txt, where the "
+        "contest has that file; N, each N neighbouring lines; 1, no two lines (groups.txt is not used).",
         ge=0,
     )
 
@@ -57,43 +66,108 @@ def draw_lines(sentences: Sequence[Sentence], lines: int, seed: int) -> list[Sen
 
     The sample holds at least one line of every entity type, even if that makes it larger.
     """
+    return [sentences[number] for number in draw_numbers(sentences, lines, seed)]
+
+
+def draw_numbers(sentences: Sequence[Sentence], lines: int, seed: int) -> list[int]:
+    """Returns the numbers of the lines that `draw_lines` draws."""
     order = stream(seed, "lines").permutation(len(sentences)).tolist()
     first: dict[str, int] = {}
     for number in order:
         for span in sentences[number].gold:
             first.setdefault(span.label, number)
     drawn = list(dict.fromkeys([*first.values(), *order]))[: max(lines, len(set(first.values())))]
-    return [sentences[number] for number in sorted(drawn)]
+    return sorted(drawn)
 
 
-def assign_folds(sentences: Sequence[Sentence], settings: FoldSettings) -> NDArray[np.int64]:
-    """Returns (N,) the fold that holds each line out.
-
-    Folds are made of distinct texts, so no text is on both sides. A stratum of fewer than k texts is merged with the
-    other rare ones, or with the largest stratum.
+def document_of_line(contest: Contest, lines: int, settings: FoldSettings) -> NDArray[np.int64] | None:
+    """Returns (N,) the number of the document of each of the contest's training lines, None where nothing says it.
 
     Raises:
-        ConfigError: there are fewer distinct texts than folds.
+        DataError: groups.txt does not have one id for each of the lines.
     """
+    if settings.group:
+        return np.arange(lines) // settings.group if settings.group > 1 else None
+    return _numbered(contest.read_groups(lines)) if contest.groups.is_file() else None
+
+
+def assign_folds(
+    sentences: Sequence[Sentence], settings: FoldSettings, documents: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Returns (N,) the fold that holds each line out; documents: (N,) the number of each line's.
+
+    No text and no document is on both sides. Without documents, texts are stratified by the types in them; a stratum of
+    fewer than k texts is merged with the other rare ones, or with the largest stratum.
+
+    Raises:
+        ConfigError: there are fewer distinct texts, or documents without a text in common, than folds.
+    """
+    unit_of_line = unit_of_each_line(sentences, documents)
+    units = int(unit_of_line.max()) + 1
+    what = "distinct training lines" if documents is None else "groups of training lines"
+    require("folds.count", settings.count <= units, f"at most the {units} {what}", settings.count)
+    assign = _stratified if documents is None else _balanced
+    folds: NDArray[np.int64] = assign(sentences, unit_of_line, settings)[unit_of_line]
+    return folds
+
+
+def _stratified(
+    sentences: Sequence[Sentence], unit_of_line: NDArray[np.int64], settings: FoldSettings
+) -> NDArray[np.int64]:
+    """Returns (U,) the fold of each unit, whose lines are alike."""
     from sklearn.model_selection import StratifiedKFold
 
-    unit_of_line = text_of_line(sentences)
     first_line = np.unique(unit_of_line, return_index=True)[1]
-    units = len(first_line)
-    require("folds.count", settings.count <= units, f"at most the {units} distinct training lines", settings.count)
     strata = _merge_rare([_types(sentences[line]) for line in first_line], settings.count)
     splitter = StratifiedKFold(settings.count, shuffle=True, random_state=stream_seed(settings.seed, "folds") % 2**32)
-    fold_of_unit = np.empty(units, dtype=np.int64)
+    fold_of_unit = np.empty(len(first_line), dtype=np.int64)
     for fold, (_, held_out) in enumerate(splitter.split(strata, strata)):
         fold_of_unit[held_out] = fold
-    folds: NDArray[np.int64] = fold_of_unit[unit_of_line]
-    return folds
+    return fold_of_unit
+
+
+def _balanced(
+    sentences: Sequence[Sentence], unit_of_line: NDArray[np.int64], settings: FoldSettings
+) -> NDArray[np.int64]:
+    """Returns (U,) the fold of each unit, of any number of lines: the largest first, each goes where it adds least to
+    the sum of the folds' squared shares of all lines and of the entities of each type."""
+    labels, units = labels_of(sentences), int(unit_of_line.max()) + 1
+    counts = np.array([[1, *(sum(s.label == label for s in line.gold) for label in labels)] for line in sentences])
+    shares = np.zeros((units, counts.shape[1]))
+    np.add.at(shares, unit_of_line, counts / counts.sum(0))
+    order = stream(settings.seed, "folds").permutation(units)
+    order = order[np.argsort(-shares[order].sum(1), kind="stable")]
+    totals, fold_of_unit = np.zeros((settings.count, counts.shape[1])), np.empty(units, np.int64)
+    for unit in order:
+        fold_of_unit[unit] = fold = np.argmin(totals @ shares[unit])
+        totals[fold] += shares[unit]
+    return fold_of_unit
+
+
+def unit_of_each_line(sentences: Sequence[Sentence], documents: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Returns (N,) the unit of each line: lines that share a text or a document, if only through others, are one."""
+    texts = text_of_line(sentences)
+    if documents is None:
+        return texts
+    unit, before = texts, np.empty(0, np.int64)
+    while not np.array_equal(unit, before):  # each line takes the lowest number among those that it is joined to
+        before = unit
+        for joint in (documents, texts):
+            lowest = np.full(int(joint.max()) + 1, len(texts))
+            np.minimum.at(lowest, joint, unit)
+            unit = lowest[joint]
+    return _numbered(unit.tolist())
 
 
 def text_of_line(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
     """Returns (N,) the number of each line's text; distinct texts are numbered in order of appearance."""
-    numbers: dict[tuple[str, ...], int] = {}
-    return np.array([numbers.setdefault(sentence.tokens, len(numbers)) for sentence in sentences], dtype=np.int64)
+    return _numbered([sentence.tokens for sentence in sentences])
+
+
+def _numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Returns (N,) the number of each value; distinct ones are numbered in order of appearance."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
 
 
 def _types(sentence: Sentence) -> str:

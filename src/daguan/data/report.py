@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daguan.core.types import Sentence
 from daguan.data.conflicts import conflicting_lines
-from daguan.data.folds import FoldSettings
+from daguan.data.folds import FoldSettings, unit_of_each_line
 
 
 def data_report(train: Sequence[Sentence], test: Sequence[Sentence], corpus: dict[str, int]) -> dict[str, Any]:
@@ -27,6 +28,14 @@ def data_report(train: Sequence[Sentence], test: Sequence[Sentence], corpus: dic
         "texts_with_conflicting_labels": len(conflicting_lines(train)),
         "test_lines_found_in_train": sum(sentence.tokens in texts for sentence in test),
     }
+
+
+def groups_report(sentences: Sequence[Sentence], documents: NDArray[np.int64] | None) -> dict[str, int]:
+    """Returns the number of groups of lines that share a fold and the lines of the largest; empty without documents."""
+    if documents is None:
+        return {}
+    sizes = np.bincount(unit_of_each_line(sentences, documents))
+    return {"count": len(sizes), "largest": int(sizes.max())}
 
 
 def _sizes(sentences: Sequence[Sentence]) -> dict[str, Any]:
@@ -68,8 +77,19 @@ def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
             f"doubles {report['duplicate_train_lines']:,} train lines, "
             f"{report['texts_with_conflicting_labels']:,} texts with conflicting labels, "
             f"{report['test_lines_found_in_train']:,} test lines found in train",
-            f"folds   {folds.count}, stratified by the set of types in a line, equal texts together",
+            f"folds   {folds.count}, {_describe_folds(report['groups'], folds)}",
         ]
+    )
+
+
+def _describe_folds(groups: dict[str, int], folds: FoldSettings) -> str:
+    if not groups:
+        return "stratified by the set of types in a line, equal texts together"
+    source = f"runs of {folds.group} lines" if folds.group else "the documents of groups.txt"
+    return (
+        f"whole groups: {source}, joined where they share a text ({groups['count']:,}, the largest of "
+        f"{groups['largest']:,} lines). Scores are lower than where lines of one document are in several folds "
+        f"(folds.group=1), and nearer to those on new documents"
     )
 
 

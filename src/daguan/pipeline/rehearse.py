@@ -17,6 +17,7 @@ from daguan.core.settings import require, to_dict
 from daguan.core.tables import Row
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
+from daguan.data.folds import document_of_line
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
 from daguan.pipeline import blend, prepare, pretrain, train
 from daguan.pipeline.budget import plan as budget
@@ -49,6 +50,7 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
 def make_contest(stages: Stages, settings: Settings) -> Run:
     """The folder of the made contest, beside the labels of its test file."""
     about = {"data": stages.data_sha256, "seed": settings.seed, "share": settings.rehearse.share}
+    about |= {"group": settings.folds.group}
     run = run_of(stages.work, "rehearse", about, [HIDING])
     once(run, partial(_make_contest, contest=stages.contest, settings=settings))
     return run
@@ -57,8 +59,11 @@ def make_contest(stages: Stages, settings: Settings) -> Run:
 def _make_contest(run: Run, contest: Contest, settings: Settings) -> None:
     watch = Stopwatch()
     sentences = read_labelled(contest.train)
-    kept, hidden = hide(sentences, settings.rehearse.share, settings.seed)
+    documents = document_of_line(contest, len(sentences), settings.folds)
+    kept, hidden = hide(sentences, settings.rehearse.share, settings.seed, documents)
     made = Contest(run.path / CONTEST)
+    if documents is not None:
+        write_lines(made.groups, map(str, documents[kept].tolist()))
     write_lines(made.train, (format_labelled(sentences[line]) for line in kept))
     write_lines(made.test, (format_unlabelled(sentences[line]) for line in hidden))
     write_lines(run.path / GOLD, (format_labelled(sentences[line]) for line in hidden))

@@ -11,8 +11,11 @@ from daguan.core.runs import Run, run_of
 from daguan.core.settings import require, to_dict
 from daguan.core.settings_text import settings_text
 from daguan.core.tables import Row
+from daguan.core.types import Score
 from daguan.families.family import family_of
+from daguan.families.fold import result_of
 from daguan.pipeline import prepare
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.settings import SHARED, Settings
 from daguan.pipeline.stages import Stages, read_sections
 from daguan.pipeline.tuning.runner import TrialRunner, varied
@@ -39,7 +42,7 @@ def space_of(settings: Settings) -> Space:
         "tune.member", not settings.needs_of(tune.member) and family_of(made.family).trains_alone, expected, tune.member
     )
     count = settings.folds.count
-    require("tune.folds", tune.folds <= count, f"at most folds.count, {count}", tune.folds)
+    require("tune.folds", tune.folds < count, f"less than folds.count, {count}", tune.folds)
     fixed = SHARED if tune.member in settings.ensemble else FIXED
     return checked_space(Settings, tune.space, (*fixed, "family", "pseudo_labels"))
 
@@ -69,6 +72,20 @@ def make(settings: Settings) -> Study:
     runner = TrialRunner(settings, study.folder_of)
     search(study, runner, workers_of(settings), runner.stop)
     return study
+
+
+def score_best(study: Study, settings: Settings) -> Score | None:
+    """Returns the best trial's span counts on the folds that no trial was scored on, which are trained for it; None if
+    no trial is complete, or some are not finished."""
+    trials, tune = study.trials(), settings.tune
+    best = best_of(trials)
+    if best is None or not (study.begun and all(trial.finished for trial in trials)):
+        return None
+    workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
+    alone = varied(settings, best.parameters).replace(members=(tune.member,))
+    jobs = Stages(alone).fold_jobs(tune.member, threads)[tune.folds :]
+    run_jobs(jobs, workers)
+    return sum((Score(**result_of(job)["held_out"]) for job in jobs), Score())
 
 
 def write_best(study: Study, settings: Settings) -> Trial | None:

@@ -64,7 +64,7 @@ def main(folder: Path, trials: int, workers: int, storage: str) -> None:
     study = Study.open(folder, SPACE, settings_of(2, storage, trials), seed=7)
     search.search(study, Fake(folder / "ran.txt", pause=0.005), workers)
     with folder_lock(folder, wait=True):
-        write_study(folder, study.trials(), {})
+        write_study(folder, study.trials(), {}, None)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_a_space_that_does_not_fit_is_refused_in_one_line(
     ("word", "message"),
     [
         ("tune.member=oracle", "tune.member: expected tagger or ngram_crf or soup, got 'oracle'"),
-        ("tune.folds=9", "tune.folds: expected at most folds.count, 5, got 9"),
+        ("tune.folds=9", "tune.folds: expected less than folds.count, 5, got 9"),
         ("tune.objective=speed", "tune.objective: expected f1 or f1+seconds, got 'speed'"),
         ("tune.pruner=hard", "tune.pruner: expected none or median, got 'hard'"),
         ("tune.trials=0", "tune.trials: expected at least 1, got 0"),

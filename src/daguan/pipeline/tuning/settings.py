@@ -48,7 +48,12 @@ class TuneSettings(Section):
     )
     trials: int = setting(30, "Number of trials in all; a higher number continues the study.", ge=1)
     member: str = setting("tagger", "The member of the configuration that is varied.")
-    folds: int = setting(1, "Number of folds that a trial trains, one after another.", ge=1)
+    folds: int = setting(
+        1,
+        "Number of folds that a trial trains, one after another; fewer than folds.count, as the best trial is then "
+        "scored on the other folds, which chose nothing.",
+        ge=1,
+    )
     objective: str = setting(
         "f1",
         "f1: strict span F1 over the held-out lines of those folds; f1+seconds: the best F1 for each number of "

@@ -9,10 +9,10 @@ from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.types import Sentence, labels_of
 from daguan.data.contest import Contest
-from daguan.data.folds import FoldSettings, assign_folds, draw_lines, write_folds
+from daguan.data.folds import FoldSettings, assign_folds, document_of_line, draw_numbers, write_folds
 from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.pretraining_text import prepare_text
-from daguan.data.report import data_report, format_report
+from daguan.data.report import data_report, format_report, groups_report
 from daguan.data.span_score import check_comparable
 from daguan.data.vocabulary import VocabularySettings
 
@@ -23,19 +23,21 @@ def prepare(run: Run, contest: Contest, folds: FoldSettings, vocabulary: Vocabul
     train, test = contest.read()
     if (gold := contest.test_gold).is_file():
         check_comparable(read_labelled(gold), test, (str(gold), str(contest.test)))
-    write_folds(run.path, assign_folds(_taking_part(run.path, train, folds), folds))
+    documents, numbers = document_of_line(contest, len(train), folds), _taking_part(run.path, train, folds)
+    sentences, documents = [train[i] for i in numbers], None if documents is None else documents[numbers]
+    write_folds(run.path, assign_folds(sentences, folds, documents))
     corpus = prepare_text(run.path, contest.corpus, [*train, *test], vocabulary)
-    report = data_report(train, test, corpus)
+    report = data_report(train, test, corpus) | {"groups": groups_report(sentences, documents)}
     write_json(run.path / "report.json", report)
     say(format_report(report, folds))
     run.finish(watch.seconds, labels=labels_of(train), report=report)
 
 
-def _taking_part(folder: Path, train: list[Sentence], settings: FoldSettings) -> list[Sentence]:
-    """Returns all training lines, or those drawn, which are written."""
+def _taking_part(folder: Path, train: list[Sentence], settings: FoldSettings) -> list[int]:
+    """Returns the numbers of all training lines, or of those drawn, which are written."""
     if not settings.lines:
-        return train
-    drawn = draw_lines(train, settings.lines, settings.seed)
-    write_lines(Contest(folder).train, map(format_labelled, drawn))
+        return [*range(len(train))]
+    drawn = draw_numbers(train, settings.lines, settings.seed)
+    write_lines(Contest(folder).train, (format_labelled(train[number]) for number in drawn))
     say(f"prepare: {len(drawn):,} of {len(train):,} training lines take part; pretraining reads all")
     return drawn
