@@ -132,8 +132,9 @@ class Contest:
         answers = [member.held_out for member in members]
         data = OutOfFoldData(self.train, self.fold_of_line, answers, self.scheme, self.seed, self.text)
         learner = METHODS[method].load().learner(data)
-        whole = learner.fit(np.ones(len(self.train), bool))
-        test = annotate(self.test, whole.spans(self.test, [member.test for member in members]))
+        of_test = [member.test for member in members]
+        whole = learner.fit(np.ones(len(self.train), bool)).adapted_to(self.test, of_test)
+        test = annotate(self.test, whole.spans(self.test, of_test))
         out_of_fold = annotate(self.train, nested_spans(learner, data))
         return span_scores(out_of_fold, self.train), span_scores(test, self.test)
 

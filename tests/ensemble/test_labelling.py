@@ -77,7 +77,7 @@ def test_a_stack_is_as_sure_as_of_its_least_certain_proposal():
     own = candidates.features.shape[1]
     coefficients = (0.0, 0.0, 0.0, 1.0, *(0.0,) * (own - 4), *(0.0,) * 6)
     lexicon = Lexicon.of(GIVEN.gold, SCHEME.labels, np.zeros(45, np.int64))
-    stack = Stack(SCHEME.labels, SpanClassifier(coefficients, 0.0, None), 0.0, lexicon)
+    stack = Stack(SCHEME.labels, SpanClassifier(coefficients, 0.0, None), 0.0, 1.0, lexicon)
     spans, confidences = stack.confident_spans(GIVEN.gold, GIVEN.marginals)
     right = 1 / (1 + np.exp(-candidates.features[:, 3]))
     expected = np.ones(45)

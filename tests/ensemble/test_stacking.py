@@ -1,8 +1,11 @@
 import zlib
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daguan.core.types import Sentence, Span
 from daguan.data.span_score import span_score
@@ -11,15 +14,7 @@ from daguan.ensemble import stacking
 from daguan.ensemble.blending import nested_spans
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.span_candidates import NO_RIVAL, SpanCandidates, _best_rivals, lexicon_features
-from daguan.ensemble.stacking import (
-    THRESHOLDS,
-    SpanClassifier,
-    Stack,
-    StackLearner,
-    _best_threshold,
-    _cross_fitted,
-    _regress,
-)
+from daguan.ensemble.stacking import SpanClassifier, Stack, StackLearner, _regress, half_expected_f1
 from daguan.training.prediction import annotate, decode_lines
 from noisy_members import SCHEME, ids_of, noisy_answers, noisy_data, with_other_gold
 
@@ -180,35 +175,43 @@ def test_features_of_some_lines_are_those_among_all():
     assert part.spans == [span for span, is_here in zip(whole.spans, here, strict=True) if is_here]
 
 
-def test_the_threshold_is_the_one_with_the_best_f1():
-    """40 lines have one proposal each; those with odds above those of P = 0.3 are right."""
-    lines, probability = np.arange(40), (np.arange(40) + 0.5) / 40
-    spans = [Span(0, 1, "a")] * 40
-    candidates = SpanCandidates(spans, lines, np.zeros((40, 1)), np.zeros(40, bool))
-    odds = np.log(probability / (1 - probability))
-    gold = [{Span(0, 1, "a")} if p > 0.3 else set() for p in probability]
-    found = _best_threshold(candidates, odds, gold)
-    assert 1 / (1 + np.exp(-found)) == pytest.approx(0.3, abs=0.03)
+@settings(max_examples=50)
+@given(st.lists(st.floats(-6, 6), min_size=1, max_size=8), st.floats(0.2, 1))
+def test_no_choice_of_spans_has_a_better_expected_f1_than_those_above_the_threshold(odds, coverage):
+    """And the threshold is half of that F1, as Lipton et al. prove."""
+    right = 1 / (1 + np.exp(-np.array(odds)))
 
-    def f1(threshold: float) -> float:
-        taken = odds > threshold
-        hits = sum(bool(of_line) for of_line, is_taken in zip(gold, taken, strict=True) if is_taken)
-        return 2 * hits / (taken.sum() + sum(map(len, gold)))
+    def f1(taken: np.ndarray) -> float:
+        return 2 * right[taken].sum() / (taken.sum() + right.sum() / coverage)
 
-    assert f1(found) == max(f1(t) for t in np.log(THRESHOLDS / (1 - THRESHOLDS))) == 1
-    assert f1(0.0) < 1
+    threshold = half_expected_f1(np.array(odds), coverage)
+    found = f1(np.array(odds) > threshold)
+    choices = np.array(list(product([False, True], repeat=len(odds))))
+    assert found == pytest.approx(max(map(f1, choices)))
+    assert 1 / (1 + np.exp(-threshold)) == pytest.approx(found / 2)
 
 
-def test_odds_for_the_threshold_are_by_judges_that_had_not_seen_the_line():
-    rng = np.random.default_rng(0)
-    features, lines = rng.normal(size=(200, 3)), np.arange(200)
-    candidates = SpanCandidates([Span(0, 1, "a")] * 200, lines, features, np.zeros(200, bool))
-    right = features[:, 0] + rng.normal(size=200) > 0
-    parts = lines % 4
-    here = parts == 1
-    first, second = (_cross_fitted(candidates, of, parts) for of in (right, np.where(here, ~right, right)))
-    assert np.array_equal(first[here], second[here])
-    assert all((first[parts == part] != second[parts == part]).any() for part in (0, 2, 3))
+def test_of_spans_that_are_certain_the_threshold_is_half_of_the_f1_of_taking_them_all():
+    odds = np.array([40.0] * 6 + [-40.0] * 9)
+    assert half_expected_f1(odds, 1.0) == pytest.approx(0)
+    assert half_expected_f1(odds, 0.5) == pytest.approx(np.log(0.5))  # 6 of 12 found: F1 2/3
+    assert half_expected_f1(odds, 0.0) == half_expected_f1(odds[:0], 1.0) == 0
+
+
+def test_the_threshold_falls_where_members_know_less_and_nothing_else_is_adapted():
+    data, hard = noisy_data((1.5, 2.0), lines=150), noisy_data((3.5, 3.5), lines=150, seed=1)
+    stack = StackLearner(data).fit(np.ones(150, bool))
+    easy, adapted = stack.adapted_to(data.gold, data.marginals), stack.adapted_to(hard.gold, hard.marginals)
+    assert adapted.threshold < easy.threshold
+    assert replace(adapted, threshold=easy.threshold) == easy
+
+
+def test_a_stack_that_is_fitted_to_some_folds_is_adapted_to_the_other_ones():
+    data = noisy_data((2.0, 2.5))
+    stack, held_out = StackLearner(data).fit(data.fold_of_line != 1), np.flatnonzero(data.fold_of_line == 1).tolist()
+    marginals = [[member[line] for line in held_out] for member in data.marginals]
+    again = stack.adapted_to([data.gold[line] for line in held_out], marginals)
+    assert again.threshold == pytest.approx(stack.threshold)
 
 
 def test_odds_are_halfway_between_the_regression_and_the_trees():

@@ -110,7 +110,7 @@ def _label(
     check_lines(test, test_marginals)
     of_row = replace(data, marginals=marginals)
     learner = METHODS[method].load().learner(of_row)
-    combination = learner.fit(np.ones(len(data.gold), bool))
+    combination = learner.fit(np.ones(len(data.gold), bool)).adapted_to(test, test_marginals)
     nested = annotate(data.gold, nested_spans(learner, of_row))
     return BlendRow(name, nested, annotate(test, combination.spans(test, test_marginals)), combination)
 

@@ -64,6 +64,9 @@ class Combination(Protocol):
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         """Returns the spans of each sentence; its gold is not read."""
 
+    def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Combination:
+        """Returns the combination with what depends on the lines to label fixed for these; their gold is not read."""
+
     def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """Returns the same spans with confidences; each combination says what it counts as a decision."""
 

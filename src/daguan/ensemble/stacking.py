@@ -9,7 +9,7 @@ interactions. M members, C spans, F features.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -37,8 +37,7 @@ CERTAIN = 10.0  # nats, if all spans were right or none
 CONSTANT = 1e-6
 ENOUGH_FOLDS = 3
 ENOUGH = 100_000  # candidates to learn from; with more, only every second line is used, or every third, …
-PARTS = 4  # of each fold if there are fewer; of all lines for the threshold
-THRESHOLDS = np.arange(0.1, 0.71, 0.02)  # on P(right)
+PARTS = 4  # of each fold if there are fewer
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,8 @@ class Stack:
     Attributes:
         labels: the scheme's.
         classifier: gives log-odds.
-        threshold: log-odds that a span must exceed.
+        threshold: log-odds that a span must exceed, half of the F1 expected on some lines.
+        coverage: the share of gold spans that were candidates.
         lexicon: of all lines learnt from.
         text: the index used in fitting, None if there was none; not stored in JSON.
     """
@@ -94,12 +94,18 @@ class Stack:
     labels: tuple[str, ...]
     classifier: SpanClassifier
     threshold: float
+    coverage: float
     lexicon: Lexicon
     text: TextIndex | None = field(default=None, compare=False, repr=False)
 
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         candidates, odds = self._odds(sentences, marginals)
         return candidates.choose(odds - self.threshold, len(sentences))
+
+    def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Stack:
+        """Returns the stack with the threshold for the F1 expected on these lines."""
+        _, odds = self._odds(sentences, marginals)
+        return replace(self, threshold=half_expected_f1(odds, self.coverage))
 
     def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """A decision is whether to take a candidate span. Its probability is P(right) where the span is taken, 1 −
@@ -123,14 +129,15 @@ class Stack:
         return candidates, self.classifier.odds(np.concatenate([gold_free, known], 1))
 
     def to_json(self) -> dict[str, Any]:
-        values = {name: getattr(self, name) for name in ("labels", "threshold")}
+        values = {name: getattr(self, name) for name in ("labels", "threshold", "coverage")}
         return values | {"classifier": self.classifier.to_json(), "lexicon": self.lexicon.to_json()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any], load_text: LoadText) -> Stack:
         labels = tuple(values["labels"])
         lexicon = Lexicon.from_json(values["lexicon"], len(labels))
-        return cls(labels, SpanClassifier.from_json(values["classifier"]), values["threshold"], lexicon, load_text())
+        classifier = SpanClassifier.from_json(values["classifier"])
+        return cls(labels, classifier, values["threshold"], values["coverage"], lexicon, load_text())
 
 
 class StackLearner:
@@ -160,16 +167,18 @@ class StackLearner:
         return np.concatenate([self._gold_free_features, lexicon_features(counts, self._types)], 1)
 
     def fit(self, used: LineMask) -> Stack:
+        """Fits a stack whose threshold is for the lines that are not used, if there are such lines."""
         data, candidates = self._data, self._candidates
         gold = [set(sentence.gold) for sentence in data.gold]
         of_used, features = used[candidates.lines], self.features(used)
         read = used & (np.arange(len(used)) % max(1, -(-int(of_used.sum()) // ENOUGH)) == 0)
         ours = candidates.of_lines(read[candidates.lines], features)
         right = np.array([span in gold[line] for line, span in zip(ours.lines.tolist(), ours.spans, strict=True)], bool)
-        odds = _cross_fitted(ours, right, _parts_of(data.gold))
-        threshold = _best_threshold(ours, odds, [gold[line] if is_read else set() for line, is_read in enumerate(read)])
+        classifier = SpanClassifier.fit(ours.features, right)
+        coverage = float(right.sum() / max(1, sum(len(gold[line]) for line in np.flatnonzero(read).tolist())))
+        threshold = half_expected_f1(classifier.odds(features if of_used.all() else features[~of_used]), coverage)
         lexicon = self._lexicon.restricted_to(self._groups(used))
-        return Stack(data.scheme.labels, SpanClassifier.fit(ours.features, right), threshold, lexicon, data.text)
+        return Stack(data.scheme.labels, classifier, threshold, coverage, lexicon, data.text)
 
     def _groups(self, used: LineMask) -> NDArray[np.bool_]:
         """Returns (groups,) whether a group is used."""
@@ -196,16 +205,6 @@ def _gold_free_features(candidates: SpanCandidates, strings: Sequence[String], t
     return candidates.features if text is None else np.concatenate([candidates.features, text.features(strings)], 1)
 
 
-def _cross_fitted(candidates: SpanCandidates, right: NDArray[np.bool_], part_of_line: NDArray[np.int64]) -> Floats:
-    """Returns (C,) log-odds by classifiers that had not seen the part of the line, and so are not overconfident."""
-    parts, odds = part_of_line[candidates.lines], np.zeros(len(right))
-    for part in np.unique(parts).tolist():
-        here = parts == part
-        others = here if here.all() else ~here
-        odds[here] = SpanClassifier.fit(candidates.features[others], right[others]).odds(candidates.features[here])
-    return odds
-
-
 def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]:
     """Returns coefficients (F,) for unscaled features, and the intercept; both classes must occur."""
     from sklearn.linear_model import LogisticRegression
@@ -217,16 +216,21 @@ def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]
     return coefficients, float(model.intercept_[0] - coefficients @ centre)
 
 
-def _best_threshold(candidates: SpanCandidates, odds: Floats, gold: Sequence[set[Span]]) -> float:
-    """Returns the threshold on log-odds with the best F1."""
+def half_expected_f1(odds: Floats, coverage: float) -> float:
+    """Returns the threshold that maximises the expected F1 of candidates of these log-odds (C,), as log-odds.
 
-    def f1(threshold: float) -> float:
-        chosen = candidates.choose(odds - threshold, len(gold))
-        hits = sum(len(theirs.intersection(ours)) for ours, theirs in zip(chosen, gold, strict=True))
-        return 2 * hits / max(1, sum(map(len, chosen)) + sum(map(len, gold)))
-
-    thresholds: list[float] = np.log(THRESHOLDS / (1 - THRESHOLDS)).tolist()
-    return max(thresholds, key=f1)
+    It is half of that F1 (Lipton et al. 2014, arXiv 1402.1892, theorem 1). `coverage` is the share of gold spans that
+    are candidates. Each step takes those above half of the last F1 (Dinkelbach 1967), until it no longer rises.
+    Returns 0 without candidates, and where none was right.
+    """
+    if not coverage or not len(odds):
+        return 0.0
+    right = np.exp(-np.logaddexp(0, -odds))
+    gold, half, last = right.sum() / coverage, 0.0, -1.0
+    while half > last:
+        taken = right[right > half]
+        half, last = taken.sum() / (len(taken) + gold), half
+    return float(np.log(half / (1 - half)))
 
 
 STACK = Method(StackLearner, Stack.from_json)

@@ -33,6 +33,10 @@ class Vote:
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         return [elect(votes, self.needed) for votes in count_votes(marginals, TagScheme(self.labels))]
 
+    def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Vote:
+        """Returns itself; nothing depends on the lines."""
+        return self
+
     def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """A decision is whether to take a span that some member votes for. Its probability is the share of members that
         agree with the decision.

@@ -46,6 +46,10 @@ class WeightedMean:
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         return decode_lines(mean(marginals, self.weights), TagScheme(self.labels), self._bias)
 
+    def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> WeightedMean:
+        """Returns itself; nothing depends on the lines."""
+        return self
+
     def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """A decision is the tag of a token. Its probability is the mean's marginal, renormalised after biases."""
         means, scheme = mean(marginals, self.weights), TagScheme(self.labels)
