@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 
+import numpy as np
 import torch
 
 from benchmarks import data, ours
@@ -23,6 +24,7 @@ from benchmarks.data import WINDOW, Text
 from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine, options, our_environment, shells
 from benchmarks.sides import Side
 from daguan.data.vocabulary import CLS, SEP
+from daguan.families.family import Model
 from daguan.pipeline.work.predict import predict
 from daguan.training.devices import find_device, prepare_process
 
@@ -37,14 +39,15 @@ class Ours:
     def __init__(self, text: Mapping[str, str], layers: int, hidden: int) -> None:
         prepare_process(THREADS)
         self.text = Text(**text)
-        self.engine = ours.engine_settings(THREADS)
-        self.model = ours.new_tagger(self.text, layers, hidden, "crf", self.text.scheme)
-        self.model.tagger.to_device(find_device(self.engine)).eval()
+        engine = ours.engine_settings(THREADS)
+        trained = ours.new_tagger(self.text, layers, hidden, "crf", self.text.scheme)
+        trained.tagger.to_device(find_device(engine)).eval()
+        self.model = Model(self.text.scheme.labels, lambda lines: trained.marginals(lines, engine, np.float16))
 
     def rate(self) -> float:
         """Lines a second over the whole file."""
         start = time.perf_counter()
-        lines = sum(1 for _ in predict([[self.model]], None, self.text.test, self.engine))
+        lines = sum(1 for _ in predict([[self.model]], None, self.text.test))
         return lines / (time.perf_counter() - start)
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
+MALLOC = (
+    "hugetlb=1",  # memory in large pages: training is up to 1.3 times as fast
+    # up to these sizes (32 and 512 MiB) freed memory stays in the process; the system would take a large gradient back
+    # and clear new pages at every update, 5 to 15 % of the time
+    "mmap_threshold=33554432",
+    "trim_threshold=536870912",
+)
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",  # threads that spin while they wait slow each other down
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # memory in large pages: training is up to 1.3 times as fast
+    "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{tunable}" for tunable in MALLOC),
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # determinism on a GPU
 }
 
