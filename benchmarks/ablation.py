@@ -40,7 +40,8 @@ from benchmarks.ours import precision
 from daguan.core.code import code_version
 from daguan.core.files import read_json, write_json
 from daguan.data.marginals import Marginals
-from daguan.families.fold import HELD_OUT, FoldData, FoldJob, result_of
+from daguan.families.fold import HELD_OUT, FoldData, FoldJob
+from daguan.families.job import result_of
 from daguan.families.jobs import run_job
 from daguan.models.encoders.table import PRETRAINED
 from daguan.pipeline.settings import load

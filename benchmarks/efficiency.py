@@ -24,7 +24,8 @@ from benchmarks.data import DataSet
 from benchmarks.harness import Aim, Report, cores, machine, options
 from benchmarks.learning import BERT, BEST_BERT, OURS, Learning
 from benchmarks.ours import precision
-from daguan.families.fold import FoldJob, result_of
+from daguan.families.fold import FoldJob
+from daguan.families.job import result_of
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.stages import Stages
 

@@ -22,7 +22,8 @@ from benchmarks.data import DataSet
 from benchmarks.harness import ROOT, Report, cores, machine, options
 from benchmarks.learning import OURS, Learning
 from benchmarks.ours import precision
-from daguan.families.fold import FoldJob, result_of
+from daguan.families.fold import FoldJob
+from daguan.families.job import result_of
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages

@@ -1,57 +1,70 @@
-"""Folds trained in the test's own process: what worker processes add is tested once, in the pipeline, and each costs
+"""Jobs done in the test's own process: what worker processes add is tested once, in the pipeline, and each costs
 seconds of imports."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
+from threading import Lock
 
 import pytest
 
+from daguan.__main__ import main
 from daguan.core.errors import DivergenceError
-from daguan.core.progress import Progress
-from daguan.families.fold import FoldJob
-from daguan.families.jobs import run_job
-from daguan.pipeline import distil, train
-from daguan.pipeline.budget import trials
-from daguan.pipeline.engines.running import WorkerError
-from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
+from daguan.core.progress import Bar, Progress
+from daguan.core.tables import Row
+from daguan.families.job import Job
+from daguan.pipeline import distil, pretrain, train
+from daguan.pipeline.engines.running import Watch, WorkerError
+from daguan.pipeline.engines.table import ENGINES
+from daguan.pipeline.engines.worker import JOBS
 
 Report = Callable[[Progress], None]
+Before = Callable[[Job], None]
 
 
-def _run(
-    jobs: Sequence[FoldJob], workers: int, supervisor: Supervisor = UNSUPERVISED, *, run: Callable[[FoldJob], None]
-) -> dict[str, float]:
-    seconds = {}
-    waiting = [job for job in jobs if not job.finished]
-    for job in waiting:
-        if not supervisor.starts(job, waiting):
-            continue
-        begun = time.monotonic()
-        try:
-            run(job)
-        except DivergenceError as error:
-            supervisor.failed(WorkerError(f"{job.name}: {error}"), job.member)
-        else:
-            seconds[job.name] = time.monotonic() - begun
-    return seconds
+class InProcessEngine:
+    """An engine that does one job after the other here."""
+
+    lock = Lock()
+    report: Report = staticmethod(lambda progress: None)
+    before: Before = staticmethod(lambda job: None)
+
+    def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
+        with self.lock:
+            try:
+                self.before(job)
+                JOBS[job.kind].run(job, self.report)
+            except DivergenceError as error:
+                raise WorkerError(f"{job.name}: {error}") from None
+            return True
+
+    def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
+        with self.lock:
+            assert main([*words]) == 0
+
+    def stop(self) -> None:
+        pass
+
+
+def _run(jobs: Sequence[Job], workers: int, *, engine: InProcessEngine) -> None:
+    for job in jobs:
+        if not job.finished:
+            engine.run(job, Bar(job.name), lambda progress: True)
 
 
 @contextmanager
 def in_process(
-    report: Report = lambda progress: None, before: Callable[[FoldJob], None] = lambda job: None
-) -> Iterator[None]:
-    """Inside, `train`, `distil` and the trials of a budget do their jobs here; `report` sees every update, `before`
-    every job, of which it may make a failure by a DivergenceError."""
-
-    def run(job: FoldJob) -> None:
-        before(job)
-        run_job(job, report)
-
+    report: Report = lambda progress: None, before: Before = lambda job: None
+) -> Iterator[pytest.MonkeyPatch]:
+    """Inside, all jobs are done here, one at a time; `report` sees every update, `before` every job, of which it may
+    make a failure by a DivergenceError."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (train, distil, trials):
-            patch.setattr(module, "run_jobs", partial(_run, run=run))
-        yield
+        patch.setattr(InProcessEngine, "report", staticmethod(report))
+        patch.setattr(InProcessEngine, "before", staticmethod(before))
+        patch.setitem(ENGINES, "local", Row(f"{__name__}:InProcessEngine"))
+        for module in (train, distil, pretrain):
+            patch.setattr(module, "run_jobs", partial(_run, engine=InProcessEngine()))
+        yield patch

@@ -1,205 +1,260 @@
-"""A budget on a tiny contest: planned once by `prepare`, followed by every other command, and a preset of its own."""
+"""A budget on a tiny contest: `run` plans, other commands follow, and plan.yaml does it again without a clock."""
 
 from __future__ import annotations
 
-import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from conftest import TINY
 from daguan.__main__ import main
+from daguan.core.errors import DivergenceError, StoppedError
 from daguan.core.files import read_json
-from daguan.pipeline import settings as plain
+from daguan.data.contest import Contest
+from daguan.families.job import Job
 from daguan.pipeline.budget import plan as budget
-from daguan.pipeline.budget.choosing import Choice, choose
-from daguan.pipeline.budget.costs import Facts, MemberRates, Rates, Work
+from daguan.pipeline.budget import play
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
+from daguan.training import loop
 from in_process import in_process
 
-STAGES = ("prepare", "pretrain", "train", "blend", "submit", "score")
-RUNGS = """
+FOLLOWING = ("prepare", "pretrain", "train", "blend", "submit", "score")
+HOUR = """
+members: [ngram_crf, tagger, second]
 ensemble: {second: {train: {seed: 1}}}
-budget:
-  minutes: 60
-  passes: 2
-  rungs:
-    - {members: [tagger, ngram_crf], folds: {count: 3}, train: {epochs: 1000000}}
-    - {members: [tagger, ngram_crf], folds: {count: 2, lines: 40}, train: {epochs: 3}, pretrain: {tokens: 1024}}
-    - {members: [ngram_crf]}
-  spare: [second, tagger]
+budget: {minutes: 5, passes: 2}
 """
+BRIEF = ("train.epochs=3", "ngram_crf.iterations=5")
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("budget")
-    (root / "hour.yaml").write_text(RUNGS, "utf-8")
-    (root / "empty.yaml").touch()
-    return root
+@dataclass
+class Jobs:
+    """Records the jobs that are begun, and fails those of a name."""
+
+    fails: str = "none"
+    begun: list[str] = field(default_factory=list)
+
+    def __call__(self, job: Job) -> None:
+        self.begun.append(job.name)
+        if job.name.startswith(self.fails):
+            raise DivergenceError("update 7: expected a finite loss, got nan")
 
 
-@pytest.fixture(scope="module")
-def words(contest: Path, root: Path) -> list[str]:
+@dataclass
+class Hour:
+    """A budget on the tiny contest, in a folder of its own."""
+
+    root: Path
+    words: list[str]
+
+    @property
+    def given(self) -> list[str]:
+        return [str(self.root / "hour.yaml"), *self.words]
+
+    @property
+    def plan(self) -> Path:
+        (folder,) = (self.root / "work").glob("budget-*")
+        return folder
+
+    @property
+    def state(self) -> budget.State:
+        return budget.read_state(self.plan)
+
+    @property
+    def submissions(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (self.root / "out").glob("*.txt")}
+
+    def run(self, *commands: str, jobs: Jobs | None = None) -> list[int]:
+        with in_process(before=jobs or Jobs()) as patch:
+            patch.setattr(loop, "MEASURED_SECONDS", 0.0)
+            return [main([command, *self.given]) for command in commands or ("run",)]
+
+
+def hour_in(root: Path, contest: Path, *more: str) -> Hour:
+    (root / "hour.yaml").write_text(HOUR, "utf-8")
     places = [f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
-    return [*TINY, "train.lookahead_steps=6", "train.lookahead_alpha=0.8", *places]  # more steps than a trial has
+    return Hour(root, [*TINY, *BRIEF, *places, *more])
 
 
 @pytest.fixture(scope="module")
-def plan(root: Path, words: list[str]) -> Path:
-    """All stages in turn; the folder of the plan."""
+def hour(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Hour:
+    """One that was run through, with short allotments."""
+    made = hour_in(tmp_path_factory.mktemp("budget"), contest)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(play.Player, "_allotted", lambda player, task: 0.02)
+        patch.setattr(play.Player, "_is_worth_beginning", lambda player, task, seconds: True)
+        jobs = Jobs()
+        assert made.run(jobs=jobs) == [0]
+    assert {"ngram_crf on all lines", "pretrain tagger", "ngram_crf fold 0", "second fold 0"} <= set(jobs.begun)
+    return made
+
+
+def test_every_number_is_fixed_in_the_plan_and_in_its_preset(hour: Hour) -> None:
+    state, settings = hour.state, budget.load(hour.given)
+    assert settings == load([str(hour.plan / "plan.yaml")]).replace(budget=settings.budget)
+    assert (settings.budget.minutes, list(settings.members)) == (0.0, state.submitted)
+    assert settings.folds.count == 5
+    assert (settings.engine.workers, settings.engine.threads) == tuple(
+        state.changes["engine"][name] for name in ("workers", "threads")
+    )
+    tagger = settings.member("tagger")
+    assert len(tagger.updates) == 5
+    assert all(1 <= number <= 3 * 20 for number in tagger.updates)
+    whole = Stages(settings).prepare.manifest()["report"]["corpus"]["tokens"]
+    assert 0 < tagger.pretrain.tokens <= 2 * whole
+    assert settings.member("second").pretrain.tokens == tagger.pretrain.tokens
+
+
+def test_the_preset_gives_the_same_bytes_in_an_empty_folder(hour: Hour, tmp_path: Path) -> None:
     with in_process():
-        for stage in STAGES:
-            assert main([stage, str(root / "hour.yaml"), *words]) == 0
-    (folder,) = (root / "work").glob("budget-*")
-    return folder
+        places = [f"data.work={tmp_path / 'work'}", f"data.submissions={tmp_path / 'out'}"]
+        assert main(["run", str(hour.plan / "plan.yaml"), *places]) == 0
+    (submission,) = (tmp_path / "out").glob("*.txt")
+    assert {submission.name: submission.read_bytes()} == hour.submissions
+    theirs = {path.name for path in (hour.root / "work").iterdir()}
+    assert {path.name for path in (tmp_path / "work").iterdir()} <= theirs
 
 
-def test_the_first_rung_that_fits_is_followed(root: Path, words: list[str], plan: Path) -> None:
-    found = read_json(plan / "plan.json")
-    settings = budget.load([str(root / "hour.yaml"), *words])
-    assert (found["rung"], found["fits"]) == (1, True)
-    assert sum(found["seconds"].values()) + found["planning"] <= 0.8 * 3600
-    assert (settings.folds.count, settings.train.epochs, settings.budget.minutes) == (2, 3, 0)
-    assert settings.pretrain.tokens > 1024
-    assert settings.pretrain.tokens <= 2 * found["facts"]["text_tokens"]
-    assert not (plan / "trials").exists()
-    assert (settings.members, found["spare"]) == (("ngram_crf", "tagger", "second"), ["second"])
-    assert "second" in found["fold"]
-
-
-def test_spare_members_stand_where_nothing_more_is_to_be_made_for_them_and_they_fit(words: list[str]) -> None:
-    """The tagger's encoder serves them; one that starts from another is left out, as is one whose trial failed."""
-    spare = "budget.spare=[second, other, alone]"
-    more = ("pretrain.tokens=1024", "ensemble.second={train: {seed: 1}}", "ensemble.other={seed: 5}")
-    asked = plain.load([*words, *more, "ensemble.alone={family: ngram_crf, ngram_crf: {c1: 1}}", spare])
-    rung = asked.replace(members=("ngram_crf", "tagger"))
-    tried = ("ngram_crf", "tagger", "second", "other", "alone")
-    assert budget.with_spare(rung) == tried
-    assert budget.full_rung(rung, tried, lambda _: True).members == ("ngram_crf", "tagger", "second", "alone")
-    assert budget.full_rung(rung, tried[:2], lambda _: True) == rung
-    assert budget.full_rung(rung, tried, lambda _: False) == rung
-    few = budget.full_rung(rung, tried, lambda full: len(full.members) <= 3)
-    assert few.members == ("ngram_crf", "tagger", "second")
-    alone = asked.replace(members=("ngram_crf",))
-    assert budget.full_rung(alone, tried, lambda _: True).members == ("ngram_crf", "alone")
-
-
-def test_a_plan_is_for_its_share_of_the_minutes_less_what_planning_took(
-    root: Path, words: list[str], plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_every_other_command_follows_the_plan_and_finds_its_work_done(
+    hour: Hour, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The plan also fits four fifths of the available memory."""
-    found = read_json(plan / "plan.json")
-    members = {name: MemberRates(**of) for name, of in found["rates"].pop("members").items()}
-    made = Facts(**found["facts"]), Rates(**found["rates"], members=members)
-    told: list[tuple[float, ...]] = []
-
-    def noted(works: list[Work], facts: Facts, rates: Rates, limit: float, passes: float, room: float) -> Choice:
-        told.append((limit, passes, room))
-        return choose(works, facts, rates, limit, passes, room)
-
-    monkeypatch.setattr(budget, "choose", noted)
-    monkeypatch.setattr(budget, "tried", lambda *_: time.sleep(0.1) or made)
-    monkeypatch.setattr(budget, "memory", lambda: 5e9)
-    more = ("budget.share=0.6", "budget.minutes=20", f"data.work={tmp_path}")
-    budget.planned(plain.load([str(root / "hour.yaml"), *words, *more]))
-    (path,) = tmp_path.glob("budget-*/plan.json")
-    planning = read_json(path)["planning"]
-    assert planning > 0
-    assert told == [(pytest.approx(0.6 * 20 * 60 - planning), 2, 4e9)]
-
-
-def test_only_the_lines_drawn_take_part(root: Path, plan: Path) -> None:
-    (prepared,) = (root / "work").glob("prepare-*")
-    assert len((prepared / "train.txt").read_text("utf-8").split("\n")) == 40
-    assert len(read_json(prepared / "folds.json")["fold_of_line"]) == 40
-
-
-def test_the_plan_is_read_and_never_made_anew(
-    root: Path, words: list[str], plan: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    before = {path: path.stat().st_mtime_ns for path in plan.iterdir()}
-    assert main(["prepare", str(root / "hour.yaml"), *words]) == 0
-    assert "budget: done before" in capfd.readouterr().err
-    assert {path: path.stat().st_mtime_ns for path in plan.iterdir()} == before
-
-
-def test_the_preset_is_the_same_configuration(root: Path, words: list[str], plan: Path) -> None:
-    """Every stage of it is done, and the submission is the same file."""
-    (submission,) = (root / "out").glob("*.txt")
-    assert read_json(submission.with_suffix(".json"))["scored_lines"] == 40
-    before = submission.read_bytes()
-    runs = set((root / "work").iterdir())
-    for stage in STAGES:
-        assert main([stage, str(plan / "plan.yaml")]) == 0
-    assert set((root / "work").iterdir()) == runs
-    assert [path.read_bytes() for path in (root / "out").glob("*.txt")] == [before]
-
-
-def test_the_minutes_used_are_said_last(
-    root: Path, words: list[str], plan: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["score", str(root / "hour.yaml"), *words]) == 0
+    before, runs, jobs = hour.submissions, set((hour.root / "work").iterdir()), Jobs()
+    assert hour.run("run", *FOLLOWING, jobs=jobs) == [0] * 7
+    assert jobs.begun == []
+    assert hour.submissions == before
+    assert set((hour.root / "work").iterdir()) == runs
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("budget: ")
-    assert last.endswith(" of 60 minutes from plan to blend")
+    assert last.endswith(" of 5 minutes used")
 
 
-def test_what_is_not_planned_with_is_still_free(root: Path, words: list[str], plan: Path) -> None:
-    asked = [str(root / "hour.yaml"), *words, "blend.method=mean", "plan.submissions=3"]
-    assert budget.load(asked).folds.lines == 40
+def test_what_is_not_planned_is_still_free(hour: Hour) -> None:
+    asked = [*hour.given, "blend.method=mean", "plan.submissions=3", "engine.kind=local"]
     assert budget.load(asked).blend.method == "mean"
 
 
-def test_the_baseline_runs_alone_by_the_plan(root: Path, words: list[str], plan: Path) -> None:
-    runs = set((root / "work").iterdir())
-    assert main(["baseline", str(root / "hour.yaml"), *words]) == 0
-    assert [path.name.partition("-")[0] for path in set((root / "work").iterdir()) - runs] == ["blend"]
+def test_a_killed_run_goes_on_and_every_job_that_was_done_is_kept(contest: Path, tmp_path: Path) -> None:
+    made = hour_in(tmp_path, contest, "members=ngram_crf,tagger")
+
+    def stopped(job: Job) -> None:
+        jobs(job)
+        if job.name == "tagger fold 2":
+            raise StoppedError("stopped")
+
+    jobs = Jobs()
+    with in_process(before=stopped) as patch:
+        patch.setattr(loop, "MEASURED_SECONDS", 0.0)
+        assert main(["run", *made.given]) == StoppedError.exit_code
+    assert len(made.submissions) == 1  # that of the first n-gram CRF, or of a blend
+    done, seconds = set(jobs.begun) - {"tagger fold 2"}, made.state.seconds
+    assert seconds > 0
+    again = Jobs()
+    assert made.run(jobs=again) == [0]
+    assert not set(again.begun) & {name for name in done if "ngram_crf" in name or "pretrain" in name}
+    assert "tagger fold 2" in again.begun
+    assert made.state.seconds >= seconds
+    assert made.state.submitted == ["ngram_crf", "tagger"]
+
+
+def test_what_fails_is_dropped_and_the_others_are_submitted(
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = hour_in(tmp_path, contest)
+    assert made.run(jobs=Jobs("tagger fold 1")) == [0]
+    assert made.state.dropped == {"tagger": "tagger fold 1: update 7: expected a finite loss, got nan"}
+    assert made.state.submitted == ["ngram_crf", "second"]
+    assert "budget: DROPPED tagger: tagger fold 1: update 7" in capsys.readouterr().err
+
+
+def test_a_pretraining_that_fails_drops_all_who_start_from_it(contest: Path, tmp_path: Path) -> None:
+    made = hour_in(tmp_path, contest)
+    assert made.run(jobs=Jobs("pretrain")) == [0]
+    assert set(made.state.dropped) == {"tagger", "second"}
+    assert made.state.submitted == ["ngram_crf"]
+    (submission,) = (tmp_path / "out").glob("*.yaml")
+    assert list(load([str(submission)]).members) == ["ngram_crf"]
+
+
+def test_if_everything_fails_one_line_says_why(
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = hour_in(tmp_path, contest, "members=ngram_crf,tagger")
+    assert made.run(jobs=Jobs("")) == [2]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("daguan: budget.minutes=5: no member is complete: ")
+    assert "ngram_crf fold" in last
+    assert made.submissions == {}
+
+
+def test_without_time_there_is_the_answer_of_the_first_ngram_crf(
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = hour_in(tmp_path, contest, "budget.minutes=0.3")
+    assert made.run() == [2]
+    (answer,) = (tmp_path / "out").glob("*.txt")
+    assert len(answer.read_text("utf-8").splitlines()) == 16
+    assert f"{answer} is what the first n-gram CRF answers" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_better_submission_replaces_another_and_a_worse_one_does_not(
+    hour: Hour, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    state = hour.state
+    asked = load([*hour.given, f"data.submissions={tmp_path}"])
+    for before, replaced in ((-1.0, True), (state.f1, True), (2.0, False)):
+        state.f1, state.submitted = before, ["ngram_crf"]
+        player = play.Player(hour.plan, asked, state, play.Stopwatch())
+        player.complete = ["ngram_crf", "tagger", "second"]
+        player.submission.unlink(missing_ok=True)
+        player._blend()
+        assert player.submission.is_file() == replaced
+        assert (state.submitted != ["ngram_crf"]) == replaced
 
 
 def test_without_a_plan_one_line_says_what_to_run(
-    root: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = [str(root / "hour.yaml"), *words, "budget.minutes=61"]
+    made = hour_in(tmp_path, contest)
     for stage in ("pretrain", "train", "blend", "submit", "score", "runs", "baseline"):
-        assert main([stage, *asked]) == 2
+        assert made.run(stage) == [2]
         (line,) = capsys.readouterr().err.splitlines()
-        assert "expected the plan of budget.minutes, got none; run: python -m daguan prepare " in line
+        assert "expected the finished plan of budget.minutes, got none; run: python -m daguan run " in line
+
+
+def test_prepare_takes_the_folds_of_the_plan(contest: Path, tmp_path: Path) -> None:
+    made = hour_in(tmp_path, contest, "budget.minutes=0.01")
+    assert made.run("prepare") == [0]
+    (prepared,) = (tmp_path / "work").glob("prepare-*")
+    folds = read_json(prepared / "folds.json")["fold_of_line"]
+    assert max(folds) == 1
+    assert len(folds) == made.state.changes["folds"]["lines"] < 61
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [
         ("budget.minutes=-1", "budget.minutes: expected at least 0, got -1.0"),
-        ("budget.minutes=5", "budget.rungs: expected one or more with budget.minutes, got ()"),
+        ("budget.weights={oracle: 2}", "budget.weights: expected ngram_crf or tagger or second, got 'oracle'"),
+        ("budget.weights={tagger: 0}", "budget.weights.tagger: expected more than 0, got 0"),
+        ("updates=[3]", "updates: expected none of second, or one for each of 2 folds, got (3,)"),
         (
-            "budget={minutes: 5, rungs: [{}], spare: [oracle]}",
-            "budget.spare: expected tagger or ngram_crf or soup, got",
+            "ensemble.second.pseudo_labels.teachers=tagger",
+            "budget.minutes: expected 0 with second, which needs other members, got 5.0",
         ),
-        ("budget.rungs=[{model: {head: crf}}]", "budget.rungs: expected in rung 0 any of members, folds.count"),
-        ("budget.rungs=[{ensemble: {x: {seed: 1}}}]", "got 'ensemble.x.seed'"),
-        ("folds.lines=1", "folds.lines: expected 0 or at least folds.count, 2, got 1"),
     ],
 )
 def test_nonsense_is_refused(
-    root: Path, words: list[str], word: str, message: str, capsys: pytest.CaptureFixture[str]
+    contest: Path, tmp_path: Path, word: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["prepare", str(root / "empty.yaml"), *words, word]) == 2
+    made = hour_in(tmp_path, contest, word)
+    assert made.run() == [2]
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
 
 
-def test_a_rung_that_does_not_fit_the_rest_is_named(
-    root: Path, words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    asked = [*words, "budget.minutes=5", "budget.rungs=[{members: [oracle]}]"]
-    assert main(["prepare", str(root / "empty.yaml"), *asked]) == 2
-    assert "rung 0: members: expected tagger or ngram_crf or soup, got 'oracle'" in capsys.readouterr().err
+def test_the_first_answer_is_a_valid_submission(hour: Hour, contest: Path) -> None:
+    from daguan.competition import gate
 
-
-def test_members_that_need_others_are_not_estimated(
-    root: Path, words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    student = "ensemble.student={pseudo_labels: {teachers: [ngram_crf]}}"
-    asked = [*words, student, "budget.minutes=5", "budget.rungs=[{members: [student]}]"]
-    assert main(["prepare", str(root / "empty.yaml"), *asked]) == 2
-    assert "budget.rungs: expected members that need no other's run, got 'student'" in capsys.readouterr().err
+    assert gate.check(hour.plan / "first.txt", Contest(contest).test) == 16

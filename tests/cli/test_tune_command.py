@@ -12,7 +12,7 @@ import pytest
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.files import read_json
-from daguan.families.fold import result_of
+from daguan.families.job import result_of
 from daguan.families.member import MemberSettings
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages

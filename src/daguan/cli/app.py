@@ -54,7 +54,8 @@ class CommandRow(Row):
 
 
 COMMANDS = {
-    "prepare": CommandRow("daguan.cli.prepare:main", stage="prepare", makes=("prepare", "budget"), computes=True),
+    "run": CommandRow("daguan.cli.run:main", stage="blend", makes=("budget",), computes=True),
+    "prepare": CommandRow("daguan.cli.prepare:main", stage="prepare", makes=("prepare",), computes=True),
     "conflicts": CommandRow("daguan.cli.conflicts:main"),
     "pretrain": CommandRow("daguan.cli.pretrain:main", stage="pretrain", makes=("pretrain",), computes=True),
     "train": CommandRow("daguan.cli.train:main", stage="member", computes=True),

@@ -8,12 +8,11 @@ from daguan.cli.options import AcceptCode, Json, Words, configuration, print_jso
 def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
     """Build or read the contest, report on the data, fix the folds.
 
-    The folds and the token ids are fixed for all later commands. Without data.dir, the built-in contest is built. With
-    budget.minutes, a plan is made first; `python -m daguan settings` explains the section `budget`.
+    The folds and the token ids are fixed for all later commands. Without data.dir, the built-in contest is built.
     """
     from daguan.pipeline import prepare
-    from daguan.pipeline.settings import load
+    from daguan.pipeline.budget.plan import load_sized
 
-    run = prepare.make_planned(load(configuration(words, accept_code)))
+    run = prepare.make(load_sized(configuration(words, accept_code)))
     if as_json:
         print_json({"run": str(run.path), "report": run.manifest()["report"]})

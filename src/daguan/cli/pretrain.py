@@ -9,12 +9,11 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     """Pretrain the encoders that members start from, on all the text.
 
     An encoder is trained from scratch or continued from a public checkpoint; encoders without pretraining get token
-    vectors. Under a budget, members whose encoder fails or would be ready too late are dropped.
+    vectors.
     """
     from daguan.pipeline import pretrain
-    from daguan.pipeline.budget.plan import supervised
+    from daguan.pipeline.budget.plan import load
 
-    with supervised(configuration(words, accept_code)) as (settings, supervisor):
-        runs = pretrain.make(settings, supervisor)
+    runs = pretrain.make(load(configuration(words, accept_code)))
     if as_json:
-        print_json({run.path.name: run.manifest() for run in runs if run.finished})
+        print_json({run.path.name: run.manifest() for run in runs})

@@ -45,7 +45,7 @@ def score_configuration(words: list[str], as_json: bool) -> None:
     from daguan.pipeline.stages import Stages
 
     stages = Stages(load(words))
-    found, minutes = final_scores(stages), used(words, stages.answer.path)
+    found, minutes = final_scores(stages), used(words)
     if as_json:
         print_json(found)
     else:

@@ -9,14 +9,12 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     """Train every member through the same folds, on all cores.
 
     Folds are trained in worker processes. Members with pseudo_labels.teachers come after their teachers, who label
-    lines for them first. Under a budget, a member that fails or no longer fits into the minutes is dropped, and the
-    others continue.
+    lines for them first.
     """
     from daguan.pipeline import train
-    from daguan.pipeline.budget.plan import supervised
+    from daguan.pipeline.budget.plan import load
 
-    with supervised(configuration(words, accept_code)) as (settings, supervisor):
-        stages = train.train(settings, supervisor)
+    settings = load(configuration(words, accept_code))
+    stages = train.train(settings)
     if as_json:
-        runs = [run for member in settings.trained if (run := stages.train(member)).finished]
-        print_json({run.path.name: run.manifest() for run in runs})
+        print_json({run.path.name: run.manifest() for run in map(stages.train, settings.trained)})

@@ -1,7 +1,7 @@
 """What a family of members is: one class, and one row of the table in families/table.py.
 
-A family says here, without loading any library that computes, what its members need before them, which settings they
-depend on and what they cost; it trains, answers and loads through modules that it imports when it is asked to.
+A family says here, without loading any library that computes, what its members need before them and which settings
+they depend on; it trains, answers and loads through modules that it imports when it is asked to.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 from daguan.core.tables import Row
 from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals
-from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
+from daguan.families.fold import FoldData, FoldJob, FoldResult
+from daguan.families.job import Report
 from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.training.engine_settings import EngineSettings
@@ -33,20 +34,6 @@ class Model:
 
     labels: tuple[str, ...]
     marginals: Callable[[Sequence[Sentence]], list[LineMarginals]]
-
-
-class Cost(NamedTuple):
-    """What one fold of a member asks for.
-
-    Attributes:
-        passes: how often the training lines are read: epochs, or iterations.
-        labellings: how often the held-out lines are labelled.
-        bytes_per_token: memory that grows with the training tokens.
-    """
-
-    passes: int
-    labellings: int
-    bytes_per_token: float = 0.0
 
 
 class Family(ABC):
@@ -94,10 +81,6 @@ class Family(ABC):
     def load(self, folder: Path, engine: EngineSettings) -> Model:
         """Returns the trained model in a folder. Raises CheckpointError: damaged."""
 
-    @abstractmethod
-    def cost(self, settings: MemberSettings) -> Cost:
-        """Returns what one fold of a member with these settings asks for."""
-
     def evaluations(self, settings: MemberSettings) -> int:
         """Returns how often a fold is scored in training, its end included."""
         return 1
@@ -105,21 +88,6 @@ class Family(ABC):
     def rows(self, settings: MemberSettings) -> tuple[Row, ...]:
         """Returns rows of tables that a member's code follows from, beside those that single settings name."""
         return ()
-
-    @abstractmethod
-    def brief(self, settings: MemberSettings) -> MemberSettings:
-        """Returns the settings of a trial that measures a member's speed: one pass, and all else as it will be."""
-
-    def sample_tokens(self, usual: int) -> int:
-        """Returns the training tokens of such a trial, where a model whose first batches cost time takes `usual`."""
-        return usual
-
-    def training_seconds(self, result: Mapping[str, Any]) -> tuple[float, float]:
-        """Returns the seconds that a trial's passes took, and those that came once before them.
-
-        result: the trial's result.json.
-        """
-        return result["seconds"], 0.0
 
 
 @cache

@@ -5,17 +5,12 @@ The folder of a finished job holds model/, held_out.safetensors, test.safetensor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from daguan.core.errors import CheckpointError
-from daguan.core.files import read_json
-from daguan.core.progress import Progress
-from daguan.core.runs import CHECKPOINT
 from daguan.core.seeds import stream_seed
-from daguan.core.settings import build, to_dict
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.augmentation import augment
 from daguan.data.conflicts import resolve_conflicts
@@ -23,75 +18,61 @@ from daguan.data.folds import Fold, read_fold
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.marginals import LineMarginals, Marginals
 from daguan.data.tags import TagScheme
-from daguan.families.member import MemberSettings
+from daguan.families.job import Job
 from daguan.families.pseudo_labels import read_pseudo_labelled
-from daguan.training.engine_settings import EngineSettings
 
-RESULT = "result.json"
 MODEL = "model"
 HELD_OUT = "held_out.safetensors"
 TEST = "test.safetensors"
-Report = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
-class FoldJob:
+@dataclass(frozen=True, kw_only=True)
+class FoldJob(Job):
     """All that a worker needs to train one fold of one member.
 
     Attributes:
         fold: the number of the fold, from 0; the number after the last holds nothing out and trains on all lines.
         folds: how many folds there are.
-        folder: where the job works.
         train, test: the labelled lines that take part, and the lines to label.
-        prepared: the run of `prepare`, with folds and vocabulary.
+        lines: how many of the fold's training lines are read, the first ones; 0 for all.
         pretrained: the run of `pretrain` to start from; empty for none.
         needed: the folders of this fold of the members that are needed before.
         pseudo_labels: the run with pseudo-labelled lines; empty for none.
         conflicts_run: the run whose out-of-fold answers settle conflicting labels; empty for none.
-        threads: of the worker process.
     """
 
+    kind: ClassVar[str] = "fold"
     member: str
-    settings: MemberSettings
-    engine: EngineSettings
     fold: int
     folds: int
-    folder: str
     train: str
     test: str
-    prepared: str
-    threads: int
+    lines: int = 0
     pretrained: str = ""
     needed: list[str] = field(default_factory=list)
     pseudo_labels: str = ""
     conflicts_run: str = ""
 
     @property
-    def finished(self) -> bool:
-        return (Path(self.folder) / RESULT).is_file()
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a checkpoint to continue from."""
-        return (Path(self.folder) / CHECKPOINT).is_file()
-
-    @property
     def name(self) -> str:
         return f"{self.member} on all lines" if self.fold == self.folds else f"{self.member} fold {self.fold}"
 
+    def summary(self, result: dict[str, Any]) -> str:
+        rate = f" at {result['tokens_per_second']:,} tokens/s" if "tokens_per_second" in result else ""
+        scored = f"held-out span F1 {100 * result['f1']:.2f}" if result["held_out_lines"] else "nothing held out"
+        return (
+            f"{scored}; trained {result['seconds']:.0f} s{rate}, "
+            f"test lines labelled at {result['test_tokens_per_second']:,} tokens/s"
+        )
+
     @property
-    def seed(self) -> int:
-        return self.settings.seed
+    def planned_updates(self) -> int:
+        """The number of updates that a budget's plan fixed, 0 for none.
 
-    def to_json(self) -> dict[str, Any]:
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        return values | {"settings": to_dict(self.settings), "engine": to_dict(self.engine)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any], place: str) -> FoldJob:
-        """The inverse of `to_json`. Raises ConfigError, naming the place."""
-        settings = build(MemberSettings, values["settings"], place)
-        return cls(**values | {"settings": settings, "engine": build(EngineSettings, values["engine"], place)})
+        A fold that holds nothing out has more lines, and so more updates than the others in proportion.
+        """
+        planned = self.settings.updates
+        return planned[self.fold] if self.fold < len(planned) else round(sum(planned) / max(1, len(planned) - 1))
 
 
 @dataclass(frozen=True)
@@ -118,7 +99,7 @@ class FoldData:
         fold = read_fold(Path(job.prepared), job.fold)
         scheme = TagScheme(labels_of(sentences))
         lines = _settled(job, sentences, scheme)
-        training = [line for i in fold.train if (line := lines[i]) is not None]
+        training = [line for i in fold.train[: job.lines or None] if (line := lines[i]) is not None]
         return cls(
             fold,
             augment(training, job.settings.augmentation, stream_seed(job.seed, "fold", job.fold)),
@@ -151,10 +132,3 @@ class FoldResult:
     score: Score
     test: list[LineMarginals]
     figures: dict[str, Any]
-
-
-def result_of(job: FoldJob) -> dict[str, Any]:
-    """Returns result.json. Raises CheckpointError: the job has not finished."""
-    if not job.finished:
-        raise CheckpointError(f"{job.folder}: expected a finished fold, got none; run `train` first")
-    return dict(read_json(Path(job.folder) / RESULT))

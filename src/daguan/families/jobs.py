@@ -16,7 +16,8 @@ from daguan.core.types import Score
 from daguan.data.marginals import LineMarginals, Marginals, to_half_precision
 from daguan.data.span_score import span_score
 from daguan.families.family import family_of
-from daguan.families.fold import HELD_OUT, RESULT, TEST, FoldData, FoldJob, Report, result_of
+from daguan.families.fold import HELD_OUT, TEST, FoldData, FoldJob
+from daguan.families.job import RESULT, Report, result_of
 from daguan.training.devices import prepare_process
 from daguan.training.prediction import annotate, decode_lines
 

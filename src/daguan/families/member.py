@@ -27,6 +27,11 @@ class MemberSettings(Section):
         "tagger", "Family of the members that set none and whose name is not a family's.", choices=FAMILIES
     )
     seed: int = setting(2019, "Seed of every named random stream.")
+    updates: tuple[int, ...] = setting(
+        (),
+        "Updates of each fold, or iterations of an n-gram CRF, as a budget's plan fixes them; empty for what "
+        "train.epochs or ngram_crf.iterations says.",
+    )
     encoder: EncoderSettings = section(EncoderSettings)
     vectors: VectorSettings = section(VectorSettings)
     pretrain: PretrainSettings = section(PretrainSettings)

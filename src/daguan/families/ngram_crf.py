@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pycrfsuite
@@ -18,16 +19,15 @@ from daguan.core.types import Sentence
 from daguan.data.marginals import to_half_precision
 from daguan.data.ngram_templates import TEMPLATES
 from daguan.data.tags import TagScheme
-from daguan.families.family import Cost, Family, Model
-from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
-from daguan.families.member import MemberSettings
+from daguan.families.family import Family, Model
+from daguan.families.fold import FoldData, FoldJob, FoldResult
+from daguan.families.job import Report
 from daguan.families.ngram_crf_settings import NgramCrfSettings
 from daguan.training.engine_settings import EngineSettings
 
 MODEL = "ngram.crfsuite"
 ABOUT = "ngram_crf.json"
-BYTES_PER_TOKEN = 1_200  # in training: 1.7 GiB for 1.4 M tokens
-TRIAL_ITERATIONS, TRIAL_TOKENS = 20, 120_000  # of a trial that measures its speed
+MEASURED = 4  # iterations that measure the speed
 EDGE = "<>"  # stands beyond either end of the line
 
 
@@ -61,8 +61,15 @@ def train(
     settings: NgramCrfSettings,
     folder: Path,
     report: Callable[[int, float], None] = lambda iteration, loss: None,
+    fix: Callable[[Callable[[], float]], int] | None = None,
 ) -> None:
-    """Fit and write the model into `folder`; `report` gets (iteration, loss). Raises WriteError: a full disk."""
+    """Fit and write the model into `folder`. Raises WriteError: a full disk.
+
+    Args:
+        report: gets (iteration, loss).
+        fix: gives the number of iterations when asked with a function that measures iterations a second; None for
+            settings.iterations.
+    """
     trainer = _Trainer(report, algorithm="lbfgs", verbose=False)
     trainer.set_params(
         {
@@ -76,9 +83,22 @@ def train(
         tags = scheme.encode(len(sentence.tokens), sentence.gold)
         trainer.append(features(sentence.tokens), [scheme.tags[tag] for tag in tags])
     folder.mkdir(parents=True, exist_ok=True)
+    if fix:
+        trainer.set("max_iterations", fix(partial(_iterations_a_second, trainer, folder / MODEL)))
     trainer.train(str(folder / MODEL))
     _require_whole(folder / MODEL)
     write_json(folder / ABOUT, {"labels": scheme.labels, "sha256": sha256_of_file(folder / MODEL)})
+
+
+def _iterations_a_second(trainer: _Trainer, path: Path) -> float:
+    """Returns the speed of the trainer's next iterations; it writes a model to the path and starts again afterwards."""
+    ends: list[float] = []
+    report, watch = trainer.report, Stopwatch()
+    trainer.report = lambda iteration, loss: ends.append(watch.seconds)
+    trainer.set("max_iterations", MEASURED)
+    trainer.train(str(path))
+    trainer.report = report
+    return (len(ends) - 1) / max(1e-9, ends[-1] - ends[0]) if len(ends) > 1 else 1 / watch.seconds
 
 
 def _require_whole(path: Path) -> None:
@@ -135,15 +155,19 @@ class NgramCrfFamily(Family):
         from daguan.families.jobs import score_held_out  # loads torch
 
         settings, folder = job.settings.ngram_crf, Path(job.folder) / FOLDER
-        watch, ends = Stopwatch(), list[float]()
+        watch, iterations = Stopwatch(), job.planned_updates or settings.iterations
+
+        def fix(iterations_a_second: Callable[[], float]) -> int:
+            nonlocal iterations
+            if job.seconds:
+                iterations = job.fixed_updates(iterations_a_second, settings.iterations, watch)
+            return iterations
 
         def show(iteration: int, loss: float) -> None:
-            ends.append(watch.seconds)
-            report(Progress(iteration, settings.iterations, "it", f"loss {loss:.0f}"))
+            report(Progress(iteration, iterations, "it", f"loss {loss:.0f}"))
 
-        train([*data.train, *data.pseudo], data.scheme, settings, folder, show)
-        each = (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else 0.0
-        figures = {"seconds": round(watch.seconds, 1), "seconds_an_iteration": round(each, 4)}
+        train([*data.train, *data.pseudo], data.scheme, settings, folder, show, fix)
+        figures = {"seconds": round(watch.seconds, 1), "updates": iterations, "most_updates": settings.iterations}
         model = NgramCrf(folder)
         watch = Stopwatch()
         test = to_half_precision(model.marginals(sentence) for sentence in data.test)
@@ -157,18 +181,3 @@ class NgramCrfFamily(Family):
     def load(self, folder: Path, engine: EngineSettings) -> Model:
         model = NgramCrf(folder)
         return Model(model.scheme.labels, lambda lines: to_half_precision(model.marginals(line) for line in lines))
-
-    def cost(self, settings: MemberSettings) -> Cost:
-        return Cost(settings.ngram_crf.iterations, 1, BYTES_PER_TOKEN)
-
-    def brief(self, settings: MemberSettings) -> MemberSettings:
-        return settings.replace(ngram_crf=settings.ngram_crf.replace(iterations=TRIAL_ITERATIONS))
-
-    def sample_tokens(self, usual: int) -> int:
-        """Returns enough tokens to leave the processor's caches, in which a small sample would stay and seem fast."""
-        return TRIAL_TOKENS
-
-    def training_seconds(self, result: Mapping[str, Any]) -> tuple[float, float]:
-        """Returns the seconds of the iterations, and those of making features once before them."""
-        learning = TRIAL_ITERATIONS * result["seconds_an_iteration"]
-        return learning, max(0.1, result["seconds"] - learning)

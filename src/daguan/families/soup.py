@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from daguan.core.settings import require
-from daguan.families.family import Cost, Family, Model, family_of
-from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
+from daguan.families.family import Family, Model, family_of
+from daguan.families.fold import FoldData, FoldJob, FoldResult
+from daguan.families.job import Report
 from daguan.families.member import MemberSettings
 from daguan.families.tagger import TaggerFamily
 from daguan.models.settings import TRAINING_ONLY
@@ -51,12 +52,6 @@ class SoupFamily(Family):
 
     def load(self, folder: Path, engine: EngineSettings) -> Model:
         return TaggerFamily().load(folder, engine)
-
-    def cost(self, settings: MemberSettings) -> Cost:
-        return Cost(0, 1)
-
-    def brief(self, settings: MemberSettings) -> MemberSettings:
-        return settings
 
 
 def _first_weights(settings: MemberSettings) -> dict[str, Any]:

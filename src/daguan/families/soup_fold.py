@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
 from daguan.core.runs import Stopwatch
-from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult, Report
+from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult
+from daguan.families.job import Report
 from daguan.families.tagger_fold import answer
 from daguan.nn.averaging import copy_into, mean_weights
 from daguan.training.prediction import TrainedTagger

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from daguan.core.tables import Row
-from daguan.families.family import Cost, Family, Model
-from daguan.families.fold import FoldData, FoldJob, FoldResult, Report
+from daguan.families.family import Family, Model
+from daguan.families.fold import FoldData, FoldJob, FoldResult
+from daguan.families.job import Report
 from daguan.families.member import MemberSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.token_vector_settings import NO_VECTORS
-
-LOOKAHEAD = ("lookahead_steps", "lookahead_alpha", "lookahead_momentum")
 
 
 class TaggerFamily(Family):
@@ -44,14 +42,6 @@ class TaggerFamily(Family):
         from daguan.families.tagger_fold import load
 
         return load(folder, engine)
-
-    def cost(self, settings: MemberSettings) -> Cost:
-        return Cost(settings.train.epochs, settings.train.evaluations)
-
-    def brief(self, settings: MemberSettings) -> MemberSettings:
-        nothing = TrainSettings()
-        without = {name: getattr(nothing, name) for name in ("frozen_epochs", *LOOKAHEAD)}
-        return settings.replace(train=settings.train.replace(epochs=1, evaluations=1, **without))
 
     def evaluations(self, settings: MemberSettings) -> int:
         return settings.train.evaluations

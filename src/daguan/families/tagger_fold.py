@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,33 @@ from daguan.core.seeds import stream_seed
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.family import Model
-from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult, Report
+from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult
+from daguan.families.job import Report
 from daguan.families.jobs import score_held_out
 from daguan.models.encoders.loading import load_encoder, new_encoder
 from daguan.models.tagger import Tagger
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.loop import updates_a_second
 from daguan.training.prediction import TrainedTagger, default_overlap
 
 
 def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     """Fine-tunes the fold's tagger, saves it, and answers."""
     settings = job.settings.train
-    trained = _new_tagger(job, data.scheme)
     seed = stream_seed(job.seed, "tagger", job.fold, *([settings.seed] if settings.seed else []))
     weight = job.settings.pseudo_labels.weight
-    trainer = TaggerTrainer(trained, settings, job.engine, data.train, data.held_out, seed, data.pseudo, weight)
+
+    def new_trainer(updates: int) -> TaggerTrainer:
+        trained = _new_tagger(job, data.scheme)
+        return TaggerTrainer(
+            trained, settings, job.engine, data.train, data.held_out, seed, data.pseudo, weight, updates
+        )
+
+    trainer = new_trainer(job.planned_updates)
+    if job.seconds:
+        trainer = new_trainer(job.fixed_updates(partial(updates_a_second, trainer), trainer.updates, Stopwatch()))
+    trained = trainer.trained
     for update in trainer.fit(Path(job.folder)):
         f1 = f", F1 {100 * update.f1s[-1]:.2f}" if update.f1s else ""
         last = ", predicting" if update.tokens == update.total_tokens else ""
@@ -38,6 +50,8 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     figures = {
         "seconds": round(trainer.watch.seconds, 1),
         "tokens_per_second": round(trainer.tokens / trainer.watch.seconds),
+        "updates": trainer.updates,
+        "most_updates": settings.epochs * trainer.updates_per_epoch,
         "f1s": trainer.f1s,
         "lost_entities": trainer.lost_entities,
         "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),

@@ -13,7 +13,7 @@ from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
 from daguan.pipeline.engines.running import run_jobs
-from daguan.pipeline.pretrain import make_one
+from daguan.pipeline.pretrain import make_runs
 from daguan.pipeline.settings import Settings, require_weighed
 from daguan.pipeline.stages import Stages, once
 from daguan.pipeline.work.distil import LABELS, SCORED, SHIPPED, Lesson, distil, label
@@ -43,8 +43,7 @@ def _check(settings: Settings) -> None:
 def _distil(run: Run, stages: Stages) -> None:
     """Label lines, train both students, and measure them. A killed run continues where it was."""
     watch, lesson, student = Stopwatch(), lesson_of(stages), stages.settings.distil.student
-    if pretrain := stages.pretrain(student):
-        make_one(stages, pretrain, [student], wait=True)
+    make_runs(stages, [student])
     prepare_process(share_cores(lesson.engine, 1)[1])
     label(run.path / LABELS, lesson)
     workers, threads = share_cores(lesson.engine, 2)

@@ -1,4 +1,4 @@
-"""Makes the run of `prepare`, and the built-in contest and the plan of a budget before it."""
+"""Makes the run of `prepare`, and the built-in contest before it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ from functools import partial
 from daguan.core.progress import say
 from daguan.core.runs import Run
 from daguan.data import people_daily
-from daguan.pipeline.budget.plan import planned
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once
 from daguan.pipeline.work.prepare import prepare
-
-
-def make_planned(settings: Settings) -> Run:
-    """Prepare the settings as planned, where they have a budget; the plan is made first if there is none."""
-    build_contest(Stages(settings))
-    return make(planned(settings))
 
 
 def make(settings: Settings, wait: bool = False) -> Run:

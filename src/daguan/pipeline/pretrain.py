@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 
-from daguan.core.errors import DivergenceError
 from daguan.core.progress import say
 from daguan.core.runs import Run
-from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
+from daguan.families.job import result_of
+from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, once
-from daguan.pipeline.work.pretrain import pretrain
+from daguan.pipeline.stages import Stages, tell_environment
+from daguan.pipeline.work.pretrain import PretrainJob
 from daguan.training.devices import share_cores
 
 
-def make(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> list[Run]:
-    """Make the runs of the members that the supervisor keeps, unless they are made; returns all of them."""
+def make(settings: Settings) -> list[Run]:
+    """Make the runs of all members, unless they are made; returns them."""
     stages = Stages(settings)
     stages.prepare.manifest()
-    runs: dict[str, tuple[Run, list[str]]] = {}
-    for member in filter(supervisor.keeps, settings.trained):
-        if run := stages.pretrain(member):
-            runs.setdefault(run.key, (run, []))[1].append(member)
-    if not runs:
+    found = make_runs(stages, settings.trained)
+    if not found:
         say("pretrain: no member starts from a pretrained encoder or from token vectors, nothing to do")
-    for run, members in runs.values():
-        try:
-            make_one(stages, run, members, supervisor)
-        except DivergenceError as error:
-            supervisor.failed(error, *members)
-    return [run for run, _ in runs.values()]
+    return found
 
 
-def make_one(
-    stages: Stages, run: Run, members: list[str], supervisor: Supervisor = UNSUPERVISED, wait: bool = False
-) -> None:
-    """Make one run for the members that share it. Raises DivergenceError."""
-    settings, engine = stages.settings.member(members[0]), stages.settings.engine
-    goes_on = partial(supervisor.is_worth_making, members)
-    make = partial(pretrain, prepared=stages.prepare.path, settings=settings, engine=engine, goes_on=goes_on)
-    once(run, make, wait, share_cores(engine, 1)[1])
+def make_runs(stages: Stages, members: Sequence[str]) -> list[Run]:
+    """Make the runs that these members start from, unless they are made; returns them."""
+    starts = starts_of(stages, members)
+    workers, threads = share_cores(stages.settings.engine, max(1, len(starts)))
+    jobs = {name: pretrain_job(stages, name, threads) for name in starts}
+    for run in starts.values():
+        if run.finished:
+            say(f"pretrain: done before ({run.path.name}), skipped")
+        else:
+            tell_environment(run, threads)
+    run_jobs([jobs[name] for name, run in starts.items() if not run.finished], workers)
+    for name, run in starts.items():
+        finish(run, jobs[name])
+    return list(starts.values())
+
+
+def starts_of(stages: Stages, members: Sequence[str]) -> dict[str, Run]:
+    """Returns the runs that these members start from, once each, by the first member that does."""
+    found: dict[str, tuple[str, Run]] = {}
+    for member in members:
+        if run := stages.pretrain(member):
+            found.setdefault(run.key, (member, run))
+    return dict(found.values())
+
+
+def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
+    """Returns the job that makes what a member starts from."""
+    run = stages.pretrain(member)
+    return PretrainJob(
+        member=member,
+        settings=stages.settings.member(member),
+        engine=stages.settings.engine,
+        folder=str(run.path if run else ""),
+        prepared=str(stages.prepare.path),
+        threads=threads,
+    )
+
+
+def finish(run: Run, job: PretrainJob) -> None:
+    """Write the manifest of a run whose job is finished, unless it is there."""
+    if not run.finished:
+        result = result_of(job)
+        run.finish(**result)

@@ -19,8 +19,8 @@ from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.folds import document_of_line
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
-from daguan.pipeline import blend, prepare, pretrain, train
-from daguan.pipeline.budget import plan as budget
+from daguan.pipeline import prepare
+from daguan.pipeline.run import make_blend
 from daguan.pipeline.settings import DEFAULT, Settings, load
 from daguan.pipeline.stages import Stages, once
 
@@ -39,7 +39,7 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
     made = make_contest(stages, settings)
     there = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
     places = [f"data.{name}={made.path / folder}" for name, folder in there.items()]
-    trained = [_train([*call, *places]) for call in calls]
+    trained = [make_blend([*call, *places]) for call in calls]
     about = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.answer.path.name for stages in trained]
     played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **about}, [PLAYING])
@@ -84,14 +84,6 @@ def _check(settings: Settings) -> None:
     """Raises ConfigError: something that saw the hidden lines would take part."""
     for name, runs in (("blend.runs", settings.blend.runs), ("conflicts.run", settings.conflicts.run)):
         require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
-
-
-def _train(words: list[str]) -> Stages:
-    prepare.make_planned(load(words))
-    with budget.supervised(words) as (settings, supervisor):
-        pretrain.make(settings, supervisor)
-        train.train(settings, supervisor)
-    return blend.make(budget.load(words))
 
 
 def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> None:

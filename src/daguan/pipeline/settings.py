@@ -80,6 +80,9 @@ class Settings(MemberSettings):
         for member in self.ensemble:
             self._check_name(member)
         made = {name: self.member(name) for name in dict.fromkeys([*self.ensemble, *self.members])}
+        for name, its in made.items():
+            fits = len(its.updates) in (0, self.folds.count)
+            require("updates", fits, f"none of {name}, or one for each of {self.folds.count} folds", its.updates)
         for one, other in combinations(self.members, 2):
             differ = made[one] != made[other]
             require("members", differ, "members that differ in a setting", f"{one} and {other}, alike")

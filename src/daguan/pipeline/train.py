@@ -8,37 +8,35 @@ from functools import partial
 from daguan.core.progress import say
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
-from daguan.families.fold import FoldJob, result_of
+from daguan.families.fold import FoldJob
+from daguan.families.job import result_of
 from daguan.pipeline.engines.running import run_jobs
-from daguan.pipeline.engines.supervision import UNSUPERVISED, Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, tell_environment
 from daguan.pipeline.work.pseudo_label import pseudo_label
 from daguan.training.devices import share_cores
 
 
-def train(settings: Settings, supervisor: Supervisor = UNSUPERVISED) -> Stages:
-    """Train the members that are not trained yet and that the supervisor keeps; returns the stages."""
+def train(settings: Settings) -> Stages:
+    """Train the members that are not trained yet; returns the stages."""
     stages = Stages(settings)
     stages.prepare.manifest()
-    for member in filter(supervisor.keeps, settings.trained):
+    for member in settings.trained:
         if pretrain := stages.pretrain(member):
             pretrain.manifest()
         if (asked := stages.settings.member(member).pseudo_labels).teachers:
             require_corpus(stages.contest.corpus, asked)
-    # by all jobs, not the unfinished ones: a restarted run, also one that has dropped members, must divide the threads
-    # as before to give the same bits
+    # by all jobs, not the unfinished ones: a restarted run must divide the threads as before to give the same bits
     workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
     for members in rounds_of(settings):
-        members = list(filter(supervisor.keeps, members))
         pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
         for run in map(stages.train, members):
             if not run.finished:
                 tell_environment(run, threads)
-        run_jobs([job for member in members for job in jobs[member]], workers, supervisor)
-        for member in filter(supervisor.keeps, members):
-            _finish(stages, member, jobs[member])
+        run_jobs([job for member in members for job in jobs[member]], workers)
+        for member in members:
+            finish(stages, member, jobs[member])
     return stages
 
 
@@ -65,7 +63,7 @@ def rounds_of(settings: Settings) -> list[list[str]]:
     return rounds
 
 
-def _finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
+def finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
     """Pool the folds' scores: counts are added, ratios taken once."""
     run = stages.train(member)
     results = [result_of(job) for job in jobs]

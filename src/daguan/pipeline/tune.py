@@ -13,7 +13,7 @@ from daguan.core.settings_text import settings_text
 from daguan.core.tables import Row
 from daguan.core.types import Score
 from daguan.families.family import family_of
-from daguan.families.fold import result_of
+from daguan.families.job import result_of
 from daguan.pipeline import prepare
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.settings import SHARED, Settings

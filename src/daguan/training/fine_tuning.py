@@ -78,7 +78,9 @@ class TaggerTrainer(Trainer[Update]):
         seed: int,
         pseudo: Sequence[Sentence] = (),
         pseudo_weight: float = 1.0,
+        updates: int = 0,
     ) -> None:
+        """updates: number of all updates; 0 for those of `settings.epochs`."""
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
         model = trained.tagger.to_device(find_device(engine))
         self.held_out, self.pseudo_weight = held_out, pseudo_weight
@@ -91,7 +93,7 @@ class TaggerTrainer(Trainer[Update]):
         self.adversary = build_adversary(self.model, settings)
         self._thawed = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))
-        self.updates = settings.epochs * self.updates_per_epoch
+        self.updates = updates or settings.epochs * self.updates_per_epoch
         if settings.lookahead_steps > self.updates:
             raise ConfigError(
                 f"train.lookahead_steps: expected at most {self.updates}, the updates of a fold, "
@@ -124,7 +126,7 @@ class TaggerTrainer(Trainer[Update]):
         if self.done in self.evaluate_after:
             with lent(self.model, self.average.shadow):
                 self.f1s.append(self.evaluate().f1)
-        total = self.settings.epochs * sum(map(len, self.examples))
+        total = self.tokens if self.finished else max(self.tokens + 1, round(self.updates / self.done * self.tokens))
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
 
     def _batch(self, update: int) -> Batch:

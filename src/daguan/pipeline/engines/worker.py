@@ -1,4 +1,4 @@
-"""A worker process, `python -m daguan.pipeline.engines.worker JOB.json`: does one fold job, reports on standard output.
+"""A worker process, `python -m daguan.pipeline.engines.worker JOB.json`: does one job and reports on standard output.
 
 It lives as long as its pipe: when the parent is killed, the next report fails and the worker ends.
 """
@@ -7,15 +7,29 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from daguan.core.errors import DaguanError, ended, exit_code_of
 from daguan.core.files import read_json
 from daguan.core.progress import Progress
 from daguan.families.fold import FoldJob
+from daguan.families.job import Job
 from daguan.families.jobs import run_job
+from daguan.pipeline.work.pretrain import PretrainJob, pretrain
 
 REPORT_SECONDS = 0.5
+
+
+class Kind(NamedTuple):
+    """One kind of job: its class, and what does it."""
+
+    job: type[Job]
+    run: Callable[[Any, Callable[[Progress], None]], dict[str, Any]]
+
+
+JOBS = {kind.job.kind: kind for kind in (Kind(FoldJob, run_job), Kind(PretrainJob, pretrain))}
 
 
 class _Reporter:
@@ -35,7 +49,9 @@ class _Reporter:
 
 def main(path: str) -> int:
     try:
-        run_job(FoldJob.from_json(read_json(Path(path)), path), _Reporter())
+        values = read_json(Path(path))
+        kind = JOBS[values["kind"]]
+        kind.run(kind.job.from_json(values, path), _Reporter())
     except BrokenPipeError:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1

@@ -15,7 +15,8 @@ from daguan.core.runs import Run, folder_lock
 from daguan.core.settings_text import settings_text
 from daguan.core.types import Score
 from daguan.families.family import family_of
-from daguan.families.fold import FoldJob, result_of
+from daguan.families.fold import FoldJob
+from daguan.families.job import result_of
 from daguan.pipeline.engines.running import engine_of
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages

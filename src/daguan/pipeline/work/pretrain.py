@@ -3,109 +3,139 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 from daguan.core.files import write_json
-from daguan.core.progress import Bar, Progress, say
-from daguan.core.runs import CHECKPOINT, Run, Stopwatch
+from daguan.core.progress import Progress
+from daguan.core.runs import CHECKPOINT, Stopwatch, folder_lock
 from daguan.data.batches.packing import Blocks, token_file
 from daguan.data.vocabulary import Vocabulary
-from daguan.families.member import MemberSettings
+from daguan.families.job import RESULT, Job, Report, result_of
 from daguan.models.encoders.loading import save_model
-from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS
-from daguan.training.devices import prepare_process, share_cores
-from daguan.training.engine_settings import EngineSettings
+from daguan.training.devices import prepare_process
 from daguan.training.initial_encoders import encoder_with_vectors, public_encoder
+from daguan.training.loop import updates_a_second
 from daguan.training.pretraining import Pretrainer
 
 START = "start"  # folder of a public checkpoint over our vocabulary, while it is pretrained further
 
 
-def pretrain(
-    run: Run, prepared: Path, settings: MemberSettings, engine: EngineSettings,
-    goes_on: Callable[[], bool] = lambda: True,
-) -> None:  # fmt: skip
-    """Write an encoder: pretrained from scratch, from a public checkpoint, or with token vectors alone.
+@dataclass(frozen=True, kw_only=True)
+class PretrainJob(Job):
+    """All that a worker needs to make what members start from.
 
-    goes_on: asked at each update; the run stays unfinished where it returns false. Raises DivergenceError.
+    Attributes:
+        member: one of these members.
+        measures: whether the job only measures its speed.
     """
-    prepare_process(share_cores(engine, 1)[1])
-    vocabulary = Vocabulary.load(prepared)
-    size = settings.encoder
+
+    kind: ClassVar[str] = "pretrain"
+    member: str
+    measures: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"pretrain {self.member}"
+
+    def summary(self, result: dict[str, Any]) -> str:
+        found = (
+            f"{name} loss {one['loss']:.3f}, accuracy {100 * one['accuracy']:.1f} %"
+            for name, one in result.get("held_out", {}).items()
+        )
+        parts = [f"held-out {', '.join(found)}"] if "held_out" in result else []
+        parts += [result["about"]] if "about" in result else []
+        parts += [f"{result['tokens_per_second']:,} tokens/s"] if "tokens_per_second" in result else []
+        return ", ".join([*parts, f"{result['seconds']:.0f} s"])
+
+
+def pretrain(job: PretrainJob, report: Report) -> dict[str, Any]:
+    """Writes an encoder: pretrained from scratch, from a public checkpoint, or with token vectors alone. Returns
+    result.json. Raises DivergenceError."""
+    folder = Path(job.folder)
+    with folder_lock(folder, wait=True):  # the worker of a killed parent may live for a moment more
+        if job.finished:
+            return result_of(job)
+        prepare_process(job.threads)
+        result = _make(job, folder, Vocabulary.load(Path(job.prepared)), report)
+        write_json(folder / RESULT, result)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        shutil.rmtree(folder / START, ignore_errors=True)
+        return result
+
+
+def _make(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report) -> dict[str, Any]:
+    settings, result = job.settings, dict[str, Any]()
     if not ENCODERS[settings.model.encoder].pretrained:
-        _write_with_vectors(run, prepared, vocabulary, settings)
-        return
+        return _write_with_vectors(job, folder, vocabulary, report)
+    if settings.encoder.checkpoint:
+        result = _write_checkpoint(folder / START if settings.pretrain.tokens else folder, vocabulary, job)
+    return result | _pretrain(job, folder, vocabulary, report) if settings.pretrain.tokens else result
+
+
+def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report) -> dict[str, Any]:
+    """Writes the model in Hugging Face layout with its vocabulary and the curve of its loss."""
+    settings, size = job.settings, job.settings.encoder
     if size.checkpoint:
-        folder = run.path / START if settings.pretrain.tokens else run.path
-        _write_checkpoint(folder, vocabulary, settings)
-        size = size.replace(checkpoint=str(folder), counts="")
-    if settings.pretrain.tokens:
-        _pretrain(run, prepared, vocabulary, size, settings, engine, goes_on)
-    else:
-        run.finish(0.0)
+        size = size.replace(checkpoint=str(folder / START), counts="")
+    blocks = Blocks(token_file(Path(job.prepared), len(vocabulary)), size.max_length)
 
+    def new_trainer(updates: int = 0) -> Pretrainer:
+        tokens = updates * trainer.tokens_per_update if updates else settings.pretrain.tokens
+        return Pretrainer(
+            settings.model.encoder, size, settings.pretrain.replace(tokens=tokens), job.engine, blocks,
+            len(vocabulary), settings.seed,
+        )  # fmt: skip
 
-def _pretrain(
-    run: Run, prepared: Path, vocabulary: Vocabulary, size: EncoderSettings, settings: MemberSettings,
-    engine: EngineSettings, goes_on: Callable[[], bool],
-) -> None:  # fmt: skip
-    """Write the model in Hugging Face layout with its vocabulary and the curve of its loss."""
-    blocks = Blocks(token_file(prepared, len(vocabulary)), size.max_length)
-    trainer = Pretrainer(
-        settings.model.encoder, size, settings.pretrain, engine, blocks, len(vocabulary), settings.seed
-    )
-    bar = Bar("pretrain")
-    for update in trainer.fit(run.path):
-        bar.show(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))
-        if not goes_on():
-            bar.close()
-            return
-    bar.close()
+    trainer = new_trainer()
+    most = trainer.updates
+    if job.measures:
+        return {"tokens_per_second": round(trainer.tokens_per_update * updates_a_second(trainer)), "seconds": 0.0}
+    if job.seconds:
+        trainer = new_trainer(job.fixed_updates(partial(updates_a_second, trainer), most, Stopwatch()))
+    for update in trainer.fit(folder):
+        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))
     held_out = trainer.evaluate()
-    trainer.model.save(run.path)
-    vocabulary.save(run.path)
-    rate = trainer.updates * trainer.tokens_per_update / trainer.watch.seconds
-    measured = ", ".join(
-        f"{name} loss {one.loss:.3f}, accuracy {100 * one.accuracy:.1f} %" for name, one in held_out.items()
-    )
-    say(f"pretrain: held-out {measured}, {rate:,.0f} tokens/s, {trainer.watch.seconds:.0f} s")
-    write_json(run.path / "curve.json", trainer.curve)
-    run.finish(
-        trainer.watch.seconds,
-        objective=settings.objective,
-        held_out={name: asdict(one) for name, one in held_out.items()},
-        tokens_per_second=round(rate),
-        tokens=trainer.updates * trainer.tokens_per_update,
-        passes=round(trainer.updates * trainer.rows / len(trainer.objective.train), 2),
-        parameters=sum(parameter.numel() for parameter in trainer.model.parameters()),
-    )
-    (run.path / CHECKPOINT).unlink(missing_ok=True)
-    if size.checkpoint:
-        shutil.rmtree(size.checkpoint)
+    trainer.model.save(folder)
+    vocabulary.save(folder)
+    write_json(folder / "curve.json", trainer.curve)
+    tokens = trainer.updates * trainer.tokens_per_update
+    return {
+        "seconds": trainer.watch.seconds,
+        "updates": trainer.updates,
+        "most_updates": most,
+        "objective": settings.pretrain.objective,
+        "held_out": {name: asdict(one) for name, one in held_out.items()},
+        "tokens_per_second": round(tokens / trainer.watch.seconds),
+        "tokens": tokens,
+        "passes": round(trainer.updates * trainer.rows / len(trainer.objective.train), 2),
+        "parameters": sum(parameter.numel() for parameter in trainer.model.parameters()),
+    }
 
 
-def _write_checkpoint(folder: Path, vocabulary: Vocabulary, settings: MemberSettings) -> None:
-    """Write the public checkpoint over our vocabulary. A killed run starts again."""
+def _write_checkpoint(folder: Path, vocabulary: Vocabulary, job: PretrainJob) -> dict[str, Any]:
+    """Writes the public checkpoint over our vocabulary. A killed run starts again."""
+    settings, watch = job.settings, Stopwatch()
     model = public_encoder(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
     save_model(model, folder)
     vocabulary.save(folder)
     size = f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}"
-    say(f"pretrain: starts from {settings.encoder.checkpoint}, {size}, over our {len(vocabulary):,} vocabulary entries")
+    about = f"starts from {settings.encoder.checkpoint}, {size}, over our {len(vocabulary):,} vocabulary entries"
+    return {"about": about, "seconds": watch.seconds}
 
 
-def _write_with_vectors(run: Run, prepared: Path, vocabulary: Vocabulary, settings: MemberSettings) -> None:
-    """Write an encoder whose token vectors are all that it has learnt. A killed run starts again."""
-    watch, chosen = Stopwatch(), settings.vectors
-    bar = Bar("pretrain: vectors")
+def _write_with_vectors(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report) -> dict[str, Any]:
+    """Writes an encoder whose token vectors are all that it has learnt. A killed run starts again."""
+    settings, watch = job.settings, Stopwatch()
+    chosen = settings.vectors
     encoder, known = encoder_with_vectors(
-        settings.model.encoder, settings.encoder, chosen, prepared, vocabulary, settings.seed,
-        lambda done: bar.show(Progress(done, chosen.epochs, "epochs")),
+        settings.model.encoder, settings.encoder, chosen, Path(job.prepared), vocabulary, settings.seed,
+        lambda done: report(Progress(done, chosen.epochs, "epochs")),
     )  # fmt: skip
-    bar.close()
-    encoder.save(run.path)
-    vocabulary.save(run.path)
-    say(f"pretrain: vectors ({chosen.kind}) of {known:,} of {len(vocabulary):,} entries, {watch.seconds:.0f} s")
-    run.finish(watch.seconds, entries_with_vectors=known)
+    encoder.save(folder)
+    vocabulary.save(folder)
+    about = f"vectors ({chosen.kind}) of {known:,} of {len(vocabulary):,} entries"
+    return {"about": about, "seconds": watch.seconds, "entries_with_vectors": known}

@@ -1,0 +1,417 @@
+"""Carries a budget out: trains as much as the minutes pay for, and keeps the best submission so far in its file.
+
+Workers take tasks in order: one n-gram CRF on some lines and beside it the measuring of this machine's speed, then
+those of the members that take part (estimates.py). Each gets its share of the time that remains, so what one leaves
+over, or takes too long, is divided among those after it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Condition, Lock
+from typing import Any
+
+from daguan.competition import gate
+from daguan.core.errors import StoppedError
+from daguan.core.files import read_json, write_atomic
+from daguan.core.progress import Bar, Progress, say
+from daguan.core.runs import Run, Stopwatch
+from daguan.data.format import format_labelled, write_lines
+from daguan.data.marginals import Marginals
+from daguan.families.family import family_of
+from daguan.families.fold import TEST
+from daguan.families.job import RESULT, Job, result_of
+from daguan.families.table import FAMILIES
+from daguan.pipeline import prepare, pretrain, train
+from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Task, largest_scale
+from daguan.pipeline.budget.estimates import SPEED, STARTING, Sizes, is_baseline, is_pretrained, tasks_of
+from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset, write_state
+from daguan.pipeline.engines.running import WorkerError, engine_of
+from daguan.pipeline.settings import Settings
+from daguan.pipeline.stages import Stages, once, tell_environment
+from daguan.training.prediction import annotate, decode_lines
+
+FIRST_TOKENS, FIRST_SECONDS, FIRST_SHARE = 150_000, 40.0, 0.15  # of the first n-gram CRF, at most
+COMMAND = 6.0  # seconds until this command has loaded what it needs
+LEAST_SECONDS = 0.001  # of training that a job is allotted; none would mean as many as it likes
+LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
+ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that is kept free
+SLOWEST = 2.0  # pace of a blend that the first job's start may suggest
+OFTEN = 0.05  # share of the minutes up to which a blend is made whenever a member is complete
+POLL_SECONDS = 1.0  # between two looks at the clock
+KEEP_SECONDS = 5.0  # the state is stored at most this often, unless a number is fixed
+
+
+def play(asked: Settings) -> None:
+    """Make the plan and everything that it says, unless it is made; the same command continues a killed one. Raises
+    WorkerError: no member is complete."""
+    prepare.build_contest(Stages(asked))
+    run = run_of_plan(asked)
+    assert run is not None
+    once(run, partial(_play, asked=asked))
+
+
+def _play(run: Run, asked: Settings) -> None:
+    state = begun(run, asked)
+    watch = Stopwatch(state.seconds + COMMAND)
+    prepare.make(state.followed(asked, asked.members))
+    player = Player(run.path, asked, state, watch)
+    player.play()
+    run.finish(watch.seconds, minutes=asked.budget.minutes)
+    player.submission.unlink(missing_ok=True)  # `submit` writes it under its blend's name
+
+
+class Player:
+    """A budget in work. Several threads take its tasks; they change it while they hold `changed`.
+
+    Attributes:
+        waiting: tasks that are not begun, in order.
+        running: the seconds at which each running task is expected to end, by its name.
+        complete: the members all of whose folds are trained.
+        pace: seconds of a blend for each estimated.
+        over: whether the time of training is over.
+    """
+
+    def __init__(self, folder: Path, asked: Settings, state: State, watch: Stopwatch) -> None:
+        self.folder, self.asked, self.state, self.watch = folder, asked, state, watch
+        self.limit = 60 * asked.budget.minutes
+        self.engine, self.blender = engine_of(asked.engine), engine_of(asked.engine)  # the first is stopped in time
+        self.workers, self.threads = state.changes["engine"]["workers"], state.changes["engine"]["threads"]
+        self.sizes = Sizes.of(Stages(self.settings))
+        self.changed, self.blending = Condition(), Lock()
+        self.waiting: list[Task] = []
+        self.running: dict[str, float] = {}
+        self.complete: list[str] = []
+        self.pace, self.stored, self.over = 1.0, time.monotonic(), False
+        (self.baseline,) = (name for name in FAMILIES if family_of(name).is_baseline)
+
+    @property
+    def settings(self) -> Settings:
+        """All members that may take part, with the numbers that are fixed so far."""
+        return self.state.followed(self.asked, self.asked.members, self.asked.budget)
+
+    @property
+    def submission(self) -> Path:
+        """The file of the best submission so far."""
+        contest = Stages(self.asked).contest.folder.resolve().name
+        return Path(self.asked.data.submissions) / f"{contest}-{self.asked.name}-{self.folder.name}.txt"
+
+    def play(self) -> None:
+        """Do all tasks, and blend the complete members at the end. Raises DaguanError."""
+        with self.changed:
+            self._begin()
+        with ThreadPoolExecutor(self.workers) as executor:
+            futures = [executor.submit(self._work, position) for position in range(self.workers)]
+            try:
+                while any(not future.done() for future in futures):
+                    wait(futures, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION)
+                    self._watch_time()
+                    for future in futures:
+                        if future.done():
+                            future.result()
+            finally:  # after an error or an interrupt; otherwise there is nothing to stop
+                with self.changed:
+                    self.waiting.clear()
+                    self.changed.notify_all()
+                for engine in (self.engine, self.blender):
+                    engine.stop()
+                self._store()
+        if not self.complete:
+            why = "; ".join(f"{member}: {reason}" for member, reason in self.state.dropped.items())
+            rest = f"; {self.submission} is what the first n-gram CRF answers" if self.submission.is_file() else ""
+            raise WorkerError(f"budget.minutes={self.asked.budget.minutes:g}: no member is complete: {why}{rest}")
+        self.blender = engine_of(self.asked.engine)
+        self._blend()
+        write_preset(self.folder, self.state.followed(self.asked, self.state.submitted))
+        self._store()
+
+    def _watch_time(self) -> None:
+        """End all jobs when the time of training is over, and store the seconds."""
+        with self.changed:
+            if time.monotonic() - self.stored >= KEEP_SECONDS:
+                self._store()
+            if not self.over and self.submission.is_file() and self.watch.seconds >= self._deadline(len(self.complete)):
+                self.over = True
+                self._drop([task.member for task in self.waiting], "no time is left")
+                self.engine.stop()
+
+    def _begin(self) -> None:
+        """Begin with the first n-gram CRF, and with the choice of members or what it needs."""
+        for member in self.asked.members:
+            if is_pretrained(self.asked, member):
+                most = int(self.asked.budget.passes * self.sizes.text_tokens)
+                self.state.numbers.setdefault(member, {"pretrain": {"tokens": most}})
+        if not self.submission.is_file():
+            self.waiting.append(Task(FIRST, self.baseline, most=FIRST_SECONDS, overhead=STARTING))
+        measured = next((member for member in self.asked.members if is_pretrained(self.asked, member)), None)
+        if self.state.members or measured is None:
+            self._choose()
+        else:
+            self.waiting.append(Task(MEASURE, measured, most=0.0, overhead=STARTING))
+
+    def _choose(self) -> None:
+        """Choose the members that take part, in order, while each fold gets enough epochs; then plan their tasks."""
+        if not self.state.members:
+            for member in self.asked.members:
+                tried = [*self.state.members, member]
+                others = sum(not is_baseline(self.asked, one) for one in tried)
+                if others <= 1 or self._pays(tried):
+                    self.state.members = tried
+                else:
+                    say(f"budget: the minutes do not pay for {member}")
+            say(f"budget: {self.sizes.folds} folds of {', '.join(self.state.members)}")
+            self._store()
+        stages = Stages(self.settings)
+        left = [member for member in self.state.members if member not in self.state.dropped]
+        self.complete = [member for member in left if stages.train(member).finished]
+        self.waiting += tasks_of(stages, left, self.sizes, self.state.speed or SPEED)
+        self.changed.notify_all()
+
+    def _pays(self, members: list[str]) -> bool:
+        """Returns whether each fold gets enough epochs if these members take part, by an estimate. An n-gram CRF needs
+        none."""
+        speed = self.state.speed or SPEED
+        tasks = tasks_of(Stages(self.settings), members, self.sizes, speed)
+        now = self.watch.seconds
+        scale = largest_scale(tasks, [now] * self.workers, {}, self._deadline(len(members)))
+        return all(
+            task.training(scale) >= self._least_seconds(task)
+            for task in tasks
+            if task.kind == FOLD and not is_baseline(self.asked, task.member)
+        )
+
+    def _least_seconds(self, task: Task) -> float:
+        """Returns the seconds of training that make a fold worth training: those of budget.least_epochs."""
+        return task.most * min(1.0, self.asked.budget.least_epochs / self.asked.member(task.member).train.epochs)
+
+    def _deadline(self, members: int) -> float:
+        """Returns the second at which training must have ended, for a blend of that number of members."""
+        return self.limit * (1 - MARGIN) - ENDING - self.pace * self.sizes.blend_seconds(members)
+
+    # The work of one of several threads
+
+    def _work(self, position: int) -> None:
+        while found := self._next():
+            task, seconds = found
+            try:
+                self._do(task, seconds, position)
+            finally:  # otherwise the other threads would wait for ever
+                with self.changed:
+                    self.running.pop(task.name)
+                    self.changed.notify_all()
+
+    def _next(self) -> tuple[Task, float] | None:
+        """Returns a task and the seconds of training allotted to it; None if there is nothing more to do."""
+        with self.changed:
+            while self.waiting or self.running:
+                pending = {*self.running, *(task.name for task in self.waiting)}
+                task = next((task for task in self.waiting if task.after not in pending), None)
+                if task is None:
+                    self.changed.wait(1.0)
+                    continue
+                seconds = self._allotted(task)
+                if task.kind == FOLD and not self._is_worth_beginning(task, seconds):
+                    self._drop([self._least_worthy()], "no time is left")
+                    continue
+                self.waiting.remove(task)
+                self.running[task.name] = self.watch.seconds + task.overhead + seconds
+                return task, seconds
+            return None
+
+    def _allotted(self, task: Task) -> float:
+        """Returns the seconds of training that the task gets of what remains."""
+        now = self.watch.seconds
+        tasks = [task, *(other for other in self.waiting if other is not task)]
+        free = [max(now, end) for end in self.running.values()]
+        free += [now] * (self.workers - len(free))
+        members = len({*self.complete, *(one.member for one in self.waiting)})
+        scale = largest_scale(tasks, free, self.running, self._deadline(members))
+        return task.training(scale)
+
+    def _is_worth_beginning(self, task: Task, seconds: float) -> bool:
+        """Whether a fold gets enough epochs for its member to be begun. Those of n-gram CRFs, of the first other member
+        and of members that are begun always are."""
+        begun = any((self.folder / task.member).glob("fold*"))
+        first = next((one for one in self.state.members if not is_baseline(self.asked, one)), "")
+        needed = begun or is_baseline(self.asked, task.member) or task.member == first
+        return needed or seconds >= LEAST_SHARE * self._least_seconds(task)
+
+    def _least_worthy(self) -> str:
+        """Returns the last member, in order of worth, none of whose folds is begun."""
+        waiting = {task.member for task in self.waiting if not any((self.folder / task.member).glob("fold*"))}
+        return max(waiting, key=self.asked.members.index)
+
+    def _do(self, task: Task, seconds: float, position: int) -> None:
+        """Do the task; a member whose job fails, or is ended for lack of time, is dropped."""
+        job, since = self._job(task, seconds), self.watch.seconds
+        try:
+            done = job.finished or self.engine.run(job, Bar(job.name, position), partial(self._goes_on, task))
+            why = "not all jobs that it needs are done"
+        except WorkerError as error:
+            done, why = False, str(error)
+        except StoppedError:
+            if not self.over:
+                raise
+            done, why = False, "its time was over"
+        with self.changed:
+            if done:
+                self._finish(task, job, self.watch.seconds - since)
+            elif task.kind == MEASURE:
+                say(f"budget: the speed of {task.member} could not be measured: {why}")
+                self._choose()
+            elif task.kind != FIRST:
+                self._drop(self._sharing(task), why)
+            self._store()
+        if done and task.kind == FOLD and task.member in self.complete:
+            self._blend_often()
+
+    def _goes_on(self, task: Task, progress: Progress) -> bool:
+        """Whether a job is still of use. Called by its worker's reports."""
+        return task.kind == FIRST or not all(member in self.state.dropped for member in self._sharing(task))
+
+    def _job(self, task: Task, seconds: float) -> Job:
+        """Returns the job of a task. It works in the plan's folder, as its run's name follows from what it will fix."""
+        stages = Stages(self.settings)
+        if task.kind == FOLD:
+            job = stages.fold_jobs(task.member, self.threads)[task.fold]
+            folder = self.folder / task.member / Path(job.folder).name
+            return replace(job, folder=str(folder), seconds=max(LEAST_SECONDS, seconds))
+        if task.kind == FIRST:
+            first = stages.fold_jobs(self.baseline, self.threads)[0]
+            lines = max(1, int(self.sizes.lines * FIRST_TOKENS / self.sizes.tokens))
+            seconds = min(FIRST_SECONDS, FIRST_SHARE * self.limit)
+            return replace(first, fold=first.folds, lines=lines, folder=str(self.folder / FIRST), seconds=seconds)
+        start = pretrain.pretrain_job(stages, task.member, self.threads)
+        folder = self.folder / f"{task.kind}-{task.member}"
+        return replace(start, folder=str(folder), seconds=max(LEAST_SECONDS, seconds), measures=task.kind == MEASURE)
+
+    def _finish(self, task: Task, job: Job, seconds: float) -> None:
+        """Take what a finished job has fixed and measured."""
+        result = result_of(job)
+        if task.kind != MEASURE:
+            say(f"{job.name}: {job.summary(result)}")
+        if task.kind == FIRST:
+            self.pace = min(SLOWEST, max(1.0, (seconds - result["seconds"]) / STARTING))  # slow here, slow in a blend
+            self._submit_first(Path(job.folder))
+        elif task.kind == MEASURE:
+            self.state.speed = float(result["tokens_per_second"])
+            self._choose()
+        elif task.kind == PRETRAIN:
+            self._finish_start(task, job, result)
+        else:
+            self._finish_fold(task, result, seconds)
+
+    def _finish_start(self, task: Task, job: Job, result: dict[str, Any]) -> None:
+        """Give the run its name, which follows from its tokens, in all members that share it."""
+        for member in self._sharing(task) if "tokens" in result else ():
+            self.state.numbers[member]["pretrain"]["tokens"] = result["tokens"]
+        stages = Stages(self.settings)
+        run = stages.pretrain(task.member)
+        assert run is not None
+        _move(Path(job.folder), run.path)
+        tell_environment(run, self.threads)
+        finished = pretrain.pretrain_job(stages, task.member, self.threads)
+        pretrain.finish(run, finished)
+
+    def _finish_fold(self, task: Task, result: dict[str, Any], seconds: float) -> None:
+        """Correct the estimates of the member's other folds; after the last one, give its run its name."""
+        most = result["seconds"] * result["most_updates"] / result["updates"]
+        if seconds > result["seconds"]:
+            self.waiting = [
+                replace(other, most=most, overhead=seconds - result["seconds"])
+                if other.member == task.member
+                else other
+                for other in self.waiting
+            ]
+        pending = {*self.running, *(other.name for other in self.waiting)} - {task.name}
+        if task.member in self.state.dropped or any(
+            replace(task, fold=fold).name in pending for fold in range(self.sizes.folds)
+        ):
+            return
+        folders = [self.folder / task.member / f"fold{fold}" for fold in range(self.sizes.folds)]
+        found = [read_json(folder / RESULT) for folder in folders]
+        if any(one["updates"] != one["most_updates"] for one in found):
+            self.state.numbers.setdefault(task.member, {})["updates"] = [one["updates"] for one in found]
+        stages = Stages(self.settings)
+        run = stages.train(task.member)
+        _move(self.folder / task.member, run.path)
+        tell_environment(run, self.threads)
+        train.finish(stages, task.member, stages.fold_jobs(task.member, self.threads))
+        self.complete.append(task.member)
+
+    def _sharing(self, task: Task) -> list[str]:
+        """Returns the members that a task serves."""
+        if task.kind != PRETRAIN:
+            return [task.member]
+        stages = Stages(self.settings)
+        return [member for member in self.state.members if stages.pretrain(member) == stages.pretrain(task.member)]
+
+    def _drop(self, members: list[str], why: str) -> None:
+        """Leave members out; what they alone start from is left out with them."""
+        gone = [member for member in dict.fromkeys(members) if member not in (*self.state.dropped, *self.complete)]
+        for member in gone:
+            self.state.dropped[member] = why
+            say(f"budget: DROPPED {member}: {why}")
+        self.waiting = [
+            task
+            for task in self.waiting
+            if task.kind == FIRST or not all(one in self.state.dropped for one in self._sharing(task))
+        ]
+        self._store()
+
+    def _store(self) -> None:
+        self.state.seconds = round(self.watch.seconds, 1)
+        write_state(self.folder, self.state)
+        self.stored = time.monotonic()
+
+    # Submissions
+
+    def _submit_first(self, folder: Path) -> None:
+        """Submit what the first n-gram CRF answers."""
+        stages = Stages(self.settings)
+        answers = decode_lines(Marginals.load(folder / TEST).per_line(), stages.prepared.scheme)
+        path = self.folder / "first.txt"
+        write_lines(path, map(format_labelled, annotate(stages.prepared.test, answers)))
+        self._write_submission(path)
+
+    def _write_submission(self, answer: Path) -> None:
+        stages = Stages(self.asked)
+        gate.check(answer, stages.contest.test)
+        write_atomic(self.submission, lambda temporary: temporary.write_bytes(answer.read_bytes()))
+        say(f"budget: {self.watch.seconds / 60:.1f} min: {self.submission}")
+
+    def _blend_often(self) -> None:
+        """Blend the complete members, unless all are complete or a blend takes too much of the minutes."""
+        with self.changed:
+            more = bool(self.waiting or self.running)
+        if more and self.pace * self.sizes.blend_seconds(len(self.complete)) <= OFTEN * self.limit:
+            self._blend()
+
+    def _blend(self) -> None:
+        """Blend the complete members; submit the answer if its score out of fold is no lower than the last one's."""
+        with self.blending:
+            self._blend_alone(sorted(self.complete, key=self.asked.members.index))
+
+    def _blend_alone(self, members: list[str]) -> None:
+        settings, since = self.state.followed(self.asked, members), self.watch.seconds
+        blend = Stages(settings).blend
+        if not blend.finished:
+            preset = write_preset(self.folder, settings)
+            self.blender.run_command(["blend", str(preset)], self.folder / "blend.log", self.threads)
+            self.pace = (self.watch.seconds - since) / self.sizes.blend_seconds(len(members))
+        manifest = blend.manifest()
+        f1 = manifest["out_of_fold"][manifest["final"]]["span"]["f1"]
+        if f1 >= self.state.f1:
+            self.state.f1, self.state.submitted = f1, members
+            self._write_submission(blend.path / f"{manifest['final']}.txt")
+
+
+def _move(folder: Path, into: Path) -> None:
+    """Rename the folder, unless a run of that name is there already."""
+    if not into.exists():
+        os.rename(folder, into)

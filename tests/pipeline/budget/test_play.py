@@ -1,0 +1,170 @@
+"""A whole budget on a simulated machine: jobs, blends and the clock are made up; the minutes are used and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY
+from daguan.core.errors import StoppedError
+from daguan.core.files import write_json
+from daguan.core.progress import Bar
+from daguan.core.types import Score
+from daguan.data.format import format_labelled, write_lines
+from daguan.families.fold import FoldJob
+from daguan.families.job import RESULT, Job
+from daguan.pipeline import prepare
+from daguan.pipeline.budget import play
+from daguan.pipeline.budget.allotment import folds_and_lines
+from daguan.pipeline.budget.estimates import Sizes
+from daguan.pipeline.budget.plan import State
+from daguan.pipeline.budget.play import Player
+from daguan.pipeline.engines.running import Watch
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
+from daguan.pipeline.work.pretrain import PretrainJob
+
+MEMBERS = "members=[ngram_crf, tagger, second, third]"
+ENSEMBLE = "ensemble={second: {seed: 1}, third: {seed: 2}}"
+TOKENS = 40  # of a line
+SPEED, ITERATIONS = 4_000.0, 300_000.0  # tokens a second of pretraining; tokens times iterations of the n-gram CRF
+
+
+@dataclass
+class Clock:
+    seconds: float = 6.0
+
+
+@dataclass
+class Machine:
+    """An engine of one worker, where everything takes `slow` times as long after each step."""
+
+    player: Player
+    clock: Clock
+    slow: Sequence[float]
+    jobs: int = 0
+
+    @property
+    def factor(self) -> float:
+        return self.slow[min(self.jobs, len(self.slow) - 1)]
+
+    def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
+        self.jobs += 1
+        sizes, folder = self.player.sizes, Path(job.folder)
+        result: dict[str, object] = {"test_tokens_per_second": 1}
+        if isinstance(job, PretrainJob):
+            each, most = 2048 / SPEED, round(job.settings.pretrain.tokens / 2048)
+            result["tokens_per_second"] = SPEED / self.factor
+            labelling = 0.0
+        else:
+            assert isinstance(job, FoldJob)
+            tokens = sizes.fold_tokens if job.fold < sizes.folds else min(sizes.tokens, job.lines * TOKENS)
+            crf = job.member == "ngram_crf"
+            each = tokens / ITERATIONS if crf else 16 * TOKENS / (0.4 * SPEED)
+            most = (
+                job.settings.ngram_crf.iterations if crf else round(job.settings.train.epochs * tokens / (16 * TOKENS))
+            )
+            held_out = sizes.tokens / sizes.folds if job.fold < sizes.folds else 0.0
+            labelling = (held_out + sizes.test_tokens) / (3 * SPEED)
+        updates = (
+            0
+            if isinstance(job, PretrainJob) and job.measures
+            else max(1, min(most, int(job.seconds / (each * self.factor))))
+        )
+        for _ in range(20):  # the neighbours may come or go while the job works
+            self.clock.seconds += updates * each * self.factor / 20
+            self.player._watch_time()
+            if self.player.over and job.name != "ngram_crf on all lines":
+                raise StoppedError("stopped")
+        trained = updates * each * self.factor
+        self.clock.seconds += (8 + labelling) * self.factor
+        about = {"seconds": trained, "updates": updates, "most_updates": most, "tokens": updates * 2048}
+        scored = {"held_out_lines": 1, "held_out": asdict(Score(1, 1, 1)), "f1": 1.0, "training_lines": 1}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / RESULT, result | about | (scored if isinstance(job, FoldJob) else {}))
+        return True
+
+    def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
+        settings = load(list(words[1:]))
+        blend = Stages(settings).blend
+        self.clock.seconds += self.factor * 0.8 * self.player.sizes.blend_seconds(len(settings.members))
+        score = {"span": {"f1": len(settings.members) / 10}}
+        blend.finish(1.0, final="blend", out_of_fold={"blend": score})
+        test = Stages(settings).prepared.test
+
+        write_lines(blend.path / "blend.txt", (format_labelled(replace(line, spans=())) for line in test))
+
+    def stop(self) -> None:
+        pass
+
+
+def played(
+    contest: Path, root: Path, monkeypatch: pytest.MonkeyPatch, lines: int, minutes: float, slow: Sequence[float]
+) -> tuple[Player, Clock]:
+    words = [*TINY, f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
+    words += [MEMBERS, ENSEMBLE, "engine.workers=1", "ngram_crf.iterations=100", f"budget.minutes={minutes}"]
+    asked = load(words)
+    count, part = folds_and_lines(lines * TOKENS, lines, 60 * minutes)
+    engine = {"precision": "float32", "workers": 1, "threads": 2}
+    state = State({"folds": {"count": count, "lines": 0}, "engine": engine})
+    prepare.make(state.followed(asked, asked.members))
+    clock = Clock()
+    taking = part or lines
+    sizes = Sizes(taking, taking * TOKENS, 2 * taking, 4, 500 * TOKENS, 2 * lines * TOKENS, count)
+    monkeypatch.setattr(Sizes, "of", classmethod(lambda cls, stages: sizes))
+    folder = root / "work" / "budget-1"
+    folder.mkdir()
+    player = Player(folder, asked, state, clock)  # type: ignore[arg-type]
+    machine = Machine(player, clock, slow)
+    player.engine = player.blender = machine
+    monkeypatch.setattr(play, "engine_of", lambda settings: machine)
+    monkeypatch.setattr(
+        Player,
+        "_submit_first",
+        lambda self, path: self.submission.parent.mkdir(exist_ok=True) or self.submission.touch(),
+    )
+    player.play()
+    return player, clock
+
+
+BUSY = (1.0, 1.0, 1.0, 1.7, 1.7, 1.0, 2.0, 1.0, 1.5)
+
+
+@pytest.mark.parametrize("slow", [(1.0,), (1.6,), BUSY], ids=["quiet", "busy", "now and then"])
+@pytest.mark.parametrize(
+    ("lines", "minutes", "least"),
+    [
+        (300, 5, 0.92),
+        (1_350, 15, 0.92),
+        (4_000, 15, 0.92),
+        (4_000, 60, 0.92),
+        (17_000, 30, 0.92),
+        (45_000, 5, 0.88),  # there a blend takes a sixth of the time, of which too much is kept free
+        (45_000, 120, 0.92),
+    ],
+)
+def test_the_minutes_are_used_and_never_exceeded(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    lines: int, minutes: float, least: float, slow: Sequence[float],
+) -> None:  # fmt: skip
+    player, clock = played(contest, tmp_path, monkeypatch, lines, minutes, slow)
+    share, state = clock.seconds / (60 * minutes), player.state
+    assert share <= 1.0
+    all_that_pays = len(state.submitted) == 4 and not any("updates" in changes for changes in state.numbers.values())
+    assert share >= least or all_that_pays
+
+
+def test_the_first_members_take_part_and_more_of_them_in_more_time(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = []
+    for minutes in (10.0, 30.0, 120.0):
+        (tmp_path / str(minutes)).mkdir()
+        player, _ = played(contest, tmp_path / str(minutes), monkeypatch, 4_000, minutes, (1.0,))
+        members.append(player.state.submitted)
+    assert members[0] == ["ngram_crf", "tagger"]
+    assert members[2] == ["ngram_crf", "tagger", "second", "third"]
+    assert members[0] <= members[1] <= members[2]
