@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from daguan.ensemble.non_overlapping import best_non_overlapping
 from daguan.training.prediction import SMALLEST, decode_lines, log_probs
 
 BIASES = (0.0, 0.75, 1.5, 3.0, 5.0)  # nats, added to all types: the spans of the mean, and those that it nearly finds
+MEMBER_BIASES = (0.0, 1.5, 3.0)  # the same for the spans of a member
 NO_RIVAL = float(np.log(SMALLEST))  # no span has lower odds
 Floats = NDArray[np.float64]
 
@@ -42,15 +44,16 @@ class SpanCandidates:
 
     @classmethod
     def of(cls, marginals: MemberMarginals, scheme: TagScheme) -> SpanCandidates:
-        """Collects the spans that a member decodes, or their mean with one of BIASES.
+        """Collects the spans that a member decodes with one of MEMBER_BIASES, or their mean with one of BIASES.
 
         Features: for each member and the mean, the log-odds of the least certain token; the mean's average log
-        marginal; the share of members that decode the span; the log-odds of its best rival; its length (log) and type.
+        marginal; the share of members that decode the span without a bias; the log-odds of its best rival; how near
+        other spans are; its length (log) and type.
         """
         of_mean = mean(marginals)
-        by_member = [decode_lines(member, scheme) for member in marginals]
-        found_by = [[set(found) for found in decoded] for decoded in by_member]
-        spans, lines = _union([*by_member, *_biased(of_mean, scheme)])
+        by_member = [[*_biased(member, scheme, MEMBER_BIASES)] for member in marginals]
+        found_by = [[set(found) for found in decoded] for decoded, *_ in by_member]
+        spans, lines = _union([*chain(*by_member), *_biased(of_mean, scheme, BIASES)])
         positions = _TokenPositions.of(spans, lines, [len(probs) for probs in of_mean], scheme)
         odds = [_odds(positions.least(member)) for member in (*marginals, of_mean)]
         where = list(zip(lines.tolist(), spans, strict=True))
@@ -58,7 +61,8 @@ class SpanCandidates:
         rivals, overlapping = _best_rivals(spans, lines, odds[-1])
         lengths = np.log([span.stop - span.start for span in spans])
         types = [np.array([span.label == label for span in spans], np.float64) for label in scheme.labels]
-        columns = [*odds, positions.average(of_mean), votes / len(marginals), rivals, lengths, *types]
+        near = _neighbours(spans, lines, odds[-1]).T
+        columns = [*odds, positions.average(of_mean), votes / len(marginals), rivals, *near, lengths, *types]
         return cls(spans, lines, np.stack(columns, 1), overlapping)
 
     def of_lines(self, here: NDArray[np.bool_], features: Floats) -> SpanCandidates:
@@ -89,9 +93,11 @@ class SpanCandidates:
         return np.array([labels.index(span.label) for span in self.spans], np.int64)
 
 
-def _biased(of_mean: Sequence[NDArray[np.floating]], scheme: TagScheme) -> Iterator[list[tuple[Span, ...]]]:
-    for bias in BIASES:
-        yield decode_lines(of_mean, scheme, np.array([0, *[bias] * (len(scheme) - 1)], np.float32))
+def _biased(
+    probs: Sequence[NDArray[np.floating]], scheme: TagScheme, biases: Sequence[float]
+) -> Iterator[list[tuple[Span, ...]]]:
+    for bias in biases:
+        yield decode_lines(probs, scheme, np.array([0, *[bias] * (len(scheme) - 1)], np.float32))
 
 
 def _union(decodes: Sequence[list[tuple[Span, ...]]]) -> tuple[list[Span], NDArray[np.int64]]:
@@ -158,6 +164,22 @@ def _best_rivals(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) 
             overlapping[one] = overlapping[other] = True
             other += 1
     return rivals, overlapping
+
+
+def _neighbours(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -> Floats:
+    """Returns (C,3) how near a probable span is: one that ends before the span; one that begins after it; either with
+    the same type. So a judge knows lists of entities.
+
+    Nearness is the highest p / (1 + tokens between), by the probabilities of `odds`; 0 without such a span.
+    """
+    starts, stops = (np.array([getattr(span, end) for span in spans], np.int64) for end in ("start", "stop"))
+    labels, right, near = np.array([span.label for span in spans]), np.exp(-np.logaddexp(0, -odds)), []
+    for here in np.split(np.arange(len(spans)), np.flatnonzero(np.diff(lines)) + 1):
+        gaps = starts[here][:, None] - stops[here]  # tokens from the end of another span, in columns, to a span
+        before, after = (np.where(gap >= 0, right[here] / (1 + np.maximum(gap, 0)), 0.0) for gap in (gaps, gaps.T))
+        alike = np.maximum(before, after) * (labels[here][:, None] == labels[here])
+        near.append(np.stack([side.max(1, initial=0) for side in (before, after, alike)], 1))
+    return np.concatenate(near)
 
 
 def lexicon_features(counts: NDArray[np.int64], types: NDArray[np.int64]) -> Floats:
