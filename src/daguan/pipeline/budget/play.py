@@ -135,7 +135,7 @@ class Player:
         with self.changed:
             if time.monotonic() - self.stored >= KEEP_SECONDS:
                 self._store()
-            if not self.over and self.submission.is_file() and self.watch.seconds >= self._deadline(len(self.complete)):
+            if self.submission.is_file() and self.watch.seconds >= self._deadline(len(self.complete)):
                 self.over = True
                 self._drop([task.member for task in self.waiting], "no time is left")
                 self.engine.stop()
@@ -209,6 +209,7 @@ class Player:
         """Returns a task and the seconds of training allotted to it; None if there is nothing more to do."""
         with self.changed:
             while self.waiting or self.running:
+                self._watch_time()
                 pending = {*self.running, *(task.name for task in self.waiting)}
                 task = next((task for task in self.waiting if task.after not in pending), None)
                 if task is None:
