@@ -220,19 +220,19 @@ class Player:
                     self._drop([self._least_worthy()], "no time is left")
                     continue
                 self.waiting.remove(task)
-                self.running[task.name] = self.watch.seconds + task.overhead + seconds
+                self.running[task.name] = self.watch.seconds + task.overhead + min(seconds, task.most)
                 return task, seconds
             return None
 
     def _allotted(self, task: Task) -> float:
-        """Returns the seconds of training that the task gets of what remains."""
+        """Returns the seconds of training that the task gets of what remains. If it can use more than was estimated,
+        it gets them."""
         now = self.watch.seconds
         tasks = [task, *(other for other in self.waiting if other is not task)]
         free = [max(now, end) for end in self.running.values()]
         free += [now] * (self.workers - len(free))
         members = len({*self.complete, *(one.member for one in self.waiting)})
-        scale = largest_scale(tasks, free, self.running, self._deadline(members))
-        return task.training(scale)
+        return task.weight * largest_scale(tasks, free, self.running, self._deadline(members))
 
     def _is_worth_beginning(self, task: Task, seconds: float) -> bool:
         """Whether a fold gets enough epochs for its member to be begun. Those of n-gram CRFs, of the first other member
