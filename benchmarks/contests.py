@@ -185,7 +185,7 @@ def printed(name: str, words: Sequence[str]) -> str:
 
 def plain_crf(words: list[str], contest: Contest) -> Path:
     """Returns the test lines as labelled by the n-gram CRF of all training lines, which is trained unless it is."""
-    settings = load(words).ngram_crf
+    settings = load(words).ngram_crf.replace(text_features=False)
     key = sha256_of_json({"data": contest.sha256(), "settings": to_dict(settings)})[:12]
     folder = WORK / "contests" / f"ngram_crf-{key}"
     answer = folder / "test.txt"
@@ -194,7 +194,7 @@ def plain_crf(words: list[str], contest: Contest) -> Path:
         scheme = TagScheme(labels_of(train))
         ngram_crf.train(train, scheme, settings, folder)
         model = ngram_crf.NgramCrf(folder)
-        spans = decode_lines([model.marginals(line) for line in test], scheme)
+        spans = decode_lines(model.marginals(test), scheme)
         write_lines(answer, map(format_labelled, annotate(test, spans)))
     return answer
 

@@ -25,7 +25,7 @@ DOORS = {
     "gensim": ("training/token_vectors.py",),
     "optuna": ("pipeline/tuning/optuna_study.py",),
     "scipy": ("competition/planner.py",),
-    "sklearn": ("data/folds.py", "ensemble/stacking.py", "ensemble/boosting.py"),
+    "sklearn": ("data/folds.py", "ensemble/stacking.py", "ensemble/boosting.py", "training/text_features.py"),
     "pycrfsuite": ("families/ngram_crf.py",),
     "torchcrf": ("models/heads/pytorch_crf.py",),
     "yaml": ("core/yaml_text.py",),
