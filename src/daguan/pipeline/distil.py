@@ -54,10 +54,8 @@ def _distil(run: Run, stages: Stages) -> None:
 def lesson_of(stages: Stages) -> Lesson:
     """Returns what the students are taught."""
     runs, settings = [member.path for member in stages.members], stages.settings
-    found = stages.answer.manifest()["out_of_fold"]
-    best = max(range(len(runs)), key=lambda i: found[runs[i].name]["span"]["f1"])
     asked = settings.distil.choice()
-    return Lesson(stages.prepared, runs, stages.answer.path, best, settings.blend, asked, settings.engine)
+    return Lesson(stages.prepared, runs, stages.answer.path, settings.blend, asked, settings.engine)
 
 
 def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:

@@ -20,6 +20,7 @@ from daguan.core.types import Sentence
 from daguan.data.folds import Fold, read_fold
 from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.marginals import Marginals
+from daguan.data.span_score import span_score
 from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.blending import load_blend, load_held_out, load_member
 from daguan.ensemble.combination import Combination
@@ -45,7 +46,6 @@ class Lesson:
     Attributes:
         runs: the members' runs, in the blend's order.
         blend: the blend's run.
-        best: the place of the member with the highest span F1 over all folds.
         settings: of the blend.
         asked: which lines are labelled and used.
     """
@@ -53,7 +53,6 @@ class Lesson:
     prepared: PreparedContest
     runs: Sequence[Path]
     blend: Path
-    best: int
     settings: BlendSettings
     asked: PseudoLabelSettings
     engine: EngineSettings
@@ -62,6 +61,19 @@ class Lesson:
     def fold(self) -> Fold:
         """The fold on whose held-out lines a student is scored."""
         return read_fold(self.prepared.folder, 0)
+
+    @cached_property
+    def best(self) -> int:
+        """The place of the member with the highest span F1 on the lines of the other folds."""
+        lines, prepared = self.fold.train.tolist(), self.prepared
+        gold = [prepared.train[line] for line in lines]
+
+        def f1(run: Path) -> float:
+            answers = load_held_out(run, prepared.folds)
+            return span_score(annotate(gold, decode_lines([answers[i] for i in lines], prepared.scheme)), gold).f1
+
+        scores = [*map(f1, self.runs)]
+        return scores.index(max(scores))
 
     @cached_property
     def teachers(self) -> Teachers:
@@ -123,7 +135,7 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
 
 def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
     """Returns the answers to fold 0's held-out lines: the student's, those of a blend fitted to the other folds, and
-    those of the member that is best over all folds."""
+    those of the member that is best on the lines of the others."""
     fold, scheme = lesson.fold, lesson.prepared.scheme
     answers = [load_held_out(run, lesson.prepared.folds) for run in lesson.runs]
     of_fold = [[member[line] for line in fold.held_out] for member in answers]
