@@ -157,6 +157,15 @@ def test_the_minutes_are_used_and_never_exceeded(
     assert share >= least or all_that_pays
 
 
+def test_where_no_more_training_pays_the_run_ends_and_says_so(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    player, clock = played(contest, tmp_path, monkeypatch, 300, 120, (1.0,))
+    assert player.state.submitted == ["ngram_crf", "tagger", "second", "third"]
+    assert clock.seconds < 60 * 60
+    assert "of 120 min, as no member that takes part can use more" in capsys.readouterr().err
+
+
 def test_the_first_members_take_part_and_more_of_them_in_more_time(
     contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ COMMAND = 6.0  # seconds until this command has loaded what it needs
 LEAST_SECONDS = 0.001  # of training that a job is allotted; none would mean as many as it likes
 LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
 ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that is kept free
+EARLY = 0.92  # share of the minutes below which the end is explained
 SLOWEST = 2.0  # pace of a blend that the first job's start may suggest
 OFTEN = 0.05  # share of the minutes up to which a blend is made whenever a member is complete
 POLL_SECONDS = 1.0  # between two looks at the clock
@@ -129,6 +130,9 @@ class Player:
         self._blend()
         write_preset(self.folder, self.state.followed(self.asked, self.state.submitted))
         self._store()
+        if not self.state.dropped and self.watch.seconds < EARLY * self.limit:
+            used = f"{self.watch.seconds / 60:.1f} of {self.asked.budget.minutes:g} min"
+            say(f"budget: ends after {used}, as no member that takes part can use more")
 
     def _watch_time(self) -> None:
         """End all jobs when the time of training is over, and store the seconds."""
@@ -273,7 +277,9 @@ class Player:
 
     def _goes_on(self, task: Task, progress: Progress) -> bool:
         """Whether a job is still of use. Called by its worker's reports."""
-        return task.kind == FIRST or not all(member in self.state.dropped for member in self._sharing(task))
+        if task.kind == FIRST or not self.state.dropped:
+            return True
+        return not all(member in self.state.dropped for member in self._sharing(task))
 
     def _job(self, task: Task, seconds: float) -> Job:
         """Returns the job of a task. It works in the plan's folder, as its run's name follows from what it will fix."""
