@@ -13,9 +13,9 @@ import pytest
 
 from daguan.__main__ import main
 from daguan.core.errors import DivergenceError
-from daguan.core.progress import Bar, Progress
+from daguan.core.progress import Bar, Progress, say
 from daguan.core.tables import Row
-from daguan.families.job import Job
+from daguan.families.job import Job, result_of
 from daguan.pipeline import distil, pretrain, train
 from daguan.pipeline.engines.running import Watch, WorkerError
 from daguan.pipeline.engines.table import ENGINES
@@ -53,6 +53,7 @@ def _run(jobs: Sequence[Job], workers: int, *, engine: InProcessEngine) -> None:
     for job in jobs:
         if not job.finished:
             engine.run(job, Bar(job.name), lambda progress: True)
+            say(f"{job.name}: {job.summary(result_of(job))}")
 
 
 @contextmanager

@@ -38,8 +38,9 @@ def pretrained(contest: Path, work: Path, *more: str) -> Path:
     """The folder that `prepare` and `pretrain` make."""
     work.mkdir(parents=True, exist_ok=True)
     (work / "empty.yaml").touch()
-    for stage in ("prepare", "pretrain"):
-        assert main([stage, str(work / "empty.yaml"), *words(contest, work, *more)]) == 0
+    with in_process():
+        for stage in ("prepare", "pretrain"):
+            assert main([stage, str(work / "empty.yaml"), *words(contest, work, *more)]) == 0
     return stages(contest, work, *more).pretrain("tagger").path
 
 
