@@ -126,7 +126,8 @@ class TaggerTrainer(Trainer[Update]):
         if self.done in self.evaluate_after:
             with lent(self.model, self.average.shadow):
                 self.f1s.append(self.evaluate().f1)
-        total = self.tokens if self.finished else max(self.tokens + 1, round(self.updates / self.done * self.tokens))
+        expected = round(self.updates / self.updates_per_epoch * sum(map(len, self.examples)))
+        total = self.tokens if self.finished else max(self.tokens + 1, expected)
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
 
     def _batch(self, update: int) -> Batch:
