@@ -130,7 +130,8 @@ class Player:
         self._blend()
         write_preset(self.folder, self.state.followed(self.asked, self.state.submitted))
         self._store()
-        if not self.state.dropped and self.watch.seconds < EARLY * self.limit:
+        all_they_can_use = not any("updates" in changes for changes in self.state.numbers.values())
+        if all_they_can_use and not self.state.dropped and self.watch.seconds < EARLY * self.limit:
             used = f"{self.watch.seconds / 60:.1f} of {self.asked.budget.minutes:g} min"
             say(f"budget: ends after {used}, as no member that takes part can use more")
 
