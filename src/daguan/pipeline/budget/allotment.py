@@ -76,8 +76,8 @@ def largest_scale(tasks: Sequence[Task], free: Sequence[float], ends: Mapping[st
     """Returns the most seconds for a weight of 1 with which all tasks end by the limit; 0 if they cannot."""
     useful = (task.most if task.most < math.inf else limit for task in tasks)
     low, high = 0.0, max(most / task.weight for most, task in zip(useful, tasks, strict=True))
-    if makespan(tasks, high, free, ends) <= limit:
-        return high
+    if makespan(tasks, high, free, ends) <= limit:  # all get what they can use, and more if that was estimated too low
+        return max(high, limit / min(task.weight for task in tasks))
     for _ in range(STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if makespan(tasks, middle, free, ends) <= limit else (low, middle)
