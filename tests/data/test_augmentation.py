@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conftest import random_sentence
 from daguan.core.errors import ConfigError
 from daguan.core.types import Sentence, Span, labels_of
-from daguan.data.augmentation import SHORTEST_CUT, WAYS, AugmentationSettings, added_tokens, augment, cut
+from daguan.data.augmentation import SHORTEST_CUT, WAYS, AugmentationSettings, augment, cut
 from daguan.data.tags import TagScheme
 
 OFF = AugmentationSettings()
@@ -232,15 +232,6 @@ def test_shuffling_changes_nothing_but_the_order() -> None:
         assert joined.startswith("_".join(chain(*(segment for segment, _ in before))))
         assert joined.endswith("_".join(chain(*(segment for segment, _ in after))))
         assert line != source
-
-
-def test_what_is_added_is_what_training_reads_more() -> None:
-    lines = lines_of(4, 200)
-    told = added_tokens(lines, OFF.replace(swap_rate=0.9), 3)
-    for way in WAYS:
-        more = sum(tokens(made_of(lines, swap_rate=0.9, **{way: 1.0})).values())
-        assert 0 < more == pytest.approx(told[way] * sum(tokens(lines).values()))
-    assert added_tokens([Sentence(("1",) * 3, ())], OFF, 3) == dict.fromkeys(WAYS, 0.0)
 
 
 @pytest.mark.parametrize(

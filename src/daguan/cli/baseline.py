@@ -9,15 +9,14 @@ from daguan.cli.tables.scores import print_blend, print_final
 def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
     """Train and score the official baseline alone: an n-gram CRF."""
     from daguan.core.settings import require
-    from daguan.families.family import family_of
-    from daguan.families.table import FAMILIES
+    from daguan.families.family import baseline_family
     from daguan.pipeline import blend
     from daguan.pipeline.budget.plan import load
     from daguan.pipeline.score import final_scores
     from daguan.pipeline.train import train
 
     settings = load(configuration(words, accept_code))
-    (baseline,) = (name for name in FAMILIES if family_of(name).is_baseline)
+    baseline = baseline_family()
     needs = settings.needs_of(baseline)
     require(f"ensemble.{baseline}.pseudo_labels.teachers", not needs, "none of the baseline", needs)
     alone = settings.replace(members=(baseline,), blend=settings.blend.replace(method="mean"))

@@ -61,23 +61,11 @@ class AugmentationSettings(Section):
         ge=0,
     )
 
-    @property
-    def shares(self) -> dict[str, float]:
-        """Returns the share of each method that adds lines."""
-        return {way: share for way in WAYS if (share := getattr(self, way))}
-
 
 def augment(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> list[Sentence]:
     """Returns the annotated lines, followed by the new ones; each method draws from its own random stream."""
     made = [make(lines, settings, stream(seed, "augmentation", way)) for way, make in WAYS.items()]
     return [*lines, *chain.from_iterable(made)]
-
-
-def added_tokens(lines: Sequence[Sentence], settings: AugmentationSettings, seed: int) -> dict[str, float]:
-    """Returns by method the number of tokens that it adds per token of the lines at a share of 1."""
-    ones, tokens = settings.replace(**dict.fromkeys(WAYS, 1.0)), sum(len(line.tokens) for line in lines)
-    made = {way: make(lines, ones, stream(seed, "augmentation", way)) for way, make in WAYS.items()}
-    return {way: sum(len(line.tokens) for line in of_way) / tokens for way, of_way in made.items()}
 
 
 def cut(line: Sentence) -> tuple[Piece, list[Piece], Piece]:

@@ -97,6 +97,12 @@ def family_of(name: str) -> Family:
     return found
 
 
+def baseline_family() -> str:
+    """Returns the name of the family that is the contest's official baseline."""
+    (found,) = (name for name in FAMILIES if family_of(name).is_baseline)
+    return found
+
+
 def family_in(folder: Path) -> Family | None:
     """Returns the family whose model is in a folder, None where there is no model."""
     return next((family for family in map(family_of, FAMILIES) if family.holds(folder)), None)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
 from daguan.core.progress import Progress
-from daguan.core.runs import CHECKPOINT, Stopwatch
+from daguan.core.runs import Stopwatch
 from daguan.core.settings import build, to_dict
 from daguan.families.member import MemberSettings
 from daguan.training.engine_settings import EngineSettings
@@ -53,11 +53,6 @@ class Job(ABC):
     @property
     def finished(self) -> bool:
         return (Path(self.folder) / RESULT).is_file()
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a checkpoint to continue from."""
-        return (Path(self.folder) / CHECKPOINT).is_file()
 
     @property
     def seed(self) -> int:

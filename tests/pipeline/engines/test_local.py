@@ -14,6 +14,7 @@ from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
 from daguan.core.progress import Bar, Progress
+from daguan.core.runs import CHECKPOINT
 from daguan.core.settings import load
 from daguan.families.fold import FoldJob
 from daguan.families.job import result_of
@@ -44,7 +45,7 @@ def test_a_watched_job_ends_when_told_and_shows_all_its_evaluations_when_resumed
     processes = LocalEngine()
     assert not processes.run(job, Bar("cut"), until_an_evaluation)
     assert not job.finished
-    assert job.begun  # by the checkpoint that it saved when terminated
+    assert (Path(job.folder) / CHECKPOINT).is_file()  # by the checkpoint that it saved when terminated
     (first,) = seen[-1].f1s
     seen.clear()
     assert processes.run(job, Bar("whole"), lambda progress: seen.append(progress) is None)

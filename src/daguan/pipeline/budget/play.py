@@ -23,10 +23,9 @@ from daguan.core.progress import Bar, Progress, say
 from daguan.core.runs import Run, Stopwatch
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.marginals import Marginals
-from daguan.families.family import family_of
+from daguan.families.family import baseline_family
 from daguan.families.fold import TEST
 from daguan.families.job import RESULT, Job, result_of
-from daguan.families.table import FAMILIES
 from daguan.pipeline import prepare, pretrain, train
 from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Task, largest_scale
 from daguan.pipeline.budget.estimates import SPEED, STARTING, Sizes, is_baseline, is_pretrained, tasks_of
@@ -89,7 +88,7 @@ class Player:
         self.running: dict[str, float] = {}
         self.complete: list[str] = []
         self.pace, self.stored, self.over = 1.0, time.monotonic(), False
-        (self.baseline,) = (name for name in FAMILIES if family_of(name).is_baseline)
+        self.baseline = baseline_family()
 
     @property
     def settings(self) -> Settings:
