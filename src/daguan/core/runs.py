@@ -5,7 +5,6 @@ What a killed run leaves behind without a manifest is continued by the next one.
 
 from __future__ import annotations
 
-import fcntl
 import platform
 import subprocess
 import time
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from daguan import __version__
 from daguan.core.code import changed_modules, module_keys
@@ -36,11 +37,11 @@ PACKAGES = (
 def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
     """Work in the folder alone. Raises CheckpointError: another process is at it, and we are not to wait."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+    try:  # the system frees the lock when its holder is killed
+        held = FileLock(folder / ".lock").acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+    with held:
         for left_by_a_kill in folder.glob(TEMPORARY):
             left_by_a_kill.unlink()
         yield

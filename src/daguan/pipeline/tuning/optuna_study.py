@@ -6,15 +6,15 @@ generator's state nor the moment matters.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import optuna
+from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import MedianPruner
@@ -137,17 +137,14 @@ class _Lock(JournalFileOpenLock):
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        self._path = path.with_suffix(".lock")
-        self._file: IO[str] | None = None
+        self._held = FileLock(path.with_suffix(".lock"))
 
     def acquire(self) -> bool:
-        self._file = self._path.open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._held.acquire()
         return True
 
     def release(self) -> None:
-        assert self._file is not None
-        self._file.close()
+        self._held.release()
 
 
 def _opened(storage: str, folder: Path) -> BaseStorage:
