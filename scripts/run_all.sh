@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From raw files to a checked submission: bash scripts/run_all.sh [CONFIG.yaml] [key=value …]
+# From raw files to a checked submission: bash scripts/run_all.sh [CONFIG] [key=value …]
 # Without arguments: the built-in contest with configs/small.yaml. Your own: data.dir=FOLDER.
 # It skips what is done and continues what was cut short. A preset with budget.minutes trains what the minutes pay for.
 set -euo pipefail

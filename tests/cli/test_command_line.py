@@ -18,7 +18,7 @@ from daguan.competition import gate
 from daguan.experiments.pointer_settings import PointingSettings
 from daguan.models.encoders.table import learns
 from daguan.nn.tables import WITHOUT_MATRICES
-from daguan.pipeline.settings import ROOT, Settings
+from daguan.pipeline.settings import PRESETS, Settings
 from daguan.training.objectives.table import OBJECTIVES
 
 OF_ANY = [name for name in OBJECTIVES if learns("bert", name)]
@@ -54,7 +54,7 @@ def test_every_command_lists_its_options(command: str, capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     assert text.startswith(f"Usage: python -m daguan {command} ")
     assert "\n  --json " in text
-    assert ("\n  --accept-code " in text) == ("[CONFIG.yaml]" in text)
+    assert ("\n  --accept-code " in text) == ("[CONFIG]" in text)
     assert ("\nSettings read:" in text) == (command != "check")
 
 
@@ -86,7 +86,7 @@ def test_the_shell_completes_commands_and_options() -> None:
         asked = {"_DAGUAN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(place)}
         command = [sys.executable, "-m", "daguan"]
         answer = subprocess.run(
-            command, env={**os.environ, **asked}, cwd=ROOT, capture_output=True, text=True, check=True
+            command, env={**os.environ, **asked}, cwd=PRESETS.parent, capture_output=True, text=True, check=True
         )
         return set(answer.stdout.split())
 
@@ -94,6 +94,7 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert completed("daguan train --j", 2) == {"--json"}
     assert completed("daguan train train.ep", 2) == {"train.epochs="}
     assert completed("daguan train configs/cpu", 2) == {"configs/cpu_1h.yaml", "configs/cpu_night.yaml"}
+    assert completed("daguan train cpu", 2) == {"cpu_1h", "cpu_night"}
     script = call("--show-completion").stdout
     assert not script or "_DAGUAN_COMPLETE" in script  # empty where no shell is found
 
@@ -126,6 +127,7 @@ def test_a_full_disk_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch, caps
         (["--jsn"], "--jsn: no such option"),
         (["prepare", "--json=yes"], "Option '--json' does not take a value."),
         (["prepare", "nowhere.yaml"], "nowhere.yaml: expected a configuration file"),
+        (["prepare", "smal"], "smal: no such preset and no such file; did you mean 'small'?"),
         (["prepare", "pretrain.tokns=5"], "pretrain.tokns: no such setting; did you mean 'tokens'?"),
         (["prepare", "pretrain.tokens=many"], "pretrain.tokens: expected int, got 'many'"),
         (["prepare", "encoder.hidden=33"], "encoder.hidden: expected an even multiple of encoder.heads, got 33"),

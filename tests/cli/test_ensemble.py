@@ -12,7 +12,7 @@ from daguan.core.settings import build, load, to_dict
 from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
 from daguan.models.encoders.table import ENCODERS
-from daguan.pipeline.settings import ROOT, Settings
+from daguan.pipeline.settings import PRESETS, Settings
 from daguan.pipeline.settings import load as load_words
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.train import rounds_of
@@ -168,7 +168,7 @@ def test_a_member_may_have_any_encoder(contest: Path, tmp_path: Path) -> None:
 
 
 def test_the_example_shares_what_it_says() -> None:
-    stages = Stages(load(Settings, ROOT / "configs" / "ensemble.yaml"))
+    stages = Stages(load(Settings, PRESETS / "ensemble.yaml"))
     settings = {member: stages.settings.member(member) for member in stages.settings.members}
     pretrained = ("encoder", "pretrain", "seed")
     one, two, bert = (settings[name] for name in ("modern_crf", "modern_biaffine", "bert_lstm_crf"))

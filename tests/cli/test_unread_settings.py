@@ -14,11 +14,11 @@ from benchmarks.families import MEMBERS
 
 from daguan.core.errors import ConfigError
 from daguan.core.read_settings import settings_of
-from daguan.pipeline.settings import ROOT, Settings, load
+from daguan.pipeline.settings import PRESETS, Settings, load
 from daguan.pipeline.tune import space_of
 from daguan.pipeline.tuning.runner import varied
 
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+CONFIGS = sorted(PRESETS.glob("*.yaml"))
 SHALLOW = "model.encoder=lstm encoder.ngram_buckets=9"
 STILL = "model.dropout=0 model.encoder_dropout=0 model.token_dropout=0"
 # a setting; words, over the default preset, with which nothing reads it; those with which it is read, the first of
@@ -67,7 +67,7 @@ CASES = [
     ("encoder.kernel=5", "model.encoder=lstm", "model.encoder=cnn"),
     ("encoder.lstm_layers=1", "model.encoder=lstm", "model.encoder=cnn"),
     ("vectors.kind=fasttext", "", "model.encoder=cnn"),
-    *((f"vectors.{word}", f"model.encoder=cnn vectors.kind={ROOT}", "vectors.kind=word2vec model.encoder=cnn")
+    *((f"vectors.{word}", f"model.encoder=cnn vectors.kind={PRESETS}", "vectors.kind=word2vec model.encoder=cnn")
       for word in ("window=3", "negative=3", "learning_rate=0.1")),
     ("pretrain.generator_layers=0.5", "", "pretrain.objective=all_tokens"),
     ("pretrain.replaced_weight=10", "pretrain.objective=all_tokens", "pretrain.objective=rtd"),
@@ -131,8 +131,8 @@ def test_a_member_is_refused_what_it_does_not_read() -> None:
 
 
 def test_an_objective_is_taken_if_some_member_learns_by_it() -> None:
-    load([str(ROOT / "configs" / "gpu_day.yaml"), "pretrain.objective=rtd", "pretrain.generator_layers=0.5"])
-    load([str(ROOT / "configs" / "cpu_1h.yaml"), "pretrain.objective=mlm+nsp"])
+    load(["gpu_day", "pretrain.objective=rtd", "pretrain.generator_layers=0.5"])
+    load(["cpu_1h", "pretrain.objective=mlm+nsp"])
     load(["pretrain.objective=rtd", "model.encoder=lstm", "ensemble.deep.model.encoder=bert", "members=tagger,deep"])
 
 
@@ -148,7 +148,7 @@ def test_every_factor_and_every_family_is_taken(words: tuple[str, ...]) -> None:
 
 
 def test_every_trial_of_the_search_is_taken() -> None:
-    settings = load([str(ROOT / "configs" / "tune.yaml")])
+    settings = load(["tune"])
     space, rng = space_of(settings), random.Random(0)
     for _ in range(50):
         drawn: dict[str, Any] = {}

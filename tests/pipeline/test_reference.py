@@ -10,10 +10,10 @@ import pytest
 
 from daguan.core.read_settings import settings_of
 from daguan.core.yaml_text import read_yaml
-from daguan.pipeline.reference import pages
-from daguan.pipeline.settings import ROOT, Settings
+from daguan.pipeline.reference import ROOT, pages
+from daguan.pipeline.settings import PRESETS, Settings
 
-CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+CONFIGS = sorted(PRESETS.glob("*.yaml"))
 SCHEMA = json.loads((ROOT / "docs" / "settings.schema.json").read_text("utf-8"))
 TYPES = {"integer": int, "number": int | float, "boolean": bool, "string": str, "array": list, "object": dict}
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import daguan
 from daguan.core.errors import ConfigError
-from daguan.pipeline.settings import ROOT, load
+from daguan.pipeline.settings import load
 from daguan.pipeline.stages import RESERVED, Stages
 
 FOLDER = re.compile(r'run_of\([^"]*?, f?"([a-z]+)')
 
 
 def test_every_run_s_folder_is_reserved() -> None:
-    texts = [path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")]
+    texts = [path.read_text("utf-8") for path in Path(daguan.__file__).parent.rglob("*.py")]
     assert {name for text in texts for name in FOLDER.findall(text)} < set(RESERVED)
 
 

@@ -126,7 +126,7 @@ def command_line() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         subcommand_metavar="COMMAND …",
-        epilog="Without CONFIG.yaml, a command takes configs/small.yaml; `settings` prints what every setting means.",
+        epilog="CONFIG is a preset, small by default, or a YAML file; `settings` prints what each setting means.",
     )
     app.callback()(options)
     for name, row in COMMANDS.items():

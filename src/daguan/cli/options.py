@@ -10,19 +10,21 @@ import typer
 
 
 def complete_words(incomplete: str) -> list[str]:
-    """Return the presets and the settings that begin as a word does, for completion in a shell."""
+    """Return the presets, files of configurations and settings that begin as a word does, for completion in a shell."""
     from daguan.core.read_settings import settings_of
-    from daguan.pipeline.settings import Settings
+    from daguan.pipeline.settings import Settings, presets
 
-    words = [*map(str, sorted(Path("configs").glob("*.yaml"))), *(f"{one.path}=" for one in settings_of(Settings))]
+    words = [
+        *presets(),
+        *map(str, sorted(Path("configs").glob("*.yaml"))),
+        *(f"{one.path}=" for one in settings_of(Settings)),
+    ]
     return [word for word in words if word.startswith(incomplete)]
 
 
 Words = Annotated[
     list[str],
-    typer.Argument(
-        default_factory=list, metavar="[CONFIG.yaml] [key=value …]", hidden=True, autocompletion=complete_words
-    ),
+    typer.Argument(default_factory=list, metavar="[CONFIG] [key=value …]", hidden=True, autocompletion=complete_words),
 ]
 AcceptCode = Annotated[
     bool, typer.Option("--accept-code", help="Take runs that other code made of the same data; they then say so.")
@@ -31,7 +33,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one line
 
 
 def configuration(words: list[str], accept_code: bool) -> list[str]:
-    """Return the words `[CONFIG.yaml] [key=value …]` with the option --accept-code as one of them."""
+    """Return the words `[CONFIG] [key=value …]` with the option --accept-code as one of them."""
     return [*words, "data.accept_code=true"] if accept_code else words
 
 

@@ -12,7 +12,7 @@ from daguan.cli.tables.scores import print_final, print_scores, print_types
 
 Words = Annotated[
     list[str],
-    typer.Argument(default_factory=list, metavar="PRED GOLD | [CONFIG.yaml] [key=value …]", hidden=True),
+    typer.Argument(default_factory=list, metavar="PRED GOLD | [CONFIG] [key=value …]", hidden=True),
 ]
 
 

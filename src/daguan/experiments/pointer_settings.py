@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from daguan.core.settings import Section, require, setting
 from daguan.experiments.geometry.tasks import FEWEST_POINTS
-from daguan.pipeline.settings import ROOT
 from daguan.training.engine_settings import EngineSettings
 
 
@@ -30,7 +29,7 @@ class PointingSettings(Section):
     beam: int = setting(4, "Width of the beam search in evaluation.", ge=1)
     held_out: int = setting(10_000, "Instances in the evaluation.", ge=1)
     checkpoint_seconds: float = setting(30.0, "Seconds between two checkpoints.", ge=0)
-    work: str = setting(str(ROOT / "data" / "work"), "Where runs are stored.")
+    work: str = setting("data/work", "Where runs are stored.")
 
     def check(self) -> None:
         fits = self.fewest == 0 or FEWEST_POINTS <= self.fewest <= self.n

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from daguan.core.files import write_text
 from daguan.core.settings_reference import json_schema, reference
-from daguan.pipeline.settings import ROOT, Settings
+from daguan.pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[3]
 
 HEAD = """# Settings
 
@@ -19,9 +21,9 @@ accepted. Editors that know JSON Schema check a configuration against [settings.
 
 
 def pages() -> dict[Path, str]:
-    """Returns the text of each page; folders of this copy of the repository are named from its root."""
+    """Returns the text of each page."""
     texts = {"reference.md": HEAD + reference(Settings), "settings.schema.json": json_schema(Settings)}
-    return {ROOT / "docs" / name: text.replace(f"{ROOT}/", "") for name, text in texts.items()}
+    return {ROOT / "docs" / name: text for name, text in texts.items()}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from daguan.data.folds import document_of_line
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
 from daguan.pipeline import prepare
 from daguan.pipeline.run import make_blend
-from daguan.pipeline.settings import DEFAULT, Settings, load
+from daguan.pipeline.settings import Settings, load, named_configuration
 from daguan.pipeline.stages import Stages, once
 
 CONTEST, GOLD = "contest", "hidden_gold.txt"  # the labels are outside of the folder that stages see
@@ -75,8 +75,7 @@ def _make_contest(run: Run, contest: Contest, settings: Settings) -> None:
 
 def _calls(words: list[str], settings: Settings) -> list[list[str]]:
     """The words of each configuration."""
-    named = bool(words) and "=" not in words[0]
-    own, changes = (words[0], words[1:]) if named else (str(DEFAULT), words)
+    own, changes = named_configuration(words)
     return [[config, *changes] for config in (own, *settings.rehearse.configs)]
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from daguan.competition.settings import PlanSettings, RehearseSettings
 from daguan.core import settings
+from daguan.core.errors import ConfigError
+from daguan.core.setting_errors import suggestion
 from daguan.core.settings import Changes, Section, require, section, setting, vary
 from daguan.data.folds import FoldSettings
 from daguan.data.people_daily import ContestSettings
@@ -26,8 +28,13 @@ from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.tuning.settings import TuneSettings
 from daguan.training.engine_settings import EngineSettings
 
-ROOT = Path(__file__).parents[3]
-DEFAULT = ROOT / "configs" / "small.yaml"
+PRESETS = next(
+    folder
+    for folder in (Path(__file__).parents[1] / "configs", Path(__file__).parents[3] / "configs")
+    if folder.is_dir()
+)  # of the installed package, else of the repository that holds this file
+DEFAULT = "small"
+SUFFIXES = (".yaml", ".yml")
 
 
 class DataSettings(Section):
@@ -38,8 +45,8 @@ class DataSettings(Section):
         "A folder with train.txt, test.txt and, if there are such files, corpus.txt and test_gold.txt; empty takes the "
         "built-in contest.",
     )
-    work: str = setting(str(ROOT / "data" / "work"), "Where stages keep their runs.")
-    submissions: str = setting(str(ROOT / "submissions"), "Where submissions are written.")
+    work: str = setting("data/work", "Where stages keep their runs.")
+    submissions: str = setting("submissions", "Where submissions are written.")
     accept_code: bool = setting(
         False, "Whether to take finished runs that other code made of the same data and settings; they then say so."
     )
@@ -156,13 +163,32 @@ class PredictSettings(Section):
     engine: EngineSettings = section(EngineSettings)
 
 
+def presets() -> list[str]:
+    """Returns the names of the presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def named_configuration(words: list[str]) -> tuple[str, list[str]]:
+    """Returns the configuration that `[CONFIG] [key=value …]` name, the default preset if none, and the changes."""
+    return (words[0], words[1:]) if words and "=" not in words[0] else (DEFAULT, words)
+
+
+def configuration_file(name: str) -> Path:
+    """Returns the file of the preset of that name, else that path. Raises ConfigError: neither exists."""
+    if name in presets():
+        return PRESETS / f"{name}.yaml"
+    path = Path(name)
+    if path.suffix not in SUFFIXES and not path.is_file():
+        raise ConfigError(f"{name}: no such preset and no such file{suggestion(name, presets())}")
+    return path
+
+
 def load(words: list[str]) -> Settings:
-    """Returns the settings of `[CONFIG.yaml] [key=value …]`; without a file, of the default preset. A command that
-    follows a budget's plan takes `load` of pipeline/budget/plan.py. Raises ConfigError."""
-    path = DEFAULT
-    if words and "=" not in words[0]:
-        path, words = Path(words[0]), words[1:]
-    found = settings.load(Settings, path, words)
+    """Returns the settings of `[CONFIG] [key=value …]`, where CONFIG is the name of a preset or a file; without one, of
+    the default preset. A command that follows a budget's plan takes `load` of pipeline/budget/plan.py. Raises
+    ConfigError."""
+    name, changes = named_configuration(words)
+    found = settings.load(Settings, configuration_file(name), changes)
     for member in (*found.ensemble, *found.members):
         found.with_needs(member)
     _require_learnt(found)

@@ -27,7 +27,7 @@ from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
-from daguan.pipeline.settings import ROOT, Settings
+from daguan.pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from daguan.pipeline.work.prepared import PreparedContest
@@ -74,7 +74,7 @@ class Stages:
             require("ensemble", member not in RESERVED, f"names other than {', '.join(RESERVED)}", member)
         self.settings = settings
         self.work = Path(settings.data.work)
-        built_in = ROOT / "data" / settings.contest.folder
+        built_in = Path("data") / settings.contest.folder
         self.contest = Contest(Path(settings.data.dir) if settings.data.dir else built_in)
         self._runs: dict[tuple[str, str], Run] = {}  # members may need others, and these others again
 
