@@ -73,7 +73,7 @@ def folder(root: Path) -> Path:
 
 def digests(root: Path) -> dict[str, str]:
     """All that is the same each time: models, labels, answers."""
-    files = [path for path in folder(root).rglob("*") if path.suffix in (".safetensors", ".txt", ".crfsuite")]
+    files = [path for path in folder(root).rglob("*") if path.suffix in (".safetensors", ".txt")]
     return {str(path.relative_to(folder(root))): sha256_of_file(path) for path in files}
 
 

@@ -1,23 +1,20 @@
 """The official baseline: its templates by hand, and that it learns what they can tell."""
 
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-import pycrfsuite
 import pytest
+from benchmarks.crfsuite import crfsuite
 
-from daguan.core.errors import CheckpointError, ConfigError, WriteError
+from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.types import Sentence, Span
 from daguan.data.ngram_features import features
 from daguan.data.ngram_templates import TEMPLATES
 from daguan.data.tags import TagScheme
-from daguan.families import ngram_crf
-from daguan.families.ngram_crf import ABOUT, MODEL, NgramCrf, _Trainer, tag_marginals, train
+from daguan.families.ngram_crf import ABOUT, MODEL, NgramCrf, tag_marginals, train
 from daguan.families.ngram_crf_settings import NgramCrfSettings
 
 SCHEME = TagScheme(("a", "b"))
-weights = ngram_crf._weights
 
 
 def synthetic(count: int, seed: int = 0) -> list[Sentence]:
@@ -74,27 +71,19 @@ def test_a_model_without_weights_finds_all_tags_as_likely(tmp_path):
     assert probs[probs > 0] == pytest.approx(1 / (probs > 0).sum(1).max())
 
 
-def opened(path: Path) -> pycrfsuite.Tagger:
-    """CRFsuite's own model, which stays in memory when its file is gone."""
-    tagger = pycrfsuite.Tagger()
-    tagger.open(str(path))
-    return tagger
-
-
-def test_marginals_are_those_of_crfsuite(tmp_path, monkeypatch):
+@pytest.mark.parametrize("min_count", [1, 3])
+@pytest.mark.parametrize("c1", [0.0, 0.05])
+def test_marginals_are_those_of_crfsuite(tmp_path, c1, min_count):
     """On lines of mixed lengths, with unseen tokens, in any order."""
-    taggers = []
-    monkeypatch.setattr(
-        ngram_crf, "_weights", lambda path, scheme: taggers.append(opened(path)) or weights(path, scheme)
-    )
-    train(synthetic(60), SCHEME, NgramCrfSettings(c1=0.01, iterations=12), tmp_path)
-    (tagger,) = taggers
+    settings = NgramCrfSettings(c1=c1, c2=0.1, iterations=300, min_count=min_count)
+    train(synthetic(60), SCHEME, settings, tmp_path)
+    tagger, _ = crfsuite(synthetic(60), SCHEME, settings)
     lines = [Sentence(("7", *line.tokens, "new")) for line in synthetic(40, seed=3)]
     for line, probs in zip(lines, NgramCrf(tmp_path).marginals(lines), strict=True):
         tagger.set([[str(feature) for feature in row] for row in features([line.tokens])[0].tolist()])
         for tag in tagger.labels():
             expected = [tagger.marginal(tag, place) for place in range(len(line.tokens))]
-            assert probs[:, SCHEME.tags.index(tag)] == pytest.approx(np.array(expected), abs=1e-4)
+            assert probs[:, SCHEME.tags.index(tag)] == pytest.approx(np.array(expected), abs=2e-3)
 
 
 def test_marginals_are_the_shares_of_all_sequences():
@@ -125,31 +114,6 @@ def test_marginals_sum_to_one_and_unseen_tags_have_none(folder):
     assert probs.sum(1) == pytest.approx(np.ones(4), abs=1e-5)
     seen = [SCHEME.tags.index("O"), SCHEME.tags.index("S-a")]
     assert (np.delete(probs, seen, axis=1) == 0).all()
-
-
-def test_each_setting_is_the_one_of_crfsuite(tmp_path, monkeypatch):
-    told = {}
-    monkeypatch.setattr(_Trainer, "set_params", lambda trainer, params: told.update(params))
-    monkeypatch.setattr(_Trainer, "train", lambda trainer, path: Path(path).write_bytes(b"lCRF\x08\0\0\0"))
-    monkeypatch.setattr(ngram_crf, "_weights", lambda path, scheme: {})
-    train(synthetic(3), SCHEME, NgramCrfSettings(c1=0.3, c2=0.7, iterations=9, min_count=4), tmp_path)
-    assert told == {"c1": 0.3, "c2": 0.7, "max_iterations": 9, "feature.minfreq": 4}
-
-
-@pytest.mark.parametrize("share", [0, 0.3, 0.99])
-def test_a_model_that_a_full_disk_cut_short_is_an_error(tmp_path, monkeypatch, share):
-    """CRFsuite writes what it can and says nothing."""
-    whole = pycrfsuite.Trainer.train
-
-    def cut(trainer, path):
-        whole(trainer, path)
-        written = Path(path).read_bytes()
-        Path(path).write_bytes(written[: int(share * len(written))])
-
-    monkeypatch.setattr(_Trainer, "train", cut)
-    with pytest.raises(WriteError, match=r"ngram\.crfsuite: expected to write a whole model here, got \d+ bytes"):
-        train(synthetic(30), SCHEME, NgramCrfSettings(), tmp_path)
-    assert not (tmp_path / ABOUT).exists()
 
 
 def test_each_iteration_is_reported_with_a_falling_loss(tmp_path):

@@ -28,7 +28,7 @@ CHECKPOINT = "checkpoint.safetensors"  # what a killed run continues from
 ENVIRONMENT = "environment.json"
 FORMAT = 2  # of run folders; earlier versions of this project wrote none, or a smaller number
 PACKAGES = (
-    "torch", "transformers", "pytorch-crf", "python-crfsuite", "scikit-learn", "scipy", "optuna", "numpy",
+    "torch", "transformers", "pytorch-crf", "scikit-learn", "scipy", "optuna", "numpy",
     "safetensors", "gensim",
 )  # fmt: skip
 

@@ -1,24 +1,23 @@
 """The contest's official baseline, re-created: a linear-chain CRF on n-gram templates (CRF++'s idea).
 
-CRFsuite trains it. Its weights are then stored by the features' hashes, so that many lines are labelled at once by
-array operations.
+It is trained as CRFsuite trains it (ngram_crf_training.py). Its weights are stored by the features' hashes, so that
+many lines are labelled at once by array operations.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import pycrfsuite
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+from threadpoolctl import threadpool_limits
 
-from daguan.core.errors import CheckpointError, WriteError
+from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, sha256_of_file, write_atomic, write_json
 from daguan.core.progress import Progress
 from daguan.core.runs import Stopwatch
@@ -27,34 +26,19 @@ from daguan.data.feature_hashes import Ints, Numbers
 from daguan.data.marginals import to_half_precision
 from daguan.data.ngram_features import features
 from daguan.data.tags import TagScheme
-from daguan.data.text_features import NO_FEATURE, TextFeatures
+from daguan.data.text_features import TextFeatures
 from daguan.families.family import Family, Model
 from daguan.families.fold import FoldData, FoldJob, FoldResult
 from daguan.families.job import Report
 from daguan.families.ngram_crf_settings import NgramCrfSettings
+from daguan.families.ngram_crf_training import Chain, CrfLoss, Floats, forward_backward, minimise
 from daguan.training.engine_settings import EngineSettings
 
-CRFSUITE = "ngram.crfsuite"  # CRFsuite's own model, while it trains
 MODEL = "ngram_crf.safetensors"
 TEXT = "text_features.safetensors"
 ABOUT = "ngram_crf.json"
-MEASURED = 4  # iterations that measure the speed
+MEASURED = 4  # iterations that measure the speed, after as many, which take more evaluations
 CHUNK_LINES = 256  # labelled at once
-Floats = NDArray[np.float64]
-
-
-class _Trainer(pycrfsuite.Trainer):  # type: ignore[misc]
-    """CRFsuite's trainer with each iteration handed to a callback."""
-
-    def __init__(self, report: Callable[[int, float], None], **options: object) -> None:
-        super().__init__(**options)
-        self.report = report
-
-    def message(self, message: str) -> None:
-        """Called with each line of CRFsuite's log."""
-        if self.logparser.feed(message) == "iteration":
-            info = self.logparser.last_iteration
-            self.report(int(info["num"]), float(info["loss"]))
 
 
 def train(
@@ -70,32 +54,27 @@ def train(
 
     Args:
         report: gets (iteration, loss).
-        fix: gives the number of iterations when asked with a function that measures iterations a second; None for
-            settings.iterations.
+        fix: gives the number of iterations, at least 2 · MEASURED, when asked with a function that says how many are
+            done a second; None for settings.iterations.
         text: the features of unlabelled text to use.
     """
-    trainer = _Trainer(report, algorithm="lbfgs", verbose=False)
-    trainer.set_params(
-        {
-            "c1": settings.c1,
-            "c2": settings.c2,
-            "max_iterations": settings.iterations,
-            "feature.minfreq": settings.min_count,
-        }
-    )
-    for low in range(0, len(sentences), CHUNK_LINES):
-        chunk = sentences[low : low + CHUNK_LINES]
-        for sentence, named in zip(chunk, _named_features(chunk, text), strict=True):
-            tags = scheme.encode(len(sentence.tokens), sentence.gold)
-            trainer.append(named, [scheme.tags[tag] for tag in tags])
+    rows, lengths = features([sentence.tokens for sentence in sentences], text)
+    gold = np.concatenate([scheme.encode(len(sentence.tokens), sentence.gold) for sentence in sentences])
+    loss = CrfLoss(rows, lengths, gold, len(scheme), settings.c2, settings.min_count)
+    found, most = np.zeros(len(loss.multiples)), settings.iterations
+    ends, watch = deque[float](maxlen=MEASURED + 1), Stopwatch()
+    with threadpool_limits(1):  # sums in one order
+        for iteration, (parameters, value) in enumerate(minimise(loss, found, settings.c1 * loss.multiples), start=1):
+            found = parameters
+            report(iteration, value)
+            ends.append(watch.seconds)
+            if fix and iteration == 2 * MEASURED:
+                most = fix(lambda: MEASURED / max(1e-9, ends[-1] - ends[0]))
+            if iteration >= most:
+                break
+    arrays = _arrays(loss, found)
     folder.mkdir(parents=True, exist_ok=True)
-    if fix:
-        trainer.set("max_iterations", fix(partial(_iterations_a_second, trainer, folder / CRFSUITE)))
-    trainer.train(str(folder / CRFSUITE))
-    _require_whole(folder / CRFSUITE)
-    weights = _weights(folder / CRFSUITE, scheme)
-    write_atomic(folder / MODEL, lambda temporary: save_file(weights, temporary))
-    (folder / CRFSUITE).unlink()
+    write_atomic(folder / MODEL, lambda temporary: save_file(arrays, temporary))
     if text is not None:
         text.save(folder / TEXT)
     files = [MODEL, *([TEXT] if text is not None else [])]
@@ -104,58 +83,22 @@ def train(
     )
 
 
-def _named_features(sentences: Sequence[Sentence], text: TextFeatures | None) -> list[list[list[str]]]:
-    """Returns the names of each line's tokens' features, as CRFsuite takes them."""
-    rows, lengths = features([sentence.tokens for sentence in sentences], text)
-    named = [[str(one) for one in row if one != NO_FEATURE] for row in rows.tolist()]
-    ends = np.cumsum(lengths).tolist()
-    return [named[low:high] for low, high in zip([0, *ends], ends, strict=False)]
+def _arrays(loss: CrfLoss, parameters: Floats) -> dict[str, NDArray[Any]]:
+    """Returns a model as arrays.
 
-
-def _weights(path: Path, scheme: TagScheme) -> dict[str, NDArray[Any]]:
-    """Returns a CRFsuite model as arrays.
-
-    `features` (W,) hashes, ascending, with `tags` (W,) and `weights` (W,): a feature has weights for some of the tags;
+    `features` (S,) hashes, ascending, with `tags` (S,) and `weights` (S,): a feature has weights for some of the tags;
     `transitions` (K,K) scores from row to column; `seen` (K,) whether a tag occurred.
     """
-    tagger = pycrfsuite.Tagger()
-    tagger.open(str(path))
-    info, number = tagger.info(), {tag: index for index, tag in enumerate(scheme.tags)}
-    entries = [(NO_FEATURE, 0, 0.0)]  # so that the table is never empty
-    entries += [(int(name), number[tag], weight) for (name, tag), weight in info.state_features.items()]
-    names, tags, weights = zip(*sorted(entries), strict=True)
-    transitions = np.zeros((len(scheme), len(scheme)), np.float32)
-    for (before, after), weight in info.transitions.items():
-        transitions[number[before], number[after]] = weight
-    seen = np.isin(scheme.tags, tagger.labels())
+    features, tags, weights = loss.states(parameters)
+    used = weights != 0
+    used[:1] = True  # so that the table is never empty
     return {
-        "features": np.array(names, np.uint64),
-        "tags": np.array(tags, np.int64),
-        "weights": np.array(weights, np.float32),
-        "transitions": transitions,
-        "seen": seen,
+        "features": features[used],
+        "tags": tags[used],
+        "weights": weights[used].astype(np.float32),
+        "transitions": loss.transitions(parameters).astype(np.float32),
+        "seen": loss.seen,
     }
-
-
-def _iterations_a_second(trainer: _Trainer, path: Path) -> float:
-    """Returns the speed of the trainer's next iterations; it writes a model to the path and starts again afterwards."""
-    ends: list[float] = []
-    report, watch = trainer.report, Stopwatch()
-    trainer.report = lambda iteration, loss: ends.append(watch.seconds)
-    trainer.set("max_iterations", MEASURED)
-    trainer.train(str(path))
-    trainer.report = report
-    return (len(ends) - 1) / max(1e-9, ends[-1] - ends[0]) if len(ends) > 1 else 1 / watch.seconds
-
-
-def _require_whole(path: Path) -> None:
-    """CRFsuite says nothing when a disk is full; its file begins with "lCRF" and its size. Raises WriteError."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8)[4:], "little")
-    if not size == path.stat().st_size > 0:
-        raise WriteError(
-            f"{path}: expected to write a whole model here, got {path.stat().st_size} bytes; the disk is full"
-        )
 
 
 class NgramCrf:
@@ -210,25 +153,14 @@ class NgramCrf:
 
 
 def tag_marginals(scores: Floats, lengths: Ints, factors: Floats) -> Floats:
-    """Returns P(tag) (N,K) of the tokens of all lines, by the forward-backward algorithm with rescaling (Rabiner 1989).
+    """Returns P(tag) (N,K) of the tokens of all lines.
 
-    Lines advance together, longest first, so that those with a further token are always the first ones.
     scores (N,K), lengths (lines,), factors (K,K) exp of the transitions' scores.
     """
-    order = np.argsort(-lengths, kind="stable")
-    starts = (np.cumsum(lengths) - lengths)[order]
-    own = np.exp(scores - scores.max(1, keepdims=True))
-    steps = [starts[: int((lengths > step).sum())] + step for step in range(int(lengths.max(initial=0)))]
-    before = own.copy()  # of each token, proportional to P(tag, the text up to it)
-    for last, now in pairwise(steps):
-        reached = (before[last[: len(now)]] @ factors) * own[now]
-        before[now] = reached / reached.sum(1, keepdims=True)
-    after = np.ones_like(own)  # of each token, proportional to P(the text after it, given its tag)
-    for following, now in pairwise(reversed(steps)):
-        reached = (own[following] * after[following]) @ factors.T
-        after[now[: len(following)]] = reached / reached.sum(1, keepdims=True)
-    both = before * after
-    found: Floats = both / both.sum(1, keepdims=True)
+    chain = Chain.of(lengths)
+    probs, _, _ = forward_backward(np.exp(scores - scores.max(1, keepdims=True))[chain.order], factors, chain)
+    found = np.empty_like(probs)
+    found[chain.order] = probs
     return found
 
 
@@ -251,7 +183,8 @@ class NgramCrfFamily(Family):
         def fix(iterations_a_second: Callable[[], float]) -> int:
             nonlocal iterations
             if job.seconds:
-                iterations = job.fixed_updates(iterations_a_second, settings.iterations, watch)
+                fixed = job.fixed_updates(iterations_a_second, settings.iterations, watch)
+                iterations = max(2 * MEASURED, fixed)
             return iterations
 
         def show(iteration: int, loss: float) -> None:

@@ -16,7 +16,7 @@ from daguan.pipeline.stages import Stages
 STARTING = 10.0  # seconds until a process has loaded what it needs, and has written its model
 SPEED = 3_000.0  # tokens a second of pretraining, by one worker, where nothing is pretrained that measures it
 # speeds as multiples of that of pretraining; the n-gram CRF's is of tokens times iterations
-FINE_TUNING, LABELLING, VECTORS, NGRAM_CRF = 0.5, 2.0, 30.0, 50.0
+FINE_TUNING, LABELLING, VECTORS, NGRAM_CRF = 0.5, 2.0, 30.0, 200.0
 # seconds of a blend: to load, for each entity in each fold and once more, for each token of each member and once more
 BLEND, BLEND_ENTITY, BLEND_TOKEN = 20.0, 0.6e-3, 12e-6
 ENTITIES = 60_000  # entities that a stack learns from, at most
