@@ -161,7 +161,7 @@ def test_a_full_disk_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch, caps
         (["prepare", "pretrain.fragment=0.3"], "pretrain.fragment: expected 0.5 unless pretrain.objective is mass"),
         (["prepare", "data.dir=/nowhere"], "/nowhere: expected a folder with train.txt and test.txt"),
         (["check", "one"], "check: expected SUBMISSION TEST"),
-        (["predict", "one"], "predict: expected MODEL INPUT OUTPUT"),
+        (["predict", "one"], "predict: expected MODEL INPUT [OUTPUT]"),
         (["score", "/nowhere/a.txt", "/nowhere/b.txt"], "/nowhere/a.txt: expected a file"),
     ],
 )

@@ -54,6 +54,7 @@ class CommandRow(Row):
 
 
 COMMANDS = {
+    "fit": CommandRow("daguan.cli.fit:main", stage="blend", makes=(), computes=True),
     "run": CommandRow("daguan.cli.run:main", stage="blend", makes=("budget",), computes=True),
     "prepare": CommandRow("daguan.cli.prepare:main", stage="prepare", makes=("prepare",), computes=True),
     "conflicts": CommandRow("daguan.cli.conflicts:main"),

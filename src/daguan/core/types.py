@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Segment = tuple[tuple[str, ...], str | None]  # an entity with its label, or tokens outside with None
 
@@ -12,6 +12,9 @@ Segment = tuple[tuple[str, ...], str | None]  # an entity with its label, or tok
 class Span:
     """An entity: the half-open token range [start, stop) with its label.
 
+    Attributes:
+        probability: that there is this entity; 1 for a labelled one. Spans that differ in it alone are equal.
+
     Raises:
         ValueError: the range is empty or starts before the sentence.
     """
@@ -19,6 +22,7 @@ class Span:
     start: int
     stop: int
     label: str
+    probability: float = field(default=1.0, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop:

@@ -12,7 +12,9 @@ may hold `/`: the last one of a segment starts the label.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from sys import intern
 from typing import TypeVar
@@ -21,6 +23,7 @@ from daguan.core.errors import DataError
 from daguan.core.files import write_text
 from daguan.core.types import Segment, Sentence
 
+STANDARD = Path("-")  # standard input or output
 OUTSIDE = "o"
 SEGMENT_SEPARATOR = "  "
 _TOKEN_SEPARATOR = "_"
@@ -129,10 +132,11 @@ def _parse_all(path: Path, parse: Callable[[str], Parsed]) -> Iterator[Parsed]:
 
 
 def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields (line number from 1, line without its end). Raises DataError: no file, empty, not UTF-8."""
+    """Yields (line number from 1, line without its end); the path `-` is standard input. Raises DataError: no file,
+    empty, not UTF-8."""
     number = 0
     try:
-        with path.open("rb") as file:
+        with nullcontext(sys.stdin.buffer) if path == STANDARD else path.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 yield number, _decode(raw, number)
     except UnicodeDecodeError as error:

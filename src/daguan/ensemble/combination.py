@@ -62,7 +62,7 @@ class Combination(Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
-        """Returns the spans of each sentence; its gold is not read."""
+        """Returns the spans of each sentence with their probabilities; its gold is not read."""
 
     def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Combination:
         """Returns the combination with what depends on the lines to label fixed for these; their gold is not read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,15 +81,28 @@ def member_marginals(
     size = len(models) * sum(len(sentence.tokens) for sentence in sentences)
     bar = Bar(name)
     done = 0
+
+    def show(tokens: int) -> None:
+        nonlocal done
+        done += tokens
+        bar.show(Progress(done, size, "tok"))
+
     for low in range(0, len(sentences), CHUNK_LINES):
         chunk = sentences[low : low + CHUNK_LINES]
-        marginals = []
-        for member in members:
-            by_model = []
-            for model in member:
-                by_model.append(model.marginals(chunk))
-                done += sum(map(len, by_model[-1]))
-                bar.show(Progress(done, size, "tok"))
-            marginals.append(mean(by_model))
-        yield chunk, marginals
+        yield chunk, marginals_of(members, chunk, show)
     bar.close()
+
+
+def marginals_of(
+    members: Members, sentences: Sequence[Sentence], show: Callable[[int], None] = lambda tokens: None
+) -> list[list[LineMarginals]]:
+    """Returns each member's marginals in half precision, the mean of its models; `show` is called with the number of
+    tokens that a model has read."""
+    marginals = []
+    for member in members:
+        by_model = []
+        for model in member:
+            by_model.append(model.marginals(sentences))
+            show(sum(map(len, by_model[-1])))
+        marginals.append(mean(by_model))
+    return marginals

@@ -6,7 +6,7 @@ M members, C spans, K tags.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -69,6 +69,11 @@ class SpanCandidates:
         """Returns the candidates selected by `here` (C,), whole lines of them, with new features."""
         spans = [span for span, is_here in zip(self.spans, here.tolist(), strict=True) if is_here]
         return SpanCandidates(spans, self.lines[here], features[here], self.overlapping[here])
+
+    def with_probabilities(self, probabilities: Floats) -> SpanCandidates:
+        """Returns the candidates with these probabilities (C,)."""
+        pairs = zip(self.spans, probabilities.tolist(), strict=True)
+        return replace(self, spans=[replace(span, probability=probability) for span, probability in pairs])
 
     def choose(self, values: Floats, lines: int) -> list[tuple[Span, ...]]:
         """Returns for each of `lines` lines the non-overlapping spans with the highest sum of values (C,)."""

@@ -99,8 +99,9 @@ class Stack:
     text: TextIndex | None = field(default=None, compare=False, repr=False)
 
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
+        """A probability is that the span is right, by the classifier."""
         candidates, odds = self._odds(sentences, marginals)
-        return candidates.choose(odds - self.threshold, len(sentences))
+        return candidates.with_probabilities(probability_of(odds)).choose(odds - self.threshold, len(sentences))
 
     def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Stack:
         """Returns the stack with the threshold for the F1 expected on these lines."""
@@ -114,7 +115,7 @@ class Stack:
         candidates, odds = self._odds(sentences, marginals)
         spans = candidates.choose(odds - self.threshold, len(sentences))
         probabilities: list[dict[Span, float]] = [{} for _ in sentences]
-        right = np.exp(-np.logaddexp(0, -odds)).tolist()
+        right = probability_of(odds).tolist()
         for line, span, probability in zip(candidates.lines.tolist(), candidates.spans, right, strict=True):
             probabilities[line][span] = probability
         return ConfidentSpans(spans, np.array([*map(min_confidence, probabilities, spans)], np.float64))
@@ -216,6 +217,12 @@ def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]
     return coefficients, float(model.intercept_[0] - coefficients @ centre)
 
 
+def probability_of(odds: Floats) -> Floats:
+    """Returns the probabilities of log-odds (C,)."""
+    right: Floats = np.exp(-np.logaddexp(0, -odds))
+    return right
+
+
 def half_expected_f1(odds: Floats, coverage: float) -> float:
     """Returns the threshold that maximises the expected F1 of candidates of these log-odds (C,), as log-odds.
 
@@ -225,7 +232,7 @@ def half_expected_f1(odds: Floats, coverage: float) -> float:
     """
     if not coverage or not len(odds):
         return 0.0
-    right = np.exp(-np.logaddexp(0, -odds))
+    right = probability_of(odds)
     gold, half, last = right.sum() / coverage, 0.0, -1.0
     while half > last:
         taken = right[right > half]

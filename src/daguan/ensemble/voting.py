@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,11 @@ class Vote:
     needed: int
 
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
-        return [elect(votes, self.needed) for votes in count_votes(marginals, TagScheme(self.labels))]
+        """A probability is the share of members that vote for the span."""
+        elected = [(elect(votes, self.needed), votes) for votes in count_votes(marginals, TagScheme(self.labels))]
+        return [
+            tuple(replace(span, probability=votes[span] / len(marginals)) for span in spans) for spans, votes in elected
+        ]
 
     def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Vote:
         """Returns itself; nothing depends on the lines."""

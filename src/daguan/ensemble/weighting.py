@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
+from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData
 from daguan.ensemble.span_counts import SpanCounter, Weights
@@ -44,7 +45,9 @@ class WeightedMean:
     biases: Weights
 
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
-        return decode_lines(mean(marginals, self.weights), TagScheme(self.labels), self._bias)
+        """A probability is that of the mean without biases: these choose spans, but say nothing of how sure it is."""
+        means, scheme = mean(marginals, self.weights), TagScheme(self.labels)
+        return with_probabilities(decode_lines(means, scheme, self._bias), means, scheme)
 
     def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> WeightedMean:
         """Returns itself; nothing depends on the lines."""

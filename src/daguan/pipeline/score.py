@@ -9,11 +9,12 @@ from daguan.pipeline.stages import Stages
 
 
 def final_scores(stages: Stages) -> dict[str, Any]:
-    """Return where the blend and its submission are, and the scores of every member and of the blend: out of fold, and
-    on the test lines where gold labels exist. Raises CheckpointError: there is no blend."""
+    """Return where the blend and its submission are, and the scores of every member and of the blend: out of fold,
+    with the calibration of their probabilities, and on the test lines where gold labels exist. Raises CheckpointError:
+    there is no blend."""
     blend, gold = stages.answered(), stages.contest.test_gold
     places = {"model": str(stages.answer.path), "submission": str(stages.submission)}
-    found = {**places, "final": blend["final"], "out_of_fold": blend["out_of_fold"]}
+    found = {**places, **{name: blend[name] for name in ("final", "out_of_fold", "calibration")}}
     if gold.is_file():
         found["test"] = {name: score_files(stages.answer.path / f"{name}.txt", gold) for name in blend["out_of_fold"]}
     return found

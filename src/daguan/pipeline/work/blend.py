@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from daguan.core.runs import Run, Stopwatch
+from daguan.data.calibration import calibration
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.scores import all_metrics
 from daguan.ensemble import blending
@@ -26,5 +27,12 @@ def blend(run: Run, prepared: PreparedContest, members: Sequence[Path], settings
     final = labelled[-1]
     blending.save_blend(run.path, settings.method, final.combination, members, folds, prepared.folder)
     out_of_fold = {row.name: all_metrics(row.out_of_fold, train) for row in labelled}
-    gains = blending.gains(labelled, train)
-    run.finish(watch.seconds, out_of_fold=out_of_fold, gains=gains, final=final.name, method=settings.method)
+    calibrations = {row.name: calibration(row.out_of_fold, train) for row in labelled}
+    run.finish(
+        watch.seconds,
+        out_of_fold=out_of_fold,
+        calibration=calibrations,
+        gains=blending.gains(labelled, train),
+        final=final.name,
+        method=settings.method,
+    )

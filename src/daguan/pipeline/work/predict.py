@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.files import read_json
 from daguan.core.runs import MANIFEST, Stopwatch, is_current
 from daguan.core.types import Sentence
-from daguan.data.format import format_labelled, read_unlabelled, write_lines
+from daguan.data.format import STANDARD, format_labelled, read_unlabelled, write_lines
 from daguan.ensemble.blending import MODELS, load_blend
 from daguan.ensemble.combination import Combination
 from daguan.ensemble.labelling import Members, load_members, member_marginals
@@ -20,17 +22,24 @@ from daguan.training.devices import prepare_process, share_cores
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate
 
+CONTEST = "contest"
 
-def label_file(folder: Path, source: Path, target: Path, engine: EngineSettings) -> dict[str, float]:
-    """Label a file by the models of a folder, and return how many lines, by how many models and how fast."""
-    if target.is_dir() or not target.absolute().parent.is_dir():
+
+def label_file(
+    folder: Path, source: Path, target: Path, engine: EngineSettings, written: str = CONTEST
+) -> dict[str, float]:
+    """Label a file by the models of a folder, and return how many lines, by how many models and how fast.
+
+    Standard input and output stand for the path `-`. `written` names the format of what is written, a key of WRITTEN.
+    """
+    if target != STANDARD and (target.is_dir() or not target.absolute().parent.is_dir()):
         raise DataError(f"{target}: expected the path of a file in an existing folder")
     prepare_process(share_cores(engine, 1)[1])
     paths, combination = find_models(folder)
     members = load_members(paths, engine)
     sentences = read_unlabelled(source)
     watch = Stopwatch()
-    write_lines(target, predict(members, combination, sentences))
+    _write(target, map(WRITTEN[written], predict(members, combination, sentences)))
     tokens, seconds = sum(len(sentence.tokens) for sentence in sentences), watch.seconds
     return {
         "lines": len(sentences),
@@ -60,9 +69,26 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     return [folds], None
 
 
-def predict(members: Members, combination: Combination | None, sentences: Sequence[Sentence]) -> Iterator[str]:
+def _write(target: Path, lines: Iterator[str]) -> None:
+    """Writes lines to a file whole, or to standard output one by one."""
+    if target != STANDARD:
+        write_lines(target, lines)
+        return
+    for line in lines:
+        print(line)
+
+
+def format_json(sentence: Sentence) -> str:
+    """Returns a labelled line as JSON: its tokens, and its spans with their probabilities."""
+    return json.dumps({"tokens": sentence.tokens, "spans": [*map(asdict, sentence.gold)]}, ensure_ascii=False)
+
+
+WRITTEN = {CONTEST: format_labelled, "json": format_json}  # how a labelled line is written, by name
+
+
+def predict(members: Members, combination: Combination | None, sentences: Sequence[Sentence]) -> Iterator[Sentence]:
     """Gives the labelled lines, by that combination or the plain mean. Raises CheckpointError: the models do not know
     the same labels."""
     combination = combination or plain_mean(members[0][0].labels, len(members))
     for chunk, answers in member_marginals(members, combination, sentences, "predict"):
-        yield from map(format_labelled, annotate(chunk, combination.spans(chunk, answers)))
+        yield from annotate(chunk, combination.spans(chunk, answers))

@@ -1,0 +1,120 @@
+"""Trains everything from raw files or lists, and returns the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from daguan.api.lines import Annotated, Tokens, annotated, tokens_of
+from daguan.api.model import Model, load
+from daguan.core.errors import ConfigError, DataError
+from daguan.core.types import Sentence
+from daguan.data.contest import Contest
+from daguan.data.format import (
+    format_labelled,
+    format_unlabelled,
+    parse_labelled,
+    parse_unlabelled,
+    shorten,
+    write_lines,
+)
+from daguan.pipeline.settings import DataSettings
+
+BUDGET = "cpu_1h"  # the preset that fits into any number of minutes
+
+
+def fit(
+    folder: str | Path | None = None,
+    *,
+    train: Sequence[Annotated] | None = None,
+    test: Sequence[Tokens] | None = None,
+    corpus: Iterable[Tokens] = (),
+    minutes: float | None = None,
+    config: str | Path = BUDGET,
+    settings: Mapping[str, Any] | None = None,
+) -> Model:
+    """Trains all members, blends them, writes a checked submission, and returns the blend.
+
+    The data are a folder with train.txt and test.txt, or lists, or without both the built-in contest. Runs and
+    submissions go below the current folder, into data/work and submissions. The same call skips what is finished and
+    continues what was interrupted.
+
+    Args:
+        folder: as `data.dir`.
+        train: for each line (tokens, spans); a span is a `Span` or (start, stop, label), half-open.
+        test: the tokens of each line to label.
+        corpus: the tokens of unlabelled lines; may be empty.
+        minutes: the time that training may take; None for what the configuration says.
+        config: the name of a preset, or a file of settings.
+        settings: changes of single settings, such as {"seed": 7, "folds.count": 3}.
+
+    Raises:
+        DaguanError: data or settings are wrong; the message names the place.
+    """
+    from daguan.pipeline import run
+
+    changes = dict(settings or {})
+    if minutes is not None:
+        changes["budget.minutes"] = minutes
+    if folder is not None or train is not None or test is not None:
+        changes["data.dir"] = _data(folder, train, test, corpus, Path(changes.get("data.work", DataSettings().work)))
+    stages = run.make(words_of(config, changes))
+    return load(stages.answer.path)
+
+
+def words_of(config: str | Path, changes: Mapping[str, Any]) -> list[str]:
+    """Returns a configuration and changes of settings as the words of a command line."""
+    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in changes.items()}
+    return [str(config), *(f"{name}={value}" for name, value in text.items())]
+
+
+def _data(
+    folder: str | Path | None,
+    train: Sequence[Annotated] | None,
+    test: Sequence[Tokens] | None,
+    corpus: Iterable[Tokens],
+    work: Path,
+) -> str:
+    """Returns the folder with the data, which is written if they are lists. Raises ConfigError or DataError."""
+    if folder is not None:
+        if train is not None or test is not None:
+            raise ConfigError("fit: expected a folder or lists, got both")
+        return str(folder)
+    if train is None or test is None:
+        raise ConfigError("fit: expected train and test, got one of them")
+    texts = {
+        "train": [_labelled(annotated(line, f"train[{n}]"), f"train[{n}]") for n, line in enumerate(train)],
+        "test": [_unlabelled(line, f"test[{n}]") for n, line in enumerate(test)],
+        "corpus": [_unlabelled(line, f"corpus[{n}]") for n, line in enumerate(corpus)],
+    }
+    contest = Contest(work / f"contest-{sha256(json.dumps(texts).encode()).hexdigest()[:12]}")
+    for name, lines in texts.items():
+        if lines or name != "corpus":
+            write_lines(getattr(contest, name), lines)
+    return str(contest.folder)
+
+
+def _labelled(sentence: Sentence, place: str) -> str:
+    return _checked(format_labelled(sentence), parse_labelled, sentence, place)
+
+
+def _unlabelled(tokens: Tokens, place: str) -> str:
+    if not (found := tokens_of(tokens, place)):
+        raise DataError(f"{place}: expected at least one token, got none")
+    sentence = Sentence(found)
+    return _checked(format_unlabelled(sentence), parse_unlabelled, sentence, place)
+
+
+def _checked(line: str, parse: Any, sentence: Sentence, place: str) -> str:
+    """Returns the line. Raises DataError: a token or a label does not survive the contest's format."""
+    expected = "tokens without white space and '_', and labels of lower-case letters"
+    try:
+        whole = parse(line) == sentence
+    except ValueError as error:
+        raise DataError(f"{place}: expected {expected}: {error}") from None
+    if not whole:
+        raise DataError(f"{place}: expected {expected}, got {shorten(line)}")
+    return line

@@ -1,0 +1,49 @@
+"""Lines as programs have them: lists of tokens, and pairs of tokens and spans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from daguan.core.errors import DataError
+from daguan.core.types import Sentence, Span
+
+Tokens = Sequence[str]
+SpanLike = Span | tuple[int, int, str]  # half-open
+Annotated = tuple[Tokens, Iterable[SpanLike]]
+
+
+def tokens_of(line: Tokens, place: str) -> tuple[str, ...]:
+    """Returns the tokens of a line, which may have none. Raises DataError: it is no sequence of strings."""
+    if isinstance(line, str) or not isinstance(line, Sequence):
+        raise DataError(f"{place}: expected a list of tokens, got {line!r}")
+    for token in line:
+        if not isinstance(token, str):
+            raise DataError(f"{place}: expected tokens that are strings, got {token!r}")
+    return tuple(line)
+
+
+def spans_of(spans: Iterable[SpanLike], place: str) -> tuple[Span, ...]:
+    """Returns spans in order. Raises DataError: one is neither a Span nor (start, stop, label), or it is empty."""
+    found = []
+    for span in spans:
+        if isinstance(span, Span):
+            found.append(span)
+            continue
+        try:
+            start, stop, label = span
+            found.append(Span(int(start), int(stop), str(label)))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{place}: expected a Span or (start, stop, label), got {span!r}: {error}") from None
+    return tuple(sorted(found))
+
+
+def annotated(line: Annotated, place: str) -> Sentence:
+    """Returns a line with spans. Raises DataError: no tokens, or spans that overlap or do not fit the tokens."""
+    try:
+        tokens, spans = line
+    except (TypeError, ValueError):
+        raise DataError(f"{place}: expected (tokens, spans), got {line!r}") from None
+    try:
+        return Sentence(tokens_of(tokens, place), spans_of(spans, place))
+    except ValueError as error:
+        raise DataError(f"{place}: {error}") from None

@@ -1,0 +1,192 @@
+"""The library as programs use it: trained on a tiny contest in this process, then asked in several ways."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import daguan
+from conftest import TINY
+from daguan.__main__ import main
+from daguan.data.format import read_labelled, read_unlabelled
+from in_process import in_process
+
+SETTINGS = dict(word.split("=", 1) for word in [*TINY, "model.head=crf", "train.epochs=6"])
+
+
+@pytest.fixture(scope="module")
+def lines(contest: Path) -> list[tuple[str, ...]]:
+    return [sentence.tokens for sentence in read_unlabelled(contest / "test.txt")]
+
+
+@pytest.fixture(scope="module")
+def model(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[daguan.Model]:
+    """Trained from lists."""
+    root = tmp_path_factory.mktemp("library")
+    places = {"data.work": str(root / "work"), "data.submissions": str(root / "out")}
+    train = [(list(line.tokens), list(line.gold)) for line in read_labelled(contest / "train.txt")]
+    test = [line.tokens for line in read_unlabelled(contest / "test.txt")]
+    corpus = [line.tokens for line in read_unlabelled(contest / "corpus.txt")]
+    (root / "empty.yaml").write_text("", "utf-8")
+    with in_process():
+        yield daguan.fit(
+            train=train, test=test, corpus=corpus, config=root / "empty.yaml", settings={**SETTINGS, **places}
+        )
+
+
+def test_importing_the_package_loads_nothing_slow_and_scoring_no_torch() -> None:
+    code = (
+        "import sys, daguan; before = {*sys.modules}\n"
+        "daguan.score([[(0, 1, 'a')]], [(['7'], [(0, 1, 'a')])]); dir(daguan)\n"
+        "print(*({'torch', 'pandas', 'numpy', 'pydantic'} & before), '|', *({'torch', 'pandas'} & {*sys.modules}))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "|\n"
+
+
+def test_the_names_are_there_and_no_others() -> None:
+    assert {name for name in daguan.__all__ if getattr(daguan, name) is not None} == set(daguan.__all__)
+    assert set(daguan.__all__) <= set(dir(daguan))
+    with pytest.raises(AttributeError, match="module 'daguan' has no attribute 'fitt'"):
+        _ = daguan.fitt
+
+
+def test_a_fitted_model_answers_as_its_submission_and_as_a_loaded_one(
+    model: daguan.Model, lines: list[tuple[str, ...]]
+) -> None:
+    found = model.predict(lines)
+    (answer,) = (model.path.parent.parent / "out").glob("*.txt")
+    submitted = [list(sentence.gold) for sentence in read_labelled(answer)]
+    assert sum(ours == theirs for ours, theirs in zip(found, submitted, strict=True)) >= len(lines) - 1
+    assert sum(map(len, found)) > 0
+    assert daguan.load(str(model.path)).predict(lines) == found
+
+
+def test_it_answers_alike_from_threads_in_any_order_and_beside_other_lines(
+    model: daguan.Model, lines: list[tuple[str, ...]]
+) -> None:
+    def exact(lines: list[tuple[str, ...]]) -> list[list[tuple[object, ...]]]:
+        return [[(s.start, s.stop, s.label, s.probability) for s in spans] for spans in model.predict(lines)]
+
+    expected = exact(lines)
+    with ThreadPoolExecutor(4) as threads:
+        assert all(answer == expected for answer in threads.map(exact, [lines] * 8))
+    assert model.predict(lines[::-1]) == model.predict(lines)[::-1]
+    assert model.predict([]) == []
+    assert model.predict([[], lines[0], []])[0] == model.predict([[], lines[0], []])[2] == []
+
+
+def test_marginals_are_those_of_the_tags(model: daguan.Model, lines: list[tuple[str, ...]]) -> None:
+    assert model.tags[:5] == ("O", "B-a", "I-a", "E-a", "S-a")
+    for line, probs in zip([*lines, []], model.marginals([*lines, []]), strict=True):
+        assert probs.shape == (len(line), len(model.tags))
+        assert probs.dtype == np.float32
+        assert np.allclose(probs.sum(1), 1, atol=5e-3)
+
+
+def test_tables_have_a_row_for_each_thing(model: daguan.Model, lines: list[tuple[str, ...]]) -> None:
+    entities = model.entities(lines)
+    spans = [(n, s.start, s.stop, s.label) for n, found in enumerate(model.predict(lines)) for s in found]
+    assert [*entities[["line", "start", "stop", "label"]].itertuples(index=False, name=None)] == spans
+    assert entities["text"][0] == "_".join(lines[spans[0][0]][spans[0][1] : spans[0][2]])
+    assert entities["probability"].between(0, 1).all()
+    board = model.leaderboard()
+    assert {name.partition("-")[0] for name in board["name"]} == {"tagger", "ngram_crf", "mean", "blend"}
+    assert board["f1"].is_monotonic_decreasing
+    assert (board["f1_low"] <= board["f1"]).all()
+    assert (board["f1"] <= board["f1_high"]).all()
+    members = board[board["family"].notna()]
+    assert {"f1_fold0", "f1_fold1", "seconds"} <= set(board)
+    assert members[["f1_fold0", "f1_fold1", "seconds"]].notna().all(axis=None)
+    assert not model.entities([[]]).size
+
+
+def test_runs_are_those_of_the_work_folder(model: daguan.Model, tmp_path: Path) -> None:
+    found = daguan.runs(model.path.parent)
+    assert sorted(found["family"]) == ["ngram_crf", "tagger"]
+    assert found["lines"].nunique() == 1
+    assert daguan.runs(tmp_path).empty
+
+
+def test_members_and_single_models_are_loaded_too(model: daguan.Model, lines: list[tuple[str, ...]]) -> None:
+    (member,) = model.path.parent.glob("tagger-*")
+    assert daguan.load(member).predict(lines)
+    assert daguan.load(member).leaderboard()["f1_fold1"].notna().all()
+    one = daguan.load(member / "fold0")
+    assert len(one.predict(lines)) == len(lines)
+    with pytest.raises(daguan.DaguanError, match="expected a blend or a member with scores, got a single model"):
+        one.leaderboard()
+
+
+def test_the_scores_are_those_of_the_shell(
+    contest: Path, model: daguan.Model, lines: list[tuple[str, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gold = contest / "test_gold.txt"
+    predicted = tmp_path / "predicted.txt"
+    assert main(["predict", str(model.path), str(contest / "test.txt"), str(predicted)]) == 0
+    capsys.readouterr()
+    assert main(["score", str(predicted), str(gold), "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    pairs = [(line.tokens, line.gold) for line in read_labelled(gold)]
+    spans = model.predict(lines)
+    for ours in (predicted, str(predicted), spans, [*zip(lines, spans, strict=True)]):
+        assert json.loads(json.dumps(daguan.score(ours, pairs))) == expected
+    tuples = [[(span.start, span.stop, span.label) for span in found] for found in spans]
+    assert json.loads(json.dumps(daguan.score(tuples, gold))) == expected
+
+
+TRAIN, TEST = [(["7", "8", "9"], [(0, 2, "a")])], [["7", "8"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"train": TRAIN}, "expected train and test, got one of them"),
+        ({"folder": ".", "train": TRAIN}, "expected a folder or lists, got both"),
+        ({"train": ["7_8/a"], "test": TEST}, r"train\[0\]: expected \(tokens, spans\), got '7_8/a'"),
+        ({"train": [*TRAIN, ("7", [])], "test": TEST}, r"train\[1\]: expected a list of tokens, got '7'"),
+        ({"train": [([7], [])], "test": TEST}, r"train\[0\]: expected tokens that are strings, got 7"),
+        ({"train": [(["7"], [(0, 2, "a")])], "test": TEST}, r"train\[0\]: expected spans within 1 tokens"),
+        ({"train": [(["7"], [(1, 1, "a")])], "test": TEST}, r"train\[0\]: expected a Span or \(start, stop, label\)"),
+        ({"train": [(["7"], ["a"])], "test": TEST}, r"train\[0\]: expected a Span or \(start, stop, label\), got 'a'"),
+        ({"train": TRAIN, "test": [["7"], []]}, r"test\[1\]: expected at least one token, got none"),
+        ({"folder": "/nowhere"}, "/nowhere: expected a folder with train.txt and test.txt"),
+        ({"config": "smal"}, "smal: no such preset"),
+        ({"settings": {"sed": 1}}, "sed: no such setting; did you mean 'seed'?"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    given: dict[str, object], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(daguan.DaguanError, match=message):
+        daguan.fit(**given)  # type: ignore[arg-type]
+    assert not list(tmp_path.rglob("*.txt"))
+
+
+@pytest.mark.parametrize(
+    ("predicted", "gold", "message"),
+    [
+        ([], [], "gold: expected at least one line, got none"),
+        ([[]], [(["7"], []), (["8"], [])], "predicted: expected 2 lines as in gold, got 1"),
+        ([(["8"], [])], [(["7"], [])], "predicted:1: expected the tokens of gold:1, got others"),
+        ([[(0, 9, "a")]], [(["7"], [])], r"predicted\[0\]: expected spans within 1 tokens"),
+        ([[]], [[]], r"gold\[0\]: expected \(tokens, spans\)"),
+        ("/nowhere", [(["7"], [])], "/nowhere: expected a file"),
+    ],
+)
+def test_what_cannot_be_scored_is_named(predicted: object, gold: object, message: str) -> None:
+    with pytest.raises(daguan.DaguanError, match=message):
+        daguan.score(predicted, gold)  # type: ignore[arg-type]
+
+
+def test_no_folder_without_a_model_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(daguan.DaguanError, match="expected a blend, a finished run or a model, got none"):
+        daguan.load(tmp_path)
