@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -190,3 +192,119 @@ def test_what_cannot_be_scored_is_named(predicted: object, gold: object, message
 def test_no_folder_without_a_model_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(daguan.DaguanError, match="expected a blend, a finished run or a model, got none"):
         daguan.load(tmp_path)
+
+
+def words(model: daguan.Model, contest: Path) -> list[str]:
+    """The configuration of the trained model, as a shell has it."""
+    root = model.path.parent.parent
+    places = {"data.work": str(root / "work"), "data.submissions": str(root / "out")}
+    return [
+        str(contest),
+        str(root / "empty.yaml"),
+        *(f"{name}={text}" for name, text in {**SETTINGS, **places}.items()),
+    ]
+
+
+def test_the_shell_fits_the_same(model: daguan.Model, contest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The data are equal, so that nothing is trained again."""
+    assert main(["fit", *words(model, contest), "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert Path(found["model"]) == model.path
+    assert "done before" in said.err
+    board = model.leaderboard().set_index("name")
+    for name, calibration in found["calibration"].items():
+        assert calibration["total"]["ece"] == board["calibration_error"][name]
+        assert sum(of["entities"] for of in calibration["by_type"].values()) == calibration["total"]["entities"]
+        assert calibration["total"]["right"] == pytest.approx(found["out_of_fold"][name]["span"]["p"])
+
+
+def test_fit_is_run_on_the_folder_in_the_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr("daguan.cli.run.main", lambda words, *_: calls.append(words))
+    assert main(["fit", "F", "--minutes", "2.5"]) == main(["fit", "F", "small", "seed=2"]) == main(["fit", "F"]) == 0
+    assert calls == [
+        ["cpu_1h", "data.dir=F", "budget.minutes=2.5"],
+        ["small", "seed=2", "data.dir=F"],
+        ["cpu_1h", "data.dir=F"],
+    ]
+
+
+class Standard(io.TextIOWrapper):
+    """Standard input with these bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), "utf-8")
+
+
+def test_predict_reads_standard_input_and_writes_standard_output(
+    model: daguan.Model,
+    contest: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    source = contest / "test.txt"
+    assert main(["predict", str(model.path), str(source), str(tmp_path / "out.txt")]) == 0
+    capsys.readouterr()
+    expected = (tmp_path / "out.txt").read_text("utf-8").splitlines()
+    for more in ([], ["-"], ["engine.threads=1"]):
+        for given in ("-", str(source)):
+            monkeypatch.setattr(sys, "stdin", Standard(source.read_bytes()))
+            assert main(["predict", str(model.path), given, *more]) == 0
+            assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_predict_writes_probabilities_as_json(
+    model: daguan.Model, contest: Path, lines: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", str(model.path), str(contest / "test.txt"), "--format", "json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [tuple(one["tokens"]) for one in found] == lines
+    for one, spans in zip(found, model.predict(lines), strict=True):
+        for written, span in zip(one["spans"], spans, strict=True):
+            assert (written["start"], written["stop"], written["label"]) == (span.start, span.stop, span.label)
+            assert written["probability"] == pytest.approx(span.probability, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("more", "content", "message"),
+    [
+        (["-"], b"7_8\n7__8\n", "-:2: expected tokens joined by single '_', got an empty token"),
+        (["-"], b"", "-: expected at least one line, got an empty file"),
+        (["-"], b"7_8\n\xff\n", "-:2: expected UTF-8, got byte 0xff"),
+        (["-", "--json"], b"7", "--json: expected an OUTPUT, as standard output has the labelled lines"),
+        (["-", "--format", "xml"], b"7", "--format: expected contest or json, got 'xml'"),
+        (["-", "/nowhere/x.txt"], b"7", "/nowhere/x.txt: expected the path of a file in an existing folder"),
+    ],
+)
+def test_a_fault_on_standard_input_writes_nothing(
+    model: daguan.Model,
+    more: list[str],
+    content: bytes,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Standard(content))
+    assert main(["predict", str(model.path), *more]) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["blend-*/combination.json", "tagger-*/fold0/model/tagger.json", "ngram_crf-*/fold1/model/ngram_crf.json"],
+)
+def test_a_model_of_another_version_is_refused_with_what_to_do(model: daguan.Model, pattern: str) -> None:
+    (path,) = model.path.parent.glob(pattern)
+    before = path.read_text("utf-8")
+    path.write_text(re.sub(r'"format": \d+', '"format": 99', before.replace("0.1.0", "9.9")), "utf-8")
+    try:
+        with pytest.raises(
+            daguan.DaguanError, match=r"expected format \d, got 99, written by daguan 9.9; train again with"
+        ):
+            daguan.load(model.path)
+    finally:
+        path.write_text(before, "utf-8")

@@ -74,7 +74,7 @@ def test_a_run_of_an_earlier_version_is_named_as_such(tmp_path):
     manifest = json.loads((run.path / "manifest.json").read_text("utf-8"))
     del manifest["format"]
     (run.path / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    with pytest.raises(CheckpointError, match="expected a run of this version, got one of an earlier version"):
+    with pytest.raises(CheckpointError, match=r"expected format 3, got none, written by daguan 0.1.0; train again"):
         run.manifest()
     assert accepted_run(run_of(tmp_path, "train", INPUTS, []), accept=True).path != run.path
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.runs import WRITTEN_BY
 from daguan.core.types import Sentence
 from daguan.data.marginals import Marginals
 from daguan.data.span_score import span_score
@@ -139,6 +140,6 @@ def test_an_unknown_method_is_refused():
 @pytest.mark.parametrize("values", [{}, {"method": "median"}, {"method": "vote"}, {"method": "mean", "labels": 3}])
 def test_a_damaged_blend_is_refused(tmp_path, values):
     (tmp_path / "models.json").write_text("[]", "utf-8")
-    (tmp_path / "combination.json").write_text(json.dumps(values), "utf-8")
+    (tmp_path / "combination.json").write_text(json.dumps(WRITTEN_BY | values), "utf-8")
     with pytest.raises(CheckpointError, match="expected a fitted blend"):
         load_blend(tmp_path)

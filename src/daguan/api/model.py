@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from daguan.api.lines import Tokens, tokens_of
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json
-from daguan.core.runs import MANIFEST, is_current
+from daguan.core.runs import MANIFEST, require_current
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
@@ -84,8 +84,7 @@ class Model:
         if not (self.path / MANIFEST).is_file():
             raise CheckpointError(f"{self.path}: expected a blend or a member with scores, got a single model")
         manifest = read_json(self.path / MANIFEST)
-        if not is_current(manifest):
-            raise CheckpointError(f"{self.path}: expected a run of this version, got one of an earlier version")
+        require_current(self.path, manifest)
         return leaderboard(self.path, manifest)
 
     def _answers(self, lines: Iterable[Tokens], answer: Callable[..., Iterable[Any]], none: Any) -> list[Any]:

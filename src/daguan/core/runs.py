@@ -26,7 +26,8 @@ from daguan.core.tables import Row
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"  # what a killed run continues from
 ENVIRONMENT = "environment.json"
-FORMAT = 2  # of run folders; earlier versions of this project wrote none, or a smaller number
+FORMAT = 3  # of run folders and models; earlier versions of this project wrote none, or a smaller number
+WRITTEN_BY = {"format": FORMAT, "daguan": __version__}  # what the description of a model begins with
 PACKAGES = (
     "torch", "transformers", "pytorch-crf", "scikit-learn", "scipy", "optuna", "numpy",
     "safetensors", "gensim",
@@ -68,13 +69,12 @@ class Run:
         return (self.path / MANIFEST).is_file()
 
     def manifest(self) -> dict[str, Any]:
-        """Returns what is known of the finished run. Raises CheckpointError: the stage has not been run, or was by an
-        earlier version."""
+        """Returns what is known of the finished run. Raises CheckpointError: the stage has not been run, or was by
+        another version."""
         if not self.finished:
             raise MissingStageError(f"{self.path}: expected the finished stage {self.stage!r}, got none", self.stage)
         manifest = dict(read_json(self.path / MANIFEST))
-        if not is_current(manifest):
-            raise CheckpointError(f"{self.path}: expected a run of this version, got one of an earlier version")
+        require_current(self.path, manifest)
         return manifest
 
     def locked(self, wait: bool = False) -> AbstractContextManager[None]:
@@ -120,6 +120,17 @@ def accepted_run(run: Run, accept: bool) -> Run:
 def is_current(manifest: Mapping[str, Any]) -> bool:
     """Returns whether a manifest is of a run that this version can read."""
     return manifest.get("format") == FORMAT
+
+
+def require_current(path: Path, about: Mapping[str, Any]) -> None:
+    """Checks the format that a manifest or a model's description names. Raises CheckpointError: this version cannot
+    read it."""
+    if not is_current(about):
+        version = about.get("daguan") or about.get("versions", {}).get("daguan", "of an unknown version")
+        raise CheckpointError(
+            f"{path}: expected format {FORMAT}, got {about.get('format', 'none')}, written by daguan {version}; "
+            f"train again with daguan {__version__}, or use the daguan that wrote it"
+        )
 
 
 def differences(manifest: Mapping[str, Any], run: Run) -> list[str]:

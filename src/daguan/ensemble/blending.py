@@ -13,6 +13,7 @@ import numpy as np
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
+from daguan.core.runs import WRITTEN_BY, require_current
 from daguan.core.types import Sentence, Span
 from daguan.data.batches.packing import TokenLines, token_file
 from daguan.data.bootstrap import paired_gains
@@ -154,16 +155,20 @@ def save_blend(
 ) -> None:
     """Writes what `predict` needs: the combination, the folders of each member's models and of the text."""
     models = [[os.path.relpath(run / f"fold{fold}" / MODEL, folder) for fold in range(folds)] for run in runs]
-    write_json(folder / FILE, {"method": method, "text": os.path.relpath(prepared, folder), **combination.to_json()})
+    write_json(
+        folder / FILE,
+        {**WRITTEN_BY, "method": method, "text": os.path.relpath(prepared, folder), **combination.to_json()},
+    )
     write_json(folder / MODELS, models)
 
 
 def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
-    """Returns the folders of each member's models, and the combination. Raises CheckpointError: damaged, or the text of
-    a stack is gone.
+    """Returns the folders of each member's models, and the combination. Raises CheckpointError: damaged, of another
+    version, or the text of a stack is gone.
     """
     names, values = read_json(folder / MODELS), read_json(folder / FILE)
     try:
+        require_current(folder, values)
         models = [[(folder / name).resolve() for name in of_member] for of_member in names]
         load_text = partial(load_text_index, (folder / values["text"]).resolve())
         return models, METHODS[values["method"]].load().read(values, load_text)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, sha256_of_file, write_atomic, write_json
 from daguan.core.progress import Progress
-from daguan.core.runs import Stopwatch
+from daguan.core.runs import WRITTEN_BY, Stopwatch, require_current
 from daguan.core.types import Sentence
 from daguan.data.feature_hashes import Ints, Numbers
 from daguan.data.marginals import to_half_precision
@@ -78,9 +78,8 @@ def train(
     if text is not None:
         text.save(folder / TEXT)
     files = [MODEL, *([TEXT] if text is not None else [])]
-    write_json(
-        folder / ABOUT, {"labels": scheme.labels, "sha256": {name: sha256_of_file(folder / name) for name in files}}
-    )
+    sha256 = {name: sha256_of_file(folder / name) for name in files}
+    write_json(folder / ABOUT, {**WRITTEN_BY, "labels": scheme.labels, "sha256": sha256})
 
 
 def _arrays(loss: CrfLoss, parameters: Floats) -> dict[str, NDArray[Any]]:
@@ -110,8 +109,9 @@ class NgramCrf:
             raise CheckpointError(f"{folder}: expected a trained n-gram CRF with {MODEL} and {ABOUT}, got none")
         try:
             about = read_json(folder / ABOUT)
+            require_current(folder / ABOUT, about)
             self.scheme, sha256 = TagScheme(tuple(about["labels"])), dict(about["sha256"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (AttributeError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{folder / ABOUT}: expected labels and sha256, got: {error!r}") from None
         for name, expected in sha256.items():
             if not (folder / name).is_file() or (got := sha256_of_file(folder / name)) != expected:

@@ -13,7 +13,7 @@ from daguan.competition import gate
 from daguan.competition import submissions_table as leaderboard
 from daguan.core.files import sha256_of_file, write_atomic, write_json, write_text
 from daguan.core.progress import say
-from daguan.core.runs import environment, folder_lock
+from daguan.core.runs import FORMAT, environment, folder_lock
 from daguan.core.settings import to_dict
 from daguan.core.settings_text import settings_text
 from daguan.data.scores import score_files
@@ -53,6 +53,7 @@ def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[s
     trained = [run for member in settings.trained if (run := stages.train(member)).finished]
     runs = [stages.prepare, *pretrained, *trained, *pseudo, *stages.members, stages.answer]
     return {
+        "format": FORMAT,
         "name": stages.submission.stem,
         "command": shlex.join(["bash", "scripts/run_all.sh", *words]),
         "date": datetime.date.today().isoformat(),

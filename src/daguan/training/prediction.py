@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import naming, read_json, write_json
+from daguan.core.runs import WRITTEN_BY, require_current
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
 from daguan.data.batches.collate import Batch, Example, collate, length_mask, sorted_batches
@@ -61,6 +62,7 @@ class TrainedTagger:
             self.tagger.save(folder)
             self.vocabulary.save(folder)
         about = {
+            **WRITTEN_BY,
             "labels": self.scheme.labels,
             "model": to_dict(self.model),
             "window": self.window,
@@ -129,9 +131,10 @@ def _read_about(folder: Path) -> tuple[TagScheme, ModelSettings, int, int]:
         raise CheckpointError(f"{folder}: expected a trained tagger with {FILE}, got none")
     try:
         about = read_json(path)
+        require_current(path, about)
         model = build(ModelSettings, about["model"], place=str(path))
         return TagScheme(tuple(about["labels"])), model, int(about["window"]), int(about["overlap"])
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise CheckpointError(f"{path}: expected a tagger's description, got: {error!r}") from None
 
 

@@ -8,8 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from daguan.core.errors import CheckpointError, DataError
-from daguan.core.files import read_json
-from daguan.core.runs import MANIFEST, Stopwatch, is_current
+from daguan.core.runs import MANIFEST, Stopwatch
 from daguan.core.types import Sentence
 from daguan.data.format import STANDARD, format_labelled, read_unlabelled, write_lines
 from daguan.ensemble.blending import MODELS, load_blend
@@ -53,15 +52,13 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     """Returns the models behind a folder, by member, and how a blend makes one answer of the members'.
 
     Raises:
-        CheckpointError: there is none, a run that is not finished, or a blend of an earlier version.
+        CheckpointError: there is none, a run that is not finished, or a blend of another version.
     """
     if (folder / MODEL).is_dir():
         folder /= MODEL
     if family_in(folder):
         return [[folder]], None
     if (folder / MODELS).is_file():
-        if (folder / MANIFEST).is_file() and not is_current(read_json(folder / MANIFEST)):
-            raise CheckpointError(f"{folder}: expected a blend of this version, got one of an earlier version")
         return load_blend(folder)
     folds = sorted(folder.glob(f"fold*/{MODEL}"))
     if not folds or not (folder / MANIFEST).is_file():
