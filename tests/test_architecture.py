@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 FLOORS = (
     "core",
     "data",
+    "formats",
     "nn",
     "models",
     "training",
@@ -31,8 +32,18 @@ DOORS = {
     "yaml": ("core/yaml_text.py",),
     "tqdm": ("core/progress.py",),
     "pandas": ("api/",),
+    "datasets": ("formats/hugging_face.py",),
+    "spacy": ("formats/docbin.py",),
 }
-TORCH_FREE = ("core/", "data/", "competition/", "pipeline/tuning/", "experiments/geometry/", "ensemble/lookup.py")
+TORCH_FREE = (
+    "core/",
+    "data/",
+    "formats/",
+    "competition/",
+    "pipeline/tuning/",
+    "experiments/geometry/",
+    "ensemble/lookup.py",
+)
 WITH_TORCH = ("data/batches/",)  # of those
 
 

@@ -70,6 +70,10 @@ COMMANDS = {
     "rehearse": CommandRow("daguan.cli.rehearse:main", ("plan", "rehearse"), stage="blend", computes=True),
     "score": CommandRow("daguan.cli.score:main", stage="blend"),
     "check": CommandRow("daguan.cli.check:main", settings=None),
+    "import": CommandRow("daguan.cli.importing:main", settings=None),
+    "export": CommandRow("daguan.cli.export:main", settings=None),
+    "anonymise": CommandRow("daguan.cli.anonymise:main", settings=None),
+    "restore": CommandRow("daguan.cli.restore:main", settings=None),
     "settings": CommandRow("daguan.cli.settings:main", ("tune", "plan", "rehearse"), stage="distil"),
     "predict": CommandRow(
         "daguan.cli.predict:main", ("engine",), computes=True, settings=Row("daguan.pipeline.settings:PredictSettings")

@@ -24,7 +24,7 @@ class Contest:
         corpus: unlabelled lines for pretraining alone; may be missing.
         test_gold: the labels of the test lines, for scores only; may be missing.
         groups: the document of each training line, an id a line; may be missing.
-        vocabulary: a name reserved for later versions; not read yet.
+        vocabulary: the numbers that stand for tokens of an imported text; may be missing.
     """
 
     folder: Path

@@ -1,0 +1,111 @@
+"""The numbers that stand for tokens in a contest's folder, and the labels that stand for labels of any text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daguan.core.errors import DataError
+from daguan.core.types import Sentence, Span
+from daguan.data.contest import Contest
+from daguan.data.format import LABEL, OUTSIDE, iter_lines, shorten, write_lines
+from daguan.formats.document import Document
+
+LABELS = "labels.tsv"  # beside Contest.vocabulary
+ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\ufeff": "\\ufeff"}
+UNESCAPES = {escape: text for text, escape in ESCAPES.items()}
+ESCAPE = re.compile(r"\\(?:ufeff|.)")
+Shuffle = Callable[[list[str]], object]
+
+
+@dataclass
+class CodeBook:
+    """What stands for what, both ways.
+
+    Attributes:
+        tokens: the number that stands for each token.
+        labels: the contest's label that stands for each label.
+    """
+
+    tokens: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def add(self, documents: Iterable[Document], shuffle: Shuffle | None = None) -> None:
+        """Adds the tokens and labels that are new: in the order of the text and readable, or shuffled and opaque."""
+        documents = list(documents)
+        tokens = [*dict.fromkeys(token for document in documents for token in document.tokens)]
+        tokens = [token for token in tokens if token not in self.tokens]
+        labels = sorted({span.label for document in documents for span in document.spans or ()} - {*self.labels})
+        if shuffle:
+            shuffle(tokens)
+            shuffle(labels)
+        self.tokens |= {token: str(number) for number, token in enumerate(tokens, start=len(self.tokens))}
+        for label in labels:
+            self.labels[label] = self._free("a" if shuffle else label)
+
+    def _free(self, label: str) -> str:
+        """Returns a label of the contest that stands for no other one: the letters of the given one, if they may."""
+        taken = {OUTSIDE, *self.labels.values()}
+        plain = re.sub("[^a-z0-9]", "", label.lower()).lstrip("0123456789")
+        return next(name for name in _names(plain or "label") if name not in taken)
+
+    def encode(self, document: Document, start: int, stop: int) -> Sentence:
+        """Returns tokens [start, stop) of a document, with the entities within, as a line of the contest."""
+        tokens = tuple(self.tokens[token] for token in document.tokens[start:stop])
+        if document.spans is None:
+            return Sentence(tokens)
+        inside = (span for span in document.spans if start <= span.start and span.stop <= stop)
+        return Sentence(tokens, tuple(Span(s.start - start, s.stop - start, self.labels[s.label]) for s in inside))
+
+    def decode_spans(self, spans: Iterable[Span], place: str) -> Iterator[Span]:
+        """Yields entities with the labels of the source. Raises DataError: a label that stands for none."""
+        labels = {mapped: label for label, mapped in self.labels.items()}
+        for span in spans:
+            if span.label not in labels:
+                raise DataError(f"{place}: expected a label of {', '.join(labels)}, got {shorten(span.label)}")
+            yield Span(span.start, span.stop, labels[span.label])
+
+    def save(self, contest: Contest) -> None:
+        """Writes `vocab.tsv` and `labels.tsv`: the substitute, a tab, and the text with `\\t` for a tab."""
+        for path, table in ((contest.vocabulary, self.tokens), (contest.folder / LABELS, self.labels)):
+            write_lines(path, [*(f"{mapped}\t{escape(text)}" for text, mapped in table.items()), ""])
+
+    @classmethod
+    def load(cls, contest: Contest) -> CodeBook:
+        """Reads what `save` wrote. Raises DataError: no such file, or a line of it is not as written."""
+        return cls(_read(contest.vocabulary, re.compile("[0-9]+")), _read(contest.folder / LABELS, LABEL))
+
+
+def _names(first: str) -> Iterator[str]:
+    """Yields a label and further ones: for a single letter the letters after it, then with numbers."""
+    letters = [chr(code) for code in range(ord(first), ord("z") + 1)] if len(first) == 1 else [first]
+    yield from letters
+    number = 2
+    while True:
+        yield from (f"{letter}{number}" for letter in letters)
+        number += 1
+
+
+def escape(text: str) -> str:
+    return "".join(ESCAPES.get(character, character) for character in text)
+
+
+def unescape(text: str) -> str:
+    return ESCAPE.sub(lambda found: UNESCAPES.get(found.group(), found.group()), text)
+
+
+def _read(path: Path, mapped: re.Pattern[str]) -> dict[str, str]:
+    table: dict[str, str] = {}
+    lines = [] if path.is_file() and not path.stat().st_size else iter_lines(path)
+    for number, line in lines:
+        code, tab, text = line.partition("\t")
+        if not tab or not mapped.fullmatch(code):
+            raise DataError(
+                f"{path}:{number}: expected what stands for a text, a tab, and the text, got {shorten(line)}"
+            )
+        table[unescape(text)] = code
+    if len({*table.values()}) < len(table):
+        raise DataError(f"{path}: expected each number and label once, got one twice; the file is damaged")
+    return table

@@ -1,0 +1,87 @@
+"""Brings predictions of a contest file back into the text, and the format, that the contest was imported from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daguan.core.errors import DataError
+from daguan.core.types import Sentence, Span
+from daguan.data.contest import Contest
+from daguan.data.format import format_unlabelled, read_labelled
+from daguan.formats import contest_lines
+from daguan.formats.code_book import CodeBook
+from daguan.formats.document import Document
+from daguan.formats.format import Options
+from daguan.formats.importing import Key, origin_of, test_key
+from daguan.formats.parts import sha256_of
+from daguan.formats.sources import Source, read_to_label
+from daguan.formats.table import format_of, guess_new
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: documents, entities in them, and the format."""
+
+    documents: int
+    entities: int
+    format: str
+
+
+def export(predicted: Path, folder: Path, output: Path, format: str = "", scheme: str = "") -> Written:
+    """Writes the labels of a contest file to the documents that `folder` was imported from.
+
+    In a folder that was not imported, the lines of the file themselves are the documents. Raises DataError: the source
+    has changed since, or the file labels other lines than the folder's test.txt.
+    """
+    if (origin := origin_of(folder)) is None:
+        documents, found = contest_lines.FORMAT.read(predicted, Options()), "contest"
+    else:
+        documents, found = _labelled(predicted, origin, CodeBook.load(Contest(folder)))
+    return _write(documents, output, format or guess_new(output) or found, scheme)
+
+
+def restore(predicted: Path, key: Path, output: Path, format: str = "", scheme: str = "") -> Written:
+    """Writes the labels of a contest file to the documents that were anonymised with the key. Raises DataError: as
+    `export`, or none with these lines was."""
+    kept = Key.load(key)
+    lines = [format_unlabelled(sentence) for sentence in read_labelled(predicted)]
+    origin = kept.origins.get(test_key(lines))
+    if origin is None:
+        raise DataError(f"{predicted}: expected labels of a test.txt that {key} anonymised, got other lines")
+    documents, found = _labelled(predicted, origin, kept.book)
+    return _write(documents, output, format or guess_new(output) or found, scheme)
+
+
+def _labelled(predicted: Path, origin: dict[str, Any], book: CodeBook) -> tuple[list[Document], str]:
+    source = Source.from_json(origin["source"])
+    for part, path in source.parts_to_label().items():
+        if sha256_of(path) != origin["sha256"].get(part):
+            raise DataError(f"{path}: expected the data that were imported, got changed ones; import them again")
+    documents, format = read_to_label(source, source.options())
+    return _with_labels(documents, read_labelled(predicted), book, source.whole, predicted), format
+
+
+def _with_labels(
+    documents: Sequence[Document], lines: Sequence[Sentence], book: CodeBook, whole: bool, path: Path
+) -> list[Document]:
+    """Returns the documents with the entities of lines. Raises DataError: they are other lines."""
+    parts = [(number, *part) for number, document in enumerate(documents) for part in document.lines(whole)]
+    if len(parts) != len(lines):
+        place = f"{path}:{min(len(parts), len(lines)) + 1}"
+        raise DataError(f"{place}: expected {len(parts):,} lines, as in test.txt, got {len(lines):,}")
+    spans: list[list[Span]] = [[] for _ in documents]
+    for line, ((number, start, stop), sentence) in enumerate(zip(parts, lines, strict=True), start=1):
+        expected = tuple(book.tokens.get(token) for token in documents[number].tokens[start:stop])
+        if sentence.tokens != expected:
+            raise DataError(f"{path}:{line}: expected the tokens of line {line} of test.txt, got others")
+        decoded = book.decode_spans(sentence.gold, f"{path}:{line}")
+        spans[number] += [Span(span.start + start, span.stop + start, span.label) for span in decoded]
+    return [document.with_spans(its) for document, its in zip(documents, spans, strict=True)]
+
+
+def _write(documents: Sequence[Document], output: Path, format: str, scheme: str) -> Written:
+    format_of(format).write(output, documents, Options(scheme=scheme))
+    return Written(len(documents), sum(len(document.spans or ()) for document in documents), format)

@@ -1,0 +1,93 @@
+"""The formats by name, and which of them a path is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daguan.core.errors import ConfigError, DataError
+from daguan.core.tables import Row
+from daguan.data.format import iter_lines
+from daguan.formats.contest_lines import is_labelled
+from daguan.formats.format import Format
+
+
+@dataclass(frozen=True)
+class FormatRow(Row):
+    """One format.
+
+    Attributes:
+        endings: of names, by which a format is guessed; the first is written.
+    """
+
+    endings: tuple[str, ...] = ()
+
+    def load(self) -> Format:
+        found: Format = super().load()
+        return found
+
+
+FORMATS = {
+    "conll": FormatRow(
+        "daguan.formats.conll:FORMAT",
+        endings=(".conll", ".tsv", ".iob", ".iob2", ".bio", ".bio2", ".bioes", ".bilou", ".bmes", ".conllu"),
+        about="CoNLL: a token a line, in any columns, as BIO, BIO2, BIOES, BILOU or BMES",
+    ),
+    "jsonl": FormatRow(
+        "daguan.formats.jsonl:FORMAT", endings=(".jsonl",), about="JSONL with offsets, as of doccano or Prodigy"
+    ),
+    "label-studio": FormatRow(
+        "daguan.formats.label_studio:FORMAT", endings=(".json",), about="JSON or JSON-MIN of Label Studio"
+    ),
+    "brat": FormatRow("daguan.formats.brat:FORMAT", about="a folder of brat standoff files"),
+    "datasets": FormatRow("daguan.formats.hugging_face:FORMAT", about="a folder saved by Hugging Face's datasets"),
+    "spacy": FormatRow("daguan.formats.docbin:FORMAT", endings=(".spacy",), about="spaCy's DocBin"),
+    "contest": FormatRow("daguan.formats.contest_lines:FORMAT", about="lines as 7_8/a  9/o"),
+}
+SAVED = ("state.json", "dataset_info.json")  # in a folder of datasets
+BY_ENDING = {ending: name for name, row in FORMATS.items() for ending in row.endings}
+
+
+def format_of(name: str) -> Format:
+    """Returns the format of that name. Raises ConfigError: there is none."""
+    if name not in FORMATS:
+        raise ConfigError(f"--format: expected {' or '.join(FORMATS)}, got {name!r}")
+    return FORMATS[name].load()
+
+
+def guess(path: Path) -> str:
+    """Returns the name of the format that a file or a folder is in. Raises DataError: nothing there, or no format."""
+    ending = path.suffix.lower()
+    if path.is_dir():
+        found = _of_folder(path)
+    else:  # JSON Lines often end in .json too
+        found = BY_ENDING[ending] if ending in BY_ENDING and ending != ".json" else _of_content(path)
+    if found is None:
+        known = ", ".join(FORMATS)
+        raise DataError(
+            f"{path}: expected data in a format that is known by its name or content, got others; --format: {known}"
+        )
+    return found
+
+
+def guess_new(path: Path) -> str | None:
+    """Returns the format that the name of a file to write asks for; None where it asks for none."""
+    return BY_ENDING.get(path.suffix.lower())
+
+
+def _of_folder(path: Path) -> str | None:
+    if all((path / name).is_file() for name in SAVED):
+        return "datasets"
+    if any(path.rglob("*.ann")):
+        return "brat"
+    return None
+
+
+def _of_content(path: Path) -> str | None:
+    """Returns the format of a file whose name says nothing, by its first line with text."""
+    first = next((line for _, line in iter_lines(path) if line.strip()), "")
+    if is_labelled(path):
+        return "contest"
+    if first.startswith(("{", "[")):
+        return "jsonl" if first.startswith("{") else "label-studio"
+    return "conll" if len(first.split()) > 1 or first.startswith("#") else None
