@@ -8,7 +8,7 @@ from daguan.models.encoders.table import ENCODERS
 
 NO_VECTORS, WORD2VEC, FASTTEXT = "none", "word2vec", "fasttext"
 TRAINED = (WORD2VEC, FASTTEXT)
-BY_KIND = chosen("vectors.kind", *TRAINED)  # tokens and epochs: a budget's rungs set them for all members
+BY_KIND = chosen("vectors.kind", *TRAINED)
 
 
 class VectorSettings(Section):

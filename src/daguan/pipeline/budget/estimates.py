@@ -16,9 +16,10 @@ from daguan.pipeline.stages import Stages
 STARTING = 10.0  # seconds until a process has loaded what it needs, and has written its model
 SPEED = 3_000.0  # tokens a second of pretraining, by one worker, where nothing is pretrained that measures it
 # speeds as multiples of that of pretraining; the n-gram CRF's is of tokens times iterations
-FINE_TUNING, LABELLING, VECTORS, NGRAM_CRF = 0.5, 2.0, 30.0, 200.0
+FINE_TUNING, LABELLING, VECTORS, NGRAM_CRF = 0.8, 4.0, 30.0, 200.0
+TEXT_FEATURES = 3.0  # times that an iteration of the n-gram CRF takes with them
 # seconds of a blend: to load, for each entity in each fold and once more, for each token of each member and once more
-BLEND, BLEND_ENTITY, BLEND_TOKEN = 20.0, 0.6e-3, 12e-6
+BLEND, BLEND_ENTITY, BLEND_TOKEN = 7.0, 0.2e-3, 12e-6
 ENTITIES = 60_000  # entities that a stack learns from, at most
 TYPES = 12  # this number of further types doubles the cost of a token
 
@@ -84,7 +85,10 @@ def epoch_seconds(settings: Settings, member: str, sizes: Sizes, speed: float) -
 
     speed: tokens a second of pretraining.
     """
-    return sizes.fold_tokens / (speed * (NGRAM_CRF if is_baseline(settings, member) else FINE_TUNING))
+    if not is_baseline(settings, member):
+        return sizes.fold_tokens / (speed * FINE_TUNING)
+    times = TEXT_FEATURES if settings.member(member).ngram_crf.text_features else 1.0
+    return times * sizes.fold_tokens / (speed * NGRAM_CRF)
 
 
 def tasks_of(stages: Stages, members: Sequence[str], sizes: Sizes, speed: float) -> list[Task]:
