@@ -177,3 +177,17 @@ def test_the_first_members_take_part_and_more_of_them_in_more_time(
     assert members[0] == ["ngram_crf", "tagger"]
     assert members[2] == ["ngram_crf", "tagger", "second", "third"]
     assert members[0] <= members[1] <= members[2]
+
+
+def test_members_that_a_busy_start_left_out_take_part_when_the_minutes_pay_for_them_after_all(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submitted = []
+    for slow in ((4.0,), (4.0, 4.0, 4.0, 1.0)):
+        (tmp_path / str(len(slow))).mkdir()
+        player, clock = played(contest, tmp_path / str(len(slow)), monkeypatch, 4_000, 100, slow)
+        submitted.append(player.state.submitted)
+        assert clock.seconds <= 100 * 60
+    assert submitted[0] == ["ngram_crf", "tagger"]
+    assert len(submitted[1]) > 2
+    assert "pay for second after all" in capsys.readouterr().err

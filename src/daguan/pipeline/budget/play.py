@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -177,17 +178,49 @@ class Player:
         self.changed.notify_all()
 
     def _pays(self, members: list[str]) -> bool:
-        """Returns whether each fold gets enough epochs if these members take part, by an estimate. An n-gram CRF needs
-        none."""
-        speed = self.state.speed or SPEED
-        tasks = tasks_of(Stages(self.settings), members, self.sizes, speed)
-        now = self.watch.seconds
-        scale = largest_scale(tasks, [now] * self.workers, {}, self._deadline(len(members)))
+        """Returns whether each fold gets enough epochs if these members take part, by an estimate."""
+        return self._are_enough(
+            tasks_of(Stages(self.settings), members, self.sizes, self.state.speed or SPEED), members
+        )
+
+    def _are_enough(self, tasks: list[Task], members: Collection[str]) -> bool:
+        """Returns whether each fold among the tasks gets enough epochs beside what runs, for a blend of the members.
+        Those of an n-gram CRF need none."""
+        scale = largest_scale(tasks, self._free(), self.running, self._deadline(len(members)))
         return all(
             task.training(scale) >= self._least_seconds(task)
             for task in tasks
             if task.kind == FOLD and not is_baseline(self.asked, task.member)
         )
+
+    def _estimate_again(self, speed: float) -> None:
+        """Take a speed of pretraining that is known better, and use it to estimate again what has not begun."""
+        self.state.speed = speed
+        planned = tasks_of(Stages(self.settings), self.state.members, self.sizes, speed)
+        found = {task.name: task for task in planned if not self._is_begun(task.member)}
+        self.waiting = [found.get(task.name, task) for task in self.waiting]
+
+    def _is_begun(self, member: str) -> bool:
+        return any((self.folder / member).glob("fold*"))
+
+    def _admit(self) -> None:
+        """Let further members take part, in order, if the minutes pay for them by what is measured since."""
+        stages, taking_part = (
+            Stages(self.settings),
+            [one for one in self.state.members if one not in self.state.dropped],
+        )
+        for member in self.asked.members:
+            if member in self.state.members:
+                continue
+            planned = tasks_of(stages, [*taking_part, member], self.sizes, self.state.speed or SPEED)
+            tasks = [*self.waiting, *(task for task in planned if task.member == member)]
+            if not self._are_enough(tasks, [*taking_part, member]):
+                return
+            self.waiting = tasks
+            self.state.members.append(member)
+            taking_part.append(member)
+            say(f"budget: the minutes pay for {member} after all")
+            self.changed.notify_all()
 
     def _least_seconds(self, task: Task) -> float:
         """Returns the seconds of training that make a fold worth training: those of budget.least_epochs."""
@@ -231,24 +264,27 @@ class Player:
     def _allotted(self, task: Task) -> float:
         """Returns the seconds of training that the task gets of what remains. If it can use more than was estimated,
         it gets them."""
-        now = self.watch.seconds
         tasks = [task, *(other for other in self.waiting if other is not task)]
-        free = [max(now, end) for end in self.running.values()]
-        free += [now] * (self.workers - len(free))
         members = len({*self.complete, *(one.member for one in self.waiting)})
-        return task.weight * largest_scale(tasks, free, self.running, self._deadline(members))
+        return task.weight * largest_scale(tasks, self._free(), self.running, self._deadline(members))
+
+    def _free(self) -> list[float]:
+        """Returns the second at which each worker is free."""
+        now = self.watch.seconds
+        busy = [max(now, end) for end in self.running.values()]
+        return [*busy, *[now] * (self.workers - len(busy))]
 
     def _is_worth_beginning(self, task: Task, seconds: float) -> bool:
         """Whether a fold gets enough epochs for its member to be begun. Those of n-gram CRFs, of the first other member
         and of members that are begun always are."""
-        begun = any((self.folder / task.member).glob("fold*"))
+        begun = self._is_begun(task.member)
         first = next((one for one in self.state.members if not is_baseline(self.asked, one)), "")
         needed = begun or is_baseline(self.asked, task.member) or task.member == first
         return needed or seconds >= LEAST_SHARE * self._least_seconds(task)
 
     def _least_worthy(self) -> str:
         """Returns the last member, in order of worth, none of whose folds is begun."""
-        waiting = {task.member for task in self.waiting if not any((self.folder / task.member).glob("fold*"))}
+        waiting = {task.member for task in self.waiting if not self._is_begun(task.member)}
         return max(waiting, key=self.asked.members.index)
 
     def _do(self, task: Task, seconds: float, position: int) -> None:
@@ -310,6 +346,9 @@ class Player:
             self._choose()
         elif task.kind == PRETRAIN:
             self._finish_start(task, job, result)
+            if "tokens_per_second" in result:
+                self._estimate_again(float(result["tokens_per_second"]))
+                self._admit()
         else:
             self._finish_fold(task, result, seconds)
 
