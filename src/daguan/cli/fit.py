@@ -12,7 +12,7 @@ from daguan.cli.options import AcceptCode, Json, Words
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The data: train.txt, test.txt and so on.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The data: a contest's folder, or another format.")],
     words: Words,
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="The time that training may take; else what CONFIG says.", min=0)

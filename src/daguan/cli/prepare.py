@@ -12,7 +12,11 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     """
     from daguan.pipeline import prepare
     from daguan.pipeline.budget.plan import load_sized
+    from daguan.pipeline.settings import load
+    from daguan.pipeline.stages import Stages
 
-    run = prepare.make(load_sized(configuration(words, accept_code)))
+    given = configuration(words, accept_code)
+    prepare.build_contest(Stages(load(given)))  # whose size decides on a budget's folds
+    run = prepare.make(load_sized(given))
     if as_json:
         print_json({"run": str(run.path), "report": run.manifest()["report"]})

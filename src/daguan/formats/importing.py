@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,27 @@ def origin_of(folder: Path) -> dict[str, Any] | None:
         raise DataError(f"{path}: expected a whole import of version {VERSION}, got another; import it again")
     origin: dict[str, Any] = values["origin"]
     return origin
+
+
+def folder_in(work: Path, path: Path) -> Path:
+    """Returns the folder below `work` that a source with these contents is imported into."""
+    parts = {part: sha256_of(file) for part, file in Source(path=str(path)).parts().items()}
+    name = re.sub(r"[^\w.-]", "-", path.resolve().stem)
+    return work / f"import-{name}-{sha256_of_json({'version': VERSION, **parts})[:8]}"
+
+
+def build_in(folder: Path, path: Path) -> Built | None:
+    """Builds the folder of `folder_in` by default options, unless it is there; None if it is.
+
+    Raises:
+        DataError: as `build`; the message names the command that has other options.
+    """
+    if (folder / ORIGIN).is_file() and "origin" in read_json(folder / ORIGIN):
+        return None
+    try:
+        return build(Source(path=str(path)), folder)
+    except DataError as error:
+        raise DataError(f"{error} (these are options of `import SOURCE FOLDER`)") from None
 
 
 def anonymise(source: Source, folder: Path, key: Path) -> Built:

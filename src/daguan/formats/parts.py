@@ -9,7 +9,7 @@ from daguan.core.errors import DataError
 from daguan.core.files import sha256_of_file, sha256_of_json
 from daguan.data.contest import Contest
 from daguan.formats.contest_lines import is_labelled
-from daguan.formats.table import SAVED, guess
+from daguan.formats.table import SAVED, find_format, guess
 
 TRAIN, DEV, TEST, CORPUS = PARTS = ("train", "dev", "test", "corpus")
 WORDS = {TRAIN: "train(?:ing)?", DEV: "dev(?:el(?:opment)?)?|val(?:id(?:ation)?)?", TEST: "test(?:ing)?|eval"}
@@ -20,6 +20,16 @@ def is_contest(folder: Path) -> bool:
     """Returns whether a folder holds a contest: train.txt and test.txt, and the first line of train is a contest's."""
     contest = Contest(folder)
     return contest.test.is_file() and contest.train.is_file() and is_labelled(contest.train)
+
+
+def is_foreign(path: Path) -> bool:
+    """Returns whether a path holds data in another format than a contest's folder."""
+    contest = Contest(path)
+    if contest.train.is_file():
+        return contest.train.stat().st_size > 0 and find_format(contest.train) not in (None, "contest")
+    if not path.is_dir() or contest.test.is_file():
+        return path.is_file()
+    return _is_one(path) or any(_part(file) for file in path.iterdir())
 
 
 def parts_of(source: Path) -> dict[str, Path]:
@@ -38,8 +48,8 @@ def parts_of(source: Path) -> dict[str, Path]:
         return {TRAIN: contest.train, TEST: test} | ({CORPUS: contest.corpus} if contest.corpus.is_file() else {})
     parts: dict[str, Path] = {}
     for path in sorted(source.iterdir()):
-        part = next((name for name, words in NAMED.items() if words.search(path.name.lower())), None)
-        if part is None or path.name.startswith("."):
+        part = _part(path)
+        if part is None:
             continue
         if part in parts:
             both = f"{parts[part].name} and {path.name}"
@@ -51,6 +61,12 @@ def parts_of(source: Path) -> dict[str, Path]:
         return parts
     guess(source)  # which says so where it is no source at all
     return {TRAIN: source}
+
+
+def _part(path: Path) -> str | None:
+    """Returns the part that the name of a path names."""
+    name = path.name.lower()
+    return next((part for part, words in NAMED.items() if words.search(name) and not name.startswith(".")), None)
 
 
 def _is_one(folder: Path) -> bool:

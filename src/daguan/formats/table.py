@@ -10,6 +10,7 @@ from daguan.core.tables import Row
 from daguan.data.format import iter_lines
 from daguan.formats.contest_lines import is_labelled
 from daguan.formats.format import Format
+from daguan.formats.tags import is_tag
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,21 @@ def format_of(name: str) -> Format:
 
 def guess(path: Path) -> str:
     """Returns the name of the format that a file or a folder is in. Raises DataError: nothing there, or no format."""
+    if (found := find_format(path)) is None:
+        expected = "expected data in a format that is known by its name or content"
+        raise DataError(f"{path}: {expected}, got others; --format: {', '.join(FORMATS)}")
+    return found
+
+
+def find_format(path: Path) -> str | None:
+    """Returns the name of the format that a file or a folder is in; None for no known one. Raises DataError: nothing
+    there, or no text."""
     ending = path.suffix.lower()
     if path.is_dir():
-        found = _of_folder(path)
-    else:  # JSON Lines often end in .json too
-        found = BY_ENDING[ending] if ending in BY_ENDING and ending != ".json" else _of_content(path)
-    if found is None:
-        known = ", ".join(FORMATS)
-        raise DataError(
-            f"{path}: expected data in a format that is known by its name or content, got others; --format: {known}"
-        )
-    return found
+        return _of_folder(path)
+    if ending in BY_ENDING and ending != ".json":  # which JSON Lines often end in too
+        return BY_ENDING[ending]
+    return _of_content(path)
 
 
 def guess_new(path: Path) -> str | None:
@@ -90,4 +95,5 @@ def _of_content(path: Path) -> str | None:
         return "contest"
     if first.startswith(("{", "[")):
         return "jsonl" if first.startswith("{") else "label-studio"
-    return "conll" if len(first.split()) > 1 or first.startswith("#") else None
+    in_columns = any(is_tag(cell) for cell in first.split()[1:])
+    return "conll" if in_columns or first.startswith(("# ", "-DOCSTART-")) else None

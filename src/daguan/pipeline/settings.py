@@ -42,8 +42,8 @@ class DataSettings(Section):
 
     dir: str = setting(
         "",
-        "A folder with train.txt, test.txt and, if there are such files, corpus.txt and test_gold.txt; empty takes the "
-        "built-in contest.",
+        "A folder with train.txt, test.txt and, if there are such files, corpus.txt and test_gold.txt; or data in "
+        "another format, as the command import reads it; empty takes the built-in contest.",
     )
     work: str = setting("data/work", "Where stages keep their runs.")
     submissions: str = setting("submissions", "Where submissions are written.")

@@ -26,6 +26,8 @@ from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
+from daguan.formats.importing import folder_in
+from daguan.formats.parts import is_foreign
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import Settings
 
@@ -67,7 +69,15 @@ class StageRow(Row):
 
 
 class Stages:
-    """The runs of one configuration. Raises ConfigError: a member has the name of another run's folder."""
+    """The runs of one configuration.
+
+    Attributes:
+        imports: whether the contest is made of data in another format.
+
+    Raises:
+        ConfigError: a member has the name of another run's folder.
+        DataError: data.dir is in another format, and has two files for one part.
+    """
 
     def __init__(self, settings: Settings) -> None:
         for member in settings.ensemble:
@@ -75,7 +85,10 @@ class Stages:
         self.settings = settings
         self.work = Path(settings.data.work)
         built_in = Path("data") / settings.contest.folder
-        self.contest = Contest(Path(settings.data.dir) if settings.data.dir else built_in)
+        source = Path(settings.data.dir)
+        self.imports = bool(settings.data.dir) and is_foreign(source)
+        folder = folder_in(self.work, source) if self.imports else source
+        self.contest = Contest(folder if settings.data.dir else built_in)
         self._runs: dict[tuple[str, str], Run] = {}  # members may need others, and these others again
 
     def run(self, stage: str, member: str = "") -> Run:
@@ -96,8 +109,9 @@ class Stages:
     @cached_property
     def data_sha256(self) -> dict[str, str]:
         """The hashes of the contest's files. Raises DataError: one that it must have is missing."""
-        if not self.settings.data.dir and not self.contest.folder.is_dir():
-            raise MissingStageError(f"{self.contest.folder}: expected the built-in contest, got none", "prepare")
+        if (self.imports or not self.settings.data.dir) and not self.contest.folder.is_dir():
+            which = "imported" if self.imports else "built-in"
+            raise MissingStageError(f"{self.contest.folder}: expected the {which} contest, got none", "prepare")
         return self.contest.sha256()
 
     @property
@@ -301,7 +315,15 @@ STAGES = {
     "blend": StageRow("daguan.pipeline.work.blend:blend", ("blend",), inputs=_blend),
     "distil": StageRow("daguan.pipeline.work.distil:distil", ("distil",), inputs=_distil),
 }
-RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "reproduce")  # folders of runs that are no member's
+RESERVED = (
+    *STAGES,
+    "budget",
+    "tune",
+    "rehearse",
+    "play",
+    "reproduce",
+    "import",
+)  # folders of runs that are no member's
 
 
 def read_sections(settings: Section, sections: Iterable[str]) -> dict[str, dict[str, Any]]:
