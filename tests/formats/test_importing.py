@@ -227,3 +227,16 @@ def test_another_key_gives_other_numbers(tmp_path: Path) -> None:
     for name in "ab":
         assert main(["anonymise", str(tmp_path), str(tmp_path / name), "--key", str(tmp_path / f"{name}.json")]) == 0
     assert (tmp_path / "a" / "train.txt").read_bytes() != (tmp_path / "b" / "train.txt").read_bytes()
+
+
+def test_a_key_must_be_named_and_a_folder_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source_of("conll", tmp_path, documents_of(8, 7), "train")
+    test = source_of("conll", tmp_path, documents_of(4, 8), "test")
+    assert main(["anonymise", str(tmp_path), str(tmp_path / "a")]) == 2
+    assert capsys.readouterr().err == "daguan: anonymise: expected SOURCE FOLDER --key FILE\n"
+    for given in (["import", str(tmp_path), str(test)], ["anonymise", str(tmp_path), str(test), "--key", "k"]):
+        before = test.read_bytes()
+        assert main(given) == 2
+        assert f"{test}: expected a " in capsys.readouterr().err
+        assert test.read_bytes() == before
+    assert not Path("k").exists()

@@ -91,7 +91,8 @@ class Command(TyperCommand):
     """A command that shows its words as a user types them, its settings in its help, and the command to run first."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [*words_of(self), *(f"[{one.opts[0]}]" for one in self.params if isinstance(one, TyperOption))]
+        options = [one for one in self.params if isinstance(one, TyperOption) and not one.required]
+        return [*words_of(self), *(f"[{one.opts[0]}]" for one in options)]
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         row = COMMANDS[(self.name or "").partition(" ")[0]]
@@ -188,5 +189,7 @@ def explained(error: Any) -> str:
 
 
 def words_of(command: Any) -> list[str]:
-    """Return what a user types after the command's name, without options."""
-    return [one.metavar or one.name.upper() for one in command.params if not isinstance(one, TyperOption)]
+    """Return what a user types after the command's name, without options that may be left out."""
+    words = [one.metavar or one.name.upper() for one in command.params if not isinstance(one, TyperOption)]
+    needed = [one for one in command.params if isinstance(one, TyperOption) and one.required]
+    return [*words, *(f"{one.opts[0]} {one.metavar}" for one in needed)]

@@ -33,7 +33,10 @@ class CodeBook:
     labels: dict[str, str] = field(default_factory=dict)
 
     def add(self, documents: Iterable[Document], shuffle: Shuffle | None = None) -> None:
-        """Adds the tokens and labels that are new: in the order of the text and readable, or shuffled and opaque."""
+        """Adds the tokens and labels that are new: in the order of the text, or shuffled.
+
+        A label of the contest has the letters of the label that it stands for, or of shuffled ones a letter alone.
+        """
         documents = list(documents)
         tokens = [*dict.fromkeys(token for document in documents for token in document.tokens)]
         tokens = [token for token in tokens if token not in self.tokens]
@@ -42,14 +45,11 @@ class CodeBook:
             shuffle(tokens)
             shuffle(labels)
         self.tokens |= {token: str(number) for number, token in enumerate(tokens, start=len(self.tokens))}
-        for label in labels:
-            self.labels[label] = self._free("a" if shuffle else label)
-
-    def _free(self, label: str) -> str:
-        """Returns a label of the contest that stands for no other one: the letters of the given one, if they may."""
         taken = {OUTSIDE, *self.labels.values()}
-        plain = re.sub("[^a-z0-9]", "", label.lower()).lstrip("0123456789")
-        return next(name for name in _names(plain or "label") if name not in taken)
+        for label in labels:
+            plain = re.sub("[^a-z0-9]", "", label.lower()).lstrip("0123456789") or "label"
+            self.labels[label] = next(name for name in _names("a" if shuffle else plain) if name not in taken)
+            taken.add(self.labels[label])
 
     def encode(self, document: Document, start: int, stop: int) -> Sentence:
         """Returns tokens [start, stop) of a document, with the entities within, as a line of the contest."""

@@ -57,4 +57,4 @@ class Format:
 def require_new(folder: Path) -> None:
     """Raises DataError: something is in the folder, so that files of two writings would mix."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: expected a new folder to write into, got one that holds something")
+        raise DataError(f"{folder}: expected a new or empty folder to write into, got something that is there")

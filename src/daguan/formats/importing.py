@@ -17,6 +17,7 @@ from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, write_lines
 from daguan.formats.code_book import CodeBook, Shuffle
 from daguan.formats.document import Document
+from daguan.formats.format import require_new
 from daguan.formats.parts import sha256_of
 from daguan.formats.sources import Source, read_source
 
@@ -80,6 +81,8 @@ def build(source: Source, folder: Path, like: Path | None = None) -> Built:
     folder holds a contest from elsewhere.
     """
     contest = Contest(folder)
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder, got a file")
     if not (folder / ORIGIN).is_file() and (contest.train.exists() or contest.test.exists()):
         raise DataError(f"{folder}: expected a new folder, or one that import made, got another contest")
     book = CodeBook.load(Contest(like)) if like else CodeBook()
@@ -134,8 +137,7 @@ def anonymise(source: Source, folder: Path, key: Path) -> Built:
     """
     if key.resolve().is_relative_to(folder.resolve()):
         raise ConfigError(f"{key}: expected a key outside of {folder}, which others may see")
-    if folder.exists() and any(folder.iterdir()):
-        raise DataError(f"{folder}: expected a new folder, got one that holds something")
+    require_new(folder)
     kept = Key.load(key) if key.exists() else Key()
     made = _made(source, Contest(folder), kept.book, secrets.SystemRandom().shuffle)
     kept.origins[test_key(made.files[Contest(folder).test])] = made.origin
