@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pandas import read_csv
+from pandas.testing import assert_frame_equal
 
 import daguan
 from conftest import TINY
@@ -108,6 +110,10 @@ def test_tables_have_a_row_for_each_thing(model: daguan.Model, lines: list[tuple
     assert {"f1_fold0", "f1_fold1", "seconds"} <= set(board)
     assert members[["f1_fold0", "f1_fold1", "seconds"]].notna().all(axis=None)
     assert not model.entities([[]]).size
+    bins = model.calibration()
+    counts = bins.groupby("type")["entities"].sum()
+    assert counts[""] == counts.drop("").sum()
+    assert ((bins["low"] <= bins["probability"]) & (bins["probability"] <= bins["high"])).all()
 
 
 def test_runs_are_those_of_the_work_folder(model: daguan.Model, tmp_path: Path) -> None:
@@ -217,6 +223,26 @@ def test_the_shell_fits_the_same(model: daguan.Model, contest: Path, capsys: pyt
         assert calibration["total"]["ece"] == board["calibration_error"][name]
         assert sum(of["entities"] for of in calibration["by_type"].values()) == calibration["total"]["entities"]
         assert calibration["total"]["right"] == pytest.approx(found["out_of_fold"][name]["span"]["p"])
+
+
+def test_a_csv_is_the_same_table(
+    model: daguan.Model, contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From each command that prints a leaderboard, the runs or scores."""
+    _, *configuration = words(model, contest)
+    configuration.append(f"data.dir={contest}")
+    path = tmp_path / "table.csv"
+    for command in ("score", "blend", "run"):
+        assert main([command, *configuration, "--csv", str(path)]) == 0
+        assert_frame_equal(read_csv(path), model.leaderboard())
+    assert main(["runs", *configuration, "--csv", str(path)]) == 0
+    assert_frame_equal(read_csv(path), daguan.runs(model.path.parent).replace("", None), check_dtype=False)
+    gold = str(contest / "test_gold.txt")
+    assert main(["score", gold, gold, "--csv", str(path)]) == 0
+    assert "by_type" not in capsys.readouterr().out
+    table = read_csv(path)
+    assert (table["f1"] == 1).all()
+    assert table["type"].isna().sum() == table["metric"].nunique() == 2
 
 
 def test_fit_is_run_on_the_folder_in_the_minutes(monkeypatch: pytest.MonkeyPatch) -> None:

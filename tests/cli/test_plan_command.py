@@ -85,6 +85,14 @@ def test_of_few_scored_lines_the_boards_are_expected_to_be_closer(
     assert others == same
 
 
+def test_a_csv_has_a_row_for_each_submission(words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "plan.csv"
+    assert main(["plan", *words, "--csv", str(path)]) == 0
+    header, *rows = path.read_text("utf-8").splitlines()
+    assert header.startswith("name,out_of_fold,")
+    assert sorted(row.partition(",")[0] for row in rows) == ["one", "three", "two"]
+
+
 def test_as_json_it_says_the_same(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "record", "one", "0.9", *words, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"submission": "one", "score": 0.9, "before": None}
@@ -118,7 +126,7 @@ def test_one_submission_is_sent_and_chosen(words: list[str], capsys: pytest.Capt
         (["record", "one", "93.59"], "score: expected a fraction from 0 to 1, got 93.59; 93.59 % is 0.9359"),
         (["record", "four", "0.9"], "plan record: expected a submission of one, three, two, got 'four'"),
         (["record", "other-one", "0.9"], "plan record: expected a submission of one, three, two, got 'other-one'"),
-        (["recrod", "one", "0.9"], "recrod: expected a configuration file"),
+        (["recrod", "one", "0.9"], "recrod: no such preset and no such file"),
     ],
 )
 def test_a_mistake_gets_one_line_and_writes_nothing(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pandas import DataFrame
+from pandas import DataFrame, json_normalize
 
 from daguan.api.lines import Tokens
 from daguan.core.files import read_json
@@ -36,6 +36,25 @@ def runs(entries: Sequence[Entry]) -> DataFrame:
     return DataFrame([entry.to_json() for entry in entries], columns=[*Entry.__dataclass_fields__])
 
 
+def named(rows: Mapping[str, Mapping[str, Any]]) -> DataFrame:
+    """Returns a row for each name; figures within figures have names such as `test.f1`."""
+    return json_normalize([{"name": name, **row} for name, row in rows.items()])
+
+
+def scores(found: Mapping[str, Any]) -> DataFrame:
+    """Returns a row for each metric and type of what `daguan.score` returns; the type of all entities is empty."""
+    rows = [{"metric": metric, "type": "", **found[metric]} for metric in found["by_type"]]
+    rows += [
+        {"metric": metric, "type": label, **score}
+        for metric, by_type in found["by_type"].items()
+        for label, score in by_type.items()
+    ]
+    table = DataFrame(rows).rename(columns={"p": "precision", "r": "recall"})
+    ends = [row.get("interval", (None, None)) for row in rows]
+    table["f1_low"], table["f1_high"] = zip(*ends, strict=True)
+    return table.drop(columns="interval")
+
+
 def trials(found: Sequence[Trial]) -> DataFrame:
     """Returns a row for each trial; its settings are columns."""
     rows = [
@@ -50,6 +69,15 @@ def trials(found: Sequence[Trial]) -> DataFrame:
         for trial in found
     ]
     return DataFrame(rows)
+
+
+def calibration(found: Mapping[str, Any]) -> DataFrame:
+    """Returns a row for each type and bin of a reliability plot; the type of all entities together is empty."""
+    parts = {"": found["total"], **found["by_type"]}
+    return DataFrame(
+        [{"type": label, **one} for label, part in parts.items() for one in part["bins"]],
+        columns=("type", "low", "high", "entities", "probability", "right"),
+    )
 
 
 def leaderboard(folder: Path, manifest: Mapping[str, Any]) -> DataFrame:

@@ -75,17 +75,32 @@ class Model:
         given = list(lines)
         return entities(given, self.predict(given))
 
+    def calibration(self) -> DataFrame:
+        """Returns the numbers of a reliability plot of the blend, out of fold: by type (empty: all) and by bin of
+        probability, the number of entities, their mean probability and the share that is right. Raises DaguanError: the
+        folder is not of a blend."""
+        from daguan.api.frames import calibration
+
+        manifest = self._manifest()
+        if "calibration" not in manifest:
+            raise CheckpointError(f"{self.path}: expected a blend, which has out-of-fold probabilities, got a member")
+        return calibration(manifest["calibration"][manifest["final"]])
+
     def leaderboard(self) -> DataFrame:
         """Returns a table of what was trained: a row for each member and for the blend, with the out-of-fold scores,
         their 95 % intervals, the F1 of each fold and the seconds of training. Raises DaguanError: the folder is of a
         single model, which has no scores."""
         from daguan.api.frames import leaderboard
 
+        return leaderboard(self.path, self._manifest())
+
+    def _manifest(self) -> dict[str, Any]:
+        """Returns the manifest of the run. Raises CheckpointError: there is none, as for a single model."""
         if not (self.path / MANIFEST).is_file():
             raise CheckpointError(f"{self.path}: expected a blend or a member with scores, got a single model")
-        manifest = read_json(self.path / MANIFEST)
+        manifest = dict(read_json(self.path / MANIFEST))
         require_current(self.path, manifest)
-        return leaderboard(self.path, manifest)
+        return manifest
 
     def _answers(self, lines: Iterable[Tokens], answer: Callable[..., Iterable[Any]], none: Any) -> list[Any]:
         """Returns answer(sentences, the members' marginals) of each line, and `none` of lines without tokens."""

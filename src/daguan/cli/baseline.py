@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_leaderboard
 from daguan.cli.tables.scores import print_blend, print_final
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Train and score the official baseline alone: an n-gram CRF."""
     from daguan.core.settings import require
     from daguan.families.family import baseline_family
@@ -23,6 +23,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     train(alone)
     stages = blend.make(alone)
     final = final_scores(stages)
+    write_leaderboard(csv, stages)
     if as_json:
         print_json(final)
     else:

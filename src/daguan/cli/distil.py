@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_csv
 from daguan.cli.tables.students import print_students
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Teach the blend to one small model, to ship in its place.
 
     The small model is distil.student. Two students are trained. The first learns from fold 0's models and a blend of
@@ -19,6 +19,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
 
     run = distil.make(load(configuration(words, accept_code)))
     found = {name: run.manifest()[name] for name in ("sides", "gains", "labelled")}
+    write_csv(csv, "named", found["sides"])
     if as_json:
         print_json({"model": str(run.path / MODEL), **found})
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daguan.cli import run
-from daguan.cli.options import AcceptCode, Json, Words
+from daguan.cli.options import AcceptCode, Csv, Json, Words
 
 
 def main(
@@ -18,6 +18,7 @@ def main(
         float | None, typer.Option("--minutes", help="The time that training may take; else what CONFIG says.", min=0)
     ] = None,
     accept_code: AcceptCode = False,
+    csv: Csv = None,
     as_json: Json = False,
 ) -> None:
     """Train on a folder of data in the minutes given, and submit.
@@ -29,4 +30,4 @@ def main(
 
     named = words if words and "=" not in words[0] else [BUDGET, *words]
     budget = [] if minutes is None else [f"budget.minutes={minutes:g}"]
-    run.main([*named, f"data.dir={folder}", *budget], accept_code, as_json)
+    run.main([*named, f"data.dir={folder}", *budget], accept_code, csv, as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_csv
 
 if TYPE_CHECKING:
     from daguan.competition.candidates import Candidate
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from daguan.pipeline.settings import Settings
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Plan what to submit today and what to choose at the end.
 
     The plan names plan.submissions submissions to send today, and two to choose at the end of the contest. `plan record
@@ -37,6 +37,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     lines = LineCounts(*(count_sentences(path) for path in (contest.train, contest.test)))
     recorded = board.read_scores(Path(settings.data.submissions))
     plan = Planner(candidates, lines, settings.plan).plan(recorded)
+    write_csv(csv, "named", {one["name"]: one for one in plan_record(plan)["submissions"]})
     if as_json:
         print_json(plan_record(plan))
     else:

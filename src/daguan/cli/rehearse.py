@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_csv
 from daguan.cli.tables.scores import print_blend
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Play the contest on hidden training lines, to test `plan`.
 
     rehearse.share of the training lines become a test file without labels, and the ordinary stages train on the rest.
@@ -19,6 +19,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
 
     played, trained = rehearse.make(configuration(words, accept_code))
     outcome = played.manifest()["outcome"]
+    write_csv(csv, "named", outcome["candidates"])
     if as_json:
         print_json({"rehearsal": str(played.path), **outcome})
         return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_leaderboard
 from daguan.cli.tables.scores import print_blend, print_final
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Make everything, from raw files to a checked submission.
 
     It runs prepare, pretrain, train, blend, submit and score. What is done is skipped, and what was cut short is
@@ -20,6 +20,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
     given = configuration(words, accept_code)
     stages = run.make(given)
     found = final_scores(stages)
+    write_leaderboard(csv, stages)
     if as_json:
         print_json(found)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_csv
 from daguan.cli.tables.text import print_table
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEADER = ("run", "family", "encoder", "head", "seed", "folds", "F1", "test F1", "seconds")
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """List the trained runs, by what may be blended together.
 
     Test scores are those of this configuration's contest, where it has gold labels, for the runs trained on its lines.
@@ -26,6 +26,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
 
     stages = Stages(load(configuration(words, accept_code)))
     entries = read_ledger(stages.work)
+    write_csv(csv, "runs", entries)
     ours = stages.lines if stages.contest.folder.is_dir() and stages.prepare.finished else ""
     tests = test_scores(stages, [entry for entry in entries if entry.lines == ours])
     differing = reasons(stages, entries) if ours else {}

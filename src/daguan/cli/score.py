@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from daguan.cli.options import AcceptCode, Json, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, configuration, print_json, write_csv, write_leaderboard
 from daguan.cli.tables.scores import print_final, print_scores, print_types
 
 Words = Annotated[
@@ -16,22 +16,23 @@ Words = Annotated[
 ]
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Score a file by both metrics, or print the final table.
 
     PRED GOLD scores the file PRED against the file GOLD. A configuration gives the scores of its submission and of each
     member: out of fold and, where gold labels exist, on the test lines.
     """
     if len(words) == 2 and not any("=" in word for word in words) and not words[0].endswith((".yaml", ".yml")):
-        score_files(Path(words[0]), Path(words[1]), as_json)
+        score_files(Path(words[0]), Path(words[1]), csv, as_json)
     else:
-        score_configuration(configuration(words, accept_code), as_json)
+        score_configuration(configuration(words, accept_code), csv, as_json)
 
 
-def score_files(predicted: Path, gold: Path, as_json: bool) -> None:
+def score_files(predicted: Path, gold: Path, csv: Path | None, as_json: bool) -> None:
     from daguan.data import scores
 
     found = scores.score_files(predicted, gold)
+    write_csv(csv, "scores", found)
     if as_json:
         print_json(found)
     else:
@@ -39,13 +40,14 @@ def score_files(predicted: Path, gold: Path, as_json: bool) -> None:
         print_types(found)
 
 
-def score_configuration(words: list[str], as_json: bool) -> None:
+def score_configuration(words: list[str], csv: Path | None, as_json: bool) -> None:
     from daguan.pipeline.budget.plan import load, used
     from daguan.pipeline.score import final_scores
     from daguan.pipeline.stages import Stages
 
     stages = Stages(load(words))
     found, minutes = final_scores(stages), used(words)
+    write_leaderboard(csv, stages)
     if as_json:
         print_json(found)
     else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_csv
 
 
-def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -> None:
+def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Search a space of settings by trials, several at a time.
 
     The space is tune.space; the best configuration becomes a preset. Its score is the best of many on the same lines,
@@ -30,6 +30,7 @@ def main(words: Words, accept_code: AcceptCode = False, as_json: Json = False) -
         write_study(study.folder, trials, shares, score)
         if best := tune.write_best(study, settings):
             say(f"tune: the best is trial {best.index}; python -m daguan train {study.folder / tune.BEST}")
+    write_csv(csv, "trials", trials)
     if as_json:
         print_json({"study": str(study.folder), **study_record(trials, shares, score)})
     else:

@@ -13,14 +13,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array, csr_array
 
 from daguan.data.feature_hashes import Ints, Numbers
 from daguan.data.text_features import NO_FEATURE
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array, csr_array
 
 Floats = NDArray[np.float64]
 R = TypeVar("R", np.float32, np.float64)
@@ -198,6 +200,8 @@ def _counted(parts: Sequence[Ints]) -> tuple[Ints, Ints]:
 
 def _present(number: NDArray[np.int32], common: NDArray[np.bool_], place: Ints) -> csr_array:
     """Returns (N, common features) how often each token has each of them, usually 0 or 1."""
+    from scipy.sparse import csr_array  # loads slowly, and help loads this module
+
     is_common = common[number]
     ends = np.concatenate([[0], np.cumsum(is_common.sum(1))])
     columns = place[number[is_common]].astype(np.int32)
@@ -212,6 +216,8 @@ def _active(number: NDArray[np.int32], count: Ints, states: Ints, tags: int) -> 
         count: how many tokens each feature has.
         states: feature · K + tag of each.
     """
+    from scipy.sparse import csc_array
+
     tokens = np.argsort(number, axis=None, kind="stable") // number.shape[1]  # of each feature in turn
     start = np.cumsum(count) - count
     feature, tag = np.divmod(states, tags)
@@ -227,6 +233,8 @@ def _active(number: NDArray[np.int32], count: Ints, states: Ints, tags: int) -> 
 def _merged(columns: csc_array) -> tuple[csc_array, Ints, Floats]:
     """Returns one column for each group of equal columns, times √m where m are equal; the group (states,) of each
     column; and the √m. Equal columns are found by sums of random numbers of their rows."""
+    from scipy.sparse import csc_array
+
     signs = np.random.default_rng(0).integers(1 << 63, size=columns.shape[0], dtype=np.uint64)
     sums = np.cumsum(signs[columns.indices], dtype=np.uint64)
     sums = np.concatenate([np.zeros(1, np.uint64), sums])[columns.indptr]

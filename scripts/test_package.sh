@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The package as a user gets it: a wheel in a clean environment, the README's lines of Python and the notebook; and what
+# needs no torch also on other Pythons from 3.12 on, where there are any.
+set -euo pipefail
+root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+python=${PYTHON:-$root/.venv/bin/python} # one that makes the clean environment
+unset PYTHONPATH
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+pip_install() {
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$root/requirements.txt" "${@:2}"
+}
+
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$scratch/dist" "$root"
+wheel=$(echo "$scratch"/dist/daguan-*.whl)
+"$python" -m venv "$scratch/venv"
+pip_install "$scratch/venv" "$wheel" nbclient ipykernel
+export PATH="$scratch/venv/bin:$PATH"
+mkdir "$scratch/here"
+cd "$scratch/here"
+
+echo "package: the command"
+daguan --help | grep -q "Usage: daguan"
+test "$(daguan --version)" = "$(python -m daguan --version)"
+daguan settings cpu_1h | grep -q "^name: cpu_1h"
+python -c 'import daguan, sys; from pathlib import Path; sys.exit(not (Path(daguan.__file__).parent / "py.typed").is_file())'
+
+echo "package: the notebook"
+python "$root/scripts/run_notebook.py" "$root/examples/quickstart.ipynb"
+
+echo "package: the README's lines of Python"
+contest=$(echo data/people_daily-train1000-*)
+mkdir FOLDER
+for name in train groups test corpus; do
+    head -n 60 "$contest/$name.txt" >"FOLDER/$name.txt"
+done
+sed -n '/^```python$/,/^```$/p' "$root/README.md" | sed '1d;$d' >lines.py
+python lines.py | tee lines.out
+grep -q "'by_type'" lines.out
+model=$(ls -d data/work/blend-* | head -n 1)
+test "$(head -n 5 FOLDER/test.txt | daguan predict "$model" - --format json | grep -c '"tokens"')" = 5
+
+for other in $(ls "${PYENV_ROOT:-/none}"/versions/3.1[23].*/bin/python 2>/dev/null || command -v python3.12 python3.13 || true); do
+    version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    echo "package: what needs no torch on Python $version"
+    "$other" -m venv "$scratch/$version"
+    pip_install "$scratch/$version" numpy pydantic typer PyYAML safetensors filelock tqdm rich
+    pip_install "$scratch/$version" --no-deps "$wheel"
+    "$scratch/$version/bin/python" -c 'import daguan; assert daguan.score([[(0, 1, "a")]], [(["7"], [(0, 1, "a")])])["span"]["f1"] == 1'
+    "$scratch/$version/bin/daguan" score "$contest/test_gold.txt" "$contest/test_gold.txt" >/dev/null
+done
+echo "the package works"
