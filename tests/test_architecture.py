@@ -30,7 +30,7 @@ DOORS = {
     "sklearn": ("data/folds.py", "ensemble/stacking.py", "ensemble/boosting.py", "training/text_features.py"),
     "torchcrf": ("models/heads/pytorch_crf.py",),
     "yaml": ("core/yaml_text.py",),
-    "tqdm": ("core/progress.py",),
+    "rich": ("core/terminal.py",),
     "pandas": ("api/",),
     "datasets": ("formats/hugging_face.py",),
     "spacy": ("formats/docbin.py",),

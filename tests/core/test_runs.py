@@ -1,13 +1,15 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 import daguan
+from daguan.core import runs
 from daguan.core.errors import CheckpointError
-from daguan.core.runs import Stopwatch, accepted_run, differences, other_environment, run_of
+from daguan.core.runs import Stopwatch, accepted_run, differences, folder_lock, other_environment, run_of
 from daguan.core.tables import Row
 
 CODE = [Row("daguan.core.seeds:stream")]
@@ -151,3 +153,24 @@ def test_a_stopwatch_carries_on(monkeypatch):
     second = Stopwatch(first.seconds)
     now[0] += 2
     assert (first.seconds, second.seconds) == (7, 7)
+
+
+def test_a_command_that_waits_says_for_what(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "PATIENCE", 0.05)
+    first = threading.Thread(target=hold, args=(tmp_path, 0.5))
+    first.start()
+    while not (tmp_path / "held").exists():
+        time.sleep(0.01)
+    with folder_lock(tmp_path, wait=True):
+        pass
+    first.join()
+    assert capsys.readouterr().err == f"{tmp_path.name}: waits for another process that works in {tmp_path}\n"
+    with folder_lock(tmp_path, wait=True):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def hold(folder, seconds):
+    with folder_lock(folder, wait=False):
+        (folder / "held").touch()
+        time.sleep(seconds)

@@ -387,3 +387,58 @@ def test_some_settings_of_a_kind_are_checked_by_themselves_only(tmp_path):
     assert changes(Chooser, {"inner": {"alpha": "0.1"}}, "here") == {"inner": {"alpha": 0.1}}
     with pytest.raises(ConfigError, match=r"^there: inner.alpha: expected 0.5 unless "):
         vary(Chooser(), {"inner": {"alpha": 0.1}}, "there")
+
+
+class Places(Section):
+    folder: str = setting("", "A folder.", is_path=True)
+    jobs: dict[str, Changes[Job]] = setting({}, "Jobs.")
+
+
+@pytest.mark.parametrize("text", ["~/work", "~", "a/~", "./~/x", "/x", ""])
+def test_a_path_means_the_same_in_a_file_and_on_the_command_line(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    expected = text.replace("~", "/home/somebody") if text.startswith("~") else text
+    assert from_yaml(tmp_path, f"folder: '{text}'", kind=Places).folder == expected
+    if text:
+        assert load(Places, None, [f"folder={text}"]).folder == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["folder="], "command line: folder: expected a path, got ''"),
+        (["folder=~nobody-at-all/x"], "command line: folder: expected a path, where ~ is the folder of a user, got "),
+        (["folder=/x/\udcca\udcfd"], "command line: expected UTF-8, got "),
+        (["jobs={'\udcca': {}}"], "command line: expected UTF-8, got "),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_refused(words, message):
+    """An empty one is that of a variable that is not set; a name of other bytes than UTF-8 fits into no manifest."""
+    assert message_of(load, Places, None, words).startswith(message)
+
+
+def test_a_path_through_a_link_or_below_the_current_folder_must_be_utf8_too(tmp_path, monkeypatch):
+    folder = tmp_path / "\udcca\udcfd"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    assert "expected a path whose whole name is UTF-8" in message_of(
+        build, Places, {"folder": str(tmp_path / "link" / "x")}
+    )
+    monkeypatch.chdir(folder)
+    assert "expected a path whose whole name is UTF-8" in message_of(load, Places, None, ["folder=data"])
+    assert "expected a path whose whole name is UTF-8" in message_of(load, Places, folder / "x.yaml", [])
+
+
+@pytest.mark.parametrize("text", ["012", "+012", "0012"])
+def test_a_number_that_looks_octal_is_decimal_everywhere(tmp_path, text):
+    assert from_yaml(tmp_path, f"optim: {{steps: {text}}}").optim.steps == 12
+    assert load(Job, None, [f"optim.steps={text}"]).optim.steps == 12
+
+
+@pytest.mark.parametrize("text", ["0x10", "0o17", "1:30"])
+def test_a_number_that_yaml_would_read_otherwise_is_refused(tmp_path, text):
+    for refused in (
+        lambda: from_yaml(tmp_path, f"optim: {{steps: {text}}}"),
+        lambda: from_words(f"optim.steps={text}"),
+    ):
+        assert "expected" in message_of(refused)

@@ -18,8 +18,9 @@ from daguan.data.format import (
 )
 from pieces import sentence_of
 
-CHARACTER = st.sampled_from("17/aoO-é线\u0085\u2028\u3000") | st.characters(
-    exclude_categories=["Cs"], exclude_characters="_ \t\r\n\v\f\ufeff"
+BLANK_CHARACTERS = [chr(code) for code in range(0x110000) if chr(code).isspace()] + [*"\u180e\u200b\u2060\ufeff"]
+CHARACTER = st.sampled_from("17/aoO-é线\0\u200d") | st.characters(
+    exclude_categories=["Cs"], exclude_characters=["_", "\uff3f", *BLANK_CHARACTERS]
 )
 TOKENS = st.lists(st.text(CHARACTER, min_size=1, max_size=4), min_size=1, max_size=3)
 PIECES = st.lists(st.tuples(TOKENS, st.sampled_from(["o", "o", "a", "b", "c", "x1", "per"])), min_size=1, max_size=6)
@@ -88,10 +89,22 @@ def test_write_lines_puts_lf_between_lines_and_none_at_the_end(tmp_path):
     assert (tmp_path / "x").read_bytes() == "7/a\n8/o\n线/o".encode()
 
 
-@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x1c", "\x1e"])
-def test_what_unicode_calls_a_line_end_is_part_of_a_token(tmp_path, separator):
-    (tmp_path / "x").write_text(f"7{separator}8/a\n9/o", encoding="utf-8", newline="")
-    assert [sentence.tokens for sentence in read_labelled(tmp_path / "x")] == [(f"7{separator}8",), ("9",)]
+@pytest.mark.parametrize("blank", sorted({*BLANK_CHARACTERS} - {" ", "\n"}), ids=ascii)
+def test_every_blank_of_unicode_inside_a_line_is_refused(tmp_path, blank):
+    """Copied from a page or typed in full width, it looks like a space between two segments. None of them ends a
+    line."""
+    for content in (f"9/o\n7{blank}8/a\n9/o", f"9/o\n7/a{blank}{blank}8/o\n9/o", f"9/o\n7_{blank}/a\n9/o"):
+        (tmp_path / "x").write_text(content, encoding="utf-8", newline="")
+        with pytest.raises(DataError, match=r"x:2: expected (tokens without white space|segments joined by exactly)"):
+            read_labelled(tmp_path / "x")
+    with pytest.raises(ValueError, match="expected tokens without white space"):
+        parse_unlabelled(f"7{blank}8")
+
+
+def test_a_full_width_separator_is_refused():
+    for line in ("7\uff3f8/a", "7_8\uff3f/o"):
+        with pytest.raises(ValueError, match="got the full-width"):
+            parse_labelled(line)
 
 
 SEGMENT = "expected segments joined by exactly two spaces, got "

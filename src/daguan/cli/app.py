@@ -166,6 +166,7 @@ def main(words: list[str]) -> int:
             complete_var="_DAGUAN_COMPLETE",
             standalone_mode=False,
         )
+        sys.stdout.flush()  # a full disk or a closed pipe is noticed here, not when Python ends
     except typer.TyperException as error:
         return ended(f"daguan: {explained(error)}", error.exit_code)
     except DaguanError as error:

@@ -22,7 +22,8 @@ def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json
     PRED GOLD scores the file PRED against the file GOLD. A configuration gives the scores of its submission and of each
     member: out of fold and, where gold labels exist, on the test lines.
     """
-    if len(words) == 2 and not any("=" in word for word in words) and not words[0].endswith((".yaml", ".yml")):
+    files = all("=" not in word or Path(word).is_file() for word in words)
+    if len(words) == 2 and files and not words[0].endswith((".yaml", ".yml")):
         score_files(Path(words[0]), Path(words[1]), csv, as_json)
     else:
         score_configuration(configuration(words, accept_code), csv, as_json)

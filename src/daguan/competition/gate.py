@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> 
     """
     if labels is None and (train := Contest(test.parent).train).is_file():
         labels = labels_of(read_labelled(train))
+    known = None if labels is None else dict.fromkeys(labels)
     expected = [sentence.tokens for sentence in read_unlabelled(test)]
     _check_bytes(submission)
     number = 0
@@ -39,7 +40,7 @@ def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> 
             if number > len(expected):
                 raise ValueError(f"expected {len(expected)} lines as in {test.name}, got more")
             _check_tokens(segments, expected, number - 1)
-            _check_labels(segments, labels)
+            _check_labels(segments, known)
             _check_merged(segments)
         except ValueError as error:
             raise DataError(f"{submission}:{number}: {error}") from None
@@ -72,7 +73,7 @@ def _check_tokens(segments: Sequence[Segment], expected: Sequence[tuple[str, ...
     raise ValueError(f"expected token {place + 1} to be {shorten(wanted[place])}, got {shorten(tokens[place])}")
 
 
-def _check_labels(segments: Sequence[Segment], labels: Sequence[str] | None) -> None:
+def _check_labels(segments: Sequence[Segment], labels: Collection[str] | None) -> None:
     if labels is None:
         return
     for tokens, label in segments:

@@ -26,7 +26,7 @@ class Word:
             return self.text
 
     def __repr__(self) -> str:
-        return repr(self.parsed)
+        return repr(self.parsed if self.text else "")
 
 
 def cast(hint: Any, value: Any) -> Any:

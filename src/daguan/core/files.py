@@ -5,30 +5,72 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError
 
 from daguan.core.errors import CheckpointError, WriteError
 
-TEMPORARY = ".*.tmp"  # left by a kill during `write_atomic`
+TEMPORARY = ".*.daguan.tmp"  # left by a kill during `write_atomic`; the name is ours alone
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Calls `write` on a temporary neighbour of `path`, then renames it: a reader sees the whole file or none."""
+    """Calls `write` on a temporary neighbour of `path`, then renames it: a reader sees the whole file or none.
+
+    A link stays and its target is written; the file keeps its mode. A device or a pipe gets the bytes.
+    """
+    with naming(path):
+        if (stream := _stream(path)) is None:
+            _replace(Path(os.path.realpath(path)), write)
+        else:
+            _write_into(stream, write)
+
+
+def _stream(path: Path) -> Path | int | None:
+    """Returns what to open where a path cannot be replaced: a device, a pipe, or the number of an open file, to which
+    /dev/stdout links. A folder counts, too; opening it fails. None for other paths."""
+    while path.is_symlink():
+        if path.parent.resolve() == Path(f"/proc/{os.getpid()}/fd"):
+            return int(path.name)
+        path = path.parent / path.readlink()
+    return path if path.exists() and not path.is_file() else None
+
+
+def _write_into(stream: Path | int, write: Callable[[Path], object]) -> None:
+    with TemporaryDirectory() as folder:
+        whole = Path(folder) / "content"
+        write(whole)
+        with whole.open("rb") as content, open(stream, "ab", closefd=isinstance(stream, Path)) as target:
+            shutil.copyfileobj(content, target)
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(TEMPORARY.replace("*", uuid.uuid4().hex))
     try:
-        with naming(path):
-            write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+        write(temporary)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path) -> None:
+    """Raises WriteError: the folder cannot be written into, or not be made."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise WriteError(f"{folder}: expected a folder, got a file at {there}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise WriteError(f"{folder}: expected a folder to write into, got no permission at {there}")
 
 
 @contextmanager

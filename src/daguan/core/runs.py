@@ -21,11 +21,13 @@ from daguan import __version__
 from daguan.core.code import changed_modules, module_keys
 from daguan.core.errors import CheckpointError, MissingStageError
 from daguan.core.files import TEMPORARY, read_json, sha256_of_json, write_json
+from daguan.core.progress import say
 from daguan.core.tables import Row
 
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"  # what a killed run continues from
 ENVIRONMENT = "environment.json"
+PATIENCE = 3.0  # seconds of waiting for another process that need no explanation
 FORMAT = 3  # of run folders and models; earlier versions of this project wrote none, or a smaller number
 WRITTEN_BY = {"format": FORMAT, "daguan": __version__}  # what the description of a model begins with
 PACKAGES = (
@@ -38,10 +40,14 @@ PACKAGES = (
 def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
     """Work in the folder alone. Raises CheckpointError: another process is at it, and we are not to wait."""
     folder.mkdir(parents=True, exist_ok=True)
-    try:  # the system frees the lock when its holder is killed
-        held = FileLock(folder / ".lock").acquire(timeout=-1 if wait else 0)
+    lock = FileLock(folder / ".lock")  # the system frees it when its holder is killed
+    try:
+        held = lock.acquire(timeout=PATIENCE if wait else 0)
     except Timeout:
-        raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+        if not wait:
+            raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+        say(f"{folder.name}: waits for another process that works in {folder}")
+        held = lock.acquire()
     with held:
         for left_by_a_kill in folder.glob(TEMPORARY):
             left_by_a_kill.unlink()

@@ -6,6 +6,7 @@ loader, the command `settings`, docs/reference.md and the JSON Schema all follow
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,16 +46,19 @@ def setting(
     lt: float | None = None,
     multiple_of: int | None = None,
     choices: Collection[str] | None = None,
+    is_path: bool = False,
     reads_when: Reader | tuple[Reader, ...] = (),
 ) -> Any:
     """Declares a setting: `epochs: int = setting(8, "Passes over the training lines.", ge=1)`.
 
     ge, gt, le, lt and multiple_of are bounds. `choices` are the names that it may have beside its default: a tuple, or
     a table with the names as keys, whose new rows are new choices. `reads_when` is the condition, or all conditions,
-    for the setting to be read; where it is not read, only the default is accepted.
+    for the setting to be read; where it is not read, only the default is accepted. `is_path` says that the text is a
+    path: `~` is expanded, and what no file may be named is refused.
     """
     made: Any = Field(default, description=help, ge=ge, gt=gt, le=le, lt=lt, multiple_of=multiple_of)
-    made.metadata.append(Declared(choices, default, reads_when if isinstance(reads_when, tuple) else (reads_when,)))
+    readers = reads_when if isinstance(reads_when, tuple) else (reads_when,)
+    made.metadata.append(Declared(choices, default, readers, is_path))
     return made
 
 
@@ -72,18 +76,21 @@ class Declared:
     Attributes:
         choices: the names that the setting may have beside its default; None where it takes any value of its type.
         readers: the conditions for the setting to be read.
+        is_path: whether it is a path.
     """
 
     choices: Collection[str] | None = None
     default: Any = None
     readers: tuple[Reader, ...] = ()
+    is_path: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Casts the value, then checks its type and bounds, then the choices."""
         checked = handler(source)
         if self.choices is not None:
             checked = core_schema.no_info_after_validator_function(self._require_choice, checked)
-        return core_schema.no_info_before_validator_function(partial(cast, source), checked)
+        checked = core_schema.no_info_before_validator_function(partial(cast, source), checked)
+        return core_schema.no_info_before_validator_function(_as_path, checked) if self.is_path else checked
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         found = handler(schema)
@@ -94,6 +101,29 @@ class Declared:
         if value != self.default and value not in names:
             raise PydanticCustomError(CHOICE, "{expected}", {"expected": " or ".join(names)})
         return value
+
+
+def _as_path(value: Any) -> Any:
+    """Returns the path with `~` expanded.
+
+    Refused are an empty word, as of a variable that is not set, and names that are not UTF-8, as manifests hold them.
+    """
+    text = value.text if isinstance(value, Word) else value
+    if not isinstance(text, str):
+        return value
+    if not text and isinstance(value, Word):
+        raise PydanticCustomError(CHOICE, "a path")
+    found = os.path.expanduser(text)
+    if found.startswith("~"):
+        raise PydanticCustomError(CHOICE, "a path, where ~ is the folder of a user")
+    if not _is_utf8(os.path.realpath(found)):
+        raise PydanticCustomError(CHOICE, "a path whose whole name is UTF-8; rename its folder")
+    return found
+
+
+def _is_utf8(text: str) -> bool:
+    """Returns whether a text from the command line or of a path holds no bytes that are not UTF-8."""
+    return not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 class Section(BaseModel):
@@ -241,6 +271,8 @@ def _build(kind: type[Kind], values: Mapping[str, Any], places: Places, context:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    if not _is_utf8(str(path)):
+        raise ConfigError(f"{path}: expected a path whose whole name is UTF-8; rename the file or its folder")
     try:
         values = read_yaml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
@@ -254,6 +286,8 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _read_override(word: str) -> dict[str, Any]:
     name, equals, text = word.partition("=")
+    if not _is_utf8(word):
+        raise ConfigError(f"{COMMAND_LINE}: expected UTF-8, got {word!r}; rename the file or folder if it is a path")
     if not equals or not name:
         raise ConfigError(f"{COMMAND_LINE}: expected key=value, got {word!r}")
     value = Word(text)

@@ -86,6 +86,15 @@ class Contest:
         }
 
 
+def require_unchanged(path: Path, sha256: str) -> None:
+    """Raises DataError: the file is not the one with this hash; it has changed since a command began with it."""
+    if not path.is_file() or _sha256(path) != sha256:
+        raise DataError(
+            f"{path}: expected the file that the command began with, got another; the same command, from `prepare` on, "
+            "begins with the new one"
+        )
+
+
 def _sha256(path: Path) -> str:
     """Returns the hash, computed once while the file is unchanged: a corpus may be large."""
     state = path.stat()

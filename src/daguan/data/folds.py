@@ -132,7 +132,12 @@ def _balanced(
     """Returns (U,) the fold of each unit, of any number of lines: the largest first, each goes where it adds least to
     the sum of the folds' squared shares of all lines and of the entities of each type."""
     labels, units = labels_of(sentences), int(unit_of_line.max()) + 1
-    counts = np.array([[1, *(sum(s.label == label for s in line.gold) for label in labels)] for line in sentences])
+    column = {label: number for number, label in enumerate(labels, start=1)}
+    counts = np.zeros((len(sentences), 1 + len(labels)), np.int64)
+    counts[:, 0] = 1
+    for line, sentence in enumerate(sentences):
+        for span in sentence.gold:
+            counts[line, column[span.label]] += 1
     shares = np.zeros((units, counts.shape[1]))
     np.add.at(shares, unit_of_line, counts / counts.sum(0))
     order = stream(settings.seed, "folds").permutation(units)

@@ -5,8 +5,8 @@ is "outside": `7_8/a  9/o  10/b`. An unlabelled line is tokens joined by `_`.
 
 Reading is the same everywhere. Accepted, but never written: a byte-order mark at the start, CRLF line ends, a newline
 at the end of the file, neighbouring `o` segments (read as one; only the gate refuses them). Refused with file and line:
-bytes that are not UTF-8, blank lines, empty segments, empty tokens, white space inside a token, an empty file. A token
-may hold `/`: the last one of a segment starts the label.
+bytes that are not UTF-8, blank lines, empty segments, empty tokens, white space of any kind inside a token, a
+full-width `_`, an empty file. A token may hold `/`: the last one of a segment starts the label.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SEGMENT_SEPARATOR = "  "
 _TOKEN_SEPARATOR = "_"
 LABEL_SEPARATOR = "/"
 LABEL = re.compile(r"[a-z][a-z0-9]*")
-BLANK = re.compile(r"[ \t\r\n\v\f\ufeff]")
+BLANK = re.compile(r"[\s\u180e\u200b\u2060\ufeff]")  # every blank of Unicode, seen or unseen
+LIKE_SEPARATOR = "\uff3f"  # a full-width `_`, as input methods type it
 
 Parsed = TypeVar("Parsed")
 
@@ -49,6 +50,8 @@ def parse_tokens(text: str) -> tuple[str, ...]:
         raise ValueError("expected tokens joined by '_', got an empty line")
     if BLANK.search(text):
         raise ValueError(f"expected tokens without white space, joined by '_', got {shorten(text)}")
+    if LIKE_SEPARATOR in text:
+        raise ValueError(f"expected tokens joined by '_', got the full-width {LIKE_SEPARATOR!r} in {shorten(text)}")
     tokens = tuple(map(intern, split_tokens(text)))  # a repeated token costs 8 bytes, not 64
     if "" in tokens:
         raise ValueError(f"expected tokens joined by single '_', got an empty token in {shorten(text)}")

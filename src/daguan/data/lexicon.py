@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,12 @@ class Lexicon:
             for span in sentence.gold:
                 numbers.setdefault(sentence.tokens[span.start : span.stop], len(numbers))
         counts = np.zeros((len(numbers) + 1, int(group_of_line.max()) + 1, len(labels) + 1), np.int64)
-        beginnings = {string[:length] for string in numbers for length in range(1, len(string) + 1)}
+        tree, column = _Tree(numbers), {label: number for number, label in enumerate(labels)}
         for sentence, group in zip(gold, group_of_line.tolist(), strict=True):
             for span in sentence.gold:
-                counts[numbers[sentence.tokens[span.start : span.stop]], group, labels.index(span.label)] += 1
-            for string in _stretches(sentence.tokens, beginnings):
-                if string in numbers:
-                    counts[numbers[string], group, -1] += 1
+                counts[numbers[sentence.tokens[span.start : span.stop]], group, column[span.label]] += 1
+            for number in tree.found_in(sentence.tokens):
+                counts[number, group, -1] += 1
         return cls(numbers, counts)
 
     def number(self, string: String) -> int:
@@ -80,10 +79,24 @@ class Lexicon:
         return cls(numbers, counts[:, None])
 
 
-def _stretches(tokens: String, beginnings: set[String]) -> Iterator[String]:
-    """Yields every stretch of the tokens that is in `beginnings`."""
-    for start in range(len(tokens)):
-        stop = start + 1
-        while stop <= len(tokens) and tokens[start:stop] in beginnings:
-            yield tokens[start:stop]
-            stop += 1
+class _Tree:
+    """Strings by their tokens, so that time and memory grow with their tokens and not with the square of a length."""
+
+    def __init__(self, numbers: Mapping[String, int]) -> None:
+        self._next: dict[tuple[int, str], int] = {}  # the node that a token leads to from a node; 0 is the root
+        self._number: dict[int, int] = {}  # the number of the string that ends at a node
+        for string, number in numbers.items():
+            node = 0
+            for token in string:
+                node = self._next.setdefault((node, token), len(self._next) + 1)
+            self._number[node] = number
+
+    def found_in(self, tokens: String) -> Iterator[int]:
+        """Yields the number of each string that is a stretch of the tokens, once for each place."""
+        for start in range(len(tokens)):
+            node = 0
+            for place in range(start, len(tokens)):
+                if (node := self._next.get((node, tokens[place]), 0)) == 0:
+                    break
+                if node in self._number:
+                    yield self._number[node]

@@ -43,11 +43,8 @@ def prepare_text(folder: Path, corpus: Path, labelled: list[Sentence], settings:
 
 
 def _counted(items: Iterator[Item], name: str, unit: str, report_every: int) -> Iterator[Item]:
-    bar = Bar(f"prepare: {name}")
-    number = 0
-    for number, item in enumerate(items, start=1):
-        if number % report_every == 0:
-            bar.show(Progress(number, 0, unit))
-        yield item
-    bar.show(Progress(number, 0, unit))
-    bar.close()
+    with Bar(f"prepare: {name}") as bar:
+        for number, item in enumerate(items, start=1):
+            if number % report_every == 0:
+                bar.show(Progress(number, 0, unit))
+            yield item

@@ -14,6 +14,7 @@ from daguan.core.types import Span
 OUTSIDE = 0
 B, I, E, S = range(4)  # noqa: E741  (the scheme's own letters: begin, inside, end, single)
 PREFIXES = "BIES"
+OUTSIDE_PREFIX = -1
 CLOSES = {E, S}
 
 
@@ -33,7 +34,13 @@ class TagScheme:
     @cached_property
     def allowed(self) -> NDArray[np.bool_]:
         """Returns (K,K): whether tag j may follow tag i."""
-        return np.array([[self._may_follow(i, j) for j in range(len(self))] for i in range(len(self))])
+        tags = np.arange(len(self))
+        label, prefix = (tags - 1) // 4, np.where(tags == OUTSIDE, OUTSIDE_PREFIX, (tags - 1) % 4)
+        closed = np.isin(prefix, (OUTSIDE_PREFIX, E, S))  # no entity is open after the tag
+        begins, goes_on = np.isin(prefix, (OUTSIDE_PREFIX, B, S)), np.isin(prefix, (I, E))
+        same_label = label[:, None] == label
+        allowed: NDArray[np.bool_] = np.where(closed[:, None], begins, same_label & goes_on)
+        return allowed
 
     @cached_property
     def may_start(self) -> NDArray[np.bool_]:
@@ -47,22 +54,27 @@ class TagScheme:
         preceding: NDArray[np.bool_] = self.allowed[:, OUTSIDE]
         return preceding
 
-    def _may_follow(self, first: int, second: int) -> bool:
-        if first == OUTSIDE or (first - 1) % 4 in CLOSES:
-            return second == OUTSIDE or (second - 1) % 4 in (B, S)
-        return second != OUTSIDE and (first - 1) // 4 == (second - 1) // 4 and (second - 1) % 4 in (I, E)
-
     def encode(self, length: int, spans: Iterable[Span]) -> NDArray[np.int64]:
         """Returns (length,) the tags of non-overlapping spans. Raises ValueError: a label outside the scheme."""
         tags = np.zeros(length, dtype=np.int64)
         for span in spans:
-            base = 1 + 4 * self.labels.index(span.label)
+            base = self._base(span.label)
             if span.stop - span.start == 1:
                 tags[span.start] = base + S
             else:
                 tags[span.start : span.stop] = base + I
                 tags[span.start], tags[span.stop - 1] = base + B, base + E
         return tags
+
+    def _base(self, label: str) -> int:
+        """Returns the first tag of a label. Raises ValueError: the scheme has no such label."""
+        if label not in self._bases:
+            raise ValueError(f"label {label!r} is not in the scheme")
+        return self._bases[label]
+
+    @cached_property
+    def _bases(self) -> dict[str, int]:
+        return {label: 1 + 4 * number for number, label in enumerate(self.labels)}
 
     def decode(self, tags: Sequence[int] | NDArray[np.int64]) -> tuple[Span, ...]:
         """Returns the spans of a legal tag sequence. Raises ValueError: the sequence is not legal."""

@@ -79,18 +79,17 @@ def member_marginals(
     if any(model.labels != combination.labels for model in models):
         raise CheckpointError(f"{name}: expected models for the same labels, got different ones")
     size = len(models) * sum(len(sentence.tokens) for sentence in sentences)
-    bar = Bar(name)
-    done = 0
+    with Bar(name) as bar:
+        done = 0
 
-    def show(tokens: int) -> None:
-        nonlocal done
-        done += tokens
-        bar.show(Progress(done, size, "tok"))
+        def show(tokens: int) -> None:
+            nonlocal done
+            done += tokens
+            bar.show(Progress(done, size, "tok"))
 
-    for low in range(0, len(sentences), CHUNK_LINES):
-        chunk = sentences[low : low + CHUNK_LINES]
-        yield chunk, marginals_of(members, chunk, show)
-    bar.close()
+        for low in range(0, len(sentences), CHUNK_LINES):
+            chunk = sentences[low : low + CHUNK_LINES]
+            yield chunk, marginals_of(members, chunk, show)
 
 
 def marginals_of(

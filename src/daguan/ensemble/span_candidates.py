@@ -22,6 +22,7 @@ from daguan.training.prediction import SMALLEST, decode_lines, log_probs
 
 BIASES = (0.0, 0.75, 1.5, 3.0, 5.0)  # nats, added to all types: the spans of the mean, and those that it nearly finds
 MEMBER_BIASES = (0.0, 1.5, 3.0)  # the same for the spans of a member
+PAIRS = 1 << 21  # of spans of a line, compared at a time
 NO_RIVAL = float(np.log(SMALLEST))  # no span has lower odds
 Floats = NDArray[np.float64]
 
@@ -95,7 +96,8 @@ class SpanCandidates:
 
     def types(self, labels: Sequence[str]) -> NDArray[np.int64]:
         """Returns (C,) the index of each span's label."""
-        return np.array([labels.index(span.label) for span in self.spans], np.int64)
+        number = {label: index for index, label in enumerate(labels)}
+        return np.array([number[span.label] for span in self.spans], np.int64)
 
 
 def _biased(
@@ -179,11 +181,16 @@ def _neighbours(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -
     """
     starts, stops = (np.array([getattr(span, end) for span in spans], np.int64) for end in ("start", "stop"))
     labels, right, near = np.array([span.label for span in spans]), np.exp(-np.logaddexp(0, -odds)), []
-    for here in np.split(np.arange(len(spans)), np.flatnonzero(np.diff(lines)) + 1):
-        gaps = starts[here][:, None] - stops[here]  # tokens from the end of another span, in columns, to a span
-        before, after = (np.where(gap >= 0, right[here] / (1 + np.maximum(gap, 0)), 0.0) for gap in (gaps, gaps.T))
-        alike = np.maximum(before, after) * (labels[here][:, None] == labels[here])
-        near.append(np.stack([side.max(1, initial=0) for side in (before, after, alike)], 1))
+    for line in np.split(np.arange(len(spans)), np.flatnonzero(np.diff(lines)) + 1):
+        size = max(1, PAIRS // max(1, len(line)))  # a line may hold tens of thousands of spans
+        for here in (line[low : low + size] for low in range(0, max(1, len(line)), size)):
+            gaps = starts[here][:, None] - stops[line]  # tokens from the end of another span, in columns, to a span
+            after_gaps = starts[line] - stops[here][:, None]
+            before, after = (
+                np.where(gap >= 0, right[line] / (1 + np.maximum(gap, 0)), 0.0) for gap in (gaps, after_gaps)
+            )
+            alike = np.maximum(before, after) * (labels[here][:, None] == labels[line])
+            near.append(np.stack([side.max(1, initial=0) for side in (before, after, alike)], 1))
     return np.concatenate(near)
 
 

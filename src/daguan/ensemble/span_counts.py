@@ -89,7 +89,7 @@ class SpanCounter:
         self._tags, self._open = tags[in_open_line], np.flatnonzero(open_tokens[in_open_line])
         self._marginals = [_rows([member[line] for line in self._lines.tolist()], len(scheme)) for member in marginals]
         self._at_open = np.stack([member[self._open] for member in self._marginals])  # (M,open,K)
-        self._known: dict[tuple[Weights, Weights], NDArray[np.uint16]] = {}
+        self._known: dict[tuple[Weights, Weights], NDArray[np.uint32]] = {}
 
     def f1(self, times: NDArray[np.float64], weights: Weights, bias: Weights = ()) -> float:
         """Returns span F1 of the weighted mean, decoded with `bias` (K,); line n counts times[n] times."""
@@ -102,10 +102,10 @@ class SpanCounter:
         counts[self._lines] = self._counts_of_open(weights, bias)
         return counts
 
-    def _counts_of_open(self, weights: Weights, bias: Weights) -> NDArray[np.uint16]:
+    def _counts_of_open(self, weights: Weights, bias: Weights) -> NDArray[np.uint32]:
         key = (weights, bias)
         if key not in self._known:
-            self._known[key] = self._layout.counts(self._decode(weights, bias), self._opens).astype(np.uint16)
+            self._known[key] = self._layout.counts(self._decode(weights, bias), self._opens).astype(np.uint32)
         return self._known[key]
 
     def _decode(self, weights: Weights, bias: Weights) -> Ints:

@@ -29,7 +29,7 @@ class PointingSettings(Section):
     beam: int = setting(4, "Width of the beam search in evaluation.", ge=1)
     held_out: int = setting(10_000, "Instances in the evaluation.", ge=1)
     checkpoint_seconds: float = setting(30.0, "Seconds between two checkpoints.", ge=0)
-    work: str = setting("data/work", "Where runs are stored.")
+    work: str = setting("data/work", "Where runs are stored.", is_path=True)
 
     def check(self) -> None:
         fits = self.fewest == 0 or FEWEST_POINTS <= self.fewest <= self.n

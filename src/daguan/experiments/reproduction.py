@@ -51,12 +51,9 @@ def make(task: str, chosen: PointingSettings) -> Run:
 def train(run: Run, task: str, chosen: PointingSettings) -> None:
     """Write the trained network."""
     trainer = PointerTrainer(task, chosen)
-    bar = Bar(f"reproduce {task}")
-    for update in trainer.fit(run.path):
-        bar.show(
-            Progress(update.done, 0, "updates", f"{100 * update.share:.1f} % of the budget, loss {update.loss:.4f}")
-        )
-    bar.close()
+    with Bar(f"reproduce {task}") as bar:
+        for update in trainer.fit(run.path):
+            bar.show(Progress(update.done, 0, "updates", update.loss, note=f"{100 * update.share:.1f} % of the budget"))
     save_network(run.path, trainer.model, {"task": task, "n": chosen.n})
     run.finish(
         trainer.watch.seconds,

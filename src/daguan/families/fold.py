@@ -14,6 +14,7 @@ from daguan.core.seeds import stream_seed
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.augmentation import augment
 from daguan.data.conflicts import resolve_conflicts
+from daguan.data.contest import require_unchanged
 from daguan.data.folds import Fold, read_fold
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.marginals import LineMarginals, Marginals
@@ -34,6 +35,7 @@ class FoldJob(Job):
         fold: the number of the fold, from 0; the number after the last holds nothing out and trains on all lines.
         folds: how many folds there are.
         train, test: the labelled lines that take part, and the lines to label.
+        sha256: the hash of each of these files.
         lines: how many of the fold's training lines are read, the first ones; 0 for all.
         pretrained: the run of `pretrain` to start from; empty for none.
         needed: the folders of this fold of the members that are needed before.
@@ -47,6 +49,7 @@ class FoldJob(Job):
     folds: int
     train: str
     test: str
+    sha256: dict[str, str] = field(default_factory=dict)
     lines: int = 0
     pretrained: str = ""
     needed: list[str] = field(default_factory=list)
@@ -56,6 +59,10 @@ class FoldJob(Job):
     @property
     def name(self) -> str:
         return f"{self.member} on all lines" if self.fold == self.folds else f"{self.member} fold {self.fold}"
+
+    @property
+    def kind_of_work(self) -> str:
+        return self.member
 
     def summary(self, result: dict[str, Any]) -> str:
         rate = f" at {result['tokens_per_second']:,} tokens/s" if "tokens_per_second" in result else ""
@@ -95,17 +102,21 @@ class FoldData:
 
     @classmethod
     def read(cls, job: FoldJob) -> FoldData:
+        """Reads the lines of a job. Raises DataError: a file is not the one that the job was given."""
         sentences = read_labelled(Path(job.train))
         fold = read_fold(Path(job.prepared), job.fold)
         scheme = TagScheme(labels_of(sentences))
         lines = _settled(job, sentences, scheme)
+        test = read_unlabelled(Path(job.test))
+        for path, sha256 in job.sha256.items():
+            require_unchanged(Path(path), sha256)
         training = [line for i in fold.train[: job.lines or None] if (line := lines[i]) is not None]
         return cls(
             fold,
             augment(training, job.settings.augmentation, stream_seed(job.seed, "fold", job.fold)),
             read_pseudo_labelled(Path(job.pseudo_labels), job.fold) if job.pseudo_labels else [],
             [sentences[i] for i in fold.held_out],
-            read_unlabelled(Path(job.test)),
+            test,
             scheme,
         )
 

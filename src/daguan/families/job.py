@@ -46,6 +46,11 @@ class Job(ABC):
     def name(self) -> str:
         """What the user reads."""
 
+    @property
+    @abstractmethod
+    def kind_of_work(self) -> str:
+        """What jobs have in common that take about as long as each other."""
+
     @abstractmethod
     def summary(self, result: dict[str, Any]) -> str:
         """Returns what the user reads of the finished job."""

@@ -188,7 +188,7 @@ class NgramCrfFamily(Family):
             return iterations
 
         def show(iteration: int, loss: float) -> None:
-            report(Progress(iteration, iterations, "it", f"loss {loss:.0f}"))
+            report(Progress(iteration, iterations, "it", loss))
 
         text = None
         if settings.text_features:

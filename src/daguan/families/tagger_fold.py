@@ -43,9 +43,8 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
         trainer = new_trainer(job.fixed_updates(partial(updates_a_second, trainer), trainer.updates, Stopwatch()))
     trained = trainer.trained
     for update in trainer.fit(Path(job.folder)):
-        f1 = f", F1 {100 * update.f1s[-1]:.2f}" if update.f1s else ""
-        last = ", predicting" if update.tokens == update.total_tokens else ""
-        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}{f1}{last}", update.f1s))
+        note = "predicting" if update.tokens == update.total_tokens else ""
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note))
     trained.save(Path(job.folder) / MODEL)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),

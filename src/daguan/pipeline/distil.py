@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.settings import require
 from daguan.ensemble.distillation import STUDENT
@@ -45,6 +46,7 @@ def _distil(run: Run, stages: Stages) -> None:
     watch, lesson, student = Stopwatch(), lesson_of(stages), stages.settings.distil.student
     make_runs(stages, [student])
     prepare_process(share_cores(lesson.engine, 1)[1])
+    say("distil: the students wait for the lines that the blend labels")
     label(run.path / LABELS, lesson)
     workers, threads = share_cores(lesson.engine, 2)
     run_jobs(student_jobs(run.path, stages, threads), workers)

@@ -5,23 +5,59 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from daguan.competition import submissions_table
+from daguan.core.files import require_writable
 from daguan.core.progress import say
 from daguan.core.runs import Run
+from daguan.core.settings import require
 from daguan.data import people_daily
 from daguan.formats.importing import build_in
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, once
+from daguan.pipeline.stages import Stages, once, start_files
 from daguan.pipeline.work.prepare import prepare
+
+LONGEST_NAME = 255  # bytes of a file's name
 
 
 def make(settings: Settings, wait: bool = False) -> Run:
-    """Make the run unless it is made; returns it. Raises CheckpointError: another process is at it, and we are not to
-    wait."""
+    """Make the run unless it is made; returns it.
+
+    Raises:
+        CheckpointError: another process is at it, and we are not to wait.
+        DaguanError: what a later stage would refuse, after minutes of training.
+    """
     stages = Stages(settings)
     build_contest(stages)
+    _require_places(stages)
+    _require_inputs(stages)
     folds, vocabulary = settings.folds, settings.vocabulary
     once(stages.prepare, partial(prepare, contest=stages.contest, folds=folds, vocabulary=vocabulary), wait)
+    for name in settings.blend.runs:
+        stages.named("blend.runs", name)
+    for run in {settings.member(member).conflicts.run for member in settings.trained} - {""}:
+        stages.named("conflicts.run", run)
     return stages.prepare
+
+
+def _require_places(stages: Stages) -> None:
+    """Raises WriteError, ConfigError or DataError: no submission can be written."""
+    folder, contest = Path(stages.settings.data.submissions), stages.contest.folder.resolve().name
+    require_writable(folder)
+    submissions_table.read(folder)
+    longest = f"{contest}-{stages.settings.name}-{'0' * 8}.json"
+    fits = len(longest.encode()) <= LONGEST_NAME
+    require("name", fits, f"a name that fits into one of {LONGEST_NAME} bytes after {contest!r}", stages.settings.name)
+
+
+def _require_inputs(stages: Stages) -> None:
+    """Raises DataError or CheckpointError: something that a member starts from is missing."""
+    for member in stages.settings.trained:
+        made = stages.settings.member(member)
+        start_files(made)
+        if made.pseudo_labels.teachers:
+            from daguan.ensemble.pseudo_labels import require_corpus  # with torch, which `prepare` does not need
+
+            require_corpus(stages.contest.corpus, made.pseudo_labels)
 
 
 def build_contest(stages: Stages) -> None:

@@ -35,6 +35,7 @@ PRESETS = next(
 )  # of the installed package, else of the repository that holds this file
 DEFAULT = "small"
 SUFFIXES = (".yaml", ".yml")
+LONGEST_MEMBER = 200  # bytes
 
 
 class DataSettings(Section):
@@ -44,9 +45,10 @@ class DataSettings(Section):
         "",
         "A folder with train.txt, test.txt and, if there are such files, corpus.txt and test_gold.txt; or data in "
         "another format, as the command import reads it; empty takes the built-in contest.",
+        is_path=True,
     )
-    work: str = setting("data/work", "Where stages keep their runs.")
-    submissions: str = setting("submissions", "Where submissions are written.")
+    work: str = setting("data/work", "Where stages keep their runs.", is_path=True)
+    submissions: str = setting("submissions", "Where submissions are written.", is_path=True)
     accept_code: bool = setting(
         False, "Whether to take finished runs that other code made of the same data and settings; they then say so."
     )
@@ -79,8 +81,8 @@ class Settings(MemberSettings):
     def check(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
         require("engine.kind", self.engine.kind in ENGINES, " or ".join(ENGINES), self.engine.kind)
-        distinct = len(set(self.members)) == len(self.members) > 0
-        require("members", distinct, "one or more", self.members)
+        require("members", len(self.members) > 0, "one or more", self.members)
+        require("members", len(set(self.members)) == len(self.members), "each once", self.members)
         for member in self.members:
             require("members", member in self.known, " or ".join(self.known), member)
         super().check()
@@ -128,6 +130,8 @@ class Settings(MemberSettings):
         """Raises ConfigError: no name for a member of the ensemble, or a change of what all members share."""
         named = re.fullmatch(r"[\w-]+", member) is not None
         require("ensemble", named, "names of letters, digits, '_', '-'", member)
+        fits = len(member.encode()) <= LONGEST_MEMBER
+        require("ensemble", fits, f"names of at most {LONGEST_MEMBER} bytes, as folders are named after them", member)
         for key in self.ensemble[member]:
             require(f"ensemble.{member}.{key}", key not in SHARED, f"the same {key} for all members", "one of its own")
 
@@ -170,7 +174,9 @@ def presets() -> list[str]:
 
 def named_configuration(words: list[str]) -> tuple[str, list[str]]:
     """Returns the configuration that `[CONFIG] [key=value …]` name, the default preset if none, and the changes."""
-    return (words[0], words[1:]) if words and "=" not in words[0] else (DEFAULT, words)
+    if words and ("=" not in words[0] or (words[0].endswith(SUFFIXES) and Path(words[0]).is_file())):
+        return words[0], words[1:]
+    return DEFAULT, words
 
 
 def configuration_file(name: str) -> Path:

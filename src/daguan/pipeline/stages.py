@@ -193,12 +193,21 @@ class Stages:
         """What stages after `prepare` read."""
         from daguan.pipeline.work.prepared import PreparedContest
 
-        return PreparedContest(self.contest, self.train_file, self.prepare.path, self.settings.seed)
+        return PreparedContest(
+            self.contest, self.train_file, self.sha256_of_lines, self.prepare.path, self.settings.seed
+        )
 
     @property
     def train_file(self) -> Path:
         """The training lines that take part."""
         return training_file(self.contest, self.prepare.path, self.settings.folds)
+
+    @cached_property
+    def sha256_of_lines(self) -> dict[str, str]:
+        """The hashes of the training lines that take part and of the lines to label, by their paths."""
+        data = self.data_sha256
+        train = sha256_of_file(self.train_file) if self.settings.folds.lines else data[TRAIN]
+        return {str(self.train_file): train, str(self.contest.test): data[TEST]}
 
     @property
     def scored_lines(self) -> int:
@@ -208,9 +217,7 @@ class Stages:
     @cached_property
     def lines(self) -> str:
         """A key of what runs must share to be blended: the labelled and the test lines, and the folds."""
-        data = {name: self.data_sha256[name] for name in (TRAIN, TEST)}
-        if self.settings.folds.lines:
-            data[TRAIN] = sha256_of_file(self.train_file)
+        data = dict(zip((TRAIN, TEST), self.sha256_of_lines.values(), strict=True))
         return sha256_of_json({"data": data, "folds": read_folds(self.prepare.path).tolist()})
 
     @property
@@ -233,6 +240,7 @@ class Stages:
                 folder=str(run.path / f"fold{fold}"),
                 train=str(self.train_file),
                 test=str(self.contest.test),
+                sha256=self.sha256_of_lines,
                 prepared=str(self.prepare.path),
                 threads=threads,
                 pretrained=str(pretrain.path) if pretrain else "",

@@ -31,6 +31,7 @@ def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
     blend = stages.answered()
     answer = stages.answer.path / f"{blend['final']}.txt"
     lines = gate.check(answer, stages.contest.test)  # before anything is written
+    leaderboard.read(stages.submission.parent)
     gold = stages.contest.test_gold
     test = score_files(answer, gold) if gold.is_file() else None
     with folder_lock(stages.submission.parent, wait=True):  # two at once would lose a row

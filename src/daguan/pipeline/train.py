@@ -28,7 +28,10 @@ def train(settings: Settings) -> Stages:
             require_corpus(stages.contest.corpus, asked)
     # by all jobs, not the unfinished ones: a restarted run must divide the threads as before to give the same bits
     workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
-    for members in rounds_of(settings):
+    rounds = rounds_of(settings)
+    for member in (member for later in rounds[1:] for member in later):
+        say(f"train: {member} waits for {', '.join(settings.needs_of(member))}, of whose runs it is made")
+    for members in rounds:
         pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
         for run in map(stages.train, members):

@@ -19,6 +19,7 @@ class VectorSettings(Section):
         "none; word2vec (Mikolov et al. 2013, arXiv 1310.4546) or fasttext (Bojanowski et al. 2017, arXiv 1607.04606), "
         "which `pretrain` trains on all the text (fastText adds vectors of a token's characters, useful only where "
         "tokens are spelt); or the folder of a finished `pretrain` run, for its encoder's embeddings.",
+        is_path=True,
         reads_when=chosen("model.encoder", *(name for name, row in ENCODERS.items() if not row.pretrained)),
     )
     tokens: int = setting(

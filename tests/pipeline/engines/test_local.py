@@ -105,6 +105,20 @@ def executable(folder: Path, script: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("printed", ["hello", "[1, 2]", "{}", '{"done": 1}', "null", "\\0377\\0376 no UTF-8"])
+def test_whatever_else_is_on_a_workers_standard_output_goes_into_its_log(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    report = Progress(1, 2, "it").to_line()
+    script = f"printf '%b\\n' '{printed}'; echo '{report}'; exit 3"
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, script))
+    seen: list[Progress] = []
+    with pytest.raises(WorkerError):
+        LocalEngine().run(job, Bar("job"), lambda progress: seen.append(progress) is None)
+    assert seen == [Progress(1, 2, "it")]
+    assert len((Path(job.folder) / "worker.log").read_text("utf-8").splitlines()) == 1
+
+
 def test_a_job_that_is_not_to_go_on_is_ended_and_is_no_failure(
     job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,9 +161,9 @@ def test_a_worker_and_a_command_say_whether_the_disk_was_full(
 
     monkeypatch.setitem(worker.JOBS, job.kind, worker.Kind(FoldJob, fail))
     (tmp_path / "job.json").write_text(json.dumps(job.to_json()), "utf-8")
-    assert worker.main(str(tmp_path / "job.json")) == code
+    assert worker.main(str(tmp_path / "job.json"), StringIO()) == code
     monkeypatch.setattr("daguan.pipeline.settings.load", fail)
     assert main(["settings"]) == code
     monkeypatch.setattr("sys.stderr", Full())  # the log's disk, too
-    assert worker.main(str(tmp_path / "job.json")) == code
+    assert worker.main(str(tmp_path / "job.json"), StringIO()) == code
     assert main(["settings"]) == code

@@ -193,6 +193,9 @@ def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
         model, info = heads[there[0] if there else kind.head].from_pretrained(folder, **loading)
     else:
         model, info = hf.AutoModel.from_pretrained(folder, **loading, **_without_pooler(config))
+    broken = sorted(name for name, weights in model.named_parameters() if not weights.isfinite().all())
+    if broken:
+        raise ValueError(f"nan or infinite weights in {', '.join(broken)}")
     kind.complete(model)
     return model, info["missing_keys"]
 

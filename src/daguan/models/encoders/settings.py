@@ -75,12 +75,14 @@ class EncoderSettings(Section):
         "A folder in Hugging Face layout of the same type to start from, which decides the sizes. With "
         "model.encoder=auto, which needs one, it may be of any type that transformers has with a masked-LM head and "
         "that ignores padding (distilbert, xlm-roberta, camembert, deberta-v2, ernie, mpnet, modernbert …).",
+        is_path=True,
     )
     counts: str = setting(
         "",
         "A file of lines `token<TAB or space>count`, spelt as in the checkpoint's vocabulary: the n-th most frequent "
         "token of ours takes the embedding of the n-th there (as in the DaGuan cup of 2021). Without it a token takes "
         "that of the token spelt the same, as between our own checkpoints.",
+        is_path=True,
         reads_when=Need("encoder.checkpoint is given", lambda whole: bool(whole.encoder.checkpoint)),
     )
 

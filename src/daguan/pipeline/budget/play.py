@@ -20,7 +20,7 @@ from typing import Any
 from daguan.competition import gate
 from daguan.core.errors import StoppedError
 from daguan.core.files import read_json, write_atomic
-from daguan.core.progress import Bar, Progress, say
+from daguan.core.progress import Bar, Progress, Row, say, shown
 from daguan.core.runs import Run, Stopwatch
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.marginals import Marginals
@@ -106,8 +106,8 @@ class Player:
         """Do all tasks, and blend the complete members at the end. Raises DaguanError."""
         with self.changed:
             self._begin()
-        with ThreadPoolExecutor(self.workers) as executor:
-            futures = [executor.submit(self._work, position) for position in range(self.workers)]
+        with shown(self.row), ThreadPoolExecutor(self.workers) as executor:
+            futures = [executor.submit(self._work) for _ in range(self.workers)]
             try:
                 while any(not future.done() for future in futures):
                     wait(futures, timeout=POLL_SECONDS, return_when=FIRST_EXCEPTION)
@@ -134,6 +134,11 @@ class Player:
         if all_they_can_use and not self.state.dropped and self.watch.seconds < EARLY * self.limit:
             used = f"{self.watch.seconds / 60:.1f} of {self.asked.budget.minutes:g} min"
             say(f"budget: ends after {used}, as no member that takes part can use more")
+
+    def row(self) -> Row:
+        """Returns what is shown of the whole budget."""
+        share, left = min(1.0, self.watch.seconds / self.limit), max(0.0, self.limit - self.watch.seconds)
+        return Row("budget", share, f"{self.watch.seconds / 60:.1f} of {self.asked.budget.minutes:g} min", left)
 
     def _watch_time(self) -> None:
         """End all jobs when the time of training is over, and store the seconds."""
@@ -232,11 +237,11 @@ class Player:
 
     # The work of one of several threads
 
-    def _work(self, position: int) -> None:
+    def _work(self) -> None:
         while found := self._next():
             task, seconds = found
             try:
-                self._do(task, seconds, position)
+                self._do(task, seconds)
             finally:  # otherwise the other threads would wait for ever
                 with self.changed:
                     self.running.pop(task.name)
@@ -287,11 +292,12 @@ class Player:
         waiting = {task.member for task in self.waiting if not self._is_begun(task.member)}
         return max(waiting, key=self.asked.members.index)
 
-    def _do(self, task: Task, seconds: float, position: int) -> None:
+    def _do(self, task: Task, seconds: float) -> None:
         """Do the task; a member whose job fails, or is ended for lack of time, is dropped."""
         job, since = self._job(task, seconds), self.watch.seconds
         try:
-            done = job.finished or self.engine.run(job, Bar(job.name, position), partial(self._goes_on, task))
+            with Bar(job.name) as bar:
+                done = job.finished or self.engine.run(job, bar, partial(self._goes_on, task))
             why = "not all jobs that it needs are done"
         except WorkerError as error:
             done, why = False, str(error)

@@ -13,6 +13,7 @@ from typing import IO
 
 import daguan
 from daguan.core.errors import UNWRITABLE, StoppedError, WriteError
+from daguan.core.events import Events
 from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress
@@ -43,15 +44,22 @@ class LocalEngine:
         write_json(folder / JOB, job.to_json())
         words = ["daguan.pipeline.engines.worker", str(folder / JOB)]
         go_on = True
-        with (folder / LOG).open("w") as log, self._start(words, log, job.threads, pipe=True) as process:
+        with (
+            (folder / LOG).open("w", encoding="utf-8") as log,
+            Events(folder, job.name) as events,
+            self._start(words, log, job.threads, pipe=True) as process,
+        ):
             assert process.stdout is not None
             for line in process.stdout:
-                progress = Progress.from_line(line)
+                if (progress := Progress.from_line(line)) is None:  # printed before the worker could prevent it
+                    log.write(line)
+                    log.flush()  # before what the worker writes
+                    continue
                 bar.show(progress)
+                events.show(progress)
                 if go_on and not watch(progress):
                     go_on = False
                     process.terminate()
-        bar.close()
         if go_on:
             self._check(job.name, process, folder / LOG, job.finished)
         return go_on
@@ -67,7 +75,7 @@ class LocalEngine:
                 raise StoppedError("stopped before it was done; the same command continues")
             process = subprocess.Popen(
                 [sys.executable, "-m", *words], env=_environment(threads),
-                stdout=subprocess.PIPE if pipe else log, stderr=log, text=True,
+                stdout=subprocess.PIPE if pipe else log, stderr=log, encoding="utf-8", errors="replace",
             )  # fmt: skip
             self._started.append(process)
             return process

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Protocol
 
 from daguan.core.errors import DaguanError
-from daguan.core.progress import Bar, Progress, say
+from daguan.core.progress import Bar, Progress, say, shown
 from daguan.families.job import Job, result_of
 from daguan.pipeline.engines.table import ENGINES
+from daguan.pipeline.engines.whole import Whole
 from daguan.training.engine_settings import EngineSettings
 
 Watch = Callable[[Progress], bool]
@@ -62,19 +62,17 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
 
 def _run(jobs: Sequence[Job], workers: int) -> None:
     engine = engine_of(jobs[0].engine)
-    positions: SimpleQueue[int] = SimpleQueue()
-    for position in range(workers):
-        positions.put(position)
+    whole = Whole("all jobs", {job.folder: job.kind_of_work for job in jobs}, workers)
 
     def run(job: Job) -> None:
-        position = positions.get()
-        try:
-            engine.run(job, Bar(job.name, position), lambda progress: True)
-        finally:  # otherwise waiting jobs would wait for ever
-            positions.put(position)
+        with Bar(job.name) as bar:
+            whole.begin(job.folder, bar)
+            engine.run(job, bar, lambda progress: True)
+        whole.end(job.folder)
         say(f"{job.name}: {job.summary(result_of(job))}")
 
-    with ThreadPoolExecutor(workers) as executor:
+    rows = [whole.row] if len(jobs) > 1 else []
+    with shown(*rows), ThreadPoolExecutor(workers) as executor:
         futures = [executor.submit(run, job) for job in jobs]
         try:
             for future in as_completed(futures):

@@ -1,4 +1,5 @@
-"""A worker process, `python -m daguan.pipeline.engines.worker JOB.json`: does one job and reports on standard output.
+"""A worker process, `python -m daguan.pipeline.engines.worker JOB.json`: does one job and reports on standard output,
+where nothing else is printed.
 
 It lives as long as its pipe: when the parent is killed, the next report fails and the worker ends.
 """
@@ -9,11 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from daguan.core.errors import DaguanError, ended, exit_code_of
 from daguan.core.files import read_json
 from daguan.core.progress import Progress
+from daguan.core.streams import settle_streams, take_stdout
 from daguan.families.fold import FoldJob
 from daguan.families.job import Job
 from daguan.families.jobs import run_job
@@ -35,7 +37,8 @@ JOBS = {kind.job.kind: kind for kind in (Kind(FoldJob, run_job), Kind(PretrainJo
 class _Reporter:
     """Sends at most two reports a second, and those that bring an evaluation, and the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, reports: TextIO) -> None:
+        self._reports = reports
         self._sent = 0.0
         self._evaluations = 0
 
@@ -43,15 +46,16 @@ class _Reporter:
         now = time.monotonic()
         news = progress.done == progress.total or len(progress.f1s) > self._evaluations
         if now - self._sent >= REPORT_SECONDS or news:
-            print(progress.to_line(), flush=True)
+            print(progress.to_line(), file=self._reports, flush=True)
             self._sent, self._evaluations = now, len(progress.f1s)
 
 
-def main(path: str) -> int:
+def main(path: str, reports: TextIO) -> int:
+    """Do the job and return the exit code of the process."""
     try:
         values = read_json(Path(path))
         kind = JOBS[values["kind"]]
-        kind.run(kind.job.from_json(values, path), _Reporter())
+        kind.run(kind.job.from_json(values, path), _Reporter(reports))
     except BrokenPipeError:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1
@@ -63,4 +67,5 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    settle_streams()
+    sys.exit(main(sys.argv[1], take_stdout()))

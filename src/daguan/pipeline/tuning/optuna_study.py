@@ -7,6 +7,7 @@ generator's state nor the moment matters.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from daguan.core.errors import ConfigError
+from daguan.core.errors import CheckpointError, ConfigError
 from daguan.pipeline.tuning.settings import F1, SECONDS, Axis
 from daguan.pipeline.tuning.space import Parameters, Space
 from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, RUNNING, Outcome, Trial, fold_of
@@ -137,11 +138,22 @@ class _Lock(JournalFileOpenLock):
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
+        self._journal = path
         self._held = FileLock(path.with_suffix(".lock"))
 
     def acquire(self) -> bool:
         self._held.acquire()
+        self._drop_half_a_line()
         return True
+
+    def _drop_half_a_line(self) -> None:
+        """Drop what a full disk or a power loss left of a record that was being written."""
+        with self._journal.open("rb+") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - 1))
+            if file.read(1) not in (b"", b"\n"):
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
 
     def release(self) -> None:
         self._held.release()
@@ -149,12 +161,50 @@ class _Lock(JournalFileOpenLock):
 
 def _opened(storage: str, folder: Path) -> BaseStorage:
     if storage:
-        return RDBStorage(storage)
+        return _database(storage)
     path = folder / "journal.log"
-    return JournalStorage(JournalFileBackend(str(path), _Lock(path)))
+    lock = _Lock(path)
+    backend = JournalFileBackend(str(path), lock)
+    lock.acquire()
+    try:
+        _check_journal(path)
+    finally:
+        lock.release()
+    return JournalStorage(backend)
+
+
+def _check_journal(path: Path) -> None:
+    """Raises CheckpointError: a line in the middle is damaged."""
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            good = "op_code" in json.loads(line)
+        except (ValueError, TypeError):
+            good = False
+        if not good:
+            raise CheckpointError(
+                f"{path}:{number}: expected a record of the study, got a damaged one; delete this file, and the same "
+                "command begins the study again: folds that are trained are taken as they are"
+            )
+
+
+def _database(storage: str) -> BaseStorage:
+    try:
+        return RDBStorage(storage)
+    except (RuntimeError, AssertionError) as error:  # what Optuna raises for tables of another version
+        said = " ".join(str(error).split()) or "no version"
+        raise ConfigError(f"tune.storage: expected tables of Optuna {optuna.__version__}, got: {said}") from None
 
 
 def _record(frozen: FrozenTrial) -> Record:
+    """Raises ConfigError: another program has written the trial."""
+    try:
+        return _own_record(frozen)
+    except (KeyError, TypeError, ValueError):
+        expected = "a study of which only this program writes trials"
+        raise ConfigError(f"tune.storage: expected {expected}, got trial {frozen.number} of another") from None
+
+
+def _own_record(frozen: FrozenTrial) -> Record:
     about = frozen.user_attrs
     parameters = {path: _plain(frozen.distributions[path], value) for path, value in frozen.params.items()}
     ended = frozen.state.is_finished()

@@ -80,9 +80,9 @@ class TrialRunner:
         """Train it, or take its result, and let `watch` see each evaluation once, whatever was done before."""
         shown = Evaluations(job, watch)
         if not job.finished:
-            bar = Bar(f"trial {index} fold {job.fold}", position=index % self.settings.tune.at_once)
-            if not self.engine.run(job, bar, shown.of_progress):
-                return None
+            with Bar(f"trial {index} fold {job.fold}") as bar:
+                if not self.engine.run(job, bar, shown.of_progress):
+                    return None
         result = result_of(job)
         return result if shown.of([*result.get("f1s", []), result["f1"]]) else None
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from threading import Event
 
 from daguan.core.errors import DaguanError, StoppedError, WriteError
-from daguan.core.progress import say
+from daguan.core.progress import Row, say, shown
 from daguan.pipeline.tuning.optuna_study import Record, answering
 from daguan.pipeline.tuning.study import Study, Watch
 from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, Outcome, Trial
@@ -29,10 +29,11 @@ def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lamb
         the study does the trial.
     """
     over = Event()
+    counted = _Counted(study)
     minutes = study.settings.timeout
     deadline = time.monotonic() + 60 * minutes if minutes else float("inf")
-    with ThreadPoolExecutor(workers) as executor:
-        futures = [executor.submit(_work, study, run, over, deadline) for _ in range(workers)]
+    with shown(counted.row), ThreadPoolExecutor(workers) as executor:
+        futures = [executor.submit(_work, study, run, over, deadline, counted) for _ in range(workers)]
         try:
             for future in as_completed(futures):
                 with answering():
@@ -42,15 +43,37 @@ def search(study: Study, run: Run, workers: int, halt: Callable[[], None] = lamb
             halt()
 
 
-def _work(study: Study, run: Run, over: Event, deadline: float) -> None:
+class _Counted:
+    """The trials that are done, for the line of the whole search."""
+
+    def __init__(self, study: Study) -> None:
+        self.total = study.settings.trials
+        self.before = sum(trial.finished for trial in study.trials())
+        self.here, self.since = 0, time.monotonic()
+
+    def row(self) -> Row:
+        done = self.before + self.here
+        left = (time.monotonic() - self.since) / self.here * (self.total - done) if self.here else None
+        return Row("tune", done / self.total, f"{done} of {self.total} trials done", left)
+
+
+def _work(study: Study, run: Run, over: Event, deadline: float, counted: _Counted) -> None:
+    waiting = False
     while not over.is_set() and time.monotonic() < deadline:
         with study.claimed() as record:
             if record is not None:
                 _do(study, record, run)
-        if record is None:
-            if study.begun:
-                return
-            over.wait(POLL_SECONDS)
+                counted.here += 1
+        if record is not None:
+            waiting = False
+            continue
+        if study.begun:
+            return
+        if not waiting:
+            running = ", ".join(str(trial.index) for trial in study.trials() if not trial.finished)
+            say(f"tune: the next trial waits for the results of {running or 'another process'}")
+        waiting = True
+        over.wait(POLL_SECONDS)
 
 
 def _do(study: Study, record: Record, run: Run) -> None:
@@ -68,7 +91,8 @@ def _do(study: Study, record: Record, run: Run) -> None:
         state, reason = FAILED, str(error)
     if outcome:
         state, reason = COMPLETE, ""
-    how = f"F1 {100 * outcome.f1:.2f}, {outcome.seconds:.0f} s" if outcome else f"{state} {reason}".strip()
+    why = reason or "its F1 is below the median of earlier trials at that step"
+    how = f"F1 {100 * outcome.f1:.2f}, {outcome.seconds:.0f} s" if outcome else f"{state}: {why}"
     if study.store.finish(record, state, outcome, reason):
         say(f"trial {trial.index}: {how}")
     else:

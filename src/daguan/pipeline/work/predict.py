@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -71,8 +72,8 @@ def _write(target: Path, lines: Iterator[str]) -> None:
     if target != STANDARD:
         write_lines(target, lines)
         return
-    for line in lines:
-        print(line)
+    for line in lines:  # data are UTF-8 wherever they are written
+        sys.stdout.buffer.write(f"{line}\n".encode())
 
 
 def format_json(sentence: Sentence) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Sentence, labels_of
-from daguan.data.contest import Contest
+from daguan.data.contest import Contest, require_unchanged
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.tags import TagScheme
@@ -26,22 +26,28 @@ class PreparedContest:
 
     Attributes:
         train_file: the training lines that take part.
+        sha256: the hashes of these and of the test lines, by their paths; other files than these are refused.
         folder: the run of `prepare`.
         seed: of the configuration.
     """
 
     contest: Contest
     train_file: Path
+    sha256: dict[str, str]
     folder: Path
     seed: int
 
     @cached_property
     def train(self) -> list[Sentence]:
-        return read_labelled(self.train_file)
+        sentences = read_labelled(self.train_file)
+        require_unchanged(self.train_file, self.sha256[str(self.train_file)])
+        return sentences
 
     @cached_property
     def test(self) -> list[Sentence]:
-        return read_unlabelled(self.contest.test)
+        sentences = read_unlabelled(self.contest.test)
+        require_unchanged(self.contest.test, self.sha256[str(self.contest.test)])
+        return sentences
 
     @cached_property
     def known(self) -> list[Sentence]:

@@ -41,6 +41,10 @@ class PretrainJob(Job):
     def name(self) -> str:
         return f"pretrain {self.member}"
 
+    @property
+    def kind_of_work(self) -> str:
+        return self.name
+
     def summary(self, result: dict[str, Any]) -> str:
         found = (
             f"{name} loss {one['loss']:.3f}, accuracy {100 * one['accuracy']:.1f} %"
@@ -97,7 +101,7 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Re
     if job.seconds:
         trainer = new_trainer(job.fixed_updates(partial(updates_a_second, trainer), most, Stopwatch()))
     for update in trainer.fit(folder):
-        report(Progress(update.tokens, update.total_tokens, "tok", f"loss {update.loss:.3f}"))
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss))
     held_out = trainer.evaluate()
     trainer.model.save(folder)
     vocabulary.save(folder)

@@ -1,0 +1,35 @@
+"""Sets up the standard streams of a process, which may be closed, or of an encoding that lacks some characters."""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from typing import TextIO
+
+
+def settle_streams() -> None:
+    """Opens the standard streams that are closed, so that no file gets their numbers, and replaces characters that
+    their encoding lacks."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdout = _settled(sys.stdout, 1)
+    sys.stderr = _settled(sys.stderr, 2)
+
+
+def _settled(stream: TextIO | None, number: int) -> TextIO:
+    if stream is None:  # it was closed when Python started
+        return open(number, "w", encoding="utf-8", closefd=False)
+    if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="replace")
+    return stream
+
+
+def take_stdout() -> TextIO:
+    """Returns this process's standard output for reports alone; whatever else is printed goes to standard error, also
+    by libraries that know no Python."""
+    sys.stdout.flush()
+    reports = open(os.dup(1), "w", encoding="utf-8")  # noqa: SIM115  # open as long as the process lives
+    os.dup2(2, 1)
+    return reports

@@ -1,0 +1,63 @@
+"""What is shown of several jobs together: how many are done, and the time to the end of the last one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from daguan.core.progress import Bar, Row
+
+
+@dataclass
+class Whole:
+    """Jobs of which `workers` run at a time. A job is expected to take as long as those of its kind, or else as any.
+
+    Attributes:
+        kinds: the kind of each job, by its name.
+        running: the bar of each running job, by its name, with the time of its begin.
+        seconds: how long the finished jobs of each kind took.
+    """
+
+    name: str
+    kinds: dict[str, str]
+    workers: int
+    running: dict[str, tuple[Bar, float]] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def begin(self, name: str, bar: Bar) -> None:
+        self.running[name] = (bar, time.monotonic())
+
+    def end(self, name: str) -> None:
+        _, since = self.running.pop(name)
+        self.seconds.setdefault(self.kinds.pop(name), []).append(time.monotonic() - since)
+
+    def row(self) -> Row:
+        running = dict(self.running)
+        done = sum(map(len, self.seconds.values()))
+        total = done + len(self.kinds)
+        shares = [bar.row().share or 0.0 for bar, _ in running.values()]
+        amount = f"{done} of {total} jobs done"
+        return Row(self.name, (done + sum(shares)) / max(1, total), amount, self.seconds_left(running))
+
+    def seconds_left(self, running: dict[str, tuple[Bar, float]]) -> float | None:
+        """Returns the estimated seconds to the end of all jobs; None while no job says anything."""
+        took = {kind: [*found] for kind, found in self.seconds.items()}
+        left: dict[str, float] = {}
+        for name, (bar, since) in running.items():
+            if (seconds := bar.row().seconds_left) is not None:
+                left[name] = seconds
+                took.setdefault(self.kinds[name], []).append(time.monotonic() - since + seconds)
+        every = [seconds for found in took.values() for seconds in found]
+        if not every:
+            return None
+        for name, kind in tuple(self.kinds.items()):
+            if name not in left:
+                expected = mean(took.get(kind, every))
+                left[name] = max(0.0, expected - (time.monotonic() - running[name][1])) if name in running else expected
+        now = [left[name] for name in running if name in left]
+        return max([sum(left.values()) / self.workers, *now])
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
