@@ -159,10 +159,12 @@ def test_runs_of_other_data_are_not_blended(
     other = shutil.copytree(contest, tmp_path / "other")
     lines = (other / "train.txt").read_text("utf-8").split("\n")
     (other / "train.txt").write_text("\n".join(lines[1:]), "utf-8")
-    arguments = [*config(tmp_path), *words(other, finished, f"blend.runs={member.name}")]
+    arguments = [*config(tmp_path), *words(other, finished)]
     assert main(["prepare", *arguments]) == 0
-    assert main(["blend", *arguments]) == 2
-    assert "expected a run on these data and folds" in capsys.readouterr().err
+    for command in ("prepare", "blend"):
+        capsys.readouterr()
+        assert main([command, *arguments, f"blend.runs={member.name}"]) == 2
+        assert "expected a run on these data and folds" in capsys.readouterr().err
 
 
 def test_a_named_run_is_blended_without_training(
