@@ -20,9 +20,9 @@ mkdir "$scratch/here"
 cd "$scratch/here"
 
 echo "package: the command"
-daguan --help | grep -q "Usage: daguan"
+daguan --help | grep "Usage: daguan" >/dev/null
 test "$(daguan --version)" = "$(python -m daguan --version)"
-daguan settings cpu_1h | grep -q "^name: cpu_1h"
+daguan settings cpu_1h | grep '^name: "cpu_1h"' >/dev/null
 python -c 'import daguan, sys; from pathlib import Path; sys.exit(not (Path(daguan.__file__).parent / "py.typed").is_file())'
 
 echo "package: the notebook"

@@ -7,7 +7,7 @@ from daguan.core.errors import DataError
 from daguan.data.format import format_labelled, format_unlabelled, write_lines
 from pieces import sentence_of
 
-TOKEN = st.text(st.sampled_from("17/ao-线\u2028"), min_size=1, max_size=3)
+TOKEN = st.text(st.sampled_from("17/ao-线\u0301"), min_size=1, max_size=3)
 PIECES = st.lists(st.tuples(st.lists(TOKEN, min_size=1, max_size=3), st.sampled_from("oabc")), min_size=1, max_size=5)
 TEST = "1_2_3\n4_5\n6\n"
 GOOD = "1_2/a  3/o\n4_5/o\n6/b"

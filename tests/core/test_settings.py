@@ -390,7 +390,8 @@ def test_some_settings_of_a_kind_are_checked_by_themselves_only(tmp_path):
 
 
 class Places(Section):
-    folder: str = setting("", "A folder.", is_path=True)
+    folder: str = setting("data", "A folder.", is_path=True)
+    start: str = setting("", "A folder, or none.", is_path=True)
     jobs: dict[str, Changes[Job]] = setting({}, "Jobs.")
 
 
@@ -415,6 +416,10 @@ def test_a_path_means_the_same_in_a_file_and_on_the_command_line(tmp_path, monke
 def test_a_path_that_no_file_can_have_is_refused(words, message):
     """An empty one is that of a variable that is not set; a name of other bytes than UTF-8 fits into no manifest."""
     assert message_of(load, Places, None, words).startswith(message)
+
+
+def test_a_path_that_is_empty_by_default_may_be_made_empty(tmp_path):
+    assert from_yaml(tmp_path, "start: somewhere", "start=", kind=Places).start == ""
 
 
 def test_a_path_through_a_link_or_below_the_current_folder_must_be_utf8_too(tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ class Declared:
         if self.choices is not None:
             checked = core_schema.no_info_after_validator_function(self._require_choice, checked)
         checked = core_schema.no_info_before_validator_function(partial(cast, source), checked)
-        return core_schema.no_info_before_validator_function(_as_path, checked) if self.is_path else checked
+        return core_schema.no_info_before_validator_function(self._as_path, checked) if self.is_path else checked
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         found = handler(schema)
@@ -102,23 +102,23 @@ class Declared:
             raise PydanticCustomError(CHOICE, "{expected}", {"expected": " or ".join(names)})
         return value
 
+    def _as_path(self, value: Any) -> Any:
+        """Returns the path with `~` expanded.
 
-def _as_path(value: Any) -> Any:
-    """Returns the path with `~` expanded.
-
-    Refused are an empty word, as of a variable that is not set, and names that are not UTF-8, as manifests hold them.
-    """
-    text = value.text if isinstance(value, Word) else value
-    if not isinstance(text, str):
-        return value
-    if not text and isinstance(value, Word):
-        raise PydanticCustomError(CHOICE, "a path")
-    found = os.path.expanduser(text)
-    if found.startswith("~"):
-        raise PydanticCustomError(CHOICE, "a path, where ~ is the folder of a user")
-    if not _is_utf8(os.path.realpath(found)):
-        raise PydanticCustomError(CHOICE, "a path whose whole name is UTF-8; rename its folder")
-    return found
+        Refused are names that are not UTF-8, as manifests hold them, and, unless the setting is empty by default, an
+        empty word, as of a variable that is not set.
+        """
+        text = value.text if isinstance(value, Word) else value
+        if not isinstance(text, str):
+            return value
+        if not text and isinstance(value, Word) and self.default:
+            raise PydanticCustomError(CHOICE, "a path")
+        found = os.path.expanduser(text)
+        if found.startswith("~"):
+            raise PydanticCustomError(CHOICE, "a path, where ~ is the folder of a user")
+        if not _is_utf8(os.path.realpath(found)):
+            raise PydanticCustomError(CHOICE, "a path whose whole name is UTF-8; rename its folder")
+        return found
 
 
 def _is_utf8(text: str) -> bool:
