@@ -171,6 +171,18 @@ def test_what_cannot_be_adopted_is_said(tmp_path, architecture, settings, messag
         load_public_checkpoint(architecture, start(tmp_path).replace(**settings), OURS)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["embeddings.word_embeddings.weight", "encoder.layer.1.output.dense.bias"])
+def test_weights_that_are_no_numbers_are_named_with_their_folder(tmp_path, value, name) -> None:
+    made = scattered(MaskedLm("bert", SIZE, len(PUBLIC)))
+    with torch.no_grad():
+        made.model.get_parameter(f"bert.{name}").view(-1)[3] = value
+    made.save(tmp_path)
+    (tmp_path / "vocab.txt").write_text("\n".join(PUBLIC) + "\n", "utf-8")
+    with pytest.raises(CheckpointError, match=rf"{tmp_path}.*nan or infinite weights in bert\.{name}"):
+        load_public_checkpoint("bert", SIZE.replace(checkpoint=str(tmp_path)), OURS)
+
+
 def test_a_checkpoint_without_a_vocabulary_is_refused(tmp_path) -> None:
     checkpoint(tmp_path, "bert")
     (tmp_path / "vocab.txt").unlink()
