@@ -122,3 +122,21 @@ def test_no_weight_belongs_to_no_feature_nor_to_what_is_rare():
     rows[:, 3] = NO_FEATURE
     without = CrfLoss(rows, lengths, gold, len(SCHEME), 0.1, 1)
     assert NO_FEATURE not in without.states(np.zeros(len(without.multiples)))[0]
+
+
+def test_a_loss_that_overflows_is_no_number_and_warns_of_nothing() -> None:
+    loss, *_ = loss_of(lines(20))
+    assert not np.isfinite(loss(np.full(len(loss.multiples), 1e6))[0])
+
+
+def test_a_step_to_where_the_loss_is_no_number_is_shortened() -> None:
+    """x - log x has its minimum at 1 and no value below 0, where the second step from 5 would lead."""
+    tried = []
+
+    def loss(x):
+        tried.append(x[0])
+        return (x[0] - np.log(x[0]) if x[0] > 0 else np.nan), 1 - 1 / x
+
+    *_, (found, _) = minimise(loss, np.array([5.0]), np.zeros(1))
+    assert min(tried) < 0
+    assert found == pytest.approx(1.0, abs=1e-3)

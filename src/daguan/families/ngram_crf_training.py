@@ -146,7 +146,12 @@ class CrfLoss:
         self._states = known[states // tags], states % tags, parameter
 
     def __call__(self, parameters: Floats) -> tuple[float, Floats]:
-        """Returns the loss and its gradient (P,)."""
+        """Returns the loss and its gradient (P,); a loss that is no number where the parameters are so large that
+        probabilities overflow, as after too long a step, which the search for one then shortens."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            return self._loss(parameters)
+
+    def _loss(self, parameters: Floats) -> tuple[float, Floats]:
         common, rare, moves = self.parts
         table = np.zeros(self.common.shape[1] * self.size)
         table[self.cells] = parameters[common]
