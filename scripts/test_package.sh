@@ -44,7 +44,7 @@ for other in $(ls "${PYENV_ROOT:-/none}"/versions/3.1[23].*/bin/python 2>/dev/nu
     version=$("$other" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     echo "package: what needs no torch on Python $version"
     "$other" -m venv "$scratch/$version"
-    pip_install "$scratch/$version" numpy pydantic typer PyYAML safetensors filelock tqdm rich
+    pip_install "$scratch/$version" numpy pydantic typer PyYAML safetensors filelock rich
     pip_install "$scratch/$version" --no-deps "$wheel"
     "$scratch/$version/bin/python" -c 'import daguan; assert daguan.score([[(0, 1, "a")]], [(["7"], [(0, 1, "a")])])["span"]["f1"] == 1'
     "$scratch/$version/bin/daguan" score "$contest/test_gold.txt" "$contest/test_gold.txt" >/dev/null

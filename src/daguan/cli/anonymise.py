@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daguan.cli.options import Json, print_json
+from daguan.cli.options import Json
 from daguan.cli.source_options import (
     CorpusFile,
     DevUse,
@@ -76,8 +75,6 @@ def main(
         repairs=tuple(repair),
     )
     built = anonymise(its, folder, key)
-    if as_json:
-        print_json({"folder": str(folder), "key": str(key), **asdict(built)})
-    else:
-        print_built(folder, built)
+    print_built(folder, built, as_json, key=str(key))
+    if not as_json:
         print(f"  keep {key}: nothing else restores the text")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daguan.cli.options import Json, print_json
+from daguan.cli.options import Json
 from daguan.cli.source_options import (
     CorpusFile,
     DevUse,
@@ -73,7 +72,4 @@ def main(
         repairs=tuple(repair),
     )
     built = build(its, folder, Path(like) if like else None)
-    if as_json:
-        print_json({"folder": str(folder), **asdict(built)})
-    else:
-        print_built(folder, built)
+    print_built(folder, built, as_json)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daguan.cli.options import Json, print_json
+from daguan.cli.options import Json
 from daguan.cli.source_options import FormatName, OutputWord, PredictedWord, SchemeName, print_written
 
 
@@ -27,7 +26,4 @@ def main(
     from daguan.formats.exporting import restore
 
     written = restore(predicted, key, output, format, scheme)
-    if as_json:
-        print_json({"output": str(output), **asdict(written)})
-    else:
-        print_written(output, written)
+    print_written(output, written, as_json)

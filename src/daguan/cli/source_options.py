@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from daguan.cli.options import print_json
 
 if TYPE_CHECKING:
     from daguan.formats.exporting import Written
@@ -44,8 +47,11 @@ RepairNames = Annotated[
 ]
 
 
-def print_built(folder: Path, built: Built) -> None:
-    """Print what a source became."""
+def print_built(folder: Path, built: Built, as_json: bool, **more: str) -> None:
+    """Print what a source became; with `as_json` as one line of JSON, and more entries of it."""
+    if as_json:
+        print_json({"folder": str(folder), **more, **asdict(built)})
+        return
     formats = ", ".join(f"{part} as {name}" for part, name in built.formats.items())
     print(f"{folder}: read {formats}")
     for name, lines in built.lines.items():
@@ -59,5 +65,8 @@ def print_built(folder: Path, built: Built) -> None:
         print(f"  repaired: {name} {count:,} times")
 
 
-def print_written(output: Path, written: Written) -> None:
+def print_written(output: Path, written: Written, as_json: bool) -> None:
+    if as_json:
+        print_json({"output": str(output), **asdict(written)})
+        return
     print(f"{output}: {written.documents:,} documents as {written.format}, {written.entities:,} entities")

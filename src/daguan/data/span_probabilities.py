@@ -27,7 +27,7 @@ def span_probability(probs: NDArray[np.floating], span: Span, scheme: TagScheme)
     It is exact for one token. For longer spans it is what a model says for whom it does not matter where an open entity
     began; of all spans that begin at one token the probabilities add up to P(begin), as they should.
     """
-    base = 1 + 4 * scheme.labels.index(span.label)
+    base = scheme.first_tag(span.label)
     if span.stop - span.start == 1:
         return float(probs[span.start, base + S])
     inside, end = probs[span.start + 1 : span.stop, [base + I, base + E]].astype(np.float64).T

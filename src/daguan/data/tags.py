@@ -58,7 +58,7 @@ class TagScheme:
         """Returns (length,) the tags of non-overlapping spans. Raises ValueError: a label outside the scheme."""
         tags = np.zeros(length, dtype=np.int64)
         for span in spans:
-            base = self._base(span.label)
+            base = self.first_tag(span.label)
             if span.stop - span.start == 1:
                 tags[span.start] = base + S
             else:
@@ -66,8 +66,12 @@ class TagScheme:
                 tags[span.start], tags[span.stop - 1] = base + B, base + E
         return tags
 
-    def _base(self, label: str) -> int:
-        """Returns the first tag of a label. Raises ValueError: the scheme has no such label."""
+    def first_tag(self, label: str) -> int:
+        """Returns the first tag of a label, to which B, I, E or S is added.
+
+        Raises:
+            ValueError: the scheme has no such label.
+        """
         if label not in self._bases:
             raise ValueError(f"label {label!r} is not in the scheme")
         return self._bases[label]

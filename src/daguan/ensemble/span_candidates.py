@@ -180,7 +180,7 @@ def _neighbours(spans: Sequence[Span], lines: NDArray[np.int64], odds: Floats) -
     Nearness is the highest p / (1 + tokens between), by the probabilities of `odds`; 0 without such a span.
     """
     starts, stops = (np.array([getattr(span, end) for span in spans], np.int64) for end in ("start", "stop"))
-    labels, right, near = np.array([span.label for span in spans]), np.exp(-np.logaddexp(0, -odds)), []
+    labels, right, near = np.array([span.label for span in spans]), probability_of(odds), []
     for line in np.split(np.arange(len(spans)), np.flatnonzero(np.diff(lines)) + 1):
         size = max(1, PAIRS // max(1, len(line)))  # a line may hold tens of thousands of spans
         for here in (line[low : low + size] for low in range(0, max(1, len(line)), size)):
@@ -206,3 +206,9 @@ def lexicon_features(counts: NDArray[np.int64], types: NDArray[np.int64]) -> Flo
     known = (own + others > 0)[:, None]
     shares = np.stack([own, others], 1) / np.maximum(anywhere, 1)[:, None]
     return np.concatenate([known, times, shares], 1)
+
+
+def probability_of(odds: Floats) -> Floats:
+    """Returns the probabilities of log-odds (C,)."""
+    right: Floats = np.exp(-np.logaddexp(0, -odds))
+    return right

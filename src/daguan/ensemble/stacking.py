@@ -30,7 +30,7 @@ from daguan.ensemble.combination import (
     OutOfFoldData,
     min_confidence,
 )
-from daguan.ensemble.span_candidates import Floats, SpanCandidates, lexicon_features
+from daguan.ensemble.span_candidates import Floats, SpanCandidates, lexicon_features, probability_of
 
 PENALTY = 1.0  # inverse strength of the regression's L2 penalty, on standardised features
 CERTAIN = 10.0  # nats, if all spans were right or none
@@ -215,12 +215,6 @@ def _regress(features: Floats, right: NDArray[np.bool_]) -> tuple[Floats, float]
     model = LogisticRegression(C=PENALTY, max_iter=1000).fit((features - centre) / spread, right)
     coefficients = model.coef_[0] / spread
     return coefficients, float(model.intercept_[0] - coefficients @ centre)
-
-
-def probability_of(odds: Floats) -> Floats:
-    """Returns the probabilities of log-odds (C,)."""
-    right: Floats = np.exp(-np.logaddexp(0, -odds))
-    return right
 
 
 def half_expected_f1(odds: Floats, coverage: float) -> float:

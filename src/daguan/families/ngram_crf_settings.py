@@ -15,5 +15,5 @@ class NgramCrfSettings(Section):
     text_features: bool = setting(
         False,
         "Adds features of the text without labels: clusters of tokens, and strings by how many different neighbours "
-        "they have. Training takes two to five times as long.",
+        "they have. Training takes two to three times as long.",
     )

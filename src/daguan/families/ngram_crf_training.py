@@ -77,7 +77,7 @@ def forward_backward(own: NDArray[R], factors: NDArray[R], chain: Chain) -> tupl
     """
     scale = np.ones((len(own), 1), own.dtype)
     ones, turned = np.ones((own.shape[1], 1), own.dtype), factors.T.copy()
-    own_scaled = own.copy()
+    follows = own.copy()
     for at in chain.steps[:1]:
         np.matmul(own[at], ones, out=scale[at])
         own[at] /= scale[at]
@@ -85,8 +85,8 @@ def forward_backward(own: NDArray[R], factors: NDArray[R], chain: Chain) -> tupl
         own[now] *= own[last] @ factors
         np.matmul(own[now], ones, out=scale[now])
         own[now] /= scale[now]
-    before, follows = own, np.divide(own_scaled, scale, out=own_scaled)
-    expected = np.zeros(factors.shape)
+    before, expected = own, np.zeros(factors.shape)  # of each token, P(tag, given the text up to it)
+    follows /= scale
     for last, now in reversed([*chain.pairs()]):
         expected += before[last].T @ follows[now]
         after = follows[now] @ turned

@@ -323,15 +323,8 @@ STAGES = {
     "blend": StageRow("daguan.pipeline.work.blend:blend", ("blend",), inputs=_blend),
     "distil": StageRow("daguan.pipeline.work.distil:distil", ("distil",), inputs=_distil),
 }
-RESERVED = (
-    *STAGES,
-    "budget",
-    "tune",
-    "rehearse",
-    "play",
-    "reproduce",
-    "import",
-)  # folders of runs that are no member's
+# folders of runs that are no member's
+RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "reproduce", "import")
 
 
 def read_sections(settings: Section, sections: Iterable[str]) -> dict[str, dict[str, Any]]:

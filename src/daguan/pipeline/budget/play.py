@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import partial
@@ -170,25 +170,27 @@ class Player:
             for member in self.asked.members:
                 tried = [*self.state.members, member]
                 others = sum(not is_baseline(self.asked, one) for one in tried)
-                if others <= 1 or self._pays(tried):
+                if others <= 1 or self._are_enough(self._planned(tried), tried):
                     self.state.members = tried
                 else:
                     say(f"budget: the minutes do not pay for {member}")
             say(f"budget: {self.sizes.folds} folds of {', '.join(self.state.members)}")
             self._store()
         stages = Stages(self.settings)
-        left = [member for member in self.state.members if member not in self.state.dropped]
-        self.complete = [member for member in left if stages.train(member).finished]
-        self.waiting += tasks_of(stages, left, self.sizes, self.state.speed or SPEED)
+        self.complete = [member for member in self._taking_part if stages.train(member).finished]
+        self.waiting += self._planned(self._taking_part)
         self.changed.notify_all()
 
-    def _pays(self, members: list[str]) -> bool:
-        """Returns whether each fold gets enough epochs if these members take part, by an estimate."""
-        return self._are_enough(
-            tasks_of(Stages(self.settings), members, self.sizes, self.state.speed or SPEED), members
-        )
+    @property
+    def _taking_part(self) -> list[str]:
+        """The members that were chosen and not dropped, in a new list."""
+        return [member for member in self.state.members if member not in self.state.dropped]
 
-    def _are_enough(self, tasks: list[Task], members: Collection[str]) -> bool:
+    def _planned(self, members: Sequence[str]) -> list[Task]:
+        """Returns what these members need, by the speed that is known."""
+        return tasks_of(Stages(self.settings), members, self.sizes, self.state.speed or SPEED)
+
+    def _are_enough(self, tasks: list[Task], members: Sequence[str]) -> bool:
         """Returns whether each fold among the tasks gets enough epochs beside what runs, for a blend of the members.
         Those of an n-gram CRF need none."""
         scale = largest_scale(tasks, self._free(), self.running, self._deadline(len(members)))
@@ -201,8 +203,7 @@ class Player:
     def _estimate_again(self, speed: float) -> None:
         """Take a speed of pretraining that is known better, and use it to estimate again what has not begun."""
         self.state.speed = speed
-        planned = tasks_of(Stages(self.settings), self.state.members, self.sizes, speed)
-        found = {task.name: task for task in planned if not self._is_begun(task.member)}
+        found = {task.name: task for task in self._planned(self.state.members) if not self._is_begun(task.member)}
         self.waiting = [found.get(task.name, task) for task in self.waiting]
 
     def _is_begun(self, member: str) -> bool:
@@ -210,20 +211,16 @@ class Player:
 
     def _admit(self) -> None:
         """Let further members take part, in order, if the minutes pay for them by what is measured since."""
-        stages, taking_part = (
-            Stages(self.settings),
-            [one for one in self.state.members if one not in self.state.dropped],
-        )
+        taking_part = self._taking_part
         for member in self.asked.members:
             if member in self.state.members:
                 continue
-            planned = tasks_of(stages, [*taking_part, member], self.sizes, self.state.speed or SPEED)
-            tasks = [*self.waiting, *(task for task in planned if task.member == member)]
-            if not self._are_enough(tasks, [*taking_part, member]):
+            taking_part.append(member)
+            tasks = [*self.waiting, *(task for task in self._planned(taking_part) if task.member == member)]
+            if not self._are_enough(tasks, taking_part):
                 return
             self.waiting = tasks
             self.state.members.append(member)
-            taking_part.append(member)
             say(f"budget: the minutes pay for {member} after all")
             self.changed.notify_all()
 

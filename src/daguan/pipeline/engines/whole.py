@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from daguan.core.progress import Bar, Row
 
@@ -53,11 +53,7 @@ class Whole:
             return None
         for name, kind in tuple(self.kinds.items()):
             if name not in left:
-                expected = mean(took.get(kind, every))
+                expected = fmean(took.get(kind, every))
                 left[name] = max(0.0, expected - (time.monotonic() - running[name][1])) if name in running else expected
         now = [left[name] for name in running if name in left]
         return max([sum(left.values()) / self.workers, *now])
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
