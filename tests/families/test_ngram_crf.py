@@ -116,6 +116,15 @@ def test_marginals_sum_to_one_and_unseen_tags_have_none(folder):
     assert (np.delete(probs, seen, axis=1) == 0).all()
 
 
+def test_labels_that_do_not_occur_change_nothing(folder, tmp_path):
+    larger = TagScheme(("a", "b", "c", *(f"x{number}" for number in range(100))))
+    train(synthetic(30), larger, NgramCrfSettings(), tmp_path)
+    lines = synthetic(10, seed=2)
+    for few, many in zip(NgramCrf(folder).marginals(lines), NgramCrf(tmp_path).marginals(lines), strict=True):
+        assert (many[:, : len(SCHEME)] == few).all()
+        assert (many[:, len(SCHEME) :] == 0).all()
+
+
 def test_each_iteration_is_reported_with_a_falling_loss(tmp_path):
     seen: list[tuple[int, float]] = []
     train(synthetic(30), SCHEME, NgramCrfSettings(iterations=8), tmp_path, lambda *report: seen.append(report))

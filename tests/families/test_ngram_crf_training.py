@@ -32,7 +32,7 @@ def lines(count: int, seed: int = 0) -> list[Sentence]:
 def loss_of(sentences, c2=0.1, min_count=1):
     rows, lengths = features([sentence.tokens for sentence in sentences])
     gold = np.concatenate([SCHEME.encode(len(one.tokens), one.gold) for one in sentences])
-    return CrfLoss(rows, lengths, gold, len(SCHEME), c2, min_count), rows, lengths, gold
+    return CrfLoss(rows, lengths, gold, c2, min_count), rows, lengths, gold
 
 
 def test_a_chain_holds_each_token_once_and_each_step_the_lines_that_have_it():
@@ -121,7 +121,7 @@ def test_no_weight_belongs_to_no_feature_nor_to_what_is_rare():
     for name, tag in zip(names, tags, strict=True):
         assert ((rows == name).any(1) & (gold == tag)).sum() >= 5
     rows[:, 3] = NO_FEATURE
-    without = CrfLoss(rows, lengths, gold, len(SCHEME), 0.1, 1)
+    without = CrfLoss(rows, lengths, gold, 0.1, 1)
     assert NO_FEATURE not in without.states(np.zeros(len(without.multiples)))[0]
 
 

@@ -60,7 +60,7 @@ def train(
     """
     rows, lengths = features([sentence.tokens for sentence in sentences], text)
     gold = np.concatenate([scheme.encode(len(sentence.tokens), sentence.gold) for sentence in sentences])
-    loss = CrfLoss(rows, lengths, gold, len(scheme), settings.c2, settings.min_count)
+    loss = CrfLoss(rows, lengths, gold, settings.c2, settings.min_count)
     found, most = np.zeros(len(loss.multiples)), settings.iterations
     ends, watch = deque[float](maxlen=MEASURED + 1), Stopwatch()
     with threadpool_limits(1):  # sums in one order
@@ -72,7 +72,7 @@ def train(
                 most = fix(lambda: MEASURED / max(1e-9, ends[-1] - ends[0]))
             if iteration >= most:
                 break
-    arrays = _arrays(loss, found)
+    arrays = _arrays(loss, found, len(scheme))
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / MODEL, lambda temporary: save_file(arrays, temporary))
     if text is not None:
@@ -82,8 +82,8 @@ def train(
     write_json(folder / ABOUT, {**WRITTEN_BY, "labels": scheme.labels, "sha256": sha256})
 
 
-def _arrays(loss: CrfLoss, parameters: Floats) -> dict[str, NDArray[Any]]:
-    """Returns a model as arrays.
+def _arrays(loss: CrfLoss, parameters: Floats, size: int) -> dict[str, NDArray[Any]]:
+    """Returns a model of K = `size` tags as arrays.
 
     `features` (S,) hashes, ascending, with `tags` (S,) and `weights` (S,): a feature has weights for some of the tags;
     `transitions` (K,K) scores from row to column; `seen` (K,) whether a tag occurred.
@@ -91,12 +91,14 @@ def _arrays(loss: CrfLoss, parameters: Floats) -> dict[str, NDArray[Any]]:
     features, tags, weights = loss.states(parameters)
     used = weights != 0
     used[:1] = True  # so that the table is never empty
+    transitions = np.zeros((size, size), np.float32)
+    transitions[np.ix_(loss.seen, loss.seen)] = loss.transitions(parameters)
     return {
         "features": features[used],
         "tags": tags[used],
         "weights": weights[used].astype(np.float32),
-        "transitions": loss.transitions(parameters).astype(np.float32),
-        "seen": loss.seen,
+        "transitions": transitions,
+        "seen": np.isin(np.arange(size), loss.seen),
     }
 
 

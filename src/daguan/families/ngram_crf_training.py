@@ -4,7 +4,7 @@ A state is a feature and a tag that occur together in training; a transition, tw
 Each has a weight, and the others have none. The loss is -log P(tags | features), summed over lines, + c1·Σ|w| + c2·Σw².
 OWL-QN minimises it (Andrew & Gao 2007), which is L-BFGS where c1 is 0.
 
-N tokens of all lines, F features of a token, K tags.
+N tokens of all lines, F features of a token, K tags that occur.
 """
 
 from __future__ import annotations
@@ -104,21 +104,21 @@ class CrfLoss:
 
     Attributes:
         multiples: (P,) √m of each parameter.
-        seen: (K,) whether a tag occurs.
+        seen: (K,) the tags that occur; the loss knows no others.
     """
 
-    def __init__(self, rows: Numbers, lengths: Ints, gold: Ints, tags: int, c2: float, min_count: int) -> None:
+    def __init__(self, rows: Numbers, lengths: Ints, gold: Ints, c2: float, min_count: int) -> None:
         """
         Args:
             rows: (N,F) the features of the tokens; NO_FEATURE stands where a token has none.
             lengths: of the lines.
             gold: (N,) the tags.
-            tags: K.
             min_count: states and transitions that occur less often have no weight.
         """
-        self.chain, self.size, self.c2 = Chain.of(lengths), tags, c2
-        rows, gold = rows[self.chain.order], gold[self.chain.order]
-        self.seen = np.bincount(gold, minlength=tags) > 0
+        self.chain, self.c2 = Chain.of(lengths), c2
+        rows = rows[self.chain.order]
+        self.seen, gold = np.unique(gold[self.chain.order], return_inverse=True)
+        self.size = tags = len(self.seen)
         known, number = _numbered(rows)
         states, count = _counted([column.astype(np.int64) * tags + gold for column in number.T])
         often = (count >= min_count) & (known[states // tags] != NO_FEATURE)
@@ -157,8 +157,6 @@ class CrfLoss:
         table[self.cells] = parameters[common]
         scores = self.common @ table.reshape(-1, self.size)
         scores += (self.rare @ parameters[rare]).reshape(-1, self.size)
-        if not self.seen.all():
-            scores[:, ~self.seen] = -np.inf
         highest = scores.max(1, keepdims=True)
         own = np.exp(np.subtract(scores, highest, dtype=np.float32, casting="same_kind"))
         factors = np.exp(self.transitions(parameters)).astype(np.float32)
@@ -179,9 +177,9 @@ class CrfLoss:
         return found.reshape(self.size, self.size)
 
     def states(self, parameters: Floats) -> tuple[Numbers, Ints, Floats]:
-        """Returns the features, ascending, the tags and the weights of states."""
+        """Returns the features, ascending, the tags (of `seen`) and the weights of states."""
         features, tags, parameter = self._states
-        return features, tags, (parameters / self.multiples)[parameter]
+        return features, self.seen[tags], (parameters / self.multiples)[parameter]
 
 
 def _numbered(rows: Numbers) -> tuple[Numbers, NDArray[np.int32]]:
