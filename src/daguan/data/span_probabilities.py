@@ -24,8 +24,8 @@ def with_probabilities(
 def span_probability(probs: NDArray[np.floating], span: Span, scheme: TagScheme) -> float:
     """Returns P(span) of marginals (T,K): P(begin) times, for each further token, P(inside or end | entity is open).
 
-    It is exact for one token. For longer spans it is what a model says for whom it does not matter where an open entity
-    began; of all spans that begin at one token the probabilities add up to P(begin), as they should.
+    It is exact for one token. For longer spans it assumes that the end of an entity does not depend on where it began.
+    The probabilities of all spans that begin at one token add up to P(begin), as they should.
     """
     base = scheme.first_tag(span.label)
     if span.stop - span.start == 1:

@@ -30,7 +30,7 @@ def train(settings: Settings) -> Stages:
     workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
     rounds = rounds_of(settings)
     for member in (member for later in rounds[1:] for member in later):
-        say(f"train: {member} waits for {', '.join(settings.needs_of(member))}, of whose runs it is made")
+        say(f"train: {member} waits for {', '.join(settings.needs_of(member))}, which it is made from")
     for members in rounds:
         pseudo_labels(stages, members)
         jobs = {member: stages.fold_jobs(member, threads) for member in members}
