@@ -8,8 +8,11 @@ data/ngram_templates.py, no other features, the penalties and iterations of the 
 once. The best single member is the one with the best out-of-fold score. Scores are strict span F1, out of fold and on
 the test part; a share of the CRF's errors that are gone is (F1 − CRF) / (100 − CRF) on the test part. Brackets hold
 95 % intervals by a bootstrap over lines (data/bootstrap.py). Minutes are those that `score` prints. The last table has
-the means over all contests but wnut17, none of whose test strings occurs in train. All runs are kept in
-data/benchmarks, so a command that was cut short continues, and a finished contest takes seconds.
+the means over all contests but wnut17, none of whose test strings occurs in train; as contests are independent, the
+squares of their intervals' half-widths are added.
+
+A finished contest is a line of benchmarks/contests.jsonl and is not played again: delete the line to play it again. A
+contest that was cut short continues from its runs in data/benchmarks. docs/contests.md is made from the lines.
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +37,7 @@ from benchmarks.data import PEOPLE, SHARED, SLICE, WORK
 from benchmarks.harness import ROOT, Report, Row, command, cores, machine, page, table
 from benchmarks.ours import precision
 from daguan.core.files import sha256_of_json
+from daguan.core.runs import commit
 from daguan.core.settings import to_dict
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.bootstrap import resampled_f1
@@ -43,7 +50,8 @@ from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate, decode_lines
 
-PAGE, MINUTES = ROOT / "docs" / "contests.md", 60
+PAGE, RECORDS = ROOT / "docs" / "contests.md", ROOT / "benchmarks" / "contests.jsonl"
+MINUTES = 60.0
 PRESET = str(ROOT / "configs" / "cpu_1h.yaml")
 USED = re.compile(r"([\d.]+) of [\d.]+ minutes")  # as `score` prints it
 CONTESTS = {
@@ -56,80 +64,103 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """F1 in percent.
-
-    Attributes:
-        out_of_fold: None for a model that was trained on all lines.
-        test: on the test part.
-        resampled: (R,) on resamples of the test part's lines, the same for everything that is scored there.
-    """
-
-    out_of_fold: float | None
-    test: float
-    resampled: Floats
-
-    @classmethod
-    def of(cls, out_of_fold: float | None, answer: Sequence[Sentence], gold: Sequence[Sentence]) -> Scored:
-        scores = span_scores(answer, gold)
-        return cls(out_of_fold, 100 * sum(scores, Score()).f1, 100 * resampled_f1(scores))
-
-    def __str__(self) -> str:
-        before = "" if self.out_of_fold is None else f"{self.out_of_fold:.2f} / "
-        return f"{before}{self.test:.2f} ({interval(self.resampled)})"
-
-
-@dataclass(frozen=True)
-class Share:
-    """The share of the n-gram CRF's errors that are gone, in percent, and (R,) on resamples of the lines."""
+class Estimate:
+    """A value in percent, and the ends of its 95 % interval."""
 
     value: float
-    resampled: Floats
+    low: float
+    high: float
 
     @classmethod
-    def of(cls, model: Scored, crf: Scored) -> Share:
-        gone = 100 * (model.test - crf.test) / (100 - crf.test)
-        return cls(gone, 100 * (model.resampled - crf.resampled) / (100 - crf.resampled))
+    def of(cls, value: float, resampled: Floats) -> Estimate:
+        """Returns the estimate whose values on resamples of the lines are given, rounded as it is stored."""
+        low, high = np.quantile(resampled, (0.025, 0.975))
+        return cls(round(value, 2), round(float(low), 2), round(float(high), 2))
 
     @classmethod
-    def mean(cls, shares: Sequence[Share]) -> Share:
-        """Returns the mean over contests, whose lines are drawn independently."""
-        rng = np.random.default_rng(0)
-        values = np.array([share.value for share in shares])
-        return cls(float(values.mean()), np.mean([rng.permutation(share.resampled) for share in shares], 0))
+    def mean(cls, estimates: Sequence[Estimate]) -> Estimate:
+        """Returns the mean of independent estimates."""
+        values = [estimate.value for estimate in estimates]
+        below = math.hypot(*(estimate.value - estimate.low for estimate in estimates))
+        above = math.hypot(*(estimate.high - estimate.value for estimate in estimates))
+        mean, count = sum(values) / len(values), len(values)
+        return cls(mean, mean - below / count, mean + above / count)
 
     def __str__(self) -> str:
-        return f"{self.value:.1f} ({interval(self.resampled)})"
+        return f"{self.value:.1f} ({self.low:.1f} to {self.high:.1f})"
 
 
 @dataclass(frozen=True)
-class Played:
-    """A finished contest; `best` names the best single member."""
+class Answer:
+    """The span F1 of the test lines that a model labelled, in percent, and (R,) on resamples of the lines."""
 
-    name: str
-    lines: int
-    crf: Scored
-    best: str
-    single: Scored
-    blend: Scored
-    minutes: str
+    f1: float
+    resampled: Floats
+
+    @classmethod
+    def of(cls, answer: Sequence[Sentence], gold: Sequence[Sentence]) -> Answer:
+        scores = span_scores(answer, gold)
+        return cls(100 * sum(scores, Score()).f1, 100 * resampled_f1(scores))
 
     @property
-    def shares(self) -> tuple[Share, Share]:
-        """Returns those of the best single member and of the blend."""
-        return Share.of(self.single, self.crf), Share.of(self.blend, self.crf)
+    def estimate(self) -> Estimate:
+        return Estimate.of(self.f1, self.resampled)
+
+    def gone(self, crf: Answer) -> Estimate:
+        """Returns the share of the n-gram CRF's errors that are gone."""
+        resampled = (self.resampled - crf.resampled) / (100 - crf.resampled)
+        return Estimate.of(100 * (self.f1 - crf.f1) / (100 - crf.f1), 100 * resampled)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of RECORDS: a finished contest.
+
+    Attributes:
+        minutes: budget.minutes.
+        used: the minutes used, as `score` prints them.
+        load: processes that wanted to run, over 15 minutes, before the contest and after it.
+        lines: labelled lines.
+        crf: the n-gram CRF on the test part.
+        best: the single member with the best out-of-fold score.
+        single, blend: scores on the test part; *_out_of_fold: out of fold; *_gone: shares of the n-gram CRF's errors.
+        code: the commit.
+        cpu: the machine.
+    """
+
+    contest: str
+    minutes: float
+    used: str
+    load: str
+    lines: int
+    crf: Estimate
+    best: str
+    single_out_of_fold: float
+    single: Estimate
+    single_gone: Estimate
+    blend_out_of_fold: float
+    blend: Estimate
+    blend_gone: Estimate
+    code: str
+    cpu: str
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        values = json.loads(line)
+        return cls(**{name: Estimate(**v) if isinstance(v, dict) else v for name, v in values.items()})
 
     def row(self) -> Row:
-        single, blend = self.shares
         return {
-            "contest": self.name,
+            "contest": self.contest,
             "lines": self.lines,
             "n-gram CRF, test": str(self.crf),
-            "best single member, out of fold / test": f"{self.best} {self.single}",
-            "blend, out of fold / test": str(self.blend),
-            "% of errors gone: single": str(single),
-            "blend": str(blend),
-            "minutes": self.minutes,
+            "best single member, out of fold / test": f"{self.best} {self.single_out_of_fold:.1f} / {self.single}",
+            "blend, out of fold / test": f"{self.blend_out_of_fold:.1f} / {self.blend}",
+            "% of errors gone: single": str(self.single_gone),
+            "blend": str(self.blend_gone),
+            "minutes": self.used,
+            "load": self.load,
+            "commit": self.code,
         }
 
 
@@ -142,38 +173,65 @@ def main(words: list[str]) -> None:
     if unknown := [name for name in asked.names if name not in CONTESTS]:
         parser.error(f"expected contests of {', '.join(CONTESTS)}, got {', '.join(unknown)}")
     report = Report("contests", machine(cores(), precision()))
-    played = []
     for name in asked.names or CONTESTS:
-        played.append(play(name, asked.minutes))
-        report.add(played[-1].row())
-    if counted := [contest for contest in played if contest.name not in NOT_IN_MEAN]:
+        if not (of := [record for record in recorded(asked.minutes) if record.contest == name]):
+            of = [play(name, asked.minutes)]
+            with RECORDS.open("a", encoding="utf-8") as journal:
+                journal.write(json.dumps(asdict(of[0]), ensure_ascii=False) + "\n")
+        report.add(of[0].row())
+    if counted := counted_in_mean(recorded(asked.minutes)):
         report.add(mean_row(counted))
     report.show(asked.json)
-    if [contest.name for contest in played] == [*CONTESTS] and asked.minutes == MINUTES:
-        tables = [table(report.rows[:-1]), table(report.rows[-1:])]
-        PAGE.write_text(page("Contests", "contests", __doc__, report.machine, tables), encoding="utf-8")
+    write_page(recorded(MINUTES), report.machine)
 
 
-def play(name: str, minutes: float) -> Played:
+def recorded(minutes: float) -> list[Record]:
+    """Returns the stored contests that were given so many minutes, in the order of CONTESTS."""
+    lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
+    records = {record.contest: record for record in map(Record.from_json, lines) if record.minutes == minutes}
+    return [records[name] for name in CONTESTS if name in records]
+
+
+def write_page(records: Sequence[Record], about: Mapping[str, Any]) -> None:
+    """Writes docs/contests.md, unless there is no record."""
+    if records:
+        counted = counted_in_mean(records)
+        tables = [table([record.row() for record in records]), *([table([mean_row(counted)])] if counted else [])]
+        PAGE.write_text(page("Contests", "contests", __doc__, about, tables), encoding="utf-8")
+
+
+def play(name: str, minutes: float) -> Record:
     """Plays a contest by the documented commands, then trains the plain n-gram CRF on all lines."""
     words = [PRESET, *CONTESTS[name], f"data.work={WORK}", f"data.submissions={WORK / 'submissions'}"]
     asked = [*words, f"budget.minutes={minutes:g}"]
+    before = os.getloadavg()[2]
     command("run", asked)
+    after = os.getloadavg()[2]
     found, told = json.loads(printed("score", [*asked, "--json"])), printed("score", asked)
     contest, out_of_fold = Stages(load(words)).contest, found["out_of_fold"]
     gold, final = read_labelled(contest.test_gold), found["final"]
-
-    def scored(row: str) -> Scored:
-        return Scored.of(100 * out_of_fold[row]["span"]["f1"], read_labelled(Path(found["model"], f"{row}.txt")), gold)
-
-    best = max(
-        (row for row in out_of_fold if row not in ("mean", "blend")), key=lambda row: out_of_fold[row]["span"]["f1"]
-    )
-    crf = Scored.of(None, read_labelled(plain_crf(words, contest)), gold)
+    f1 = {row: 100 * scores["span"]["f1"] for row, scores in out_of_fold.items()}
+    best = max((row for row in f1 if row not in ("mean", "blend")), key=lambda row: f1[row])
+    single, blend = (Answer.of(read_labelled(Path(found["model"], f"{row}.txt")), gold) for row in (best, final))
+    crf = Answer.of(read_labelled(plain_crf(words, contest)), gold)
     used = USED.search(told)
-    minutes_used = used[0].removesuffix(" minutes") if used else "–"
-    lines = len(read_labelled(contest.train))
-    return Played(name, lines, crf, best.rpartition("-")[0], scored(best), scored(final), minutes_used)
+    return Record(
+        contest=name,
+        minutes=minutes,
+        used=used[0].removesuffix(" minutes") if used else "–",
+        load=f"{before:.1f} to {after:.1f}",
+        lines=len(read_labelled(contest.train)),
+        crf=crf.estimate,
+        best=best.rpartition("-")[0],
+        single_out_of_fold=round(f1[best], 2),
+        single=single.estimate,
+        single_gone=single.gone(crf),
+        blend_out_of_fold=round(f1[final], 2),
+        blend=blend.estimate,
+        blend_gone=blend.gone(crf),
+        code=commit(),
+        cpu=machine(cores())["cpu"],
+    )
 
 
 def printed(name: str, words: Sequence[str]) -> str:
@@ -199,20 +257,17 @@ def plain_crf(words: list[str], contest: Contest) -> Path:
     return answer
 
 
-def mean_row(played: Sequence[Played]) -> Row:
-    singles, blends = zip(*(contest.shares for contest in played), strict=True)
-    mean = Share.mean(blends)
+def counted_in_mean(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.contest not in NOT_IN_MEAN]
+
+
+def mean_row(records: Sequence[Record]) -> Row:
     return {
-        "mean over": ", ".join(contest.name for contest in played),
-        "% of errors gone: single": str(Share.mean(singles)),
-        "blend": str(mean),
-        "least of a blend": f"{min(share.value for share in blends):.1f}",
+        "mean over": ", ".join(record.contest for record in records),
+        "% of errors gone: single": str(Estimate.mean([record.single_gone for record in records])),
+        "blend": str(Estimate.mean([record.blend_gone for record in records])),
+        "least of a blend": f"{min(record.blend_gone.value for record in records):.1f}",
     }
-
-
-def interval(values: Floats) -> str:
-    low, high = np.quantile(values, (0.025, 0.975))
-    return f"{low:.1f} to {high:.1f}"
 
 
 if __name__ == "__main__":
