@@ -186,7 +186,7 @@ def main(words: list[str]) -> None:
 
 
 def recorded(minutes: float) -> list[Record]:
-    """Returns the stored contests that were given so many minutes, in the order of CONTESTS."""
+    """Returns the stored contests of that budget, ordered as CONTESTS is."""
     lines = RECORDS.read_text(encoding="utf-8").splitlines() if RECORDS.is_file() else []
     records = {record.contest: record for record in map(Record.from_json, lines) if record.minutes == minutes}
     return [records[name] for name in CONTESTS if name in records]
