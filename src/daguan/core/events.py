@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from daguan.core.files import naming
 from daguan.core.progress import Progress
 
 FILE = "events.jsonl"
@@ -16,18 +17,16 @@ EVENT_SECONDS = 5.0  # between two events without news
 
 
 class Events:
-    """Appends to the file of a run, which continued runs share: when a process began and ended, and its progress."""
+    """Appends to the file of a run, which continued runs share: when a process began and ended, and its progress.
+
+    Its methods raise WriteError: the disk is full."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._file = (folder / FILE).open("ab+")
-        self._name, self._written, self._f1s = name, 0.0, 0
+        self._path, self._name, self._written, self._f1s = folder / FILE, name, 0.0, 0
 
     def __enter__(self) -> Self:
-        self._file.seek(0, 2)
-        if self._file.tell():  # a kill may have left half a line
-            self._file.seek(-1, 2)
-            if self._file.read(1) != b"\n":
-                self._file.write(b"\n")
+        if self._path.is_file() and self._path.read_bytes()[-1:] not in (b"", b"\n"):  # a kill left half a line
+            self._append(b"\n")
         self._add("begins")
         return self
 
@@ -43,11 +42,13 @@ class Events:
 
     def _add(self, event: str, **facts: Any) -> None:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._file.write(json.dumps({"time": at, "job": self._name, "event": event, **facts}).encode() + b"\n")
-        self._file.flush()
+        self._append(json.dumps({"time": at, "job": self._name, "event": event, **facts}).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
+        with naming(self._path), self._path.open("ab") as file:
+            file.write(line)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._add("ends")
-        self._file.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -117,6 +118,19 @@ def test_whatever_else_is_on_a_workers_standard_output_goes_into_its_log(
         LocalEngine().run(job, Bar("job"), lambda progress: seen.append(progress) is None)
     assert seen == [Progress(1, 2, "it")]
     assert len((Path(job.folder) / "worker.log").read_text("utf-8").splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full")
+@pytest.mark.parametrize("name", ["worker.log", "events.jsonl"])
+def test_a_full_disk_under_a_file_that_grows_is_one_line_that_names_it(
+    job: FoldJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(local.sys, "executable", executable(tmp_path, "echo hello; exec sleep 1"))
+    path = Path(job.folder) / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/dev/full")
+    with pytest.raises(WriteError, match=rf"^{re.escape(str(path))}: expected to write here, got: .*No space left"):
+        run_jobs([job], 1)
 
 
 def test_a_job_that_is_not_to_go_on_is_ended_and_is_no_failure(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from fake_study import SPACE, Fake, settings_of
+from optuna.storages.journal import JournalFileBackend
 
-from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.errors import CheckpointError, ConfigError, WriteError
 from daguan.pipeline.tuning.search import search
 from daguan.pipeline.tuning.study import Study
 from daguan.pipeline.tuning.trials import Trial
@@ -45,6 +48,44 @@ def test_what_a_full_disk_leaves_under_an_open_study_is_dropped_too(tmp_path: Pa
         journal.write(b'{"op_code": 4, "worker')
     search(study, Fake(tmp_path / "ran.txt"), workers=1)
     assert study.trials() == whole
+
+
+def test_a_full_disk_under_the_journal_is_one_line_and_the_same_study_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: list[Trial]
+) -> None:
+    journal = tmp_path / "study" / "journal.log"
+    append, written = JournalFileBackend.append_logs, 0
+
+    def fill(backend: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        """Leave half a line of the record at which the disk is full."""
+        nonlocal written
+        written += 1
+        if written == 9:
+            with journal.open("ab") as file:
+                file.write(b'{"op_code": 7, "worker')
+        if written >= 9:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(backend, logs)
+
+    with monkeypatch.context() as full:
+        full.setattr(JournalFileBackend, "append_logs", fill)
+        with pytest.raises(WriteError, match=rf"^{re.escape(str(journal))}: expected to write here, got: .*No space"):
+            trials_of(tmp_path, 4)
+        with pytest.raises(WriteError, match=re.escape(str(journal))):
+            trials_of(tmp_path, 4)
+    assert trials_of(tmp_path, 4) == whole
+
+
+def test_a_sign_of_life_that_finds_the_disk_full_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study.open(tmp_path / "study", SPACE, settings_of(1), seed=7)
+    with study.claimed() as record:
+        assert record is not None
+
+        def fill(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(JournalFileBackend, "append_logs", fill)
+        study.store.beat(record, 1.0)
 
 
 @pytest.mark.parametrize("damage", [b"\0\0\0", b'{"op_code": 4, "wor', b"7", b"[]", b"\xff"])

@@ -14,7 +14,7 @@ from typing import IO
 import daguan
 from daguan.core.errors import UNWRITABLE, StoppedError, WriteError
 from daguan.core.events import Events
-from daguan.core.files import write_json
+from daguan.core.files import naming, write_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.progress import Bar, Progress
 from daguan.families.job import JOB, Job
@@ -45,15 +45,15 @@ class LocalEngine:
         words = ["daguan.pipeline.engines.worker", str(folder / JOB)]
         go_on = True
         with (
-            (folder / LOG).open("w", encoding="utf-8") as log,
+            (folder / LOG).open("wb", buffering=0) as log,  # the worker writes into it too
             Events(folder, job.name) as events,
             self._start(words, log, job.threads, pipe=True) as process,
         ):
             assert process.stdout is not None
             for line in process.stdout:
                 if (progress := Progress.from_line(line)) is None:  # printed before the worker could prevent it
-                    log.write(line)
-                    log.flush()  # before what the worker writes
+                    with naming(folder / LOG):
+                        log.write(line.encode("utf-8"))
                     continue
                 bar.show(progress)
                 events.show(progress)
@@ -65,11 +65,11 @@ class LocalEngine:
         return go_on
 
     def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
-        with log.open("w") as file, self._start(["daguan", *words], file, threads) as process:
+        with log.open("wb") as file, self._start(["daguan", *words], file, threads) as process:
             process.wait()
         self._check(words[0], process, log, process.returncode == 0)
 
-    def _start(self, words: Sequence[str], log: IO[str], threads: int, pipe: bool = False) -> subprocess.Popen[str]:
+    def _start(self, words: Sequence[str], log: IO[bytes], threads: int, pipe: bool = False) -> subprocess.Popen[str]:
         with self._lock:
             if self._stopping:
                 raise StoppedError("stopped before it was done; the same command continues")

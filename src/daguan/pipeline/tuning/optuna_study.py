@@ -26,7 +26,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
-from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.errors import CheckpointError, ConfigError, WriteError
+from daguan.core.files import naming
 from daguan.pipeline.tuning.settings import F1, SECONDS, Axis
 from daguan.pipeline.tuning.space import Parameters, Space
 from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, RUNNING, Outcome, Trial, fold_of
@@ -99,7 +100,7 @@ class Store:
 
     def beat(self, record: Record, now: float) -> None:
         """Record a sign of life. A lost one does no harm: there will be another."""
-        with suppress(*NO_ANSWER):
+        with suppress(*NO_ANSWER, WriteError):
             self._update(record, {"beat": now})
 
     def void(self, record: Record) -> None:
@@ -159,12 +160,25 @@ class _Lock(JournalFileOpenLock):
         self._held.release()
 
 
+class _Journal(JournalFileBackend):
+    """A journal whose records are written whole, or not at all for a reader."""
+
+    def __init__(self, path: Path, lock: _Lock) -> None:
+        super().__init__(str(path), lock)
+        self._journal = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append records. Raises WriteError: the disk is full."""
+        with naming(self._journal):
+            super().append_logs(logs)
+
+
 def _opened(storage: str, folder: Path) -> BaseStorage:
     if storage:
         return _database(storage)
     path = folder / "journal.log"
     lock = _Lock(path)
-    backend = JournalFileBackend(str(path), lock)
+    backend = _Journal(path, lock)
     lock.acquire()
     try:
         _check_journal(path)
