@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daguan.pipeline.budget.allotment import FOLD, PRETRAIN, Task, folds_and_lines, largest_scale, makespan
+from daguan.pipeline.budget.allotment import (
+    FOLD,
+    FOLD_LINES,
+    PRETRAIN,
+    Task,
+    folds_and_lines,
+    largest_scale,
+    makespan,
+)
 
 SECONDS = st.floats(0, 100)
 TASKS = st.lists(
@@ -83,3 +91,16 @@ def test_more_time_never_gives_fewer_folds_or_lines(tokens, seconds, more) -> No
     assert 2 <= count <= then
     assert (part or lines) <= (then_part or lines)
     assert part == 0 or 2 <= part < max(3, lines)
+
+
+@given(st.integers(2, 2_000), st.floats(10, 1e5))
+def test_a_small_contest_has_few_folds_and_one_of_200_lines_or_more_as_many_as_the_minutes_pay_for(lines, seconds):
+    count, _ = folds_and_lines(40 * lines, lines, seconds)
+    assert count == 2 or lines // count >= FOLD_LINES
+    if lines >= 200:
+        assert count == folds_and_lines(40 * lines, 10**6, seconds)[0]
+
+
+def test_folds_of_small_contests_by_hand() -> None:
+    folds = [folds_and_lines(40 * lines, lines, 2_400.0) for lines in (24, 60, 119, 200, 300)]
+    assert folds == [(2, 0), (3, 0), (5, 0), (10, 0), (10, 0)]

@@ -11,6 +11,7 @@ STEPS = 40  # of the bisection
 FOLDS = ((0.08, 10), (0.015, 5), (0.003, 3))  # (seconds for each training token, the folds that they are enough for)
 FEWEST = 2
 FOLD_SECONDS = 100.0  # fewest seconds of a fold of all members, as each begins with starting a process
+FOLD_LINES = 20  # fewest lines that a fold holds out: of a smaller contest, folds would cost more than they tell
 LEAST_SECONDS = 0.0015  # for each training token; with less, some lines do not take part
 
 
@@ -93,4 +94,4 @@ def folds_and_lines(tokens: int, lines: int, seconds: float) -> tuple[int, int]:
     if each < LEAST_SECONDS:
         return FEWEST, max(FEWEST, int(lines * each / LEAST_SECONDS))
     worth = (count for least, count in FOLDS if each >= least and seconds >= count * FOLD_SECONDS)
-    return next(worth, FEWEST), 0
+    return max(FEWEST, min(next(worth, FEWEST), lines // FOLD_LINES)), 0
