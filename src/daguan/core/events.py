@@ -37,7 +37,8 @@ class Events:
         if news or now - self._written >= EVENT_SECONDS:
             f1 = {"f1": progress.f1s[-1]} if len(progress.f1s) > self._f1s else {}
             loss = {} if progress.loss is None else {"loss": progress.loss}
-            self._add("progress", done=progress.done, total=progress.total, unit=progress.unit, **loss, **f1)
+            rate = {} if progress.rate is None else {"rate": progress.rate}
+            self._add("progress", done=progress.done, total=progress.total, unit=progress.unit, **loss, **rate, **f1)
             self._written, self._f1s = now, len(progress.f1s)
 
     def _add(self, event: str, **facts: Any) -> None:

@@ -27,6 +27,7 @@ class Progress:
         loss: of training; None for work without one.
         f1s: F1 of each evaluation before the end so far.
         note: anything else to show.
+        rate: the highest learning rate of the last update; None for work without one.
     """
 
     done: int
@@ -35,6 +36,7 @@ class Progress:
     loss: float | None = None
     f1s: tuple[float, ...] = ()
     note: str = ""
+    rate: float | None = None
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))

@@ -44,7 +44,7 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     trained = trainer.trained
     for update in trainer.fit(Path(job.folder)):
         note = "predicting" if update.tokens == update.total_tokens else ""
-        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note))
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note, trainer.rate))
     trained.save(Path(job.folder) / MODEL)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),

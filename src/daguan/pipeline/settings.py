@@ -24,6 +24,7 @@ from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.budget.settings import BudgetSettings
+from daguan.pipeline.engines.curves import require_tensorboard
 from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.tuning.settings import TuneSettings
 from daguan.training.engine_settings import EngineSettings
@@ -198,6 +199,7 @@ def load(words: list[str]) -> Settings:
     for member in (*found.ensemble, *found.members):
         found.with_needs(member)
     _require_learnt(found)
+    require_tensorboard(found.engine)
     for member in found.trained:
         made = found.member(member)
         if made.pseudo_labels.teachers:

@@ -17,3 +17,8 @@ class EngineSettings(Section):
     kind: str = setting("local", "Where jobs run: a row of pipeline/engines/table.py.")
     workers: int = setting(0, "Processes at a time, a fold each; 0: as many as the cores allow, or one on a GPU.", ge=0)
     threads: int = setting(0, "Threads of each process; 0 divides the cores among the workers.", ge=0)
+    tensorboard: bool = setting(
+        False,
+        "Whether jobs also write their curves for TensorBoard: `tensorboard --logdir data/work`. It needs "
+        "`pip install 'daguan[tensorboard]'`.",
+    )

@@ -48,6 +48,11 @@ class Trainer(ABC, Generic[Report]):
         self._checkpoint_seconds = checkpoint_seconds
 
     @property
+    def rate(self) -> float:
+        """The highest learning rate of the last update."""
+        return max(float(group["lr"]) for optimiser in self.optimisers for group in optimiser.param_groups)
+
+    @property
     @abstractmethod
     def finished(self) -> bool:
         """Returns whether all updates are done."""

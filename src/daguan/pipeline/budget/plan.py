@@ -21,6 +21,7 @@ from daguan.pipeline.stages import Stages
 
 STATE, PRESET = "plan.json", "plan.yaml"
 FREE = ("name", "data", "contest", "blend", "distil", "tune", "plan", "rehearse")  # may change under a plan
+OF_NO_KEY = ("kind", "tensorboard")  # settings of the engine: where jobs run, and what they draw
 CODE = [Row("daguan.pipeline.budget.allotment:largest_scale")]
 GPU = 30.0  # seconds of a core that a second of a GPU is worth
 NO_BUDGET = BudgetSettings()
@@ -92,7 +93,8 @@ def run_of_plan(asked: Settings) -> Run | None:
 
     stages = Stages(asked)
     before = {name: value for name, value in to_dict(asked).items() if name not in FREE}
-    del before["engine"]["kind"]  # where jobs run is in no key
+    for name in OF_NO_KEY:
+        del before["engine"][name]
     machine = {"cores": cores(), "cpu": cpu_model(), "device": find_device(asked.engine).type}
     machine["precision"] = str(matrix_dtype(asked.engine))
     return run_of(stages.work, "budget", {**before, "data": stages.data_sha256, "machine": machine}, CODE)

@@ -31,7 +31,7 @@ from daguan.pipeline import prepare, pretrain, train
 from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Task, largest_scale
 from daguan.pipeline.budget.estimates import SPEED, STARTING, Sizes, is_baseline, is_pretrained, tasks_of
 from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset, write_state
-from daguan.pipeline.engines.running import WorkerError, engine_of
+from daguan.pipeline.engines.running import WorkerError, do_job, engine_of
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, tell_environment
 from daguan.training.prediction import annotate, decode_lines
@@ -294,7 +294,7 @@ class Player:
         job, since = self._job(task, seconds), self.watch.seconds
         try:
             with Bar(job.name) as bar:
-                done = job.finished or self.engine.run(job, bar, partial(self._goes_on, task))
+                done = job.finished or do_job(self.engine, job, bar, partial(self._goes_on, task))
             why = "not all jobs that it needs are done"
         except WorkerError as error:
             done, why = False, str(error)

@@ -10,6 +10,7 @@ from typing import Protocol
 from daguan.core.errors import DaguanError
 from daguan.core.progress import Bar, Progress, say, shown
 from daguan.families.job import Job, result_of
+from daguan.pipeline.engines.curves import drawn
 from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.engines.whole import Whole
 from daguan.training.engine_settings import EngineSettings
@@ -46,8 +47,16 @@ def engine_of(settings: EngineSettings) -> Engine:
     return engine
 
 
-def run_jobs(jobs: Sequence[Job], workers: int) -> None:
+def do_job(engine: Engine, job: Job, bar: Bar, watch: Watch) -> bool:
+    """Do what the engine's `run` does, and draw the job's curves if `engine.tensorboard` says so."""
+    with drawn(job, watch) as watched:
+        return engine.run(job, bar, watched)
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, whole: Whole | None = None) -> None:
     """Do the unfinished jobs, `workers` at a time, in order; finished ones are named and skipped.
+
+    whole: of more than these jobs, whose line somebody else shows.
 
     Raises:
         WorkerError: a job failed. The other running jobs are ended; all keep their checkpoints.
@@ -57,21 +66,21 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> None:
         if job.finished:
             say(f"{job.name}: done before, skipped")
     if waiting := [job for job in jobs if not job.finished]:
-        _run(waiting, workers)
+        _run(waiting, workers, whole)
 
 
-def _run(jobs: Sequence[Job], workers: int) -> None:
+def _run(jobs: Sequence[Job], workers: int, asked: Whole | None) -> None:
     engine = engine_of(jobs[0].engine)
-    whole = Whole("all jobs", {job.folder: job.kind_of_work for job in jobs}, workers)
+    whole = asked or Whole("all jobs", {job.folder: job.kind_of_work for job in jobs}, workers)
 
     def run(job: Job) -> None:
         with Bar(job.name) as bar:
             whole.begin(job.folder, bar)
-            engine.run(job, bar, lambda progress: True)
+            do_job(engine, job, bar, lambda progress: True)
         whole.end(job.folder)
         say(f"{job.name}: {job.summary(result_of(job))}")
 
-    rows = [whole.row] if len(jobs) > 1 else []
+    rows = [whole.row] if asked is None and len(jobs) > 1 else []
     with shown(*rows), ThreadPoolExecutor(workers) as executor:
         futures = [executor.submit(run, job) for job in jobs]
         try:

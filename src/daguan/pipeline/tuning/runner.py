@@ -17,7 +17,7 @@ from daguan.core.types import Score
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
 from daguan.families.job import result_of
-from daguan.pipeline.engines.running import engine_of
+from daguan.pipeline.engines.running import do_job, engine_of
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.tuning.space import Parameters, changes_of
@@ -81,7 +81,7 @@ class TrialRunner:
         shown = Evaluations(job, watch)
         if not job.finished:
             with Bar(f"trial {index} fold {job.fold}") as bar:
-                if not self.engine.run(job, bar, shown.of_progress):
+                if not do_job(self.engine, job, bar, shown.of_progress):
                     return None
         result = result_of(job)
         return result if shown.of([*result.get("f1s", []), result["f1"]]) else None

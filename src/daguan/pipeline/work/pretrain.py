@@ -101,7 +101,7 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Re
     if job.seconds:
         trainer = new_trainer(job.fixed_updates(partial(updates_a_second, trainer), most, Stopwatch()))
     for update in trainer.fit(folder):
-        report(Progress(update.tokens, update.total_tokens, "tok", update.loss))
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, rate=trainer.rate))
     held_out = trainer.evaluate()
     trainer.model.save(folder)
     vocabulary.save(folder)
