@@ -16,7 +16,7 @@ from rich.console import Console
 
 from daguan.core import progress
 from daguan.core.events import Events
-from daguan.core.progress import Bar, Progress, Row, clock, short
+from daguan.core.progress import Bar, Progress, Row, clock, short, shown
 from daguan.core.terminal import Terminal, lines_of
 
 WIDTHS = pytest.mark.parametrize("width", [60, 80, 120])
@@ -26,6 +26,8 @@ ROWS = [
     Row("ngram_crf fold 1", 1.0, "", 0, "loss 912"),
     Row("prepare: read", None, "1.2M lines, 45.6k lines/s"),
     Row("all jobs", 0.51, "2 of 6 jobs done", 754),
+    Row("whole run", None, "1 of 16 jobs done"),
+    Row("whole run", 0.27, "12 of 16 jobs done", 36_000),
 ]
 SNAPSHOTS = {
     60: """\
@@ -36,7 +38,10 @@ a_member_with_a_long_name_and_text fold 12  ────────    5 %
   loss 0.123, F1 78.90, predicting
 ngram_crf fold 1  ━━━━━━━━  100 %      0:00 left  loss 912
 prepare: read  1.2M lines, 45.6k lines/s
-all jobs  ━━━━────   51 %     12:34 left  2 of 6 jobs done""",
+all jobs  ━━━━────   51 %     12:34 left  2 of 6 jobs done
+whole run  1 of 16 jobs done
+whole run  ━━──────   27 %  10:00:00 left
+  12 of 16 jobs done""",
     80: """\
 tagger fold 0  ━━━━━━━━━───────────   45 %      3:20 left  3.4k tok/s
   loss 1.234, F1 80.12
@@ -44,14 +49,18 @@ a_member_with_a_long_name_and_text fold 12  ━───────────
   10:00:00 left  17.1k tok/s  loss 0.123, F1 78.90, predicting
 ngram_crf fold 1  ━━━━━━━━━━━━━━━━━━━━  100 %      0:00 left  loss 912
 prepare: read  1.2M lines, 45.6k lines/s
-all jobs  ━━━━━━━━━━──────────   51 %     12:34 left  2 of 6 jobs done""",
+all jobs  ━━━━━━━━━━──────────   51 %     12:34 left  2 of 6 jobs done
+whole run  1 of 16 jobs done
+whole run  ━━━━━───────────────   27 %  10:00:00 left  12 of 16 jobs done""",
     120: """\
 tagger fold 0  ━━━━━━━━━───────────   45 %      3:20 left  3.4k tok/s  loss 1.234, F1 80.12
 a_member_with_a_long_name_and_text fold 12  ━───────────────────    5 %  10:00:00 left  17.1k tok/s
   loss 0.123, F1 78.90, predicting
 ngram_crf fold 1  ━━━━━━━━━━━━━━━━━━━━  100 %      0:00 left  loss 912
 prepare: read  1.2M lines, 45.6k lines/s
-all jobs  ━━━━━━━━━━──────────   51 %     12:34 left  2 of 6 jobs done""",
+all jobs  ━━━━━━━━━━──────────   51 %     12:34 left  2 of 6 jobs done
+whole run  1 of 16 jobs done
+whole run  ━━━━━───────────────   27 %  10:00:00 left  12 of 16 jobs done""",
 }
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -108,6 +117,17 @@ def test_a_file_gets_at_most_one_line_a_minute_and_job(
     assert [sum(line.startswith(f"{bar.name}: ") for line in lines) for bar in bars] == [9, 9]
     assert lines[0] == "one: 6 %, 10 tok/s, 15:40 left, loss 1.500, F1 80.00"
     assert not CONTROL.search("".join(lines))
+
+
+def test_the_line_of_a_whole_run_in_a_file(clock_of_test: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is printed beside the bars' lines, and has no time while none is known."""
+    rows = iter([*[ROWS[-2]] * 2, ROWS[-1]])
+    with shown(lambda: next(rows)), Bar("job") as bar:
+        for second in (0.0, 60.0, 90.0, 120.0, 180.0):
+            clock_of_test.now = second
+            bar.show(Progress(0, 10, "tok"))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("whole run")]
+    assert lines == 2 * ["whole run: 1 of 16 jobs done"] + ["whole run: 27 %, 12 of 16 jobs done, 10:00:00 left"]
 
 
 @pytest.mark.parametrize("variables", [{}, {"FORCE_COLOR": "1"}, {"TERM": "xterm-256color"}])

@@ -8,23 +8,27 @@ from daguan.core.progress import say
 from daguan.core.runs import Run
 from daguan.families.job import result_of
 from daguan.pipeline.engines.running import run_jobs
+from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, tell_environment
 from daguan.pipeline.work.pretrain import PretrainJob
 from daguan.training.devices import share_cores
 
 
-def make(settings: Settings) -> list[Run]:
-    """Make the runs of all members, unless they are made; returns them."""
+def make(settings: Settings, whole: Whole | None = None) -> list[Run]:
+    """Make the runs of all members, unless they are made; returns them.
+
+    whole: the line of a run that has further stages.
+    """
     stages = Stages(settings)
     stages.prepare.manifest()
-    found = make_runs(stages, settings.trained)
+    found = make_runs(stages, settings.trained, whole)
     if not found:
         say("pretrain: no member starts from a pretrained encoder or from token vectors, nothing to do")
     return found
 
 
-def make_runs(stages: Stages, members: Sequence[str]) -> list[Run]:
+def make_runs(stages: Stages, members: Sequence[str], whole: Whole | None = None) -> list[Run]:
     """Make the runs that these members start from, unless they are made; returns them."""
     starts = starts_of(stages, members)
     workers, threads = share_cores(stages.settings.engine, max(1, len(starts)))
@@ -34,7 +38,7 @@ def make_runs(stages: Stages, members: Sequence[str]) -> list[Run]:
             say(f"pretrain: done before ({run.path.name}), skipped")
         else:
             tell_environment(run, threads)
-    run_jobs([jobs[name] for name, run in starts.items() if not run.finished], workers)
+    run_jobs([jobs[name] for name, run in starts.items() if not run.finished], workers, whole)
     for name, run in starts.items():
         finish(run, jobs[name])
     return list(starts.values())

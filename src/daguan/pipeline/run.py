@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from daguan.core.progress import shown
 from daguan.pipeline import blend, prepare, pretrain, submit, train
 from daguan.pipeline import settings as plain
 from daguan.pipeline.budget.plan import load
 from daguan.pipeline.budget.play import play
 from daguan.pipeline.stages import Stages
+from daguan.pipeline.whole_run import whole_run
 
 
 def make(words: list[str]) -> Stages:
@@ -21,8 +23,11 @@ def make_blend(words: list[str]) -> Stages:
     asked = plain.load(words)
     if asked.budget.minutes:
         play(asked)
-    else:
-        prepare.make(asked)
-        pretrain.make(asked)
-        train.train(asked)
-    return blend.make(load(words))
+        return blend.make(load(words))
+    prepare.make(asked)
+    whole = whole_run(Stages(asked))
+    with shown(whole.row):
+        pretrain.make(asked, whole.pretraining)
+        train.train(asked, whole.training)
+        with whole.blends():
+            return blend.make(asked)

@@ -11,14 +11,18 @@ from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.fold import FoldJob
 from daguan.families.job import result_of
 from daguan.pipeline.engines.running import run_jobs
+from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, tell_environment
 from daguan.pipeline.work.pseudo_label import pseudo_label
 from daguan.training.devices import share_cores
 
 
-def train(settings: Settings) -> Stages:
-    """Train the members that are not trained yet; returns the stages."""
+def train(settings: Settings, whole: Whole | None = None) -> Stages:
+    """Train the members that are not trained yet; returns the stages.
+
+    whole: the line of a run that has further stages.
+    """
     stages = Stages(settings)
     stages.prepare.manifest()
     for member in settings.trained:
@@ -37,7 +41,7 @@ def train(settings: Settings) -> Stages:
         for run in map(stages.train, members):
             if not run.finished:
                 tell_environment(run, threads)
-        run_jobs([job for member in members for job in jobs[member]], workers)
+        run_jobs([job for member in members for job in jobs[member]], workers, whole)
         for member in members:
             finish(stages, member, jobs[member])
     return stages
