@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daguan.core.errors import DataError
+from daguan.core.errors import ConfigError, DataError
 from daguan.core.types import Span
 from daguan.data.format import BLANK, LIKE_SEPARATOR
-from daguan.formats.document import Document
+from daguan.formats.document import BREAK, Document
 from daguan.formats.format import Options
 from daguan.formats.table import FORMATS, format_of
 from daguan.formats.tags import SCHEMES
-from format_documents import labels, tokenised, untexted, words
+from format_documents import labels, texts, tokenised, untexted, words
 
 FEW = settings(max_examples=25)
 NAMES = {"conll": "some.conll", "jsonl": "some.jsonl", "label-studio": "some.json", "spacy": "some.spacy"}
@@ -206,8 +206,11 @@ def test_what_a_source_holds_beside_its_labels_stays(format: str, tmp_path: Path
     assert not any(document.spans for document in format_of(format).read(other, Options()))
 
 
-@pytest.mark.parametrize("source", FORMATS)
-@pytest.mark.parametrize("target", FORMATS)
+HOLDING = [name for name in FORMATS if name != "text"]  # labels
+
+
+@pytest.mark.parametrize("source", HOLDING)
+@pytest.mark.parametrize("target", HOLDING)
 def test_entities_pass_from_every_format_to_every_other(source: str, target: str, tmp_path: Path) -> None:
     documents = [
         Document(("eu", "says", "no"), (Span(0, 1, "org"),)),
@@ -226,3 +229,22 @@ def test_what_a_format_cannot_hold_is_refused(format: str, token: str, tmp_path:
     with pytest.raises(DataError, match="expected tokens"):
         format_of(format).write(tmp_path / "some", [Document((token, "b"), ())], Options())
     assert not [*tmp_path.iterdir()]
+
+
+@given(texts.filter(lambda text: bool(text.strip())))
+def test_a_plain_text_is_read_with_the_places_of_its_tokens_and_never_written(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "some.txt"
+        path.write_bytes(text.encode())
+        (document,) = format_of("text").read(path, Options())
+        assert (document.text, document.spans) == (text, None)
+        assert len(document.lines()) <= len(BREAK.split(text))
+        with pytest.raises(ConfigError, match="expected a format that can hold labels, got plain text"):
+            format_of("text").write(path, [document], Options())
+        assert path.read_bytes() == text.encode()
+
+
+def test_a_text_of_white_space_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(" \n", "utf-8")
+    with pytest.raises(DataError, match=r"a\.txt: expected a text, got nothing"):
+        format_of("text").read(tmp_path / "a.txt", Options())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import daguan
 from daguan.__main__ import main
 from daguan.formats.format import Options
 from daguan.formats.table import format_of
@@ -73,10 +74,13 @@ def test_no_artefact_of_a_run_on_anonymised_data_holds_its_text(
     assert {label for document in found for *_, label in document.entities()} <= {*LABELS.values()}
 
 
-def test_a_run_takes_data_in_another_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_takes_data_in_another_format_and_its_models_answer_in_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = write_source(tmp_path / "notes")
     with in_process():
         assert main(run_words(tmp_path, source)) == 0
+        assert main(["distil", *run_words(tmp_path, source)[1:], "distil.student=tagger"]) == 0
     (folder,) = (tmp_path / "work").glob("import-notes-*")
     said = capsys.readouterr().err
     assert f"imported {source} into {folder}: lines of train.txt 60, test.txt 15, test_gold.txt 15" in said
@@ -85,6 +89,18 @@ def test_a_run_takes_data_in_another_format(tmp_path: Path, capsys: pytest.Captu
     before = (folder / "train.txt").stat().st_mtime_ns
     assert main(["score", *run_words(tmp_path, source)[1:]]) == 0
     assert (folder / "train.txt").stat().st_mtime_ns == before
+    (folder / "vocab.tsv").unlink()  # a model needs no data
+    (blend,), (student,) = ((tmp_path / "work").glob(f"{name}-*") for name in ("blend", "distil"))
+    for model in (blend, student.rename(tmp_path / "shipped")):
+        assert main(["predict", str(model), str(source / "test.jsonl"), str(tmp_path / "new.jsonl")]) == 0
+        found, given = (
+            format_of("jsonl").read(path, Options()) for path in (tmp_path / "new.jsonl", source / "test.jsonl")
+        )
+        assert [document.text for document in found] == [document.text for document in given]
+        assert {label for document in found for *_, label in document.entities()} <= {*LABELS.values()}
+        assert any(document.spans for document in found)
+        assert daguan.load(model).labels == ("Klinikort", "Patientin")
+        assert main(["score", str(tmp_path / "new.jsonl"), str(source / "test.jsonl")]) == 0
 
 
 def test_what_cannot_be_imported_is_refused_with_the_command_that_has_the_options(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,10 @@ from daguan.api.model import Model, load
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
-from daguan.data.format import (
-    format_labelled,
-    format_unlabelled,
-    parse_labelled,
-    parse_unlabelled,
-    shorten,
-    write_lines,
-)
+from daguan.data.format import write_lines
+from daguan.formats.code_book import CodeBook
+from daguan.formats.contest_lines import is_held, line_of
+from daguan.formats.document import Document
 from daguan.pipeline.settings import DataSettings
 
 BUDGET = "cpu_1h"  # the preset that fits into any number of minutes
@@ -38,13 +35,14 @@ def fit(
 ) -> Model:
     """Trains all members, blends them, writes a checked submission, and returns the blend.
 
-    The data are a folder with train.txt and test.txt, or lists, or without both the built-in contest. Runs and
-    submissions go below the current folder, into data/work and submissions. The same call skips what is finished and
-    continues what was interrupted.
+    The data are a folder with train.txt and test.txt, a file or a folder in another format, lists, or without all of
+    these the built-in contest. Runs and submissions go below the current folder, into data/work and submissions. The
+    same call skips what is finished and continues what was interrupted.
 
     Args:
         folder: as `data.dir`.
-        train: for each line (tokens, spans); a span is a `Span` or (start, stop, label), half-open.
+        train: for each line (tokens, spans); a span is a `Span` or (start, stop, label), half-open. Tokens and labels
+            may hold any text, and the model answers with the same labels.
         test: the tokens of each line to label.
         corpus: the tokens of unlabelled lines; may be empty.
         minutes: the time that training may take; None for what the configuration says.
@@ -85,36 +83,34 @@ def _data(
         return str(folder)
     if train is None or test is None:
         raise ConfigError("fit: expected train and test, got one of them")
-    texts = {
-        "train": [_labelled(annotated(line, f"train[{n}]"), f"train[{n}]") for n, line in enumerate(train)],
-        "test": [_unlabelled(line, f"test[{n}]") for n, line in enumerate(test)],
-        "corpus": [_unlabelled(line, f"corpus[{n}]") for n, line in enumerate(corpus)],
+    parts = {
+        "train": [annotated(line, f"train[{number}]") for number, line in enumerate(train)],
+        "test": [_unlabelled(line, f"test[{number}]") for number, line in enumerate(test)],
+        "corpus": [_unlabelled(line, f"corpus[{number}]") for number, line in enumerate(corpus)],
     }
-    contest = Contest(work / f"contest-{sha256(json.dumps(texts).encode()).hexdigest()[:12]}")
-    for name, lines in texts.items():
-        if lines or name != "corpus":
-            write_lines(getattr(contest, name), lines)
-    return str(contest.folder)
+    return str(_written(parts, work).folder)
 
 
-def _labelled(sentence: Sentence, place: str) -> str:
-    return _checked(format_labelled(sentence), parse_labelled, sentence, place)
-
-
-def _unlabelled(tokens: Tokens, place: str) -> str:
+def _unlabelled(tokens: Tokens, place: str) -> Sentence:
     if not (found := tokens_of(tokens, place)):
         raise DataError(f"{place}: expected at least one token, got none")
-    sentence = Sentence(found)
-    return _checked(format_unlabelled(sentence), parse_unlabelled, sentence, place)
+    return Sentence(found)
 
 
-def _checked(line: str, parse: Any, sentence: Sentence, place: str) -> str:
-    """Returns the line. Raises DataError: a token or a label does not survive the contest's format."""
-    expected = "tokens without white space and '_', and labels of lower-case letters"
-    try:
-        whole = parse(line) == sentence
-    except ValueError as error:
-        raise DataError(f"{place}: expected {expected}: {error}") from None
-    if not whole:
-        raise DataError(f"{place}: expected {expected}, got {shorten(line)}")
-    return line
+def _written(parts: Mapping[str, Sequence[Sentence]], work: Path) -> Contest:
+    """Returns the contest of these lines, which is written. If its files cannot hold a token or a label, numbers stand
+    for all tokens and labels of the contest for all labels."""
+    book = None if all(map(is_held, chain(*parts.values()))) else CodeBook()
+    if book:
+        documents = {name: [Document(one.tokens, one.spans) for one in some] for name, some in parts.items()}
+        book.add(chain(*documents.values()))
+        parts = {name: [book.encode(one, 0, len(one.tokens)) for one in some] for name, some in documents.items()}
+    lines = {name: [*map(line_of, some)] for name, some in parts.items()}
+    facts = [lines, book.tokens, book.labels] if book else lines
+    contest = Contest(work / f"contest-{sha256(json.dumps(facts).encode()).hexdigest()[:12]}")
+    for name, some in lines.items():
+        if some or name != "corpus":
+            write_lines(getattr(contest, name), some)
+    if book:
+        book.save(contest)
+    return contest

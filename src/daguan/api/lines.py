@@ -13,17 +13,28 @@ Annotated = tuple[Tokens, Iterable[SpanLike]]
 
 
 def tokens_of(line: Tokens, place: str) -> tuple[str, ...]:
-    """Returns the tokens of a line, which may have none. Raises DataError: it is no sequence of strings."""
+    """Returns the tokens of a line, which may have none. Raises DataError: it is no sequence of strings, or one of them
+    holds half a character."""
     if isinstance(line, str) or not isinstance(line, Sequence):
         raise DataError(f"{place}: expected a list of tokens, got {line!r}")
     for token in line:
         if not isinstance(token, str):
             raise DataError(f"{place}: expected tokens that are strings, got {token!r}")
+        _require_whole(token, place)
     return tuple(line)
 
 
+def _require_whole(text: str, place: str) -> None:
+    """Raises DataError: UTF-8 cannot hold the text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{place}: expected whole characters, got half of one: {text[error.start]!a}") from None
+
+
 def spans_of(spans: Iterable[SpanLike], place: str) -> tuple[Span, ...]:
-    """Returns spans in order. Raises DataError: one is neither a Span nor (start, stop, label), or it is empty."""
+    """Returns spans in order. Raises DataError: one is neither a Span nor (start, stop, label), or it is empty, or its
+    label holds half a character."""
     found = []
     for span in spans:
         if isinstance(span, Span):
@@ -34,6 +45,8 @@ def spans_of(spans: Iterable[SpanLike], place: str) -> tuple[Span, ...]:
             found.append(Span(int(start), int(stop), str(label)))
         except (TypeError, ValueError) as error:
             raise DataError(f"{place}: expected a Span or (start, stop, label), got {span!r}: {error}") from None
+    for one in found:
+        _require_whole(one.label, place)
     return tuple(sorted(found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,10 @@ from daguan.core.runs import MANIFEST, require_current
 from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import Combination
+from daguan.ensemble.combination import Combination, MemberMarginals
 from daguan.ensemble.labelling import CHUNK_LINES, Members, load_members, marginals_of
 from daguan.ensemble.weighting import plain_mean
+from daguan.formats.translation import Translation
 from daguan.training.engine_settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -35,11 +36,14 @@ def load(folder: str | Path, device: str = "auto") -> Model:
 
     path = Path(folder)
     paths, combination = find_models(path)
-    return Model(path, load_members(paths, EngineSettings(device=device)), combination)
+    members = load_members(paths, EngineSettings(device=device))
+    return Model(path, members, combination, Translation.load(paths[0][0]))
 
 
 class Model:
     """A trained model. It keeps no state between calls, so several threads may use it at once.
+
+    Tokens and labels are those of the data that it was fitted to, whatever their text; unknown tokens are allowed.
 
     Attributes:
         path: its folder.
@@ -47,11 +51,12 @@ class Model:
         tags: the names of the K columns of `marginals`: O, then B, I, E and S of each label.
     """
 
-    def __init__(self, path: Path, members: Members, combination: Combination | None) -> None:
+    def __init__(self, path: Path, members: Members, combination: Combination | None, translation: Translation) -> None:
         self.path = path
         self._members = members
         self._combination = combination or plain_mean(members[0][0].labels, len(members))
-        self.labels = self._combination.labels
+        self._translation = translation
+        self.labels = translation.labels(self._combination.labels)
         self.tags = TagScheme(self.labels).tags
 
     def predict(self, lines: Iterable[Tokens]) -> list[list[Span]]:
@@ -60,7 +65,11 @@ class Model:
         Each line is a list of tokens. A span is half-open, [start, stop) in tokens. Raises DaguanError: a line is no
         list of strings.
         """
-        return self._answers(lines, lambda chunk, answers: map(list, self._combination.spans(chunk, answers)), [])
+
+        def spans(chunk: Sequence[Sentence], answers: MemberMarginals) -> Iterable[list[Span]]:
+            return map(self._translation.decode, self._combination.spans(chunk, answers))
+
+        return self._answers(lines, spans, [])
 
     def marginals(self, lines: Iterable[Tokens]) -> list[NDArray[np.float32]]:
         """Returns P(tag) of each line's tokens, (T,K), the plain mean over the members; columns are `tags`."""
@@ -84,7 +93,8 @@ class Model:
         manifest = self._manifest()
         if "calibration" not in manifest:
             raise CheckpointError(f"{self.path}: expected a blend, which has out-of-fold probabilities, got a member")
-        return calibration(manifest["calibration"][manifest["final"]])
+        found = manifest["calibration"][manifest["final"]]
+        return calibration(found | {"by_type": self._translation.by_type(found["by_type"])})
 
     def leaderboard(self) -> DataFrame:
         """Returns a table of what was trained: a row for each member and for the blend, with the out-of-fold scores,
@@ -109,7 +119,7 @@ class Model:
         places = [place for place, tokens in enumerate(given) if tokens]
         for low in range(0, len(places), CHUNK_LINES):
             here = places[low : low + CHUNK_LINES]
-            chunk = [Sentence(given[place]) for place in here]
+            chunk = [Sentence(self._translation.encode(given[place])) for place in here]
             for place, one in zip(here, answer(chunk, marginals_of(self._members, chunk)), strict=True):
                 found[place] = one
         return found

@@ -9,9 +9,9 @@ from typing import Any
 from daguan.api.lines import Annotated, SpanLike, annotated
 from daguan.core.errors import DataError
 from daguan.core.types import Sentence
-from daguan.data.format import read_labelled
 from daguan.data.scores import all_metrics
 from daguan.data.span_score import check_comparable
+from daguan.formats.sources import read_sentences
 
 
 def score(
@@ -21,8 +21,9 @@ def score(
     """Returns what `daguan score PREDICTED GOLD --json` prints: span F1 and contest F1, in total and by type.
 
     Args:
-        predicted: a labelled file; or for each line (tokens, spans), or only its spans, as `Model.predict` gives them.
-        gold: a labelled file; or (tokens, spans) for each line.
+        predicted: a labelled file, in any format that `import` reads; or for each line (tokens, spans), or only its
+            spans, as `Model.predict` gives them.
+        gold: the same; or (tokens, spans) for each line.
 
     Returns:
         `{"span": {"p", "r", "f1", "hits", "predicted", "gold", "interval"}, "contest": …, "by_type": {"span": {label:
@@ -40,7 +41,7 @@ def score(
 def _sentences(given: Any, name: str, like: Sequence[Sentence] = ()) -> list[Sentence]:
     """Returns the lines of a file or of a program; lines of spans alone have the tokens of `like`."""
     if isinstance(given, str | Path):
-        return read_labelled(Path(given))
+        return read_sentences(Path(given))
     lines = list(given)
     if not lines:
         raise DataError(f"{name}: expected at least one line, got none")

@@ -17,34 +17,48 @@ Rest = Annotated[
 
 def main(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of trained models.")],
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The file to label; - is standard input.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="What to label; - is standard input.")],
     words: Rest,
+    read_as: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="NAME", show_default=False, help="The format of INPUT, as of import, or text; else found."
+        ),
+    ] = "",
     written: Annotated[
-        str, typer.Option("--format", help="How labelled lines are written: contest, or json with probabilities.")
-    ] = "contest",
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            show_default=False,
+            help="The format of the answer, or json with probabilities; else that of OUTPUT's name, or of INPUT.",
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Label a new file with trained models.
+    """Label new text with trained models.
 
-    Without OUTPUT, or with -, labelled lines go to standard output. No training data are needed. MODEL is the folder of
-    a blend, which run_all.sh names (all its models, blended as in training), of a member, of the student that `distil`
-    names, or of one model.
+    INPUT is a file of lines as test.txt, or data in any format that `import` reads, or plain text; the answer is in the
+    same text and format. Without OUTPUT, or with -, it goes to standard output. No training data are needed. MODEL is
+    the folder of a blend, which run_all.sh names (all its models, blended as in training), of a member, of the student
+    that `distil` names, or of one model.
     """
     from daguan.core import settings
     from daguan.core.progress import say
     from daguan.core.settings import require
     from daguan.data.format import STANDARD
+    from daguan.pipeline.predict import label
     from daguan.pipeline.settings import PredictSettings
-    from daguan.pipeline.work.predict import WRITTEN, label_file
 
     target, words = (Path(words[0]), words[1:]) if words and "=" not in words[0] else (STANDARD, words)
-    require("--format", written in WRITTEN, " or ".join(WRITTEN), written)
     require("--json", not as_json or target != STANDARD, "an OUTPUT, as standard output has the labelled lines", "none")
-    found = label_file(model, source, target, settings.load(PredictSettings, None, words).engine, written)
+    found = label(model, source, target, settings.load(PredictSettings, None, words).engine, read_as, written)
     if as_json:
         print_json({"output": str(target), **found})
-    else:
-        say(
-            f"predict: {target}: {found['lines']:,} lines by {found['models']} models, "
-            f"{found['lines_per_second']:,.0f} lines/s, {found['tokens_per_second']:,.0f} tokens/s"
-        )
+        return
+    of = f"{found['documents']:,} documents as {found['format']}, " if "documents" in found else ""
+    unknown = f", {found['unknown_tokens']:,} unknown tokens" if found.get("unknown_tokens") else ""
+    say(
+        f"predict: {target}: {of}{found['lines']:,} lines by {found['models']} models{unknown}, "
+        f"{found['lines_per_second']:,.0f} lines/s, {found['tokens_per_second']:,.0f} tokens/s"
+    )

@@ -19,8 +19,9 @@ Words = Annotated[
 def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
     """Score a file by both metrics, or print the final table.
 
-    PRED GOLD scores the file PRED against the file GOLD. A configuration gives the scores of its submission and of each
-    member: out of fold and, where gold labels exist, on the test lines.
+    PRED GOLD scores the file PRED against the file GOLD, both as train.txt or in a format that `import` reads. A
+    configuration gives the scores of its submission and of each member: out of fold and, where gold labels exist, on
+    the test lines.
     """
     files = all("=" not in word or Path(word).is_file() for word in words)
     if len(words) == 2 and files and not words[0].endswith((".yaml", ".yml")):
@@ -30,9 +31,9 @@ def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json
 
 
 def score_files(predicted: Path, gold: Path, csv: Path | None, as_json: bool) -> None:
-    from daguan.data import scores
+    from daguan.api.scoring import score
 
-    found = scores.score_files(predicted, gold)
+    found = score(predicted, gold)
     write_csv(csv, "scores", found)
     if as_json:
         print_json(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daguan.core.errors import DataError
@@ -14,6 +14,7 @@ from daguan.data.format import LABEL, OUTSIDE, iter_lines, shorten, write_lines
 from daguan.formats.document import Document
 
 LABELS = "labels.tsv"  # beside Contest.vocabulary
+UNKNOWN = "?"  # the first character of what stands for an unknown token, so that it is never one of the numbers
 ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\ufeff": "\\ufeff"}
 UNESCAPES = {escape: text for text, escape in ESCAPES.items()}
 ESCAPE = re.compile(r"\\(?:ufeff|.)")
@@ -53,11 +54,15 @@ class CodeBook:
 
     def encode(self, document: Document, start: int, stop: int) -> Sentence:
         """Returns tokens [start, stop) of a document, with the entities within, as a line of the contest."""
-        tokens = tuple(self.tokens[token] for token in document.tokens[start:stop])
+        tokens = self.encode_tokens(document.tokens[start:stop])
         if document.spans is None:
             return Sentence(tokens)
         inside = (span for span in document.spans if start <= span.start and span.stop <= stop)
         return Sentence(tokens, tuple(Span(s.start - start, s.stop - start, self.labels[s.label]) for s in inside))
+
+    def encode_tokens(self, tokens: Iterable[str]) -> tuple[str, ...]:
+        """Returns what stands for tokens. Each unknown one gets a token of its own that no contest of numbers has."""
+        return tuple(self.tokens.get(token, UNKNOWN + token) for token in tokens)
 
     def decode_spans(self, spans: Iterable[Span], place: str) -> Iterator[Span]:
         """Yields entities with the labels of the source. Raises DataError: a label that stands for none."""
@@ -65,17 +70,38 @@ class CodeBook:
         for span in spans:
             if span.label not in labels:
                 raise DataError(f"{place}: expected a label of {', '.join(labels)}, got {shorten(span.label)}")
-            yield Span(span.start, span.stop, labels[span.label])
+            yield replace(span, label=labels[span.label])
+
+    def decode(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """Yields lines of the contest with the tokens and labels of the source. Raises DataError: a number or a label
+        that stands for none."""
+        tokens = {mapped: token for token, mapped in self.tokens.items()}
+        for document in documents:
+            if unknown := [token for token in document.tokens if token not in tokens]:
+                raise DataError(f"{document.place}: expected numbers of the code book, got {shorten(unknown[0])}")
+            spans = None if document.spans is None else tuple(self.decode_spans(document.spans, document.place))
+            yield replace(document, tokens=tuple(tokens[token] for token in document.tokens), spans=spans)
+
+    @staticmethod
+    def files(contest: Contest) -> tuple[Path, Path]:
+        """Returns the paths that `save` writes."""
+        return contest.vocabulary, contest.folder / LABELS
+
+    @classmethod
+    def is_in(cls, contest: Contest) -> bool:
+        """Returns whether numbers and labels of a contest stand for something."""
+        return all(path.is_file() for path in cls.files(contest))
 
     def save(self, contest: Contest) -> None:
         """Writes `vocab.tsv` and `labels.tsv`: the substitute, a tab, and the text with `\\t` for a tab."""
-        for path, table in ((contest.vocabulary, self.tokens), (contest.folder / LABELS, self.labels)):
+        for path, table in zip(self.files(contest), (self.tokens, self.labels), strict=True):
             write_lines(path, [*(f"{mapped}\t{escape(text)}" for text, mapped in table.items()), ""])
 
     @classmethod
     def load(cls, contest: Contest) -> CodeBook:
         """Reads what `save` wrote. Raises DataError: no such file, or a line of it is not as written."""
-        return cls(_read(contest.vocabulary, re.compile("[0-9]+")), _read(contest.folder / LABELS, LABEL))
+        vocabulary, labels = cls.files(contest)
+        return cls(_read(vocabulary, re.compile("[0-9]+")), _read(labels, LABEL))
 
 
 def _names(first: str) -> Iterator[str]:

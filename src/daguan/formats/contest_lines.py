@@ -71,15 +71,25 @@ def write(path: Path, documents: Sequence[Document], options: Options) -> None:
 def _line(document: Document) -> str:
     """Returns the line of a document. Raises DataError: a token or a label that the format cannot hold."""
     sentence = Sentence(document.tokens, document.spans)
-    line = format_unlabelled(sentence) if document.spans is None else format_labelled(sentence)
-    try:
-        same = (parse_unlabelled(line) if document.spans is None else parse_labelled(line)) == sentence
-    except ValueError:
-        same = False
-    if not same:
+    if not is_held(sentence):
         expected = "expected tokens without white space and '_', and lower-case labels"
-        raise DataError(f"{document.place}: {expected}, got {shorten(line)}; `import` replaces them by numbers")
-    return line
+        got = shorten(line_of(sentence))
+        raise DataError(f"{document.place}: {expected}, got {got}; `import` replaces them by numbers")
+    return line_of(sentence)
+
+
+def line_of(sentence: Sentence) -> str:
+    """Returns the line of a sentence, annotated or not."""
+    return format_unlabelled(sentence) if sentence.spans is None else format_labelled(sentence)
+
+
+def is_held(sentence: Sentence) -> bool:
+    """Returns whether a line of the contest's format holds the tokens and labels of a sentence."""
+    line = line_of(sentence)
+    try:
+        return (parse_unlabelled(line) if sentence.spans is None else parse_labelled(line)) == sentence
+    except ValueError:
+        return False
 
 
 FORMAT = Format(read, write)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from daguan.formats.parts import sha256_of
 from daguan.formats.sources import Source, read_to_label
 from daguan.formats.table import format_of, guess_new
 
+Line = tuple[int, int, int]  # the number of a document, and the half-open range of its tokens
+
 
 @dataclass(frozen=True)
 class Written:
@@ -33,14 +35,17 @@ class Written:
 def export(predicted: Path, folder: Path, output: Path, format: str = "", scheme: str = "") -> Written:
     """Writes the labels of a contest file to the documents that `folder` was imported from.
 
-    In a folder that was not imported, the lines of the file themselves are the documents. Raises DataError: the source
-    has changed since, or the file labels other lines than the folder's test.txt.
+    In a folder that was not imported, the lines of the file themselves are the documents, with the text of the code
+    book if there is one. Raises DataError: the source has changed since, or the file labels other lines than the
+    folder's test.txt.
     """
-    if (origin := origin_of(folder)) is None:
-        documents, found = contest_lines.FORMAT.read(predicted, Options()), "contest"
+    contest = Contest(folder)
+    if origin := origin_of(folder):
+        documents, found = _labelled(predicted, origin, CodeBook.load(contest))
     else:
-        documents, found = _labelled(predicted, origin, CodeBook.load(Contest(folder)))
-    return _write(documents, output, format or guess_new(output) or found, scheme)
+        documents, found = contest_lines.FORMAT.read(predicted, Options()), "contest"
+        documents = [*CodeBook.load(contest).decode(documents)] if CodeBook.is_in(contest) else documents
+    return write(documents, output, format or guess_new(output, found), scheme)
 
 
 def restore(predicted: Path, key: Path, output: Path, format: str = "", scheme: str = "") -> Written:
@@ -52,7 +57,7 @@ def restore(predicted: Path, key: Path, output: Path, format: str = "", scheme: 
     if origin is None:
         raise DataError(f"{predicted}: expected labels of a test.txt that {key} anonymised, got other lines")
     documents, found = _labelled(predicted, origin, kept.book)
-    return _write(documents, output, format or guess_new(output) or found, scheme)
+    return write(documents, output, format or guess_new(output, found), scheme)
 
 
 def _labelled(predicted: Path, origin: dict[str, Any], book: CodeBook) -> tuple[list[Document], str]:
@@ -68,20 +73,33 @@ def _with_labels(
     documents: Sequence[Document], lines: Sequence[Sentence], book: CodeBook, whole: bool, path: Path
 ) -> list[Document]:
     """Returns the documents with the entities of lines. Raises DataError: they are other lines."""
-    parts = [(number, *part) for number, document in enumerate(documents) for part in document.lines(whole)]
+    parts = lines_of(documents, whole)
     if len(parts) != len(lines):
         place = f"{path}:{min(len(parts), len(lines)) + 1}"
         raise DataError(f"{place}: expected {len(parts):,} lines, as in test.txt, got {len(lines):,}")
-    spans: list[list[Span]] = [[] for _ in documents]
+    spans = []
     for line, ((number, start, stop), sentence) in enumerate(zip(parts, lines, strict=True), start=1):
         expected = tuple(book.tokens.get(token) for token in documents[number].tokens[start:stop])
         if sentence.tokens != expected:
             raise DataError(f"{path}:{line}: expected the tokens of line {line} of test.txt, got others")
-        decoded = book.decode_spans(sentence.gold, f"{path}:{line}")
-        spans[number] += [Span(span.start + start, span.stop + start, span.label) for span in decoded]
-    return [document.with_spans(its) for document, its in zip(documents, spans, strict=True)]
+        spans.append([*book.decode_spans(sentence.gold, f"{path}:{line}")])
+    return with_spans(documents, parts, spans)
 
 
-def _write(documents: Sequence[Document], output: Path, format: str, scheme: str) -> Written:
+def lines_of(documents: Sequence[Document], whole: bool) -> list[Line]:
+    """Returns the lines of documents, in order."""
+    return [(number, *part) for number, document in enumerate(documents) for part in document.lines(whole)]
+
+
+def with_spans(documents: Sequence[Document], lines: Sequence[Line], spans: Sequence[Sequence[Span]]) -> list[Document]:
+    """Returns the documents with the spans of their lines."""
+    found: list[list[Span]] = [[] for _ in documents]
+    for (number, start, _), its in zip(lines, spans, strict=True):
+        found[number] += [replace(span, start=span.start + start, stop=span.stop + start) for span in its]
+    return [document.with_spans(its) for document, its in zip(documents, found, strict=True)]
+
+
+def write(documents: Sequence[Document], output: Path, format: str, scheme: str = "") -> Written:
+    """Writes documents in the format of that name. Raises ConfigError or DataError: it cannot hold them."""
     format_of(format).write(output, documents, Options(scheme=scheme))
     return Written(len(documents), sum(len(document.spans or ()) for document in documents), format)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from daguan.core.errors import DataError
-from daguan.data.format import shorten
+from daguan.data.format import STANDARD, shorten
 
 
 def parse(text: str, place: str) -> Any:
@@ -40,9 +41,9 @@ def require(value: Any, kind: type, name: str, place: str) -> Any:
 
 
 def read_all(path: Path) -> str:
-    """Returns the text of a file. Raises DataError: no file, or not UTF-8."""
+    """Returns the text of a file; the path `-` is standard input. Raises DataError: no file, or not UTF-8."""
     try:
-        return path.read_bytes().decode()
+        return (sys.stdin.buffer.read() if path == STANDARD else path.read_bytes()).decode()
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise DataError(f"{path}:{line}: expected UTF-8, got byte {error.object[error.start]:#04x}") from None

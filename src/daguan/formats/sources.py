@@ -10,11 +10,14 @@ from typing import Any
 
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.seeds import stream
+from daguan.core.types import Sentence
+from daguan.data.format import read_labelled
+from daguan.formats.contest_lines import is_labelled
 from daguan.formats.document import Document
 from daguan.formats.format import Options
 from daguan.formats.parts import CORPUS, DEV, TEST, TRAIN, parts_of
 from daguan.formats.repairs import Repairs
-from daguan.formats.table import format_of, guess
+from daguan.formats.table import CONTEST, find_format, format_of, guess
 
 DEV_USES = ("train", "corpus", "leave")
 SEED = 2019  # a source is divided in the same way whatever seed a run uses
@@ -154,6 +157,22 @@ def read_to_label(source: Source, options: Options) -> tuple[list[Document], str
     """Returns the documents to label alone, as `read_source` does, and their format."""
     found, formats = _read(source, options, source.parts_to_label())
     return _to_label(source, found), next(iter(formats.values()))
+
+
+def read_sentences(path: Path) -> list[Sentence]:
+    """Returns the annotated sentences of data in any format; documents without tokens are left out.
+
+    Raises:
+        DataError: as the readers, or a document is not annotated.
+    """
+    name = find_format(path) or CONTEST
+    if name == CONTEST or (name == "conll" and is_labelled(path)):  # whatever its name
+        return read_labelled(path)
+    documents = [one for one in format_of(name).read(path, Options()) if one.tokens]
+    for document in documents:
+        if document.spans is None:
+            raise DataError(f"{document.place}: expected labels, got a text without them")
+    return [Sentence(document.tokens, document.spans) for document in documents]
 
 
 def _read(

@@ -19,15 +19,20 @@ class FormatRow(Row):
 
     Attributes:
         endings: of names, by which a format is guessed; the first is written.
+        is_folder: whether it is a folder, not a file.
+        written_as: the format in which labels of such a source are written; empty: the same.
     """
 
     endings: tuple[str, ...] = ()
+    is_folder: bool = False
+    written_as: str = ""
 
     def load(self) -> Format:
         found: Format = super().load()
         return found
 
 
+CONTEST = "contest"
 FORMATS = {
     "conll": FormatRow(
         "daguan.formats.conll:FORMAT",
@@ -40,10 +45,13 @@ FORMATS = {
     "label-studio": FormatRow(
         "daguan.formats.label_studio:FORMAT", endings=(".json",), about="JSON or JSON-MIN of Label Studio"
     ),
-    "brat": FormatRow("daguan.formats.brat:FORMAT", about="a folder of brat standoff files"),
-    "datasets": FormatRow("daguan.formats.hugging_face:FORMAT", about="a folder saved by Hugging Face's datasets"),
+    "brat": FormatRow("daguan.formats.brat:FORMAT", is_folder=True, about="a folder of brat standoff files"),
+    "datasets": FormatRow(
+        "daguan.formats.hugging_face:FORMAT", is_folder=True, about="a folder saved by Hugging Face's datasets"
+    ),
     "spacy": FormatRow("daguan.formats.docbin:FORMAT", endings=(".spacy",), about="spaCy's DocBin"),
-    "contest": FormatRow("daguan.formats.contest_lines:FORMAT", about="lines as 7_8/a  9/o"),
+    CONTEST: FormatRow("daguan.formats.contest_lines:FORMAT", about="lines as 7_8/a  9/o"),
+    "text": FormatRow("daguan.formats.text:FORMAT", written_as="jsonl", about="plain text, which is only read"),
 }
 SAVED = ("state.json", "dataset_info.json")  # in a folder of datasets
 BY_ENDING = {ending: name for name, row in FORMATS.items() for ending in row.endings}
@@ -75,9 +83,10 @@ def find_format(path: Path) -> str | None:
     return _of_content(path)
 
 
-def guess_new(path: Path) -> str | None:
-    """Returns the format that the name of a file to write asks for; None where it asks for none."""
-    return BY_ENDING.get(path.suffix.lower())
+def guess_new(path: Path, source: str) -> str:
+    """Returns the format that the name of a file to write asks for; where it asks for none, the one in which labels of
+    a source in the format `source` are written."""
+    return BY_ENDING.get(path.suffix.lower()) or FORMATS[source].written_as or source
 
 
 def _of_folder(path: Path) -> str | None:
@@ -92,7 +101,7 @@ def _of_content(path: Path) -> str | None:
     """Returns the format of a file whose name says nothing, by its first line with text."""
     first = next((line for _, line in iter_lines(path) if line.strip()), "")
     if is_labelled(path):
-        return "contest"
+        return CONTEST
     if first.startswith(("{", "[")):
         return "jsonl" if first.startswith("{") else "label-studio"
     in_columns = any(is_tag(cell) for cell in first.split()[1:])

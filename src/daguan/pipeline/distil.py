@@ -12,7 +12,7 @@ from daguan.core.settings import require
 from daguan.ensemble.distillation import STUDENT
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
-from daguan.families.fold import FoldJob
+from daguan.families.fold import MODEL, FoldJob
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.pretrain import make_runs
 from daguan.pipeline.settings import Settings, require_weighed
@@ -50,6 +50,9 @@ def _distil(run: Run, stages: Stages) -> None:
     label(run.path / LABELS, lesson)
     workers, threads = share_cores(lesson.engine, 2)
     run_jobs(student_jobs(run.path, stages, threads), workers)
+    for model in (run.path / SCORED / MODEL, run.path / SHIPPED / MODEL, run.path / MODEL):
+        if model.is_dir():
+            stages.translation.save(model)
     distil(run, lesson, watch)
 
 

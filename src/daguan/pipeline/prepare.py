@@ -50,7 +50,9 @@ def _require_places(stages: Stages) -> None:
 
 
 def _require_inputs(stages: Stages) -> None:
-    """Raises DataError or CheckpointError: something that a member starts from is missing."""
+    """Raises DataError or CheckpointError: something that a member starts from is missing, or the code book, which the
+    models keep, is damaged."""
+    _ = stages.translation
     for member in stages.settings.trained:
         made = stages.settings.member(member)
         start_files(made)

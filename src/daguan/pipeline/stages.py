@@ -26,8 +26,10 @@ from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
+from daguan.formats.code_book import CodeBook
 from daguan.formats.importing import folder_in
 from daguan.formats.parts import is_foreign
+from daguan.formats.translation import Translation, reading_of
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import Settings
 
@@ -108,11 +110,18 @@ class Stages:
 
     @cached_property
     def data_sha256(self) -> dict[str, str]:
-        """The hashes of the contest's files. Raises DataError: one that it must have is missing."""
+        """The hashes of the contest's files, and of its code book. Raises DataError: a file that it must have is
+        missing."""
         if (self.imports or not self.settings.data.dir) and not self.contest.folder.is_dir():
             which = "imported" if self.imports else "built-in"
             raise MissingStageError(f"{self.contest.folder}: expected the {which} contest, got none", "prepare")
-        return self.contest.sha256()
+        book = CodeBook.files(self.contest) if CodeBook.is_in(self.contest) else ()
+        return self.contest.sha256() | {path.name: sha256_of_file(path) for path in book}
+
+    @cached_property
+    def translation(self) -> Translation:
+        """Between the user's text and the contest's lines; each trained model keeps it. Raises DataError: damaged."""
+        return Translation.of(self.contest)
 
     @property
     def prepare(self) -> Run:
@@ -253,7 +262,10 @@ class Stages:
 
 
 def _prepare(stages: Stages, _: str) -> Inputs:
-    return Inputs({"data": stages.data_sha256}, stages.settings, STAGES["prepare"].reads)
+    facts: dict[str, Any] = {"data": stages.data_sha256}
+    if reading := reading_of(stages.contest):
+        facts["reading"] = reading
+    return Inputs(facts, stages.settings, STAGES["prepare"].reads)
 
 
 def _pretrain(stages: Stages, member: str) -> Inputs:

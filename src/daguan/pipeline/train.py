@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from daguan.core.progress import say
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
-from daguan.families.fold import FoldJob
+from daguan.families.fold import MODEL, FoldJob
 from daguan.families.job import result_of
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.engines.whole import Whole
@@ -82,6 +83,8 @@ def finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
         lines = sum(result["training_lines"] for result in results)
         say(f"{member}: {lost} entities longer than the window of {window} tokens, of {lines:,} lines, were left out")
     if not run.finished:
+        for job in jobs:
+            stages.translation.save(Path(job.folder) / MODEL)
         run.finish(
             sum(result["seconds"] for result in results), folds=results, out_of_fold=pooled.f1, lines=stages.lines
         )
