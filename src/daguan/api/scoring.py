@@ -32,8 +32,9 @@ def score(
     Raises:
         DaguanError: a file or line is malformed, or the lines of both differ.
     """
+    read = read_sentences(Path(predicted)) if isinstance(predicted, str | Path) else None
     theirs = _sentences(gold, "gold")
-    ours = _sentences(predicted, "predicted", theirs)
+    ours = _sentences(predicted, "predicted", theirs) if read is None else read
     check_comparable(ours, theirs, (_named(predicted, "predicted"), _named(gold, "gold")))
     return all_metrics(ours, theirs)
 
