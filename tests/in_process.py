@@ -49,7 +49,7 @@ class InProcessEngine:
         pass
 
 
-def _run(jobs: Sequence[Job], workers: int, *, engine: InProcessEngine) -> None:
+def _run(jobs: Sequence[Job], workers: int, whole: object = None, *, engine: InProcessEngine) -> None:
     for job in jobs:
         if not job.finished:
             engine.run(job, Bar(job.name), lambda progress: True)
