@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
 import daguan
+from daguan.__main__ import main
 from daguan.core.runs import FORMAT
+from daguan.formats.document import Document
+from daguan.formats.format import Options
+from daguan.formats.table import format_of
 from stored_model import STORED, lines
 
 ROUNDING = 0.1  # another processor may multiply in another precision
@@ -32,3 +37,16 @@ def test_it_is_of_this_format_and_its_parts_are_loaded_too() -> None:
     for member in (*STORED.glob("tagger-*"), *STORED.glob("ngram_crf-*")):
         assert len(daguan.load(member).predict(lines())) == len(lines())
     assert len(daguan.load(blend).leaderboard()) == 4
+
+
+def test_a_contest_of_plain_tokens_and_labels_needs_no_code_book_to_label_data_in_a_format(tmp_path: Path) -> None:
+    """Their tokens and labels are those of the contest."""
+    (blend,) = STORED.glob("blend-*")
+    assert not [*STORED.rglob("code_book.json")]
+    documents = [Document(line, ()) for line in lines()]
+    for format, name in (("conll", "a.conll"), ("jsonl", "a.jsonl")):
+        format_of(format).write(tmp_path / name, documents, Options())
+        assert main(["predict", str(blend), str(tmp_path / name), str(tmp_path / f"out-{name}")]) == 0
+        found = format_of(format).read(tmp_path / f"out-{name}", Options())
+        assert [one.tokens for one in found] == lines()
+        assert [list(one.spans or ()) for one in found] == daguan.load(blend).predict(lines())
