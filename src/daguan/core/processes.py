@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 
 MALLOC = (
@@ -12,11 +13,23 @@ MALLOC = (
     "mmap_threshold=33554432",
     "trim_threshold=536870912",
 )
+LOCAL = "127.0.0.1"
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "passive",  # threads that spin while they wait slow each other down
     "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{tunable}" for tunable in MALLOC),
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # determinism on a GPU
 }
+
+
+def ranks_environment(count: int) -> list[dict[str, str]]:
+    """Returns the variables of each of `count` processes on this machine that train together, as torchrun sets them;
+    none for a process alone."""
+    if count == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind((LOCAL, 0))
+        group = {"MASTER_ADDR": LOCAL, "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(count)}
+    return [group | {"RANK": str(number), "LOCAL_RANK": str(number)} for number in range(count)]
 
 
 def settle_environment() -> None:

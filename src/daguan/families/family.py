@@ -43,6 +43,7 @@ class Family(ABC):
         reads: the sections of a member's settings that its result depends on.
         computes_in_precision: whether the result depends on engine.precision.
         weighs_lines: whether a training line can count less than another.
+        divides: whether several devices train a fold together.
         resumes: whether a killed fold goes on from where it was.
         trains_alone: whether a member is trained by itself, so that it can be searched over or distilled into.
         is_baseline: whether it is the contest's official baseline, which a blend should beat. A budget trains it first:
@@ -52,6 +53,7 @@ class Family(ABC):
     reads: ClassVar[tuple[str, ...]]
     computes_in_precision: ClassVar[bool] = True
     weighs_lines: ClassVar[bool] = True
+    divides: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
     trains_alone: ClassVar[bool] = True
     is_baseline: ClassVar[bool] = False

@@ -63,16 +63,26 @@ class Job(ABC):
     def seed(self) -> int:
         return self.settings.seed
 
+    @property
+    def processes(self) -> int:
+        """How many processes do the job together, as ranks (training/ranks.py)."""
+        return 1
+
     def fixed_updates(self, updates_a_second: Callable[[], float], most: int, watch: Stopwatch) -> int:
         """Returns the number of updates that the allotted seconds pay for, less those on the watch, from 1 to `most`.
 
         It is fixed once and kept in the folder, so that a restarted job does the same number.
         """
+        from daguan.training import ranks
+
         path = Path(self.folder) / UPDATES
-        if not path.is_file():
+        (known, *_) = ranks.gathered(int(read_json(path)) if path.is_file() else 0)
+        if not known:
             speed = updates_a_second()
-            write_json(path, max(1, min(most, int((self.seconds - watch.seconds) * speed))))
-        return int(read_json(path))
+            (known, *_) = ranks.gathered(max(1, min(most, int((self.seconds - watch.seconds) * speed))))
+            if ranks.is_first():
+                write_json(path, known)
+        return int(known)
 
     def to_json(self) -> dict[str, Any]:
         values = {one.name: getattr(self, one.name) for one in fields(self)}

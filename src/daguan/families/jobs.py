@@ -11,13 +11,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from daguan.core.files import write_json
-from daguan.core.runs import CHECKPOINT, folder_lock
+from daguan.core.runs import CHECKPOINT
 from daguan.core.types import Score
 from daguan.data.marginals import LineMarginals, Marginals, to_half_precision
 from daguan.data.span_score import span_score
 from daguan.families.family import family_of
 from daguan.families.fold import HELD_OUT, TEST, FoldData, FoldJob
 from daguan.families.job import RESULT, Report, result_of
+from daguan.training import ranks
 from daguan.training.devices import prepare_process
 from daguan.training.prediction import annotate, decode_lines
 
@@ -29,8 +30,9 @@ def run_job(job: FoldJob, report: Report) -> dict[str, Any]:
 
     The worker of a killed parent may live for a moment more: its successor waits for it.
     """
-    with folder_lock(Path(job.folder), wait=True):
-        return result_of(job) if job.finished else _run_alone(job, report)
+    with ranks.alone_in(Path(job.folder)):
+        (finished, *_) = ranks.gathered(job.finished)
+        return result_of(job) if finished else _run_alone(job, report)
 
 
 def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
@@ -38,6 +40,8 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     prepare_process(job.threads)
     data = FoldData.read(job)
     found = family_of(job.settings.family).train(job, data, report)
+    if not ranks.is_first():
+        return {}
     if data.held_out:
         Marginals.of(data.fold.held_out, found.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), found.test).save(folder / TEST)

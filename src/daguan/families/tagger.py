@@ -20,6 +20,7 @@ class TaggerFamily(Family):
     """Encoder and head, fine-tuned. What computes is in families/tagger_fold.py."""
 
     reads: ClassVar[tuple[str, ...]] = ("encoder", "conflicts", "augmentation", "model", "train")
+    divides: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
 
     def starts_from_pretraining(self, settings: MemberSettings) -> bool:

@@ -20,6 +20,7 @@ from daguan.families.job import Report
 from daguan.families.jobs import score_held_out
 from daguan.models.encoders.loading import load_encoder, new_encoder
 from daguan.models.tagger import Tagger
+from daguan.training import ranks
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.loop import updates_a_second
@@ -44,8 +45,14 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     trained = trainer.trained
     for update in trainer.fit(Path(job.folder)):
         note = "predicting" if update.tokens == update.total_tokens else ""
+<<<<<<< HEAD
         report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note, trainer.rate))
     trained.save(Path(job.folder) / MODEL)
+=======
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note))
+    if ranks.is_first():
+        trained.save(Path(job.folder) / MODEL)
+>>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),
         "tokens_per_second": round(trainer.tokens / trainer.watch.seconds),

@@ -202,6 +202,10 @@ def load(words: list[str]) -> Settings:
     require_tensorboard(found.engine)
     for member in found.trained:
         made = found.member(member)
+        if family_of(made.family).divides:
+            most = made.train.accumulation
+            expected = f"at most train.accumulation of {member}, {most}, as each device needs a batch"
+            require("engine.devices", found.engine.devices <= most, expected, found.engine.devices)
         if made.pseudo_labels.teachers:
             require_weighed(f"pseudo_labels.weight of {member}", made.family, made.pseudo_labels.weight)
     return found

@@ -18,11 +18,12 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
-    """Returns the number of worker processes for that number of jobs, and the threads of each. Raises ConfigError: no
+    """Returns the number of worker processes for that number of jobs, and the threads of each of their
+    processes. Raises ConfigError: no
     such device here."""
     default = 1 if find_device(engine).type != "cpu" else cores()
-    workers = min(engine.workers or default, jobs)
-    return workers, engine.threads or max(1, cores() // workers)
+    workers = min(engine.workers or max(1, default // engine.devices), jobs)
+    return workers, engine.threads or max(1, cores() // (workers * engine.devices))
 
 
 def find_device(engine: EngineSettings) -> torch.device:

@@ -14,6 +14,13 @@ class EngineSettings(Section):
     precision: str = setting(
         "auto", "bf16 (autocast), float32, or auto: the faster one on the machine.", choices=PRECISIONS
     )
+    devices: int = setting(
+        1,
+        "Devices that train one encoder or one fold of a tagger together, a process each; on a CPU these share its "
+        "cores. They divide the blocks of an update of pretraining, and the batches of one of fine-tuning "
+        "(train.accumulation), and change results by rounding.",
+        ge=1,
+    )
     kind: str = setting("local", "Where jobs run: a row of pipeline/engines/table.py.")
     workers: int = setting(0, "Processes at a time, a fold each; 0: as many as the cores allow, or one on a GPU.", ge=0)
     threads: int = setting(0, "Threads of each process; 0 divides the cores among the workers.", ge=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,6 +23,7 @@ from daguan.nn.adversary import Adversary, moved
 from daguan.nn.averaging import WeightAverage, copy_into, lent
 from daguan.nn.optimisers import Schedule
 from daguan.nn.tables import SCHEDULES
+from daguan.training import ranks
 from daguan.training.checkpoints import under_prefix, with_prefix
 from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype
 from daguan.training.engine_settings import EngineSettings
@@ -47,6 +48,21 @@ class Update:
     total_tokens: int
     loss: float
     f1s: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The lines of one update.
+
+    Attributes:
+        batches: those of this rank, by their numbers within the update.
+        tokens: number of tokens of the lines of all ranks
+        weight: the factor of the loss
+    """
+
+    batches: Mapping[int, Batch]
+    tokens: int
+    weight: float
 
 
 class TaggerTrainer(Trainer[Update]):
@@ -118,9 +134,9 @@ class TaggerTrainer(Trainer[Update]):
         return self.done == self.updates
 
     def step(self) -> float:
-        batch = self._batch(self.done)
-        self.tokens += batch.num_tokens
-        return self._update(batch)
+        lines = self._lines(self.done)
+        self.tokens += lines.tokens
+        return self._update(lines)
 
     def after_update(self) -> Update:
         if self.done in self.evaluate_after:
@@ -130,20 +146,25 @@ class TaggerTrainer(Trainer[Update]):
         total = self.tokens if self.finished else max(self.tokens + 1, expected)
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
 
-    def _batch(self, update: int) -> Batch:
+    def _lines(self, update: int) -> Lines:
         epoch, within = divmod(update, self.updates_per_epoch)
         if getattr(self, "_order_epoch", None) != epoch:
             self._order_epoch = epoch
             self._order = self._epoch_order(epoch)
         indices = self._order[within]
+        count = min(self.settings.accumulation, len(indices))
         weight = 1.0 if indices[0] < self.gold_examples else self.pseudo_weight
+        batches = {number: self._batch(indices[number::count]) for number in ranks.own(range(count))}
+        return Lines(batches, sum(len(self.examples[i]) for i in indices), weight)
+
+    def _batch(self, indices: NDArray[np.int64]) -> Batch:
         examples = [self.examples[i] for i in indices]
-        return collate(examples, length_multiple(self.engine), weight).to(find_device(self.engine))
+        return collate(examples, length_multiple(self.engine)).to(find_device(self.engine))
 
     def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Returns the batches of an epoch: those of pseudo-labelled examples at random places among the others."""
+        """Returns the lines of each update of an epoch: pseudo-labelled ones at random places among the others."""
         lengths, gold = [len(example) for example in self.examples], self.gold_examples
-        size, streams = self.settings.batch_size, partial(stream, self.seed)
+        size, streams = self.settings.batch_size * self.settings.accumulation, partial(stream, self.seed)
         order = bucketed_order(lengths[:gold], size, streams("batch-order", epoch))
         if len(lengths) == gold:
             return order
@@ -151,15 +172,15 @@ class TaggerTrainer(Trainer[Update]):
         order += [indices + gold for indices in pseudo]
         return [order[i] for i in streams("batch-mixing", epoch).permutation(len(order))]
 
-    def _update(self, batch: Batch) -> float:
+    def _update(self, lines: Lines) -> float:
         self.model.train()
         self._freeze_or_thaw_encoder()
         self.schedule.set(self.done)
-        loss = self._add_gradients(batch)
+        loss = self._compute_gradients(lines)
         if self.adversary is not None and self.done >= self.settings.adversary_start * self.updates:
-            self._attack(self.adversary, batch)
+            self._attack(self.adversary, lines)
         # the limit is multiplied by the weight as the gradient is, so that clipping does not undo the weight
-        self.update_weights(batch.weight * self.settings.clip)
+        self.update_weights(lines.weight * self.settings.clip)
         self.average.update(self._weights())
         return loss
 
@@ -169,26 +190,33 @@ class TaggerTrainer(Trainer[Update]):
         for parameter in self._thawed:
             parameter.requires_grad_(not frozen)
 
-    def _add_gradients(self, batch: Batch) -> float:
-        """Add the gradients of the loss times the batch's weight, and return the loss (nats a token).
+    def _compute_gradients(self, lines: Lines) -> float:
+        """Compute the gradients of the loss times the lines' weight, and return this rank's share of the loss (nats a
+        token).
 
-        The dropout masks depend on the update's number alone.
+        The dropout masks depend on the numbers of update and batch alone, so not on the number of ranks.
         """
-        torch.manual_seed(stream_seed(self.seed, "dropout", self.done))
-        with autocast(self.engine):
-            loss = self.model.loss(batch) / batch.num_tokens
-        torch.autograd.backward(batch.weight * loss)
-        return loss.item()
+        share = 0.0
+        for number, batch in lines.batches.items():
+            torch.manual_seed(stream_seed(self.seed, "dropout", self.done, number))
+            with autocast(self.engine):
+                loss = self.model.loss(batch) / lines.tokens
+            torch.autograd.backward(lines.weight * loss)
+            share += loss.item()
+        ranks.sum_gradients(self.model)
+        return share
 
-    def _attack(self, adversary: Adversary, batch: Batch) -> None:
+    def _attack(self, adversary: Adversary, lines: Lines) -> None:
         """Compute gradients at the weights that the adversary has moved; it moves none while these are frozen."""
         moves = adversary.moves()
         if not moves:
             return
-        if not adversary.adds:
-            self.clear_gradients()
+        before = {parameter: parameter.grad for parameter in self.model.parameters() if parameter.grad is not None}
+        self.clear_gradients()
         with moved(moves):
-            self._add_gradients(batch)
+            self._compute_gradients(lines)
+        for parameter, grad in before.items() if adversary.adds else ():
+            parameter.grad = grad if parameter.grad is None else parameter.grad.add_(grad)
 
     def _weights(self) -> dict[str, Tensor]:
         return current_weights(self.model, self.optimisers)

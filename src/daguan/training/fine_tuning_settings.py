@@ -28,7 +28,13 @@ class TrainSettings(OptimiserSettings):
         0, "A further seed of the order of lines and of dropout, for runs that start from the same weights."
     )
     epochs: int = setting(8, "Passes over the fold's training lines, pseudo-labelled ones included.", ge=1)
-    batch_size: int = setting(16, "Lines in an update.", ge=1)
+    batch_size: int = setting(16, "Lines in a batch.", ge=1)
+    accumulation: int = setting(
+        1,
+        "Batches in an update, each with its own dropout masks; the update equals that of one batch of all their lines "
+        "but for these. Several devices share them (engine.devices).",
+        ge=1,
+    )
     encoder_learning_rate: float = setting(5e-4, "Peak learning rate of the encoder.", gt=0)
     head_learning_rate: float = setting(2e-3, "Peak learning rate of the head.", gt=0)
     ngram_learning_rate: float = setting(1e-2, "Peak learning rate of the table of n-gram features.", gt=0)

@@ -18,6 +18,7 @@ from daguan.core.errors import StoppedError
 from daguan.core.runs import CHECKPOINT, Stopwatch
 from daguan.nn.averaging import copy_into
 from daguan.nn.optimisers import load_state_tensors, state_tensors
+from daguan.training import ranks
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import require_finite
 
@@ -59,7 +60,7 @@ class Trainer(ABC, Generic[Report]):
 
     @abstractmethod
     def step(self) -> float:
-        """Do the next update, number `done` counted from 0, and return its loss."""
+        """Do the next update, number `done` counted from 0, and return its loss, or this rank's share of it."""
 
     @abstractmethod
     def after_update(self) -> Report:
@@ -99,7 +100,7 @@ class Trainer(ABC, Generic[Report]):
             DivergenceError: the loss is not finite.
         """
         while not self.finished:
-            loss = self.step()
+            (loss,) = ranks.sums_of([self.step()])
             require_finite(loss, self.done)
             smoothing = min(SMOOTHING, self.done / (self.done + 1))
             self.loss = smoothing * self.loss + (1 - smoothing) * loss
@@ -119,16 +120,20 @@ class Trainer(ABC, Generic[Report]):
         saved = time.monotonic()
         with deferred_signals() as arrived:
             for report in self.steps():
-                if time.monotonic() - saved >= self._checkpoint_seconds:
+                is_due = ranks.is_first() and time.monotonic() - saved >= self._checkpoint_seconds
+                is_due, is_stopped = ranks.any_of(is_due, bool(arrived))  # all ranks stop after the same update
+                if is_due:
                     self.save_checkpoint(folder)
                     saved = time.monotonic()
                 yield report
-                if arrived:
+                if is_stopped:
                     self.save_checkpoint(folder)
                     raise StoppedError(f"stopped after update {self.done}; the same command continues")
 
     def save_checkpoint(self, folder: Path) -> None:
-        save_state(folder / CHECKPOINT, *self.state())
+        state = self.state()
+        if ranks.is_first():
+            save_state(folder / CHECKPOINT, *state)
 
     def load_checkpoint(self, folder: Path) -> None:
         """Raises CheckpointError."""
@@ -143,7 +148,7 @@ def updates_a_second(trainer: Trainer[Any]) -> float:
         now = time.monotonic()
         if trainer.done <= WARM_UPDATES:
             begun, first = now, trainer.done
-        elif now - begun >= MEASURED_SECONDS:
+        elif ranks.any_of(now - begun >= MEASURED_SECONDS) == (True,):
             break
     return (trainer.done - first) / max(1e-9, time.monotonic() - begun)
 

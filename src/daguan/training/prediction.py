@@ -16,7 +16,7 @@ from daguan.core.files import naming, read_json, write_json
 from daguan.core.runs import WRITTEN_BY, require_current
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
-from daguan.data.batches.collate import Batch, Example, collate, length_mask, sorted_batches
+from daguan.data.batches.collate import Batch, Example, collate, length_mask, padded_length, sorted_batches
 from daguan.data.batches.windows import Window, stitch, windows_of
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
@@ -25,6 +25,7 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.crf import constrained_decode
+from daguan.training import ranks
 from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.threads import map_on_threads
@@ -106,7 +107,9 @@ class TrainedTagger:
 
         lengths = [len(example) for example in examples]
         batches = sorted_batches(lengths, BATCH_TOKENS, length_multiple(engine), self._most_rows)
-        for indices, answered in zip(batches, map_on_threads(answer, batches, find_device(engine)), strict=True):
+        shapes = [(len(b), padded_length(lengths[b[0]], length_multiple(engine)), len(self.scheme)) for b in batches]
+        own = map_on_threads(answer, ranks.own(batches), find_device(engine))
+        for indices, answered in zip(batches, ranks.exchanged(own, shapes), strict=True):
             for index, probs in zip(indices, answered, strict=True):
                 answers[index] = probs[: len(examples[index])]
         return _stitch_lines(windows, answers)
@@ -165,7 +168,7 @@ def decode_tags(
     for indices in sorted_batches([len(answer) for answer in answers], DECODE_TOKENS, 1):
         lengths = torch.tensor([len(answers[i]) for i in indices])
         mask = length_mask(lengths, int(lengths.max()))
-        scores = torch.zeros(*mask.shape, len(scheme))
+        scores = torch.zeros(*mask.shape, len(scheme), dtype=torch.float32)
         scores[mask] = torch.from_numpy(log_probs(np.concatenate([answers[i] for i in indices]), bias))
         decoded = constrained_decode(scores, scheme, mask).numpy()
         for row, i in enumerate(indices):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from daguan.models.encoders.table import objective_of
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import Group, LinearSchedule, Options, decayed_names
 from daguan.nn.tables import OPTIMISERS
+from daguan.training import ranks
 from daguan.training.checkpoints import with_prefix
 from daguan.training.devices import matrix_dtype
 from daguan.training.engine_settings import EngineSettings
@@ -96,9 +97,11 @@ class Pretrainer(Trainer[Update]):
 
     def step(self) -> float:
         self.schedule.set(self.done)
-        parts = self.objective.batch(self.done).split(len(self.replicas.models) * self.settings.accumulation)
-        loss = sum(self.replicas.map(self._train_on, parts))
+        at_a_time = len(self.replicas.models) * ranks.ranks()
+        parts = self.objective.batch(self.done).split(at_a_time * self.settings.accumulation)
+        loss = sum(self.replicas.map(self._train_on, ranks.own(parts)))
         self.replicas.gather_gradients()
+        ranks.sum_gradients(self.model)
         self.update_weights(self.settings.clip)
         return loss
 
@@ -118,12 +121,15 @@ class Pretrainer(Trainer[Update]):
         """Returns loss and accuracy on the held-out text, by name; text and masks are the same in each call."""
         total: dict[str, Sums] = {}
         for measure, parts in self.objective.evaluations():
-            for sums in self.replicas.map(torch.no_grad()(measure), parts):
-                total |= {name: total.get(name, Sums()) + one for name, one in sums.items()}
+            measured = self.replicas.map(torch.no_grad()(measure), ranks.own(parts))
+            for found in ranks.gathered([{name: astuple(one) for name, one in sums.items()} for sums in measured]):
+                for sums in found:
+                    total |= {name: total.get(name, Sums()) + Sums(*one) for name, one in sums.items()}
         return {name: sums.mean for name, sums in total.items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, values = super().state()
+        self.objective.gather()
         return tensors | with_prefix("objective", self.objective.state()), values | {"curve": self.curve}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

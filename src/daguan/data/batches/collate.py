@@ -41,13 +41,11 @@ class Batch:
         token_ids: (B,T)
         lengths: (B,)
         tag_ids: (B,T) or None.
-        weight: the factor of the batch's loss, one for all rows, so that heads need not know of it.
     """
 
     token_ids: Tensor
     lengths: Tensor
     tag_ids: Tensor | None
-    weight: float = 1.0
 
     @property
     def mask(self) -> Tensor:
@@ -60,7 +58,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         tags = None if self.tag_ids is None else self.tag_ids.to(device)
-        return Batch(self.token_ids.to(device), self.lengths.to(device), tags, self.weight)
+        return Batch(self.token_ids.to(device), self.lengths.to(device), tags)
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
@@ -79,7 +77,7 @@ def padded_length(length: int, multiple: int) -> int:
     return -(-(length + FRAME) // multiple) * multiple - FRAME
 
 
-def collate(examples: Sequence[Example], multiple: int, weight: float = 1.0) -> Batch:
+def collate(examples: Sequence[Example], multiple: int) -> Batch:
     """Returns a batch padded to its longest example."""
     lengths = torch.tensor([len(example) for example in examples])
     length = padded_length(int(lengths.max()), multiple)
@@ -90,7 +88,7 @@ def collate(examples: Sequence[Example], multiple: int, weight: float = 1.0) -> 
         token_ids[row, : len(example)] = torch.tensor(example.token_ids)
         if tag_ids is not None and example.tag_ids is not None:
             tag_ids[row, : len(example)] = torch.from_numpy(example.tag_ids)
-    return Batch(token_ids, lengths, tag_ids, weight)
+    return Batch(token_ids, lengths, tag_ids)
 
 
 def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[np.ndarray]:

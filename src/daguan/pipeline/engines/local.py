@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -14,13 +16,19 @@ from typing import IO
 import daguan
 from daguan.core.errors import UNWRITABLE, StoppedError, WriteError
 from daguan.core.events import Events
+<<<<<<< HEAD
 from daguan.core.files import naming, write_json
 from daguan.core.processes import ENVIRONMENT
+=======
+from daguan.core.files import write_json
+from daguan.core.processes import ENVIRONMENT, ranks_environment
+>>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
 from daguan.core.progress import Bar, Progress
 from daguan.families.job import JOB, Job
 from daguan.pipeline.engines.running import Watch, WorkerError
 
 LOG = "worker.log"
+GRACE_SECONDS = 20.0  # for a rank to end by itself, once the others have ended
 INTERRUPTED = (-signal.SIGINT, StoppedError.exit_code, -signal.SIGTERM)  # exit codes of processes asked to end
 
 
@@ -42,12 +50,11 @@ class LocalEngine:
         folder = Path(job.folder)
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / JOB, job.to_json())
-        words = ["daguan.pipeline.engines.worker", str(folder / JOB)]
         go_on = True
         with (
             (folder / LOG).open("wb", buffering=0) as log,  # the worker writes into it too
             Events(folder, job.name) as events,
-            self._start(words, log, job.threads, pipe=True) as process,
+            self._start_ranks(job, log) as process,
         ):
             assert process.stdout is not None
             for line in process.stdout:
@@ -69,12 +76,34 @@ class LocalEngine:
             process.wait()
         self._check(words[0], process, log, process.returncode == 0)
 
+<<<<<<< HEAD
     def _start(self, words: Sequence[str], log: IO[bytes], threads: int, pipe: bool = False) -> subprocess.Popen[str]:
+=======
+    @contextmanager
+    def _start_ranks(self, job: Job, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
+        """Yields the process of the first rank, which reports on its standard output; they end together."""
+        words = ["daguan.pipeline.engines.worker", str(Path(job.folder) / JOB)]
+        groups = ranks_environment(job.processes)
+        first = self._start(words, log, job.threads, groups[0], pipe=True)
+        others = [self._start(words, log, job.threads, group) for group in groups[1:]]
+        with first, ThreadPoolExecutor(max(1, len(others))) as watchers:
+            for other in others:
+                watchers.submit(_end_with, other, first)
+            yield first
+            first.wait()
+            for other in others:
+                _end(other)
+
+    def _start(
+        self, words: Sequence[str], log: IO[str], threads: int, group: Mapping[str, str] | None = None,
+        pipe: bool = False,
+    ) -> subprocess.Popen[str]:  # fmt: skip
+>>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
         with self._lock:
             if self._stopping:
                 raise StoppedError("stopped before it was done; the same command continues")
             process = subprocess.Popen(
-                [sys.executable, "-m", *words], env=_environment(threads),
+                [sys.executable, "-m", *words], env=_environment(threads) | (group or {}),
                 stdout=subprocess.PIPE if pipe else log, stderr=log, encoding="utf-8", errors="replace",
             )  # fmt: skip
             self._started.append(process)
@@ -88,6 +117,20 @@ class LocalEngine:
             raise WriteError(f"{name}: {_last_words(log, code)}")
         if code or not done:
             raise WorkerError(f"{name}: {_last_words(log, code)}")
+
+
+def _end_with(other: subprocess.Popen[str], first: subprocess.Popen[str]) -> None:
+    """Ends the first rank if another one fails: it would wait for an answer."""
+    if other.wait():
+        _end(first)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from daguan.core.errors import DaguanError
 from daguan.core.progress import Bar, Progress, say, shown
+from daguan.core.settings import require
 from daguan.families.job import Job, result_of
 from daguan.pipeline.engines.curves import drawn
 from daguan.pipeline.engines.table import ENGINES
@@ -42,7 +44,11 @@ class Engine(Protocol):
 
 
 def engine_of(settings: EngineSettings) -> Engine:
-    """Returns a new engine of the kind that the settings name."""
+    """Returns a new engine of the kind that the settings name. Raises ConfigError: a launcher started this process as
+    one of several."""
+    launched = os.environ.get("WORLD_SIZE", "1")
+    expected = "a process alone; engine.devices starts several, and torchrun those of one job: python -m "
+    require("WORLD_SIZE", launched == "1", f"{expected}daguan.pipeline.engines.worker JOB.json", launched)
     engine: Engine = ENGINES[settings.kind].load()()
     return engine
 

@@ -20,6 +20,7 @@ from daguan.families.fold import FoldJob
 from daguan.families.job import Job
 from daguan.families.jobs import run_job
 from daguan.pipeline.work.pretrain import PretrainJob, pretrain
+from daguan.training import ranks
 
 REPORT_SECONDS = 0.5
 
@@ -55,7 +56,9 @@ def main(path: str, reports: TextIO) -> int:
     try:
         values = read_json(Path(path))
         kind = JOBS[values["kind"]]
-        kind.run(kind.job.from_json(values, path), _Reporter(reports))
+        job = kind.job.from_json(values, path)
+        with ranks.joined():
+            kind.run(job, _Reporter(reports) if ranks.is_first() else lambda progress: None)
     except BrokenPipeError:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 from daguan.core.files import write_json
 from daguan.core.progress import Progress
-from daguan.core.runs import CHECKPOINT, Stopwatch, folder_lock
+from daguan.core.runs import CHECKPOINT, Stopwatch
 from daguan.data.batches.packing import Blocks, token_file
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.job import RESULT, Job, Report, result_of
 from daguan.models.encoders.loading import save_model
 from daguan.models.encoders.table import ENCODERS
+from daguan.training import ranks
 from daguan.training.devices import prepare_process
 from daguan.training.initial_encoders import encoder_with_vectors, public_encoder
 from daguan.training.loop import updates_a_second
@@ -45,6 +46,11 @@ class PretrainJob(Job):
     def kind_of_work(self) -> str:
         return self.name
 
+    @property
+    def processes(self) -> int:
+        learns = ENCODERS[self.settings.model.encoder].pretrained and self.settings.pretrain.tokens > 0
+        return self.engine.devices if learns else 1
+
     def summary(self, result: dict[str, Any]) -> str:
         found = (
             f"{name} loss {one['loss']:.3f}, accuracy {100 * one['accuracy']:.1f} %"
@@ -60,11 +66,14 @@ def pretrain(job: PretrainJob, report: Report) -> dict[str, Any]:
     """Writes an encoder: pretrained from scratch, from a public checkpoint, or with token vectors alone. Returns
     result.json. Raises DivergenceError."""
     folder = Path(job.folder)
-    with folder_lock(folder, wait=True):  # the worker of a killed parent may live for a moment more
-        if job.finished:
+    with ranks.alone_in(folder):
+        (finished, *_) = ranks.gathered(job.finished)
+        if finished:
             return result_of(job)
         prepare_process(job.threads)
         result = _make(job, folder, Vocabulary.load(Path(job.prepared)), report)
+        if not ranks.is_first():
+            return {}
         write_json(folder / RESULT, result)
         (folder / CHECKPOINT).unlink(missing_ok=True)
         shutil.rmtree(folder / START, ignore_errors=True)
@@ -76,7 +85,9 @@ def _make(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report
     if not ENCODERS[settings.model.encoder].pretrained:
         return _write_with_vectors(job, folder, vocabulary, report)
     if settings.encoder.checkpoint:
-        result = _write_checkpoint(folder / START if settings.pretrain.tokens else folder, vocabulary, job)
+        if ranks.is_first():
+            result = _write_checkpoint(folder / START if settings.pretrain.tokens else folder, vocabulary, job)
+        ranks.gathered(None)  # the others read what the first rank has written
     return result | _pretrain(job, folder, vocabulary, report) if settings.pretrain.tokens else result
 
 
@@ -103,6 +114,8 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Re
     for update in trainer.fit(folder):
         report(Progress(update.tokens, update.total_tokens, "tok", update.loss, rate=trainer.rate))
     held_out = trainer.evaluate()
+    if not ranks.is_first():
+        return {}
     trainer.model.save(folder)
     vocabulary.save(folder)
     write_json(folder / "curve.json", trainer.curve)

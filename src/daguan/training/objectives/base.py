@@ -150,6 +150,10 @@ class Objective(ABC):
     def evaluations(self) -> Iterator[tuple[Measure, Sequence[Rows]]]:
         """Return the measures, each with the parts of the held-out text on which it is taken."""
 
+    def gather(self) -> None:
+        """Bring what each rank carries of `state` to all ranks."""
+        return
+
     def state(self) -> dict[str, Tensor]:
         """Return the tensors, by name, that the objective carries from update to update; a checkpoint stores them and
         is loaded into the same tensors."""

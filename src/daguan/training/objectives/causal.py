@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from daguan.data.batches.streams import Segments, Streams, independent_segments
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.pretraining_heads import BidirectionalLm
+from daguan.training import ranks
 from daguan.training.objectives.base import EVALUATION_ROWS, Measure, Objective, Plan, Sums, sums_of_guesses
 
 DIRECTIONS = ("forward", "backward")
@@ -29,6 +31,7 @@ class CausalObjective(Objective):
         self.model = BidirectionalLm(self.model)
         self.streams = Streams(plan.blocks, self.train, plan.rows)
         self.memories = self.model.empty_memories(plan.rows)
+        self.own = torch.zeros(plan.rows, dtype=torch.bool, device=plan.device)  # rows that this rank has read
 
     def batch(self, update: int) -> Segments:
         return self.streams.at(update)
@@ -41,6 +44,7 @@ class CausalObjective(Objective):
             losses, after = model(inputs, labels, before)
         for memory, remembered in zip(self.memories, after, strict=True):
             memory.put(rows, remembered)
+        self.own[rows] = True
         total: Tensor = losses.sum()
         return total / (self.plan.rows * labels[0].numel())
 
@@ -57,6 +61,13 @@ class CausalObjective(Objective):
         pairs = zip(DIRECTIONS, guesses, labels.unbind(1), strict=True)
         sums = {name: sums_of_guesses(logits.float(), wanted) for name, logits, wanted in pairs}
         return {"causal": sums["forward"] + sums["backward"], **sums}
+
+    def gather(self) -> None:
+        if ranks.any_of(bool(self.own.any())) == (True,):  # otherwise every rank still has all of a checkpoint
+            for memory in self.memories:
+                memory.states[:, ~self.own] = 0
+                memory.kept[~self.own] = 0
+                ranks.sum_tensors([memory.states, memory.kept])
 
     def state(self) -> dict[str, Tensor]:
         """Return the memories."""

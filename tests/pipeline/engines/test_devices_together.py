@@ -1,0 +1,98 @@
+"""Two processes of the local engine do a job together: as one does, and with an end as clear as its."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conftest import TINY
+from daguan.core.errors import ConfigError
+from daguan.core.progress import Bar, Progress
+from daguan.core.settings import load
+from daguan.families.fold import FoldJob
+from daguan.families.job import JOB, result_of
+from daguan.pipeline import prepare
+from daguan.pipeline import settings as pipeline_settings
+from daguan.pipeline.engines.local import LocalEngine
+from daguan.pipeline.engines.running import WorkerError, run_jobs
+from daguan.pipeline.settings import Settings
+from daguan.pipeline.stages import Stages
+
+ALONE = ["train.epochs=2", "train.accumulation=2", "train.checkpoint_seconds=0"]
+TOGETHER = "engine.devices=2"
+
+
+def job_of(contest: Path, work: Path, *words: str) -> FoldJob:
+    settings = load(Settings, None, [*TINY, f"data.dir={contest}", f"data.work={work}", "pretrain.tokens=0", *words])
+    prepare.make(settings)
+    return Stages(settings).fold_jobs("tagger", threads=1)[0]
+
+
+def test_a_killed_process_ends_the_others_and_one_alone_continues_to_the_same_result(
+    contest: Path, tmp_path: Path
+) -> None:
+    alone = job_of(contest, tmp_path, *ALONE)
+    whole = replace(alone, folder=str(tmp_path / "whole"))
+    assert LocalEngine().run(whole, Bar("alone"), lambda progress: True)
+
+    together = job_of(contest, tmp_path, *ALONE, TOGETHER)
+    assert together.processes == 2
+    killed: list[int] = []
+
+    def kill_the_second(progress: Progress) -> bool:
+        if not killed and progress.done:
+            killed.extend(ranks_at(Path(together.folder) / JOB))
+            os.kill(killed[1], signal.SIGKILL)
+        return True
+
+    with pytest.raises(WorkerError, match="expected an answer of all ranks") as error:
+        LocalEngine().run(together, Bar("together"), kill_the_second)
+    assert "\n" not in str(error.value)
+    assert not together.finished
+    assert not ranks_at(Path(together.folder) / JOB)
+
+    assert LocalEngine().run(replace(together, engine=alone.engine), Bar("alone"), lambda progress: True)
+    assert result_of(together)["f1"] == pytest.approx(result_of(whole)["f1"], abs=0.02)
+    assert result_of(together)["updates"] == result_of(whole)["updates"]
+
+
+def test_what_cannot_be_divided_has_one_process(contest: Path, tmp_path: Path) -> None:
+    settings = load(Settings, None, [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", *ALONE, TOGETHER])
+    prepare.make(settings)
+    assert {job.processes for job in Stages(settings).fold_jobs("ngram_crf", threads=1)} == {1}
+
+
+def test_more_devices_than_batches_are_refused_before_any_work() -> None:
+    with pytest.raises(
+        ConfigError, match=re.escape("engine.devices: expected at most train.accumulation of tagger, 2")
+    ):
+        pipeline_settings.load([*TINY, "train.accumulation=2", "engine.devices=3"])
+
+
+def ranks_at(job: Path) -> list[int]:
+    """Returns the processes that work at a job, by rank."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(job).encode() in (process / "cmdline").read_bytes():
+                variables = dict(
+                    pair.split(b"=", 1) for pair in (process / "environ").read_bytes().split(b"\0") if pair
+                )
+                found[int(variables[b"RANK"])] = int(process.name)
+        except (OSError, KeyError):  # it has just ended, or is not a rank
+            continue
+    return [found[number] for number in sorted(found)]
+
+
+def test_a_command_under_a_launcher_is_told_what_to_start_instead(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = job_of(contest, tmp_path, *ALONE)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match=r"WORLD_SIZE: expected a process alone; engine\.devices .* got '?2"):
+        run_jobs([job], 1)

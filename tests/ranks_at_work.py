@@ -1,0 +1,93 @@
+"""A rank that trains tiny models in float64: python ranks_at_work.py FOLDER PRETRAINED_UPDATES TUNED_UPDATES.
+
+It continues from the checkpoints in the folder, does that number of further updates, and the first rank writes all
+weights and scores.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import islice
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from daguan.core.settings import build
+from daguan.data.batches.packing import Blocks, NumberedText, write_token_file
+from daguan.data.vocabulary import SPECIALS, Vocabulary
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.training import ranks
+from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.loop import Trainer
+from daguan.training.prediction import TrainedTagger
+from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.pretraining import Pretrainer
+from tiny_taggers import SCHEME, SENTENCES, VOCABULARY, tagger
+
+SIZE = EncoderSettings(layers=1, hidden=32, heads=2, feed_forward=64, max_length=32, memory=16)
+ENGINE = EngineSettings(device="cpu", precision="float32")
+LINES = ["_".join(str((3 * line + 7 * place) % 23) for place in range(20)) for line in range(60)]
+PRETRAINING = {"tokens": 6 * 7 * 32, "batch_size": 7, "checkpoint_seconds": 0}  # 7 rows: no two ranks have equally many
+TUNING = {"epochs": 2, "batch_size": 1, "accumulation": 3, "checkpoint_seconds": 0, "evaluations": 2}
+UPDATES = {"modern": 6, "transformer_xl": 6, "tagger": 4, "attacked": 4}
+
+
+def pretrainer(architecture: str, folder: Path) -> Pretrainer:
+    vocabulary = Vocabulary([*SPECIALS, *map(str, range(23))])
+    path = folder / f"tokens-{ranks.rank()}.u2"
+    text = NumberedText(path.with_suffix(".lines").open("w+b"))
+    for line in LINES:
+        text.add(line)
+    write_token_file(path, text.ids(vocabulary))
+    settings = build(PretrainSettings, PRETRAINING)
+    return Pretrainer(architecture, SIZE, settings, ENGINE, Blocks(path, SIZE.max_length), len(vocabulary), seed=1)
+
+
+def tuner(**more: object) -> TaggerTrainer:
+    dropouts = {"encoder_dropout": 0.1, "dropout": 0.2, "token_dropout": 0.1, "encoder": "modern"}
+    network = tagger("crf", **dropouts, ngram_buckets=64)
+    trained = TrainedTagger(network, SCHEME, VOCABULARY, network_settings(dropouts), SIZE.window, 8)
+    # four lines and three batches an update: the second update has one line
+    return TaggerTrainer(trained, build(TrainSettings, TUNING | more), ENGINE, SENTENCES, SENTENCES, seed=2)
+
+
+def network_settings(dropouts: dict[str, object]):
+    from daguan.models.settings import ModelSettings
+
+    return ModelSettings(head="crf", **dropouts)
+
+
+def main(folder: Path, updates: int) -> None:
+    torch.set_default_dtype(torch.float64)
+    prepare_process(1)
+    trainers: dict[str, Trainer] = {
+        "modern": pretrainer("modern", folder),
+        "transformer_xl": pretrainer("transformer_xl", folder),
+        "tagger": tuner(),
+        "attacked": tuner(adversary="fgm", lookahead_steps=2),
+    }
+    tensors, figures = {}, {}
+    for name, trainer in trainers.items():
+        (folder / name).mkdir(exist_ok=True)
+        for _ in islice(trainer.fit(folder / name), updates):
+            pass
+        tensors |= {f"{name}/{key}": value.detach().clone() for key, value in trainer.state()[0].items()}
+        figures[name] = {"loss": trainer.loss, "done": trainer.done}
+        if isinstance(trainer, Pretrainer):
+            figures[name] |= {key: (one.loss, one.accuracy) for key, one in trainer.evaluate().items()}
+        else:
+            answers = trainer.trained.marginals(SENTENCES, ENGINE)
+            tensors |= {f"{name}/marginals{i}": torch.from_numpy(array) for i, array in enumerate(answers)}
+    if ranks.is_first():
+        save_file(tensors, folder / "tensors.safetensors")
+        (folder / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with ranks.joined():
+        main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""Several ranks train as one process does: to the same weights, also where their number changes midway."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+import ranks_at_work
+from daguan.core.processes import ENVIRONMENT, ranks_environment
+from daguan.training import ranks
+
+ALL = 99  # updates: to the end
+Trained = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+def work(folder: Path, count: int, updates: int = ALL) -> Trained:
+    """Returns the tensors and the figures of that number of ranks."""
+    folder.mkdir(exist_ok=True)
+    words = [sys.executable, ranks_at_work.__file__, str(folder), str(updates)]
+    base = os.environ | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    started = [subprocess.Popen(words, env=base | group) for group in ranks_environment(count)]
+    assert [process.wait() for process in started] == [0] * count
+    return load_file(folder / "tensors.safetensors"), json.loads((folder / "figures.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return work(tmp_path_factory.mktemp("alone"), 1)
+
+
+def assert_equal(found: Trained, wanted: Trained) -> None:
+    torch.testing.assert_close(found[0], wanted[0], rtol=1e-6, atol=1e-6)
+    for name, figures in wanted[1].items():
+        assert found[1][name]["done"] == ranks_at_work.UPDATES[name]
+        for key, value in figures.items():
+            assert found[1][name][key] == pytest.approx(value, abs=1e-6), (name, key)
+
+
+def test_ranks_end_with_the_weights_and_answers_of_one_process(alone: Trained, tmp_path: Path) -> None:
+    assert_equal(work(tmp_path, 3), alone)
+
+
+def test_fewer_ranks_continue_from_the_checkpoint_of_more(alone: Trained, tmp_path: Path) -> None:
+    work(tmp_path, 3, updates=2)
+    assert_equal(work(tmp_path, 2), alone)
+
+
+def test_a_process_alone_is_the_first_and_has_all_parts() -> None:
+    assert (ranks.rank(), ranks.ranks(), ranks.is_first()) == (0, 1, True)
+    assert ranks.own([1, 2, 3]) == [1, 2, 3]
+    assert ranks.any_of(True, False) == (True, False)
+    assert ranks.sums_of([1.5]) == [1.5]
+    assert ranks.gathered({"a": 1}) == [{"a": 1}]
