@@ -51,11 +51,11 @@ def weights(model: torch.nn.Module) -> dict[str, Tensor]:
 def gradients(run: TaggerTrainer, attacked: bool) -> dict[str, Tensor]:
     """Returns the gradients of the first update."""
     run.model.train()
-    batch = run._batch(0)
-    run._add_gradients(batch)
+    lines = run._lines(0)
+    run._compute_gradients(lines)
     if attacked:
         assert run.adversary is not None
-        run._attack(run.adversary, batch)
+        run._attack(run.adversary, lines)
     return {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}
 
 
@@ -73,8 +73,8 @@ def test_an_adversary_raises_the_loss_changes_the_gradient_and_leaves_the_weight
     run = trainer(adversary=adversary, fgm_epsilon=0.1, awp_epsilon=0.05)
     before = weights(run.model)
     losses: list[float] = []
-    add_gradients = run._add_gradients
-    run._add_gradients = lambda batch: losses.append(add_gradients(batch)) or losses[-1]  # type: ignore[assignment]
+    compute = run._compute_gradients
+    run._compute_gradients = lambda lines: losses.append(compute(lines)) or losses[-1]  # type: ignore[assignment]
     attacked = gradients(run, attacked=True)
     assert losses[1] > losses[0]
     assert all(weight.equal(before[name]) for name, weight in run.model.named_parameters())
@@ -150,7 +150,7 @@ def test_averages_and_scores_are_of_the_slow_weights(tmp_path: Path, averaging: 
 def test_the_equal_average_of_a_run_is_the_mean_of_the_weights_after_its_last_updates(tmp_path: Path) -> None:
     run = trainer(averaging="swa", swa_start=0.5)
     seen = [weights(run.model) for _ in zip(range(run.updates - 1), run.fit(tmp_path), strict=False)]
-    run._update(run._batch(run.updates - 1))
+    run._update(run._lines(run.updates - 1))
     seen.append(weights(run.model))
     for name, average in run.average.shadow.items():
         assert torch.allclose(average, torch.stack([w[name] for w in seen[4:]]).mean(0), atol=1e-6)
@@ -179,9 +179,9 @@ def test_without_pseudo_labels_the_batches_are_those_of_the_gold_lines() -> None
     for epoch in (0, 1):
         order = bucketed_order([len(line.tokens) for line in SENTENCES], 2, stream(1, "batch-order", epoch))
         for within, indices in enumerate(order):
-            batch = run._batch(2 * epoch + within)
-            assert batch.lengths.tolist() == [len(SENTENCES[i].tokens) for i in indices]
-            assert batch.weight == 1
+            lines = run._lines(2 * epoch + within)
+            assert lines.batches[0].lengths.tolist() == [len(SENTENCES[i].tokens) for i in indices]
+            assert lines.weight == 1
 
 
 def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
@@ -189,11 +189,11 @@ def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
     assert (run.updates_per_epoch, run.updates) == (4, 16)
     orders = set()
     for epoch in range(4):
-        batches = [run._batch(4 * epoch + within) for within in range(4)]
+        updates = [run._lines(4 * epoch + within) for within in range(4)]
         for weight, lines in ((1.0, SENTENCES), (0.25, PSEUDO)):
-            found = [length for batch in batches if batch.weight == weight for length in batch.lengths.tolist()]
+            found = [length for one in updates if one.weight == weight for length in one.batches[0].lengths.tolist()]
             assert sorted(found) == sorted(len(line.tokens) for line in lines)
-        orders.add(tuple(batch.weight for batch in batches))
+        orders.add(tuple(update.weight for update in updates))
     assert len(orders) > 1  # they are mixed
 
 
@@ -202,7 +202,7 @@ def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:
     run = trainer(PSEUDO, weight, **settings)
     run.clear_gradients = lambda: None  # type: ignore[method-assign]
     update = next(i for i in range(4) if run._epoch_order(0)[i][0] >= len(SENTENCES))
-    run._update(run._batch(update))
+    run._update(run._lines(update))
     return {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}
 
 
@@ -222,7 +222,25 @@ def test_a_weight_is_what_a_batch_does_to_the_gradient(clip: float) -> None:
 def test_the_reported_loss_is_not_weighted() -> None:
     one, other = (trainer(PSEUDO, weight) for weight in (1.0, 0.125))
     for update in range(4):
-        assert one._add_gradients(one._batch(update)) == other._add_gradients(other._batch(update))
+        assert one._compute_gradients(one._lines(update)) == other._compute_gradients(other._lines(update))
+
+
+@pytest.mark.parametrize(("size", "count"), [(2, 2), (1, 4), (1, 3)])
+def test_batches_of_an_update_are_one_large_batch_without_dropout(size: int, count: int) -> None:
+    """Also where the last update has fewer lines than batches."""
+    large, small = (
+        trainer(batch_size=of_batch, accumulation=batches) for of_batch, batches in ((size * count, 1), (size, count))
+    )
+    for run in (large, small):
+        for module in run.model.modules():
+            if hasattr(module, "p"):
+                module.p = 0.0
+    assert large.updates == small.updates
+    for update in range(large.updates):
+        found, wanted = (run._compute_gradients(run._lines(update)) for run in (small, large))
+        assert found == pytest.approx(wanted, rel=1e-5)
+        for name, weight in small.model.named_parameters():
+            torch.testing.assert_close(weight.grad, large.model.get_parameter(name).grad, rtol=1e-4, atol=1e-6)
 
 
 def test_training_with_pseudo_labels_continues_to_the_bit(tmp_path: Path) -> None:

@@ -57,6 +57,6 @@ def test_fewer_ranks_continue_from_the_checkpoint_of_more(alone: Trained, tmp_pa
 def test_a_process_alone_is_the_first_and_has_all_parts() -> None:
     assert (ranks.rank(), ranks.ranks(), ranks.is_first()) == (0, 1, True)
     assert ranks.own([1, 2, 3]) == [1, 2, 3]
-    assert ranks.any_of(True, False) == (True, False)
+    assert ranks.any_of([True, False]) == [True, False]
     assert ranks.sums_of([1.5]) == [1.5]
     assert ranks.gathered({"a": 1}) == [{"a": 1}]

@@ -73,12 +73,6 @@ class FoldJob(Job):
         )
 
     @property
-    def processes(self) -> int:
-        from daguan.families.family import family_of
-
-        return self.engine.devices if family_of(self.settings.family).divides else 1
-
-    @property
     def planned_updates(self) -> int:
         """The number of updates that a budget's plan fixed, 0 for none.
 

@@ -28,7 +28,8 @@ class Job(ABC):
         kind: its row of the table of jobs (pipeline/engines/worker.py).
         folder: where the job works.
         prepared: the run of `prepare`.
-        threads: of the worker process.
+        threads: of each of its processes.
+        processes: how many do it together, as ranks (training/ranks.py).
         seconds: of training that a budget allots; the job then measures its speed and fixes the number of its updates
             (`fixed_updates`). 0 for as many updates as the settings say.
     """
@@ -39,6 +40,7 @@ class Job(ABC):
     folder: str
     prepared: str
     threads: int
+    processes: int = 1
     seconds: float = 0.0
 
     @property
@@ -62,11 +64,6 @@ class Job(ABC):
     @property
     def seed(self) -> int:
         return self.settings.seed
-
-    @property
-    def processes(self) -> int:
-        """How many processes do the job together, as ranks (training/ranks.py)."""
-        return 1
 
     def fixed_updates(self, updates_a_second: Callable[[], float], most: int, watch: Stopwatch) -> int:
         """Returns the number of updates that the allotted seconds pay for, less those on the watch, from 1 to `most`.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from daguan.core.progress import say
 from daguan.core.runs import Run
 from daguan.families.job import result_of
+from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.engines.running import run_jobs
 from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.settings import Settings
@@ -55,14 +56,16 @@ def starts_of(stages: Stages, members: Sequence[str]) -> dict[str, Run]:
 
 def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
     """Returns the job that makes what a member starts from."""
-    run = stages.pretrain(member)
+    run, settings = stages.pretrain(member), stages.settings.member(member)
+    learns = ENCODERS[settings.model.encoder].pretrained and settings.pretrain.tokens > 0
     return PretrainJob(
         member=member,
-        settings=stages.settings.member(member),
+        settings=settings,
         engine=stages.settings.engine,
         folder=str(run.path if run else ""),
         prepared=str(stages.prepare.path),
         threads=threads,
+        processes=stages.settings.engine.devices if learns else 1,
     )
 
 

@@ -252,6 +252,7 @@ class Stages:
                 sha256=self.sha256_of_lines,
                 prepared=str(self.prepare.path),
                 threads=threads,
+                processes=self.settings.engine.devices if family_of(settings.family).divides else 1,
                 pretrained=str(pretrain.path) if pretrain else "",
                 needed=[str(self.train(need).path / f"fold{fold}") for need in needs],
                 pseudo_labels=str(pseudo.path) if pseudo else "",

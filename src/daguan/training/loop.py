@@ -120,13 +120,11 @@ class Trainer(ABC, Generic[Report]):
         saved = time.monotonic()
         with deferred_signals() as arrived:
             for report in self.steps():
-                is_due = ranks.is_first() and time.monotonic() - saved >= self._checkpoint_seconds
-                is_due, is_stopped = ranks.any_of(is_due, bool(arrived))  # all ranks stop after the same update
-                if is_due:
+                if ranks.any_rank(ranks.is_first() and time.monotonic() - saved >= self._checkpoint_seconds):
                     self.save_checkpoint(folder)
                     saved = time.monotonic()
                 yield report
-                if is_stopped:
+                if ranks.any_rank(bool(arrived)):  # all stop after the same update
                     self.save_checkpoint(folder)
                     raise StoppedError(f"stopped after update {self.done}; the same command continues")
 
@@ -148,7 +146,7 @@ def updates_a_second(trainer: Trainer[Any]) -> float:
         now = time.monotonic()
         if trainer.done <= WARM_UPDATES:
             begun, first = now, trainer.done
-        elif ranks.any_of(now - begun >= MEASURED_SECONDS) == (True,):
+        elif ranks.any_rank(now - begun >= MEASURED_SECONDS):
             break
     return (trainer.done - first) / max(1e-9, time.monotonic() - begun)
 

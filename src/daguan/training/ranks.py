@@ -81,13 +81,19 @@ def own(parts: Sequence[Part]) -> Sequence[Part]:
     return parts[rank() :: ranks()]
 
 
-def any_of(*flags: bool) -> tuple[bool, ...]:
-    """Returns for each flag whether any rank raises it."""
+def any_rank(flag: bool) -> bool:
+    """Returns whether the flag is true on any rank."""
+    (raised,) = any_of([flag])
+    return raised
+
+
+def any_of(flags: Sequence[bool]) -> list[bool]:
+    """Returns for each flag whether it is true on any rank."""
     if ranks() == 1:
-        return flags
+        return list(flags)
     raised = torch.tensor(flags, dtype=torch.int32)
     _all_reduce(raised, dist.ReduceOp.MAX)
-    return tuple(map(bool, raised.tolist()))
+    return [bool(one) for one in raised.tolist()]
 
 
 def gathered(value: Any) -> list[Any]:
@@ -119,7 +125,7 @@ def sum_gradients(model: nn.Module) -> None:
     if ranks() == 1:
         return
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    taking_part = any_of(*(parameter.grad is not None for parameter in parameters))
+    taking_part = any_of([parameter.grad is not None for parameter in parameters])
     kinds: dict[tuple[torch.dtype, torch.device], list[nn.Parameter]] = {}
     for parameter, takes_part in zip(parameters, taking_part, strict=True):
         if takes_part:
@@ -128,7 +134,7 @@ def sum_gradients(model: nn.Module) -> None:
         grads = [torch.zeros_like(one) if one.grad is None else one.grad for one in of_kind]
         message = torch.cat([grad.flatten() for grad in grads])
         _all_reduce(message)
-        for parameter, total in zip(of_kind, message.split([one.numel() for one in of_kind]), strict=True):
+        for parameter, total in zip(of_kind, torch.split(message, [one.numel() for one in of_kind]), strict=True):
             parameter.grad = total.view_as(parameter)
 
 

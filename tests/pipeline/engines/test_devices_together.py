@@ -56,7 +56,7 @@ def test_a_killed_process_ends_the_others_and_one_alone_continues_to_the_same_re
     assert not together.finished
     assert not ranks_at(Path(together.folder) / JOB)
 
-    assert LocalEngine().run(replace(together, engine=alone.engine), Bar("alone"), lambda progress: True)
+    assert LocalEngine().run(replace(together, processes=1), Bar("alone"), lambda progress: True)
     assert result_of(together)["f1"] == pytest.approx(result_of(whole)["f1"], abs=0.02)
     assert result_of(together)["updates"] == result_of(whole)["updates"]
 

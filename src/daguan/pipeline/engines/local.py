@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,7 +95,7 @@ class LocalEngine:
                 _end(other)
 
     def _start(
-        self, words: Sequence[str], log: IO[str], threads: int, group: Mapping[str, str] | None = None,
+        self, words: Sequence[str], log: IO[str], threads: int, group: dict[str, str] | None = None,
         pipe: bool = False,
     ) -> subprocess.Popen[str]:  # fmt: skip
 >>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
@@ -120,13 +120,13 @@ class LocalEngine:
 
 
 def _end_with(other: subprocess.Popen[str], first: subprocess.Popen[str]) -> None:
-    """Ends the first rank if another one fails: it would wait for an answer."""
+    """Waits for another rank; if it fails, the first one must end too, which waits for its answers."""
     if other.wait():
         _end(first)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    process.terminate()
+    """Kills a rank that does not end by itself."""
     try:
         process.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:

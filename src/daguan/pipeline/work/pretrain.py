@@ -46,11 +46,6 @@ class PretrainJob(Job):
     def kind_of_work(self) -> str:
         return self.name
 
-    @property
-    def processes(self) -> int:
-        learns = ENCODERS[self.settings.model.encoder].pretrained and self.settings.pretrain.tokens > 0
-        return self.engine.devices if learns else 1
-
     def summary(self, result: dict[str, Any]) -> str:
         found = (
             f"{name} loss {one['loss']:.3f}, accuracy {100 * one['accuracy']:.1f} %"

@@ -63,7 +63,7 @@ class CausalObjective(Objective):
         return {"causal": sums["forward"] + sums["backward"], **sums}
 
     def gather(self) -> None:
-        if ranks.any_of(bool(self.own.any())) == (True,):  # otherwise every rank still has all of a checkpoint
+        if ranks.any_rank(bool(self.own.any())):  # otherwise every rank still has all of a checkpoint
             for memory in self.memories:
                 memory.states[:, ~self.own] = 0
                 memory.kept[~self.own] = 0
