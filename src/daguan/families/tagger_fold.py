@@ -45,14 +45,9 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     trained = trainer.trained
     for update in trainer.fit(Path(job.folder)):
         note = "predicting" if update.tokens == update.total_tokens else ""
-<<<<<<< HEAD
         report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note, trainer.rate))
-    trained.save(Path(job.folder) / MODEL)
-=======
-        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note))
     if ranks.is_first():
         trained.save(Path(job.folder) / MODEL)
->>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
     figures = {
         "seconds": round(trainer.watch.seconds, 1),
         "tokens_per_second": round(trainer.tokens / trainer.watch.seconds),

@@ -16,13 +16,8 @@ from typing import IO
 import daguan
 from daguan.core.errors import UNWRITABLE, StoppedError, WriteError
 from daguan.core.events import Events
-<<<<<<< HEAD
 from daguan.core.files import naming, write_json
-from daguan.core.processes import ENVIRONMENT
-=======
-from daguan.core.files import write_json
 from daguan.core.processes import ENVIRONMENT, ranks_environment
->>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
 from daguan.core.progress import Bar, Progress
 from daguan.families.job import JOB, Job
 from daguan.pipeline.engines.running import Watch, WorkerError
@@ -76,11 +71,8 @@ class LocalEngine:
             process.wait()
         self._check(words[0], process, log, process.returncode == 0)
 
-<<<<<<< HEAD
-    def _start(self, words: Sequence[str], log: IO[bytes], threads: int, pipe: bool = False) -> subprocess.Popen[str]:
-=======
     @contextmanager
-    def _start_ranks(self, job: Job, log: IO[str]) -> Iterator[subprocess.Popen[str]]:
+    def _start_ranks(self, job: Job, log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
         """Yields the process of the first rank, which reports on its standard output; they end together."""
         words = ["daguan.pipeline.engines.worker", str(Path(job.folder) / JOB)]
         groups = ranks_environment(job.processes)
@@ -95,10 +87,9 @@ class LocalEngine:
                 _end(other)
 
     def _start(
-        self, words: Sequence[str], log: IO[str], threads: int, group: dict[str, str] | None = None,
+        self, words: Sequence[str], log: IO[bytes], threads: int, group: dict[str, str] | None = None,
         pipe: bool = False,
     ) -> subprocess.Popen[str]:  # fmt: skip
->>>>>>> eaf88b1 (Several processes train one model together, to the weights of one process)
         with self._lock:
             if self._stopping:
                 raise StoppedError("stopped before it was done; the same command continues")
