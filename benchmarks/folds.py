@@ -74,7 +74,7 @@ def in_turn(jobs: str) -> None:
     """Do one job after another in this process."""
     for job in json.loads(jobs):
         Path(job["folder"]).mkdir(parents=True)
-        run_job(FoldJob(**job), lambda progress: None)
+        run_job(FoldJob.from_json(job, "--in-turn"), lambda progress: None)
 
 
 if __name__ == "__main__":

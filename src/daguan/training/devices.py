@@ -21,7 +21,7 @@ def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
     """Returns the number of worker processes for that number of jobs, and the threads of each of their
     processes. Raises ConfigError: no
     such device here."""
-    default = 1 if find_device(engine).type != "cpu" else cores()
+    default = cores() if find_device(engine).type == "cpu" else len(gpus(engine)) or 1
     workers = min(engine.workers or max(1, default // engine.devices), jobs)
     return workers, engine.threads or max(1, cores() // (workers * engine.devices))
 
@@ -38,6 +38,15 @@ def find_device(engine: EngineSettings) -> torch.device:
     if not here:
         raise ConfigError(f"engine.device: expected a device of this machine, got {engine.device!r}")
     return device
+
+
+def gpus(engine: EngineSettings) -> list[str]:
+    """Returns the GPUs that jobs may share, as CUDA_VISIBLE_DEVICES names them; none on a CPU, or where the setting
+    names one. Raises ConfigError: no such device here."""
+    if find_device(engine) != torch.device("cuda"):
+        return []
+    named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return named or [str(number) for number in range(torch.cuda.device_count())]
 
 
 def matrix_dtype(engine: EngineSettings) -> torch.dtype:

@@ -22,7 +22,7 @@ class EngineSettings(Section):
         ge=1,
     )
     kind: str = setting("local", "Where jobs run: a row of pipeline/engines/table.py.")
-    workers: int = setting(0, "Processes at a time, a fold each; 0: as many as the cores allow, or one on a GPU.", ge=0)
+    workers: int = setting(0, "Jobs at a time, a fold each; 0: as many as the cores or the GPUs allow.", ge=0)
     threads: int = setting(0, "Threads of each process; 0 divides the cores among the workers.", ge=0)
     tensorboard: bool = setting(
         False,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import TINY
 from daguan.core.errors import ConfigError
@@ -22,6 +23,7 @@ from daguan.pipeline.engines.local import LocalEngine
 from daguan.pipeline.engines.running import WorkerError, run_jobs
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
+from daguan.training.devices import share_cores
 
 ALONE = ["train.epochs=2", "train.accumulation=2", "train.checkpoint_seconds=0"]
 TOGETHER = "engine.devices=2"
@@ -96,3 +98,25 @@ def test_a_command_under_a_launcher_is_told_what_to_start_instead(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match=r"WORLD_SIZE: expected a process alone; engine\.devices .* got '?2"):
         run_jobs([job], 1)
+
+
+@pytest.mark.parametrize(("visible", "named"), [("", ["0", "1", "2"]), ("5,7,9", ["5", "7", "9"])])
+def test_jobs_at_a_time_get_gpus_of_their_own(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, named: list[str]
+) -> None:
+    job = job_of(contest, tmp_path, *ALONE)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert share_cores(job.engine.replace(device="auto"), jobs=9)[0] == 3
+    assert share_cores(job.engine.replace(device="auto", devices=3), jobs=9)[0] == 1
+    engine, (of_gpu, of_cpu) = (
+        LocalEngine(),
+        (replace(job, engine=job.engine.replace(device=d)) for d in ("cuda", "cpu")),
+    )
+    with engine._gpus_of(replace(of_gpu, processes=2)) as first, engine._gpus_of(of_gpu) as second:
+        assert first == {"CUDA_VISIBLE_DEVICES": ",".join(named[:2])}
+        assert second == {"CUDA_VISIBLE_DEVICES": named[2]}
+    with engine._gpus_of(of_gpu) as again, engine._gpus_of(of_cpu) as on_a_cpu:
+        assert again == {"CUDA_VISIBLE_DEVICES": named[0]}
+        assert on_a_cpu == {}

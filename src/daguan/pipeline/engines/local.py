@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from daguan.core.processes import ENVIRONMENT, ranks_environment
 from daguan.core.progress import Bar, Progress
 from daguan.families.job import JOB, Job
 from daguan.pipeline.engines.running import Watch, WorkerError
+from daguan.training.devices import gpus
 
 LOG = "worker.log"
 GRACE_SECONDS = 20.0  # for a rank to end by itself, once the others have ended
@@ -34,6 +36,7 @@ class LocalEngine:
         self._lock = Lock()  # around starting a process and stopping all
         self._started: list[subprocess.Popen[str]] = []
         self._stopping = False
+        self._jobs_on: Counter[str] = Counter()  # jobs that use each GPU now
 
     def stop(self) -> None:
         with self._lock:
@@ -75,16 +78,29 @@ class LocalEngine:
     def _start_ranks(self, job: Job, log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
         """Yields the process of the first rank, which reports on its standard output; they end together."""
         words = ["daguan.pipeline.engines.worker", str(Path(job.folder) / JOB)]
-        groups = ranks_environment(job.processes)
-        first = self._start(words, log, job.threads, groups[0], pipe=True)
-        others = [self._start(words, log, job.threads, group) for group in groups[1:]]
-        with first, ThreadPoolExecutor(max(1, len(others))) as watchers:
-            for other in others:
-                watchers.submit(_end_with, other, first)
-            yield first
-            first.wait()
-            for other in others:
-                _end(other)
+        with self._gpus_of(job) as visible:
+            groups = [visible | group for group in ranks_environment(job.processes)]
+            first = self._start(words, log, job.threads, groups[0], pipe=True)
+            others = [self._start(words, log, job.threads, group) for group in groups[1:]]
+            with first, ThreadPoolExecutor(max(1, len(others))) as watchers:
+                for other in others:
+                    watchers.submit(_end_with, other, first)
+                yield first
+                first.wait()
+                for other in others:
+                    _end(other)
+
+    @contextmanager
+    def _gpus_of(self, job: Job) -> Iterator[dict[str, str]]:
+        """Yields the variable that gives a job the GPUs which the fewest other jobs use; none on a CPU."""
+        with self._lock:
+            chosen = sorted(gpus(job.engine), key=lambda gpu: self._jobs_on[gpu])[: job.processes]
+            self._jobs_on.update(chosen)
+        try:
+            yield {"CUDA_VISIBLE_DEVICES": ",".join(chosen)} if chosen else {}
+        finally:
+            with self._lock:
+                self._jobs_on.subtract(chosen)
 
     def _start(
         self, words: Sequence[str], log: IO[bytes], threads: int, group: dict[str, str] | None = None,
