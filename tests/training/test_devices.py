@@ -1,9 +1,11 @@
-"""How much of the machine is ours: on made-up files of a container."""
+"""How much of the machine is ours, on made-up files of a container; and how a process computes."""
 
 from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,16 @@ def test_memory_is_what_the_system_and_the_container_have_left(
 ) -> None:
     write(tmp_path, files)
     assert memory(tmp_path / "meminfo", tmp_path) == room
+
+
+PROGRAM = """
+import sys, torch
+from daguan.training.devices import prepare_process
+prepare_process(1)
+print(torch.get_deterministic_debug_mode(), torch.get_num_threads(), "torch._inductor" in sys.modules)
+"""
+
+
+def test_a_process_computes_deterministically_and_loads_no_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "1", "False"]  # 2: what is not deterministic is an error

@@ -28,6 +28,7 @@ class Progress:
         f1s: F1 of each evaluation before the end so far.
         note: anything else to show.
         rate: the highest learning rate of the last update; None for work without one.
+        seconds: of training so far; None for work that does not count them.
     """
 
     done: int
@@ -37,6 +38,7 @@ class Progress:
     f1s: tuple[float, ...] = ()
     note: str = ""
     rate: float | None = None
+    seconds: float | None = None
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))

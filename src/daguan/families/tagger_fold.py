@@ -45,7 +45,8 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     trained = trainer.trained
     for update in trainer.fit(Path(job.folder)):
         note = "predicting" if update.tokens == update.total_tokens else ""
-        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note, trainer.rate))
+        rate, seconds = trainer.rate, trainer.watch.seconds
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, update.f1s, note, rate, seconds))
     if ranks.is_first():
         trained.save(Path(job.folder) / MODEL)
     figures = {

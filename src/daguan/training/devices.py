@@ -142,7 +142,7 @@ def cpu_model() -> str:
 def prepare_process(threads: int) -> None:
     """Set the number of threads and deterministic algorithms for this process."""
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=False)
+    torch.set_deterministic_debug_mode("error")  # `use_deterministic_algorithms` also loads the compiler, for 2 s
     # by default every new tensor is filled before it is written, which takes a seventh of a fine-tuning update
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

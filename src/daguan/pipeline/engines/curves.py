@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -54,7 +53,6 @@ class Curves:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._last = Progress(0, 0, "")
-        self._shown = 0.0
 
     @cached_property
     def _writer(self) -> Any:
@@ -64,17 +62,17 @@ class Curves:
 
     def show(self, progress: Progress) -> None:
         """Add a point to each curve. Raises WriteError: the disk is full."""
-        now, last = time.monotonic(), self._last
+        last = self._last
         scalars = {"loss": progress.loss, "learning rate": progress.rate}
-        if last.unit and progress.done > last.done:
-            scalars[f"{progress.unit} a second"] = (progress.done - last.done) / max(1e-9, now - self._shown)
+        if last.seconds is not None and progress.seconds is not None and progress.seconds > last.seconds:
+            scalars[f"{progress.unit} a second"] = (progress.done - last.done) / (progress.seconds - last.seconds)
         if len(progress.f1s) > len(last.f1s):
             scalars["held-out F1"] = progress.f1s[-1]
         with naming(self._folder):
             for name, value in scalars.items():
                 if value is not None:
                     self._writer.add_scalar(name, value, progress.done)
-        self._last, self._shown = progress, now
+        self._last = progress
 
     def close(self) -> None:
         """Write the rest. Raises WriteError: the disk is full."""

@@ -107,7 +107,8 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Re
     if job.seconds:
         trainer = new_trainer(job.fixed_updates(partial(updates_a_second, trainer), most, Stopwatch()))
     for update in trainer.fit(folder):
-        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, rate=trainer.rate))
+        rate, seconds = trainer.rate, trainer.watch.seconds
+        report(Progress(update.tokens, update.total_tokens, "tok", update.loss, rate=rate, seconds=seconds))
     held_out = trainer.evaluate()
     if not ranks.is_first():
         return {}
