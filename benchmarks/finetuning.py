@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks import data, ours
+from benchmarks import data, flops, ours
 from benchmarks.data import Text
 from benchmarks.harness import Aim, Comparison, Report, alternate, best, machine, options, our_environment, shells
 from benchmarks.sides import Side
@@ -96,7 +96,12 @@ class Peer:
         start = time.perf_counter()
         before = self.model.tokens
         self.trainer.run(updates)
+        flops.settle()
         return {"tokens": self.model.tokens - before, "seconds": time.perf_counter() - start}
+
+    def tokens_a_second(self, updates: int) -> float:
+        spent = self.train(updates)
+        return float(spent["tokens"] / spent["seconds"])
 
 
 def peer_example(sentence: Sentence, text: Text) -> dict[str, list[int]]:

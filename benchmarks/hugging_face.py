@@ -47,10 +47,10 @@ def config(layers: int, hidden: int, vocabulary_size: int, **more: Any) -> BertC
 
 
 def arguments(precision: str, batch_size: int, updates: int, **more: Any) -> TrainingArguments:
-    """The examples' arguments on a CPU, without evaluation, checkpoints, or progress bars."""
+    """The examples' arguments, without evaluation, checkpoints, or progress bars."""
     return TrainingArguments(
         output_dir=str(WORK / "trainer"),
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
         bf16=precision == "bf16",
         per_device_train_batch_size=batch_size,
         max_steps=updates,

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import flops
 from benchmarks.data import LENGTH, Text
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
@@ -84,8 +85,17 @@ class Training:
         before = self.tokens
         for _ in range(updates):
             self.tokens = next(self.updates).tokens
+        flops.settle()
         spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - start_cpu}
         return {"tokens": self.tokens - before, **spent}
+
+    def tokens_a_second(self, updates: int) -> float:
+        flops.settle()
+        spent = self.train(updates)
+        return float(spent["tokens"] / spent["seconds"])
+
+    def memory_gb(self) -> float:
+        return flops.memory_gb()
 
 
 class SyntheticTraining(Training):

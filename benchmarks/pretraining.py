@@ -87,7 +87,11 @@ class Ours:
         start = time.perf_counter()
         for _ in range(updates):
             next(self.updates)
+        flops.settle()
         return updates * BATCH * LENGTH / (time.perf_counter() - start)
+
+    def memory_gb(self) -> float:
+        return flops.memory_gb()
 
     def matmul_rate(self, precision: str, seconds: float) -> float:
         """Operations a second of the fastest matrix product on all threads."""
@@ -126,6 +130,7 @@ class Peer:
         """Returns the tokens a second over that number of updates."""
         start = time.perf_counter()
         self.trainer.run(updates)
+        flops.settle()
         return updates * BATCH * LENGTH / (time.perf_counter() - start)
 
 
