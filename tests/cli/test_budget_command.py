@@ -95,13 +95,13 @@ def test_every_number_is_fixed_in_the_plan_and_in_its_preset(hour: Hour) -> None
     state, settings = hour.state, budget.load(hour.given)
     assert settings == load([str(hour.plan / "plan.yaml")]).replace(budget=settings.budget)
     assert (settings.budget.minutes, list(settings.members)) == (0.0, state.submitted)
-    assert settings.folds.count == 5
+    assert settings.folds.count == 3
     assert (settings.engine.workers, settings.engine.threads) == tuple(
         state.changes["engine"][name] for name in ("workers", "threads")
     )
     tagger, second = (state.numbers[member] for member in ("tagger", "second"))
-    updates = tagger.get("updates", [1] * 5)  # without them, as many as the settings say
-    assert len(updates) == 5
+    updates = tagger.get("updates", [1] * 3)  # without them, as many as the settings say
+    assert len(updates) == 3
     assert all(1 <= number <= 3 * 20 for number in updates)
     whole = Stages(settings).prepare.manifest()["report"]["corpus"]["tokens"]
     assert 0 < tagger["pretrain"]["tokens"] <= 2 * whole
