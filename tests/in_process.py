@@ -20,6 +20,7 @@ from daguan.pipeline import distil, pretrain, train
 from daguan.pipeline.engines.running import Watch, WorkerError
 from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.engines.worker import JOBS
+from daguan.training.engine_settings import EngineSettings
 
 Report = Callable[[Progress], None]
 Before = Callable[[Job], None]
@@ -31,6 +32,12 @@ class InProcessEngine:
     lock = Lock()
     report: Report = staticmethod(lambda progress: None)
     before: Before = staticmethod(lambda job: None)
+
+    def check(self, settings: EngineSettings, work: Path) -> None:
+        pass
+
+    def at_once(self, jobs: Sequence[Job], workers: int) -> int:
+        return 1
 
     def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
         with self.lock:

@@ -33,6 +33,7 @@ DOORS = {
     "rich": ("core/terminal.py",),
     "pandas": ("api/",),
     "datasets": ("formats/hugging_face.py",),
+    "ray": ("pipeline/engines/ray_engine.py",),
     "spacy": ("formats/docbin.py",),
 }
 TORCH_FREE = (

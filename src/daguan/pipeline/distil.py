@@ -13,7 +13,7 @@ from daguan.ensemble.distillation import STUDENT
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
 from daguan.families.fold import MODEL, FoldJob
-from daguan.pipeline.engines.running import run_jobs
+from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.pretrain import make_runs
 from daguan.pipeline.settings import Settings, require_weighed
 from daguan.pipeline.stages import Stages, once
@@ -24,6 +24,7 @@ from daguan.training.devices import prepare_process, share_cores
 def make(settings: Settings) -> Run:
     """Train and measure the student of a finished blend; returns its run."""
     _check(settings)
+    require_engine(settings.engine, settings.data.work)
     stages = Stages(settings)
     stages.answered()
     require_corpus(stages.contest.corpus, settings.distil.choice(), "distil")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from daguan.core.progress import say
 from daguan.core.runs import Run
 from daguan.families.job import result_of
 from daguan.models.encoders.table import ENCODERS
-from daguan.pipeline.engines.running import run_jobs
+from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, tell_environment
@@ -21,6 +21,7 @@ def make(settings: Settings, whole: Whole | None = None) -> list[Run]:
 
     whole: the line of a run that has further stages.
     """
+    require_engine(settings.engine, settings.data.work)
     stages = Stages(settings)
     stages.prepare.manifest()
     found = make_runs(stages, settings.trained, whole)
@@ -32,8 +33,7 @@ def make(settings: Settings, whole: Whole | None = None) -> list[Run]:
 def make_runs(stages: Stages, members: Sequence[str], whole: Whole | None = None) -> list[Run]:
     """Make the runs that these members start from, unless they are made; returns them."""
     starts = starts_of(stages, members)
-    workers, threads = share_cores(stages.settings.engine, max(1, len(starts)))
-    jobs = {name: pretrain_job(stages, name, threads) for name in starts}
+    jobs, workers, threads = jobs_of(stages, starts)
     for run in starts.values():
         if run.finished:
             say(f"pretrain: done before ({run.path.name}), skipped")
@@ -52,6 +52,12 @@ def starts_of(stages: Stages, members: Sequence[str]) -> dict[str, Run]:
         if run := stages.pretrain(member):
             found.setdefault(run.key, (member, run))
     return dict(found.values())
+
+
+def jobs_of(stages: Stages, starts: Mapping[str, Run]) -> tuple[dict[str, PretrainJob], int, int]:
+    """Returns the jobs that make these runs, how many of them fit here at a time, and the threads of each."""
+    workers, threads = share_cores(stages.settings.engine, max(1, len(starts)))
+    return {name: pretrain_job(stages, name, threads) for name in starts}, workers, threads
 
 
 def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:

@@ -20,6 +20,7 @@ from daguan.data.contest import Contest
 from daguan.data.folds import document_of_line
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
 from daguan.pipeline import prepare
+from daguan.pipeline.engines.running import require_engine
 from daguan.pipeline.run import make_blend
 from daguan.pipeline.settings import Settings, load, named_configuration
 from daguan.pipeline.stages import Stages, once
@@ -34,6 +35,7 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
     calls = _calls(words, settings)
     for call in calls:  # before hours of training
         _check(load(call))
+    require_engine(settings.engine, settings.data.work)
     stages = Stages(settings)
     prepare.build_contest(stages)
     made = make_contest(stages, settings)

@@ -7,6 +7,7 @@ from daguan.pipeline import blend, prepare, pretrain, submit, train
 from daguan.pipeline import settings as plain
 from daguan.pipeline.budget.plan import load
 from daguan.pipeline.budget.play import play
+from daguan.pipeline.engines.running import require_engine
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.whole_run import whole_run
 
@@ -21,6 +22,7 @@ def make(words: list[str]) -> Stages:
 def make_blend(words: list[str]) -> Stages:
     """Make all runs up to the blend; returns the stages."""
     asked = plain.load(words)
+    require_engine(asked.engine, asked.data.work)
     if asked.budget.minutes:
         play(asked)
         return blend.make(load(words))

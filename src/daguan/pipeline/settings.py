@@ -14,6 +14,7 @@ from daguan.core import settings
 from daguan.core.errors import ConfigError
 from daguan.core.setting_errors import suggestion
 from daguan.core.settings import Changes, Section, require, section, setting, vary
+from daguan.core.tables import readers_of
 from daguan.data.folds import FoldSettings
 from daguan.data.people_daily import ContestSettings
 from daguan.data.vocabulary import VocabularySettings
@@ -81,7 +82,7 @@ class Settings(MemberSettings):
 
     def check(self) -> None:
         require("name", re.fullmatch(r"[\w.-]+", self.name) is not None, "letters, digits, '.', '_', '-'", self.name)
-        require("engine.kind", self.engine.kind in ENGINES, " or ".join(ENGINES), self.engine.kind)
+        self._check_engine()
         require("members", len(self.members) > 0, "one or more", self.members)
         require("members", len(set(self.members)) == len(self.members), "each once", self.members)
         for member in self.members:
@@ -96,6 +97,15 @@ class Settings(MemberSettings):
         for one, other in combinations(self.members, 2):
             differ = made[one] != made[other]
             require("members", differ, "members that differ in a setting", f"{one} and {other}, alike")
+
+    def _check_engine(self) -> None:
+        """Raises ConfigError: no such engine, or a setting that this one does not read."""
+        kind, defaults = self.engine.kind, EngineSettings()
+        require("engine.kind", kind in ENGINES, " or ".join(ENGINES), kind)
+        for name in dict.fromkeys(name for row in ENGINES.values() for name in row.reads):
+            value, default, readers = getattr(self.engine, name), getattr(defaults, name), readers_of(ENGINES, name)
+            expected = f"{default!r} unless engine.kind is {' or '.join(readers)}"
+            require(f"engine.{name}", kind in readers or value == default, expected, value)
 
     @property
     def known(self) -> list[str]:

@@ -11,7 +11,7 @@ from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.fold import MODEL, FoldJob
 from daguan.families.job import result_of
-from daguan.pipeline.engines.running import run_jobs
+from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, tell_environment
@@ -24,6 +24,7 @@ def train(settings: Settings, whole: Whole | None = None) -> Stages:
 
     whole: the line of a run that has further stages.
     """
+    require_engine(settings.engine, settings.data.work)
     stages = Stages(settings)
     stages.prepare.manifest()
     for member in settings.trained:

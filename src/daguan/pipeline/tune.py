@@ -15,7 +15,7 @@ from daguan.core.types import Score
 from daguan.families.family import family_of
 from daguan.families.job import result_of
 from daguan.pipeline import prepare
-from daguan.pipeline.engines.running import run_jobs
+from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.settings import SHARED, Settings
 from daguan.pipeline.stages import Stages, read_sections
 from daguan.pipeline.tuning.runner import TrialRunner, varied
@@ -65,6 +65,7 @@ def workers_of(settings: Settings) -> int:
 def make(settings: Settings) -> Study:
     """Begin trials until there are none left; returns the study."""
     space = space_of(settings)
+    require_engine(settings.engine, settings.data.work)
     prepare.make(settings, wait=True)
     run = run_of_study(settings)
     say(f"tune: {settings.tune.trials} trials in {run.path}")

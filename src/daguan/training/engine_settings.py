@@ -21,7 +21,12 @@ class EngineSettings(Section):
         "(train.accumulation), and change results by rounding.",
         ge=1,
     )
-    kind: str = setting("local", "Where jobs run: a row of pipeline/engines/table.py.")
+    kind: str = setting("local", "Where jobs run: local, or ray, a Ray cluster (docs/scale.md).")
+    address: str = setting(
+        "auto",
+        "HOST:PORT of the Ray cluster; auto: the one that RAY_ADDRESS names or that runs on this machine.",
+    )
+    memory: float = setting(2.0, "GB of memory that each job reserves on a Ray cluster.", ge=0)
     workers: int = setting(0, "Jobs at a time, a fold each; 0: as many as the cores or the GPUs allow.", ge=0)
     threads: int = setting(0, "Threads of each process; 0 divides the cores among the workers.", ge=0)
     tensorboard: bool = setting(

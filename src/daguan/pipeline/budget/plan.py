@@ -21,7 +21,7 @@ from daguan.pipeline.stages import Stages
 
 STATE, PRESET = "plan.json", "plan.yaml"
 FREE = ("name", "data", "contest", "blend", "distil", "tune", "plan", "rehearse")  # may change under a plan
-OF_NO_KEY = ("kind", "tensorboard")  # settings of the engine: where jobs run, and what they draw
+OF_NO_KEY = ("kind", "address", "memory", "tensorboard")  # settings of the engine: where jobs run, and what they draw
 CODE = [Row("daguan.pipeline.budget.allotment:largest_scale")]
 GPU = 30.0  # seconds of a core that a second of a GPU is worth
 NO_BUDGET = BudgetSettings()

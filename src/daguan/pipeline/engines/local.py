@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 from typing import IO
 
 import daguan
@@ -21,8 +23,8 @@ from daguan.core.files import naming, write_json
 from daguan.core.processes import ENVIRONMENT, ranks_environment
 from daguan.core.progress import Bar, Progress
 from daguan.families.job import JOB, Job
-from daguan.pipeline.engines.running import Watch, WorkerError
-from daguan.training.devices import gpus
+from daguan.pipeline.engines.running import Watch, Work, WorkerError
+from daguan.training.engine_settings import EngineSettings
 
 LOG = "worker.log"
 GRACE_SECONDS = 20.0  # for a rank to end by itself, once the others have ended
@@ -44,15 +46,26 @@ class LocalEngine:
             for process in self._started:
                 process.terminate()
 
+    def check(self, settings: EngineSettings, work: Path) -> None:
+        pass
+
+    def at_once(self, jobs: Sequence[Job], workers: int) -> int:
+        return workers
+
     def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
-        folder = Path(job.folder)
+        with self._gpus_of(job) as visible:
+            return self.do(Work.of(job), bar, watch, visible)
+
+    def do(self, work: Work, bar: Bar, watch: Watch, visible: Mapping[str, str] = MappingProxyType({})) -> bool:
+        """Do what `run` does, for a job as text, with these variables in the environment of its processes."""
+        folder = Path(work.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / JOB, job.to_json())
+        write_json(folder / JOB, json.loads(work.text))
         go_on = True
         with (
             (folder / LOG).open("wb", buffering=0) as log,  # the worker writes into it too
-            Events(folder, job.name) as events,
-            self._start_ranks(job, log) as process,
+            Events(folder, work.name) as events,
+            self._start_ranks(work, log, visible) as process,
         ):
             assert process.stdout is not None
             for line in process.stdout:
@@ -66,7 +79,7 @@ class LocalEngine:
                     go_on = False
                     process.terminate()
         if go_on:
-            self._check(job.name, process, folder / LOG, job.finished)
+            self._check(work.name, process, folder / LOG, work.finished)
         return go_on
 
     def run_command(self, words: Sequence[str], log: Path, threads: int) -> None:
@@ -75,24 +88,25 @@ class LocalEngine:
         self._check(words[0], process, log, process.returncode == 0)
 
     @contextmanager
-    def _start_ranks(self, job: Job, log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
+    def _start_ranks(self, work: Work, log: IO[bytes], visible: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
         """Yields the process of the first rank, which reports on its standard output; they end together."""
-        words = ["daguan.pipeline.engines.worker", str(Path(job.folder) / JOB)]
-        with self._gpus_of(job) as visible:
-            groups = [visible | group for group in ranks_environment(job.processes)]
-            first = self._start(words, log, job.threads, groups[0], pipe=True)
-            others = [self._start(words, log, job.threads, group) for group in groups[1:]]
-            with first, ThreadPoolExecutor(max(1, len(others))) as watchers:
-                for other in others:
-                    watchers.submit(_end_with, other, first)
-                yield first
-                first.wait()
-                for other in others:
-                    _end(other)
+        words = [work.worker, str(Path(work.folder) / JOB)]
+        groups = [{**visible, **group} for group in ranks_environment(work.processes)]
+        first = self._start(words, log, work.threads, groups[0], pipe=True)
+        others = [self._start(words, log, work.threads, group) for group in groups[1:]]
+        with first, ThreadPoolExecutor(max(1, len(others))) as watchers:
+            for other in others:
+                watchers.submit(_end_with, other, first)
+            yield first
+            first.wait()
+            for other in others:
+                _end(other)
 
     @contextmanager
     def _gpus_of(self, job: Job) -> Iterator[dict[str, str]]:
         """Yields the variable that gives a job the GPUs which the fewest other jobs use; none on a CPU."""
+        from daguan.training.devices import gpus  # with torch, which `do` can do without
+
         with self._lock:
             chosen = sorted(gpus(job.engine), key=lambda gpu: self._jobs_on[gpu])[: job.processes]
             self._jobs_on.update(chosen)

@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from daguan.core.errors import DaguanError
 from daguan.core.progress import Bar, Progress, say, shown
 from daguan.core.settings import require
-from daguan.families.job import Job, result_of
+from daguan.families.job import RESULT, Job, result_of
 from daguan.pipeline.engines.curves import drawn
 from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.engines.whole import Whole
 from daguan.training.engine_settings import EngineSettings
 
 Watch = Callable[[Progress], bool]
+WORKER = "daguan.pipeline.engines.worker"
 
 
 class WorkerError(DaguanError):
     """A worker ended with an error; it carries the worker's message, or the end of its log."""
+
+
+class Work(NamedTuple):
+    """A job as plain text, which is all that another process or machine gets of it.
+
+    Attributes:
+        name: what the user reads.
+        folder: where the job works.
+        threads: of each of its processes.
+        text: of the job file.
+        processes: how many do it together.
+        worker: the module that does the job, given the job file.
+    """
+
+    name: str
+    folder: str
+    threads: int
+    text: str
+    processes: int = 1
+    worker: str = WORKER
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(job.name, job.folder, job.threads, json.dumps(job.to_json()), job.processes)
+
+    @property
+    def finished(self) -> bool:
+        return (Path(self.folder) / RESULT).is_file()
 
 
 class Engine(Protocol):
@@ -29,6 +59,12 @@ class Engine(Protocol):
 
     Its `run` and `run_command` raise WorkerError; StoppedError if somebody ended the work; WriteError for a full disk.
     """
+
+    def check(self, settings: EngineSettings, work: Path) -> None:
+        """Raise ConfigError: there is no such engine here, or it cannot do jobs in this folder of runs."""
+
+    def at_once(self, jobs: Sequence[Job], workers: int) -> int:
+        """Return the number of jobs to give to it at a time, where `workers` fit on this machine."""
 
     def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
         """Do the job. `watch` sees every report and says whether to continue.
@@ -51,6 +87,11 @@ def engine_of(settings: EngineSettings) -> Engine:
     require("WORLD_SIZE", launched == "1", f"{expected}daguan.pipeline.engines.worker JOB.json", launched)
     engine: Engine = ENGINES[settings.kind].load()()
     return engine
+
+
+def require_engine(settings: EngineSettings, work: str) -> None:
+    """Raises ConfigError before any work is done: the engine cannot do jobs in this folder of runs."""
+    engine_of(settings).check(settings, Path(work))
 
 
 def do_job(engine: Engine, job: Job, bar: Bar, watch: Watch) -> bool:
@@ -77,6 +118,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, whole: Whole | None = None) -> N
 
 def _run(jobs: Sequence[Job], workers: int, asked: Whole | None) -> None:
     engine = engine_of(jobs[0].engine)
+    workers = engine.at_once(jobs, workers)
     whole = asked or Whole("all jobs", {job.folder: job.kind_of_work for job in jobs}, workers)
 
     def run(job: Job) -> None:

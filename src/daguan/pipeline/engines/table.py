@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from daguan.core.tables import Row
 
-ENGINES = {"local": Row("daguan.pipeline.engines.local:LocalEngine")}
+ENGINES = {
+    "local": Row("daguan.pipeline.engines.local:LocalEngine"),
+    "ray": Row("daguan.pipeline.engines.ray_engine:RayEngine", ("address", "memory")),
+}

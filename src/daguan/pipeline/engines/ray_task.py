@@ -1,0 +1,114 @@
+"""What a node of a Ray cluster does: functions of plain text and numbers, which name everything in a shared folder.
+
+A job runs in a process of its own, as on one machine. Its progress comes back by a file in its folder.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+import daguan
+from daguan.core.errors import ConfigError, DaguanError, StoppedError
+from daguan.core.files import sha256_of_file, sha256_of_json, write_text
+from daguan.core.progress import Bar, Progress
+from daguan.core.runs import PACKAGES
+from daguan.pipeline.engines.local import LocalEngine
+from daguan.pipeline.engines.running import Work
+
+PROGRESS = "progress.json"  # of a job that runs
+POLL_SECONDS = 0.5
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Returns all that must be the same on every node for the same bytes, by name."""
+    root = Path(daguan.__file__).parent
+    code = {str(path.relative_to(root)): sha256_of_file(path) for path in sorted(root.rglob("*.py"))}
+    found = {package: metadata.version(package) for package in PACKAGES}
+    return {"daguan's code": sha256_of_json(code)[:12], "python": platform.python_version(), **found}
+
+
+def other_versions(expected: Mapping[str, str]) -> str:
+    """Returns what differs here from the versions of the command; empty where nothing does."""
+    now, differ = versions(), []
+    for name, value in expected.items():
+        if (here := now.get(name)) != value:
+            differ.append(f"{name} {here} instead of {value}")
+    return f"expected the versions of the command, got {', '.join(differ)}" if differ else ""
+
+
+def check_node(expected: dict[str, str], place: str, locked: str) -> tuple[str, bool]:
+    """Returns what prevents jobs on this node, empty if nothing does, and whether a lock of the command holds here.
+
+    `place` is the current folder of the command, and `locked` a file in its folder of runs, which it has locked.
+    """
+    if problem := other_versions(expected):
+        return problem, True
+    if not Path(place).is_dir():
+        return f"expected the folder {place}, got none; share it with all nodes under this path", True
+    path = Path(place, locked)
+    if not path.is_file():
+        return f"expected {path} of the command, got none; put {path.parent} on a disk that all nodes share", True
+    try:
+        with FileLock(path).acquire(timeout=0):
+            return "", False
+    except Timeout:
+        return "", True
+
+
+def do(expected: dict[str, str], place: str, work: tuple[str, str, int, str, int, str]) -> tuple[int, str]:
+    """Do a job from the command's folder `place`; returns 0, or the exit code and the message of its DaguanError.
+
+    Raises InterruptedError: somebody ended the process, but not this task, which is to be tried again.
+    """
+    job = Work(*work)
+    if problem := other_versions(expected):
+        return ConfigError.exit_code, f"{job.name}: node {platform.node()}: {problem}"
+    os.chdir(place)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a node that was started in the background ignores it
+    engine, cancelled = LocalEngine(), False
+    report = Path(job.folder) / PROGRESS
+
+    def tell(progress: Progress) -> bool:
+        write_text(report, progress.to_line())
+        return True
+
+    with ThreadPoolExecutor(1) as executor, Bar(job.name) as bar:
+        doing = executor.submit(engine.do, job, bar, tell)
+        try:
+            while not wait([doing], POLL_SECONDS).done:  # ray.cancel interrupts between two looks
+                pass
+        except KeyboardInterrupt:
+            cancelled = True
+            engine.stop()
+    report.unlink(missing_ok=True)
+    return _outcome(doing, cancelled)
+
+
+def _outcome(doing: Future[bool], cancelled: bool) -> tuple[int, str]:
+    try:
+        doing.result()
+    except StoppedError as error:
+        if not cancelled:
+            raise InterruptedError(str(error)) from None
+        return error.exit_code, str(error)
+    except DaguanError as error:
+        return error.exit_code, str(error)
+    return 0, ""
+
+
+def progress_in(folder: Path) -> Progress | None:
+    """Returns the last progress of the job in a folder; None before there is any."""
+    with suppress(OSError):  # no such file; or NFS calls a file stale that is replaced while it is read
+        return Progress.from_line((folder / PROGRESS).read_text("utf-8"))
+    return None
