@@ -1,7 +1,8 @@
 """A worker process, `python -m daguan.pipeline.engines.worker JOB.json`: does one job and reports on standard output,
 where nothing else is printed.
 
-It lives as long as its pipe: when the parent is killed, the next report fails and the worker ends.
+It lives as long as its pipe: when the parent is killed, the next report fails and the worker ends. On SIGTERM it saves
+a checkpoint and ends with exit code 130; the same command continues from there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, TextIO
 
 from daguan.core.errors import DaguanError, ended, exit_code_of
 from daguan.core.files import read_json
+from daguan.core.processes import settle_environment
 from daguan.core.progress import Progress
 from daguan.core.streams import settle_streams, take_stdout
 from daguan.families.fold import FoldJob
@@ -71,4 +73,5 @@ def main(path: str, reports: TextIO) -> int:
 
 if __name__ == "__main__":
     settle_streams()
+    settle_environment()  # an engine has done this before; a batch system has not
     sys.exit(main(sys.argv[1], take_stdout()))
