@@ -78,5 +78,4 @@ def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
 def finish(run: Run, job: PretrainJob) -> None:
     """Write the manifest of a run whose job is finished, unless it is there."""
     if not run.finished:
-        result = result_of(job)
-        run.finish(**result)
+        run.finish(**result_of(job), threads=job.threads)

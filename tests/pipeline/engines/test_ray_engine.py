@@ -24,8 +24,8 @@ from daguan.pipeline.engines import ray_engine
 from daguan.pipeline.settings import load
 
 ON_A_CLUSTER = pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'daguan[ray]'")
-SMALL = [*TINY, "train.epochs=30", "train.checkpoint_seconds=1", "model.ngram_buckets=4096"]
-SMALL += ["engine.threads=1", "engine.device=cpu"]
+SMALL = [*TINY, "train.epochs=60", "model.ngram_buckets=4096"]
+SMALL += ["engine.workers=2", "engine.threads=1", "engine.device=cpu"]  # each node begins with a tagger
 STARTED = "Ray runtime started"
 PATIENCE = float(os.environ.get("PATIENCE", "300"))  # seconds for a step of the cluster, on a busy machine
 
