@@ -47,7 +47,7 @@ def main(words: list[str]) -> None:
 def seconds_of(folder: Path, nap: float, workers: int) -> float:
     """Returns the seconds of all jobs, with that number of them given to the cluster at a time."""
     engine, text = RayEngine(), json.dumps({"seconds": nap})
-    works = [Work(f"nap {job}", str(folder / str(job)), 1, text, "benchmarks.sleeper") for job in range(JOBS)]
+    works = [Work(f"nap {job}", str(folder / str(job)), 1, text, worker="benchmarks.sleeper") for job in range(JOBS)]
     start = time.perf_counter()
     with ThreadPoolExecutor(workers) as executor:
         list(executor.map(partial(_do, engine), works))
