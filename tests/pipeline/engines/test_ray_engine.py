@@ -24,7 +24,7 @@ from daguan.pipeline.engines import ray_engine
 from daguan.pipeline.settings import load
 
 ON_A_CLUSTER = pytest.mark.skipif(find_spec("ray") is None, reason="needs ray: pip install 'daguan[ray]'")
-SMALL = [*TINY, "train.epochs=60", "model.ngram_buckets=4096"]
+SMALL = [*TINY, "train.epochs=40", "model.ngram_buckets=4096"]
 SMALL += ["engine.workers=2", "engine.threads=1", "engine.device=cpu"]  # each node begins with a tagger
 STARTED = "Ray runtime started"
 PATIENCE = float(os.environ.get("PATIENCE", "300"))  # seconds for a step of the cluster, on a busy machine
@@ -129,7 +129,7 @@ def lose(started: subprocess.Popen[bytes]) -> None:
 
 def in_session(started: subprocess.Popen[bytes], column: str) -> list[str]:
     """Return a column of `ps` for the processes of a node."""
-    words = ["ps", "-o", column, "-s", str(started.pid)]
+    words = ["ps", "-ww", "-o", column, "-s", str(started.pid)]
     return subprocess.run(words, text=True, capture_output=True, check=False).stdout.splitlines()
 
 

@@ -29,8 +29,8 @@ def command(job: Path) -> subprocess.Popen[str]:
 def test_a_job_that_is_ended_by_sigterm_continues_and_has_the_same_bytes(
     contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = [*TINY, f"data.dir={contest}", "members=tagger", "pretrain.tokens=0", "train.epochs=30", "engine.threads=1"]
-    words.append("train.checkpoint_seconds=1e9")
+    words = [*TINY, f"data.dir={contest}", "members=tagger", "pretrain.tokens=0", "train.epochs=12", "engine.threads=1"]
+    words += ["train.checkpoint_seconds=1e9", "model.ngram_buckets=4096"]
     paths = []
     for name in ("stopped", "whole"):
         assert job_files.main([*words, f"data.work={tmp_path / name}"]) == 0
