@@ -149,7 +149,7 @@ def exchanged(computed: Sequence[NDArray[Any]], shapes: Sequence[tuple[int, ...]
 
     shapes: of the arrays of all parts; all are of one type.
     """
-    if ranks() == 1:
+    if ranks() == 1 or not shapes:
         yield from computed
         return
     (dtype,) = {name for name in gathered(computed[0].dtype.str if computed else None) if name}
