@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pandas import DataFrame, json_normalize
 
@@ -14,6 +15,9 @@ from daguan.core.runs import MANIFEST
 from daguan.core.types import Span
 from daguan.pipeline.ledger import Entry
 from daguan.pipeline.tuning.trials import Trial
+
+if TYPE_CHECKING:
+    from daguan.pipeline.estimate import Estimate
 
 LEADERBOARD = (
     "name", "family", "precision", "recall", "f1", "f1_low", "f1_high", "contest_f1", "calibration_error", "seconds",
@@ -34,6 +38,11 @@ def entities(lines: Sequence[Tokens], spans: Sequence[Sequence[Span]]) -> DataFr
 def runs(entries: Sequence[Entry]) -> DataFrame:
     """Returns a row for each trained run."""
     return DataFrame([entry.to_json() for entry in entries], columns=[*Entry.__dataclass_fields__])
+
+
+def estimate(found: Estimate) -> DataFrame:
+    """Returns a row for each stage of an estimate: seconds, and bytes of memory and disk."""
+    return DataFrame([asdict(stage) for stage in found.stages])
 
 
 def named(rows: Mapping[str, Mapping[str, Any]]) -> DataFrame:

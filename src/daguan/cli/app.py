@@ -56,6 +56,8 @@ class CommandRow(Row):
 COMMANDS = {
     "fit": CommandRow("daguan.cli.fit:main", stage="blend", makes=(), computes=True),
     "run": CommandRow("daguan.cli.run:main", stage="blend", makes=("budget",), computes=True),
+    "doctor": CommandRow("daguan.cli.doctor:main", stage="blend", computes=True),
+    "estimate": CommandRow("daguan.cli.estimate:main", stage="blend", computes=True),
     "prepare": CommandRow("daguan.cli.prepare:main", stage="prepare", makes=("prepare",), computes=True),
     "conflicts": CommandRow("daguan.cli.conflicts:main"),
     "pretrain": CommandRow("daguan.cli.pretrain:main", stage="pretrain", makes=("pretrain",), computes=True),

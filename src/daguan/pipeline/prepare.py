@@ -28,18 +28,24 @@ def make(settings: Settings, wait: bool = False) -> Run:
     """
     stages = Stages(settings)
     build_contest(stages)
-    _require_places(stages)
-    _require_inputs(stages)
+    require_places(stages)
+    require_inputs(stages)
     folds, vocabulary = settings.folds, settings.vocabulary
     once(stages.prepare, partial(prepare, contest=stages.contest, folds=folds, vocabulary=vocabulary), wait)
+    require_runs(stages)
+    return stages.prepare
+
+
+def require_runs(stages: Stages) -> None:
+    """Raises CheckpointError: a run that a setting names is missing, or on other lines."""
+    settings = stages.settings
     for name in settings.blend.runs:
         stages.named("blend.runs", name)
     for run in {settings.member(member).conflicts.run for member in settings.trained} - {""}:
         stages.named("conflicts.run", run)
-    return stages.prepare
 
 
-def _require_places(stages: Stages) -> None:
+def require_places(stages: Stages) -> None:
     """Raises WriteError, ConfigError or DataError: no submission can be written."""
     folder, contest = Path(stages.settings.data.submissions), stages.contest.folder.resolve().name
     require_writable(folder)
@@ -49,7 +55,7 @@ def _require_places(stages: Stages) -> None:
     require("name", fits, f"a name that fits into one of {LONGEST_NAME} bytes after {contest!r}", stages.settings.name)
 
 
-def _require_inputs(stages: Stages) -> None:
+def require_inputs(stages: Stages) -> None:
     """Raises DataError or CheckpointError: something that a member starts from is missing, or the code book, which the
     models keep, is damaged."""
     _ = stages.translation

@@ -23,10 +23,7 @@ STATE, PRESET = "plan.json", "plan.yaml"
 FREE = ("name", "data", "contest", "blend", "distil", "tune", "plan", "rehearse")  # may change under a plan
 OF_NO_KEY = ("kind", "address", "memory", "tensorboard")  # settings of the engine: where jobs run, and what they draw
 CODE = [Row("daguan.pipeline.budget.allotment:largest_scale")]
-GPU = 30.0  # seconds of a core that a second of a GPU is worth
 NO_BUDGET = BudgetSettings()
-MEMORY = 0.8  # share of the available memory that workers may fill
-PROCESS, TRAINED_TOKEN = 1e9, 1_500  # bytes of a worker: libraries and a small model; a token in an n-gram CRF
 
 
 @dataclass
@@ -109,6 +106,7 @@ def begun(run: Run, asked: Settings) -> State:
 
 def first_changes(asked: Settings) -> dict[str, Any]:
     """Returns the changes that follow from the data and the machine alone."""
+    from daguan.pipeline.budget.estimates import GPU, MEMORY, PROCESS, TRAINED_TOKEN
     from daguan.training.devices import cores, find_device, matrix_dtype, memory, share_cores
 
     train, _ = Stages(asked).contest.read()

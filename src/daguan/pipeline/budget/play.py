@@ -29,7 +29,19 @@ from daguan.families.fold import TEST
 from daguan.families.job import RESULT, Job, result_of
 from daguan.pipeline import prepare, pretrain, train
 from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Task, largest_scale
-from daguan.pipeline.budget.estimates import SPEED, STARTING, Sizes, is_baseline, is_pretrained, tasks_of
+from daguan.pipeline.budget.estimates import (
+    COMMAND,
+    SPEED,
+    STARTING,
+    Sizes,
+    Speeds,
+    are_enough,
+    deadline,
+    is_baseline,
+    is_pretrained,
+    least_seconds,
+    tasks_of,
+)
 from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset, write_state
 from daguan.pipeline.engines.running import WorkerError, do_job, engine_of
 from daguan.pipeline.settings import Settings
@@ -37,10 +49,8 @@ from daguan.pipeline.stages import Stages, once, tell_environment
 from daguan.training.prediction import annotate, decode_lines
 
 FIRST_TOKENS, FIRST_SECONDS, FIRST_SHARE = 150_000, 40.0, 0.15  # of the first n-gram CRF, at most
-COMMAND = 6.0  # seconds until this command has loaded what it needs
 LEAST_SECONDS = 0.001  # of training that a job is allotted; none would mean as many as it likes
 LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
-ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that is kept free
 EARLY = 0.92  # share of the minutes below which the end is explained
 SLOWEST = 2.0  # pace of a blend that the first job's start may suggest
 OFTEN = 0.05  # share of the minutes up to which a blend is made whenever a member is complete
@@ -188,17 +198,13 @@ class Player:
 
     def _planned(self, members: Sequence[str]) -> list[Task]:
         """Returns what these members need, by the speed that is known."""
-        return tasks_of(Stages(self.settings), members, self.sizes, self.state.speed or SPEED)
+        return tasks_of(Stages(self.settings), members, self.sizes, Speeds(self.state.speed or SPEED))
 
     def _are_enough(self, tasks: list[Task], members: Sequence[str]) -> bool:
         """Returns whether each fold among the tasks gets enough epochs beside what runs, for a blend of the members.
         Those of an n-gram CRF need none."""
         scale = largest_scale(tasks, self._free(), self.running, self._deadline(len(members)))
-        return all(
-            task.training(scale) >= self._least_seconds(task)
-            for task in tasks
-            if task.kind == FOLD and not is_baseline(self.asked, task.member)
-        )
+        return are_enough(self.asked, tasks, scale)
 
     def _estimate_again(self, speed: float) -> None:
         """Take a speed of pretraining that is known better, and use it to estimate again what has not begun."""
@@ -224,13 +230,9 @@ class Player:
             say(f"budget: the minutes pay for {member} after all")
             self.changed.notify_all()
 
-    def _least_seconds(self, task: Task) -> float:
-        """Returns the seconds of training that make a fold worth training: those of budget.least_epochs."""
-        return task.most * min(1.0, self.asked.budget.least_epochs / self.asked.member(task.member).train.epochs)
-
     def _deadline(self, members: int) -> float:
         """Returns the second at which training must have ended, for a blend of that number of members."""
-        return self.limit * (1 - MARGIN) - ENDING - self.pace * self.sizes.blend_seconds(members)
+        return deadline(self.limit, self.pace * self.sizes.blend_seconds(members))
 
     # The work of one of several threads
 
@@ -282,7 +284,7 @@ class Player:
         begun = self._is_begun(task.member)
         first = next((one for one in self.state.members if not is_baseline(self.asked, one)), "")
         needed = begun or is_baseline(self.asked, task.member) or task.member == first
-        return needed or seconds >= LEAST_SHARE * self._least_seconds(task)
+        return needed or seconds >= LEAST_SHARE * least_seconds(self.asked, task)
 
     def _least_worthy(self) -> str:
         """Returns the last member, in order of worth, none of whose folds is begun."""

@@ -23,10 +23,7 @@ MOST_TYPES = 1_000
 def prepare(run: Run, contest: Contest, folds: FoldSettings, vocabulary: VocabularySettings) -> None:
     """Write folds.json, vocab.txt, the token file and report.json; with folds.lines also the lines that were drawn."""
     watch = Stopwatch()
-    train, test = contest.read()
-    _require_few_types(contest, len(labels_of(train)))
-    if (gold := contest.test_gold).is_file():
-        check_comparable(read_labelled(gold), test, (str(gold), str(contest.test)))
+    train, test = read_checked(contest)
     documents, numbers = document_of_line(contest, len(train), folds), _taking_part(run.path, train, folds)
     sentences, documents = [train[i] for i in numbers], None if documents is None else documents[numbers]
     write_folds(run.path, assign_folds(sentences, folds, documents))
@@ -37,6 +34,15 @@ def prepare(run: Run, contest: Contest, folds: FoldSettings, vocabulary: Vocabul
         require_unchanged(contest.folder / name, sha256)
     say(format_report(report, folds))
     run.finish(watch.seconds, labels=labels_of(train), report=report)
+
+
+def read_checked(contest: Contest) -> tuple[list[Sentence], list[Sentence]]:
+    """Returns the training lines and the test lines. Raises DataError: malformed, or no work for the later stages."""
+    train, test = contest.read()
+    _require_few_types(contest, len(labels_of(train)))
+    if (gold := contest.test_gold).is_file():
+        check_comparable(read_labelled(gold), test, (str(gold), str(contest.test)))
+    return train, test
 
 
 def _require_few_types(contest: Contest, types: int) -> None:

@@ -1,0 +1,96 @@
+"""Estimates the memory and the disk that the work of members needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from daguan.data.text_index import MOST_TOKENS
+from daguan.families.member import MemberSettings
+from daguan.models.encoders.table import ENCODERS
+from daguan.pipeline.budget.estimates import PROCESS, TRAINED_TOKEN, Sizes, is_baseline
+from daguan.pipeline.settings import Settings
+from daguan.training.operations import encoder_weights
+
+PREPARE, PREPARE_TOKEN, READ_TOKEN = 400e6, 1.5, 100  # bytes: libraries; a token of the text; of a labelled line
+TRAINED = 16  # bytes of a parameter in training: itself, its gradient, two moments
+AVERAGE = 4  # bytes of a parameter's average, in fine-tuning
+LAYER = 100  # bytes in training for each token, layer and unit of its width, in float32; half of them in bf16
+WEIGHT = 4  # bytes of a parameter in a file
+TAGS = 4  # of BIOES, for each type; and one for outside
+MARGINAL = 2  # bytes of a tag's probability
+NGRAM_TOKEN = 250  # bytes of an n-gram CRF's model for each token that it is trained on
+TEXT_TOKEN = 5  # bytes of a token in a text file
+INDEX = 100  # bytes of a token of the text that the stack looks strings up in
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a stage needs.
+
+    Attributes:
+        memory: bytes of all its processes together.
+        gpu_memory: bytes of one GPU; 0 where none is used.
+        disk: bytes that stay in the work folder.
+    """
+
+    memory: float = 0.0
+    gpu_memory: float = 0.0
+    disk: float = 0.0
+
+
+def entries_of(settings: Settings, entries: int) -> int:
+    """Returns the entries of a vocabulary, of which there are that number without a limit."""
+    return min(entries, settings.vocabulary.max_size or entries)
+
+
+def parameters(made: MemberSettings, entries: int) -> int:
+    """Returns about how many parameters the encoder of a member has."""
+    width = made.encoder.embedding_size or made.encoder.hidden
+    return entries * width + encoder_weights(made.encoder) + made.encoder.ngram_buckets * made.encoder.ngram_size
+
+
+def preparing(sizes: Sizes, entries: int) -> Need:
+    text = sizes.text_tokens
+    memory = PREPARE + PREPARE_TOKEN * text + READ_TOKEN * (sizes.tokens + sizes.test_tokens)
+    return Need(memory, 0.0, text * (2 if entries <= 1 << 16 else 4))
+
+
+def pretraining(settings: Settings, member: str, entries: int, gpu: bool) -> Need:
+    """Returns what the pretraining of a member's encoder needs, or its token vectors."""
+    made = settings.member(member)
+    weights = parameters(made, entries)
+    if not ENCODERS[made.model.encoder].pretrained:
+        return Need(PROCESS + 2 * WEIGHT * weights, 0.0, WEIGHT * weights)
+    tokens = made.pretrain.batch_size * made.encoder.max_length
+    return _trained(settings, made, TRAINED * weights, tokens, gpu, WEIGHT * weights)
+
+
+def fold(settings: Settings, member: str, sizes: Sizes, entries: int, gpu: bool) -> Need:
+    """Returns what one fold of a member needs."""
+    made = settings.member(member)
+    marginals = MARGINAL * (TAGS * sizes.types + 1) * (sizes.tokens / sizes.folds + sizes.test_tokens)
+    if is_baseline(settings, member):
+        need = PROCESS + TRAINED_TOKEN * sizes.fold_tokens
+        return Need(need, 0.0, NGRAM_TOKEN * sizes.fold_tokens + marginals)
+    weights = parameters(made, entries) + made.model.ngram_buckets * (TAGS * sizes.types + 1)
+    longest = min(made.encoder.max_length, 2 * sizes.tokens // max(1, sizes.lines))
+    disk = WEIGHT * weights + marginals
+    return _trained(settings, made, (TRAINED + AVERAGE) * weights, made.train.batch_size * longest, gpu, disk)
+
+
+def blending(settings: Settings, sizes: Sizes) -> Need:
+    tokens = sizes.tokens + sizes.test_tokens
+    each = 2 * WEIGHT * (TAGS * sizes.types + 1) * (len(settings.members) + 1)
+    text = TEXT_TOKEN * sizes.test_tokens * (len(settings.members) + 2)
+    return Need(PROCESS + each * tokens + READ_TOKEN * tokens + INDEX * min(MOST_TOKENS, sizes.text_tokens), 0.0, text)
+
+
+def submitting(sizes: Sizes) -> Need:
+    return Need(PREPARE + READ_TOKEN * sizes.test_tokens, 0.0, TEXT_TOKEN * sizes.test_tokens)
+
+
+def _trained(settings: Settings, made: MemberSettings, model: float, tokens: float, gpu: bool, disk: float) -> Need:
+    """Returns what training needs of a model of that number of bytes, with that number of tokens in a batch."""
+    share = 0.5 if settings.engine.precision == "bf16" or (gpu and settings.engine.precision == "auto") else 1.0
+    batch = share * LAYER * made.encoder.hidden * made.encoder.layers * tokens
+    return Need(PROCESS, model + batch, disk) if gpu else Need(PROCESS + model + batch, 0.0, disk)
