@@ -89,7 +89,7 @@ def print_estimate(found: Estimate) -> None:
         f"{sizes.lines:,} labelled lines, {sizes.test_tokens:,} tokens of test lines, {sizes.text_tokens:,} tokens in "
         f"all; {sizes.folds} folds of {', '.join(found.members)}"
     )
-    where = f"{machine.gpus} GPUs" if machine.gpus else f"{machine.cores} cores"
+    where = f"{machine.gpus} GPU{'s' * (machine.gpus > 1)}" if machine.gpus else f"{machine.cores} cores"
     speeds = found.speeds.encoders or {"an encoder": found.speeds.speed}
     known = "measured here" if machine.measured else "stated"
     print(
