@@ -51,7 +51,7 @@ def main(
     both = "nothing beside --tflops, from which it follows"
     require("--tokens-per-second", not (tokens_per_second and tflops), both, f"{tokens_per_second:g}")
     stated = tokens_per_second or tflops
-    require("--gpus", not gpus or stated, "--tflops or --tokens-per-second beside it, as they are elsewhere", gpus)
+    require("--gpus", not gpus or stated > 0, "--tflops or --tokens-per-second beside it, as they are elsewhere", gpus)
     settings, sizes = load(configuration(words, accept_code)), numbers(size)
     if stated:
         found = stated_machine(settings, sizes, tokens_per_second, 1e12 * tflops * share, gpus)

@@ -39,7 +39,7 @@ from daguan.pipeline.budget.plan import run_of_plan
 from daguan.pipeline.budget.resources import Need
 from daguan.pipeline.settings import DataSettings, Settings
 from daguan.pipeline.stages import Stages
-from daguan.training.devices import cores, find_device
+from daguan.training.devices import cores, find_device, gpus
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.operations import operations_per_token
 
@@ -70,7 +70,8 @@ class Machine:
 
     def workers(self, engine: EngineSettings, jobs: int) -> int:
         """Returns the number of processes at a time; share_cores chooses the same number here."""
-        return max(1, min(engine.workers or self.gpus or self.cores, jobs))
+        default = self.gpus or self.cores
+        return max(1, min(engine.workers or max(1, default // engine.devices), jobs))
 
 
 @dataclass(frozen=True)
@@ -168,36 +169,38 @@ def measured_here(asked: Settings, size: tuple[int, int, int] | None) -> Estimat
     prepare.build_contest(stages)
     with TemporaryDirectory() as folder:
         found = measure(asked, stages.contest, Path(folder))
-    gpus = 0 if find_device(asked.engine).type == "cpu" else 1
-    machine = Machine(cores(), gpus, True, found.command)
+    there = 0 if find_device(asked.engine).type == "cpu" else len(gpus(asked.engine)) or 1
+    machine = Machine(cores(), there, True, found.command)
     if size is None:
         return estimated(stages, *read_sizes(stages), found.speeds, machine)
     return _without_contest(asked, size, found.speeds, machine)
 
 
 def stated_machine(
-    asked: Settings, size: tuple[int, int, int] | None, tokens_per_second: float, operations: float, gpus: int
+    asked: Settings, size: tuple[int, int, int] | None, tokens_per_second: float, operations: float, devices: int
 ) -> Estimate:
     """Returns the estimate for a machine elsewhere.
 
     Args:
         tokens_per_second: of pretraining by one worker; 0 to follow from `operations`.
         operations: floating-point operations a second that pretraining reaches on one worker's device.
-        gpus: 0 for none.
+        devices: GPUs, 0 for none. `pretrain` is assumed to have engine.devices of that number, `train` of one.
     """
-    machine, anywhere = Machine(cores(), gpus), asked.replace(engine=asked.engine.replace(device="cpu"))
+    machine, anywhere = Machine(cores(), devices), asked.replace(engine=asked.engine.replace(device="cpu"))
     if size is not None:
         entries = resources.entries_of(asked, ENTRIES)
-        speeds = stated_speeds(asked, entries, tokens_per_second, operations, gpus)
+        speeds = stated_speeds(asked, entries, tokens_per_second, operations, devices)
         return _without_contest(anywhere, size, speeds, machine)
-    stages = Stages(asked)
+    stages = Stages(anywhere)
     prepare.build_contest(stages)
     sizes, entries = read_sizes(stages)
-    speeds = stated_speeds(asked, entries, tokens_per_second, operations, gpus)
-    return estimated(Stages(anywhere), sizes, entries, speeds, machine)
+    speeds = stated_speeds(asked, entries, tokens_per_second, operations, devices)
+    return estimated(stages, sizes, entries, speeds, machine)
 
 
-def stated_speeds(settings: Settings, entries: int, tokens_per_second: float, operations: float, gpus: int) -> Speeds:
+def stated_speeds(
+    settings: Settings, entries: int, tokens_per_second: float, operations: float, devices: int
+) -> Speeds:
     """Returns the speeds that follow from stated figures. What has no encoder runs on the processor's cores."""
     encoders = {}
     for member in settings.trained:
@@ -206,9 +209,9 @@ def stated_speeds(settings: Settings, entries: int, tokens_per_second: float, op
             continue
         each = operations_per_token(made.encoder, entries, made.pretrain.masking.rate)
         speed = tokens_per_second or operations / each
-        encoders[member] = min(speed, tokens_per_update(made) / UPDATE) if gpus else speed
-    elsewhere = SPEED if gpus or not tokens_per_second else tokens_per_second
-    return Speeds(elsewhere, encoders, update=UPDATE if gpus else 0.0)
+        encoders[member] = min(speed, tokens_per_update(made) / UPDATE) if devices else speed
+    elsewhere = SPEED if devices or not tokens_per_second else tokens_per_second
+    return Speeds(elsewhere, encoders, update=UPDATE if devices else 0.0)
 
 
 def _without_contest(asked: Settings, size: tuple[int, int, int], speeds: Speeds, machine: Machine) -> Estimate:
@@ -256,7 +259,7 @@ def _training_rows(
     folds = [task for task in tasks if task.kind == FOLD]
     train = machine.workers(settings.engine, len(settings.trained) * sizes.folds)
     pretrain = train if settings.budget.minutes else machine.workers(settings.engine, max(1, len(starts)))
-    pretrain = 1 if machine.gpus else pretrain
+    pretrain = 1 if gpu and not machine.measured else pretrain
     first = _seconds(starts, scale, pretrain)
     after = _seconds(tasks, scale, train) - first if settings.budget.minutes else _seconds(folds, scale, train)
     needs = [resources.pretraining(settings, task.member, entries, gpu) for task in starts]
@@ -274,8 +277,9 @@ def _prepare_seconds(sizes: Sizes, machine: Machine) -> float:
 
 
 def _tasks(stages: Stages, sizes: Sizes, speeds: Speeds, machine: Machine) -> list[Task]:
-    """Returns what all members need; a pretraining is divided among all GPUs."""
-    shared = max(1.0, DIVIDED * machine.gpus) if machine.gpus > 1 else 1.0
+    """Returns what all members need. A pretraining elsewhere is divided among all GPUs; one here is measured as it is
+    divided."""
+    shared = max(1.0, DIVIDED * machine.gpus) if machine.gpus > 1 and not machine.measured else 1.0
     tasks = tasks_of(stages, stages.settings.trained, sizes, speeds)
     divided = {member for member in stages.settings.trained if is_pretrained(stages.settings, member)}
     return [
@@ -309,7 +313,7 @@ def _budgeted(
     most = int(asked.budget.passes * sizes.text_tokens)
     numbers = {one: {"pretrain": {"tokens": most}} for one in asked.members if is_pretrained(asked, one)}
     settings = vary(asked, {"folds": {"count": folds}, "ensemble": numbers}, "the estimate")
-    free, chosen, found, scale = [preparing] * workers, [], list[Task](), 0.0
+    free, chosen, found, scale = [preparing] * workers, list[str](), list[Task](), 0.0
     for member in asked.members:
         tried = [*chosen, member]
         tasks = _tasks(Stages(settings.replace(members=tuple(tried))), sizes, speeds, machine)
