@@ -18,9 +18,8 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
-    """Returns the number of worker processes for that number of jobs, and the threads of each of their
-    processes. Raises ConfigError: no
-    such device here."""
+    """Returns how many of that number of jobs run at a time, and the threads of each of their processes. Raises
+    ConfigError: no such device here."""
     default = cores() if find_device(engine).type == "cpu" else len(gpus(engine)) or 1
     workers = min(engine.workers or max(1, default // engine.devices), jobs)
     return workers, engine.threads or max(1, cores() // (workers * engine.devices))
