@@ -73,10 +73,10 @@ class Job(ABC):
         from daguan.training import ranks
 
         path = Path(self.folder) / UPDATES
-        (known, *_) = ranks.gathered(int(read_json(path)) if path.is_file() else 0)
+        known = ranks.of_first(int(read_json(path)) if path.is_file() else 0)
         if not known:
             speed = updates_a_second()
-            (known, *_) = ranks.gathered(max(1, min(most, int((self.seconds - watch.seconds) * speed))))
+            known = ranks.of_first(max(1, min(most, int((self.seconds - watch.seconds) * speed))))
             if ranks.is_first():
                 write_json(path, known)
         return int(known)

@@ -31,8 +31,7 @@ def run_job(job: FoldJob, report: Report) -> dict[str, Any]:
     The worker of a killed parent may live for a moment more: its successor waits for it.
     """
     with ranks.alone_in(Path(job.folder)):
-        (finished, *_) = ranks.gathered(job.finished)
-        return result_of(job) if finished else _run_alone(job, report)
+        return result_of(job) if ranks.of_first(job.finished) else _run_alone(job, report)
 
 
 def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from daguan.pipeline.budget.plan import run_of_plan
 from daguan.pipeline.budget.resources import Need
 from daguan.pipeline.settings import DataSettings, Settings
 from daguan.pipeline.stages import Stages
-from daguan.training.devices import cores, find_device, gpus
+from daguan.training.devices import cores, find_device, gpus, jobs_at_a_time
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.operations import operations_per_token
 
@@ -69,9 +69,8 @@ class Machine:
     command: float = COMMAND
 
     def workers(self, engine: EngineSettings, jobs: int) -> int:
-        """Returns the number of processes at a time; share_cores chooses the same number here."""
-        default = self.gpus or self.cores
-        return max(1, min(engine.workers or max(1, default // engine.devices), jobs))
+        """Returns the number of jobs at a time, at least 1, which share_cores chooses here."""
+        return max(1, jobs_at_a_time(engine, self.gpus or self.cores, jobs))
 
 
 @dataclass(frozen=True)

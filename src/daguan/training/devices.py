@@ -21,8 +21,13 @@ def share_cores(engine: EngineSettings, jobs: int) -> tuple[int, int]:
     """Returns how many of that number of jobs run at a time, and the threads of each of their processes. Raises
     ConfigError: no such device here."""
     default = cores() if find_device(engine).type == "cpu" else len(gpus(engine)) or 1
-    workers = min(engine.workers or max(1, default // engine.devices), jobs)
+    workers = jobs_at_a_time(engine, default, jobs)
     return workers, engine.threads or max(1, cores() // (workers * engine.devices))
+
+
+def jobs_at_a_time(engine: EngineSettings, devices: int, jobs: int) -> int:
+    """Returns how many of that number of jobs run at a time on that number of cores or GPUs."""
+    return min(engine.workers or max(1, devices // engine.devices), jobs)
 
 
 def find_device(engine: EngineSettings) -> torch.device:

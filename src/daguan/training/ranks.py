@@ -73,7 +73,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """
     with folder_lock(folder, wait=True) if is_first() else nullcontext():
         yield
-        gathered(None)  # no rank reads there any more
+        wait_for_all()  # no rank reads there any more
 
 
 def own(parts: Sequence[Part]) -> Sequence[Part]:
@@ -108,6 +108,16 @@ def gathered(value: Any) -> list[Any]:
         _broadcast(bytes_of_owner, owner)
         found.append(json.loads(bytes_of_owner.tobytes()))
     return found
+
+
+def of_first(value: Any) -> Any:
+    """Returns the first rank's value of what JSON can say."""
+    return gathered(value)[0]
+
+
+def wait_for_all() -> None:
+    """Waits until every rank is here."""
+    gathered(None)
 
 
 def sums_of(values: Sequence[float]) -> list[float]:

@@ -62,8 +62,7 @@ def pretrain(job: PretrainJob, report: Report) -> dict[str, Any]:
     result.json. Raises DivergenceError."""
     folder = Path(job.folder)
     with ranks.alone_in(folder):
-        (finished, *_) = ranks.gathered(job.finished)
-        if finished:
+        if ranks.of_first(job.finished):
             return result_of(job)
         prepare_process(job.threads)
         result = _make(job, folder, Vocabulary.load(Path(job.prepared)), report)
@@ -82,7 +81,7 @@ def _make(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report
     if settings.encoder.checkpoint:
         if ranks.is_first():
             result = _write_checkpoint(folder / START if settings.pretrain.tokens else folder, vocabulary, job)
-        ranks.gathered(None)  # the others read what the first rank has written
+        ranks.wait_for_all()  # the others read what the first rank has written
     return result | _pretrain(job, folder, vocabulary, report) if settings.pretrain.tokens else result
 
 
