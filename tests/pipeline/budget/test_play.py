@@ -68,6 +68,7 @@ class Machine:
                 job.settings.ngram_crf.iterations if crf else round(job.settings.train.epochs * tokens / (16 * TOKENS))
             )
             held_out = sizes.tokens / sizes.folds if job.fold < sizes.folds else 0.0
+            result["tokens_per_second"] = 0.4 * SPEED / self.factor
             labelling = (held_out + sizes.test_tokens) / (3 * SPEED)
         updates = (
             0
@@ -130,6 +131,7 @@ def played(
     return player, clock
 
 
+UNTIL_FOLDS = (*[4.0] * 9, 0.25)
 BUSY = (1.0, 1.0, 1.0, 1.7, 1.7, 1.0, 2.0, 1.0, 1.5)
 
 
@@ -179,11 +181,13 @@ def test_the_first_members_take_part_and_more_of_them_in_more_time(
     assert members[0] <= members[1] <= members[2]
 
 
+@pytest.mark.parametrize("then", [(4.0, 4.0, 4.0, 1.0), UNTIL_FOLDS], ids=["first jobs", "until a tagger's folds"])
 def test_members_that_a_busy_start_left_out_take_part_when_the_minutes_pay_for_them_after_all(
-    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    then: Sequence[float],
+) -> None:  # fmt: skip
     submitted = []
-    for slow in ((4.0,), (4.0, 4.0, 4.0, 1.0)):
+    for slow in ((4.0,), then):
         (tmp_path / str(len(slow))).mkdir()
         player, clock = played(contest, tmp_path / str(len(slow)), monkeypatch, 4_000, 100, slow)
         submitted.append(player.state.submitted)
@@ -191,3 +195,13 @@ def test_members_that_a_busy_start_left_out_take_part_when_the_minutes_pay_for_t
     assert submitted[0] == ["ngram_crf", "tagger"]
     assert len(submitted[1]) > 2
     assert "pay for second after all" in capsys.readouterr().err
+
+
+def test_a_member_that_is_let_in_late_starts_from_the_pretraining_that_the_others_share(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    player, _ = played(contest, tmp_path, monkeypatch, 4_000, 100, UNTIL_FOLDS)
+    stages = Stages(player.settings)
+    starts = {stages.pretrain(member).path.name for member in player.state.submitted if member != "ngram_crf"}
+    assert len(player.state.submitted) > 2
+    assert {path.name for path in (tmp_path / "work").glob("pretrain-*")} == starts

@@ -31,6 +31,7 @@ from daguan.pipeline import prepare, pretrain, train
 from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Task, largest_scale
 from daguan.pipeline.budget.estimates import (
     COMMAND,
+    FINE_TUNING,
     SPEED,
     STARTING,
     Sizes,
@@ -207,16 +208,17 @@ class Player:
         return are_enough(self.asked, tasks, scale)
 
     def _estimate_again(self, speed: float) -> None:
-        """Take a speed of pretraining that is known better, and use it to estimate again what has not begun."""
+        """Take a speed of pretraining that is known better: estimate again what has not begun, and let further members
+        take part, in order, if the minutes pay for them by it."""
         self.state.speed = speed
         found = {task.name: task for task in self._planned(self.state.members) if not self._is_begun(task.member)}
         self.waiting = [found.get(task.name, task) for task in self.waiting]
+        self._admit()
 
     def _is_begun(self, member: str) -> bool:
         return any((self.folder / member).glob("fold*"))
 
     def _admit(self) -> None:
-        """Let further members take part, in order, if the minutes pay for them by what is measured since."""
         taking_part = self._taking_part
         for member in self.asked.members:
             if member in self.state.members:
@@ -311,7 +313,7 @@ class Player:
                 say(f"budget: the speed of {task.member} could not be measured: {why}")
                 self._choose()
             elif task.kind != FIRST:
-                self._drop(self._sharing(task), why)
+                self._drop(self._sharing(task, self.state.members), why)
             self._store()
         if done and task.kind == FOLD and task.member in self.complete:
             self._blend_often()
@@ -320,7 +322,7 @@ class Player:
         """Whether a job is still of use. Called by its worker's reports."""
         if task.kind == FIRST or not self.state.dropped:
             return True
-        return not all(member in self.state.dropped for member in self._sharing(task))
+        return not all(member in self.state.dropped for member in self._sharing(task, self.state.members))
 
     def _job(self, task: Task, seconds: float) -> Job:
         """Returns the job of a task. It works in the plan's folder, as its run's name follows from what it will fix."""
@@ -353,13 +355,15 @@ class Player:
             self._finish_start(task, job, result)
             if "tokens_per_second" in result:
                 self._estimate_again(float(result["tokens_per_second"]))
-                self._admit()
         else:
             self._finish_fold(task, result, seconds)
+            speed = float(result.get("tokens_per_second", 0)) / FINE_TUNING
+            if is_pretrained(self.asked, task.member) and speed > self.state.speed:
+                self._estimate_again(speed)
 
     def _finish_start(self, task: Task, job: Job, result: dict[str, Any]) -> None:
-        """Give the run its name, which follows from its tokens, in all members that share it."""
-        for member in self._sharing(task) if "tokens" in result else ():
+        """Give the run its name, which follows from its tokens, in all members that share it or may do so later."""
+        for member in self._sharing(task, self.asked.members) if "tokens" in result else ():
             self.state.numbers[member]["pretrain"]["tokens"] = result["tokens"]
         stages = Stages(self.settings)
         run = stages.pretrain(task.member)
@@ -395,12 +399,12 @@ class Player:
         train.finish(stages, task.member, stages.fold_jobs(task.member, self.threads))
         self.complete.append(task.member)
 
-    def _sharing(self, task: Task) -> list[str]:
-        """Returns the members that a task serves."""
+    def _sharing(self, task: Task, members: Sequence[str]) -> list[str]:
+        """Returns those of the members that a task serves."""
         if task.kind != PRETRAIN:
             return [task.member]
         stages = Stages(self.settings)
-        return [member for member in self.state.members if stages.pretrain(member) == stages.pretrain(task.member)]
+        return [member for member in members if stages.pretrain(member) == stages.pretrain(task.member)]
 
     def _drop(self, members: list[str], why: str) -> None:
         """Leave members out; what they alone start from is left out with them."""
@@ -411,7 +415,8 @@ class Player:
         self.waiting = [
             task
             for task in self.waiting
-            if task.kind == FIRST or not all(one in self.state.dropped for one in self._sharing(task))
+            if task.kind == FIRST
+            or not all(one in self.state.dropped for one in self._sharing(task, self.state.members))
         ]
         self._store()
 
