@@ -1,4 +1,8 @@
-"""A study whose trials cost nothing, in a process of its own: `fake_study.py FOLDER TRIALS WORKERS [STORAGE]`.
+"""A study whose trials cost nothing, in a process of its own.
+
+    fake_study.py FOLDER TRIALS WORKERS PAUSE SILENT STORAGE
+
+PAUSE is the seconds between two evaluations, SILENT those after which a trial of another machine is given up.
 
 Each trial run is a line of FOLDER/ran.txt.
 """
@@ -14,12 +18,14 @@ from daguan.cli.tables.study import write_study
 from daguan.core.errors import ConfigError
 from daguan.core.runs import folder_lock
 from daguan.pipeline.tuning import search
+from daguan.pipeline.tuning import study as studies
 from daguan.pipeline.tuning.settings import Axis, TuneSettings
 from daguan.pipeline.tuning.space import Space
 from daguan.pipeline.tuning.study import Study, Watch
 from daguan.pipeline.tuning.trials import Outcome, Trial
 
 TRIALS = 30
+PAUSE = 0.005
 AXES = {
     "rate": Axis(low=1e-4, high=1e-1, log=True),
     "head": Axis(choices=("crf", "span", {"layers": 2})),
@@ -59,13 +65,15 @@ def settings_of(at_once: int, storage: str = "", trials: int = TRIALS) -> TuneSe
     return TuneSettings(space=AXES, trials=trials, at_once=at_once, storage=storage, startup=6)
 
 
-def main(folder: Path, trials: int, workers: int, storage: str) -> None:
+def main(folder: Path, trials: int, workers: int, pause: float, silent: float, storage: str) -> None:
     search.POLL_SECONDS = 0.05
+    studies.SILENT_SECONDS, studies.BEAT_SECONDS = silent, silent / 10
     study = Study.open(folder, SPACE, settings_of(2, storage, trials), seed=7)
-    search.search(study, Fake(folder / "ran.txt", pause=0.005), workers)
+    search.search(study, Fake(folder / "ran.txt", pause), workers)
     with folder_lock(folder, wait=True):
         write_study(folder, study.trials(), {}, None)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), "".join(sys.argv[4:]))
+    folder, trials, workers, pause, silent, storage = sys.argv[1:]
+    main(Path(folder), int(trials), int(workers), float(pause), float(silent), storage)

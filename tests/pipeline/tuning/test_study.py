@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_study import AXES, SPACE, TRIALS, Fake, outcome_of, settings_of
+from study_processes import kill_after, ran, start
 
 from daguan.core.errors import ConfigError, StoppedError
 from daguan.core.runs import folder_lock
@@ -28,30 +24,8 @@ FEW = 10
 REPORTS = ("trials.json", "study.md", "history.svg", "importances.svg")
 
 
-def start(folder: Path, workers: int, storage: str = "", trials: int = TRIALS) -> subprocess.Popen[bytes]:
-    words = [str(Path(__file__).with_name("fake_study.py")), str(folder), str(trials), str(workers), storage]
-    folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.Popen([sys.executable, *words], stderr=subprocess.DEVNULL)
-
-
-def ran(*folders: Path) -> list[str]:
-    """What was run: index and parameters of each run, in any process."""
-    lines = [line for folder in folders for line in (folder / "ran.txt").read_text("utf-8").splitlines()]
-    return [line.partition(" ")[2] for line in lines]
-
-
 def reports(folder: Path) -> list[bytes]:
     return [(folder / name).read_bytes() for name in REPORTS]
-
-
-def kill_after(process: subprocess.Popen[bytes], folder: Path, runs: int) -> None:
-    deadline = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < deadline:
-        if (folder / "ran.txt").exists() and len(ran(folder)) >= runs:
-            break
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the study was over before it could be killed"
 
 
 @pytest.fixture(scope="module")

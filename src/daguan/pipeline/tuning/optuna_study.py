@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -24,7 +25,8 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from daguan.core.errors import CheckpointError, ConfigError, WriteError
 from daguan.core.files import naming
@@ -43,6 +45,7 @@ STATES = {
 }
 DIRECTIONS = {F1: StudyDirection.MAXIMIZE, SECONDS: StudyDirection.MINIMIZE}
 NO_ANSWER = (SQLAlchemyError, StorageInternalError, ImportError)
+TRIES, TRY_SECONDS = 5, 0.5  # to open a database
 FEWEST = 5  # the smallest number of trials for importances
 DIGITS = 4  # digits of drawn numbers, so that a preset stays readable
 
@@ -202,11 +205,19 @@ def _check_journal(path: Path) -> None:
 
 
 def _database(storage: str) -> BaseStorage:
-    try:
-        return RDBStorage(storage)
-    except (RuntimeError, AssertionError) as error:  # what Optuna raises for tables of another version
-        said = " ".join(str(error).split()) or "no version"
-        raise ConfigError(f"tune.storage: expected tables of Optuna {optuna.__version__}, got: {said}") from None
+    """Returns the database's storage. No connection outlives its use, so none is found dead after hours of training."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return RDBStorage(storage, engine_kwargs={"poolclass": NullPool})
+        except (RuntimeError, AssertionError) as error:  # what Optuna raises for tables of another version
+            said = " ".join(str(error).split()) or "no version"
+            raise ConfigError(f"tune.storage: expected tables of Optuna {optuna.__version__}, got: {said}") from None
+        except DBAPIError:  # another machine may be making the same tables
+            if tries == TRIES:
+                raise
+        time.sleep(TRY_SECONDS)
 
 
 def _record(frozen: FrozenTrial) -> Record:

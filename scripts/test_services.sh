@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The tests that need a real server, which this installs into .venv: PostgreSQL. `scripts/test.sh` skips them without one.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+cd "$root"
+"$python" -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+DAGUAN_SERVICES=here "$python" -m pytest -m services "$@"
