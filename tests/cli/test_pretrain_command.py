@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from in_process import in_process
+from public_encoders import checkpoint
 
 PUBLIC = ["the", "of", "and"]
 BERT = ("model.encoder=bert", "model.head=crf")
@@ -96,6 +98,26 @@ def test_a_checkpoint_of_another_type_is_pretrained_further_fine_tuned_and_used(
     out = tmp_path / "predicted.txt"
     assert main(["predict", str(blend), str(contest / "test.txt"), str(out)]) == 0
     assert read_labelled(out) == read_labelled(submission(tmp_path))
+
+
+@pytest.mark.parametrize("more", [("pretrain.tokens=0", "model.pieces=first"), ("model.pieces=mean",)])
+def test_a_checkpoint_that_keeps_its_tokenizer_reads_the_words_of_the_contest(contest, tmp_path, more) -> None:
+    """At once or pretrained further; lines have more pieces than the window, and one token has, too."""
+    checkpoint(tmp_path / "public", "bert")
+    spelt = shutil.copytree(contest, tmp_path / "spelt")
+    tokens = sorted({token for line in read_labelled(contest / "train.txt") for token in line.tokens})
+    texts = ["mice" * 20, *("heart" * (place % 2) + "mice" * (place % 3 + 1) for place in range(1, len(tokens)))]
+    (spelt / "vocab.tsv").write_text("".join(f"{n}\t{text}\n" for n, text in zip(tokens, texts, strict=True)), "utf-8")
+    settings = ("model.encoder=auto", f"encoder.checkpoint={tmp_path / 'public'}", "model.head=crf", *more)
+    with in_process():
+        run(spelt, tmp_path, *settings, "members=tagger", "train.epochs=1")
+    (blend,) = (tmp_path / "work").glob("blend-*")
+    out = tmp_path / "predicted.txt"
+    assert main(["predict", str(blend), str(contest / "test.txt"), str(out)]) == 0
+    assert read_labelled(out) == read_labelled(submission(tmp_path))
+    (spelt / "vocab.tsv").write_text((spelt / "vocab.tsv").read_text("utf-8").replace("heart", "hearts"), "utf-8")
+    pretrain = stages(spelt, tmp_path / "work", *settings).pretrain("tagger")
+    assert not pretrain.finished  # other words are another run
 
 
 def test_a_run_is_named_after_what_it_starts_from(contest, tmp_path, public) -> None:

@@ -58,6 +58,8 @@ class MemberSettings(Section):
         row = ENCODERS[encoder]
         expected = f"a folder with model.encoder={encoder}, which is what a checkpoint holds"
         require("encoder.checkpoint", row.from_scratch or bool(size.checkpoint), expected, size.checkpoint)
+        fits = not self.model.pieces or not size.counts
+        require("encoder.counts", fits, "'' with model.pieces, which keep the checkpoint's own vocabulary", size.counts)
         layers = row.layers(size)
         fits = bool(size.checkpoint) or self.train.frozen_layers <= layers
         require("train.frozen_layers", fits, f"at most {layers}, the encoder's layers", self.train.frozen_layers)

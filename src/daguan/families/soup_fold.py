@@ -31,12 +31,17 @@ def _check_alike(first: TrainedTagger, member: TrainedTagger) -> None:
     alike = {
         "labels": member.scheme.labels == first.scheme.labels,
         "vocabulary": member.vocabulary.entries == first.vocabulary.entries,
+        "pieces": _entries(member) == _entries(first),
         "window": (member.window, member.overlap) == (first.window, first.overlap),
         "shapes of weights": _shapes(member.tagger) == _shapes(first.tagger),
     }
     for what, same in alike.items():
         if not same:
             raise CheckpointError(f"soup: expected members with the same {what}, got different ones")
+
+
+def _entries(member: TrainedTagger) -> tuple[str, ...]:
+    return member.pieces.vocabulary.entries if member.pieces else ()
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from daguan.families.fold import MODEL, FoldData, FoldJob, FoldResult
 from daguan.families.job import Report
 from daguan.families.jobs import score_held_out
 from daguan.models.encoders.loading import load_encoder, new_encoder
+from daguan.models.encoders.pieces import Pieces
 from daguan.models.tagger import Tagger
 from daguan.training import ranks
 from daguan.training.engine_settings import EngineSettings
@@ -79,13 +80,13 @@ def load(folder: Path, engine: EngineSettings) -> Model:
 def _new_tagger(job: FoldJob, scheme: TagScheme) -> TrainedTagger:
     model, size = job.settings.model, job.settings.encoder
     torch.manual_seed(stream_seed(job.seed, "tagger-weights", job.fold))
+    vocabulary = Vocabulary.load(Path(job.prepared))
+    pieces = Pieces.load(Path(job.pretrained)) if model.pieces else None
     if job.pretrained:
-        vocabulary = Vocabulary.load(Path(job.pretrained))
         encoder = load_encoder(Path(job.pretrained), model.encoder_dropout)
     else:
-        vocabulary = Vocabulary.load(Path(job.prepared))
         encoder = new_encoder(model.encoder, size, len(vocabulary), model.encoder_dropout)
     tagger = Tagger(encoder, scheme, model)
     if job.pretrained:
         tagger.load_pretrained(Path(job.pretrained))
-    return TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size))
+    return TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size), pieces)

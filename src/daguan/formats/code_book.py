@@ -87,6 +87,12 @@ class CodeBook:
         """Returns the paths that `save` writes."""
         return contest.vocabulary, contest.folder / LABELS
 
+    @staticmethod
+    def texts(contest: Contest) -> dict[str, str]:
+        """Returns the text that each token of a contest stands for, as its `vocab.tsv` says; none without that file.
+        Raises DataError: a line of it is not as `save` writes it."""
+        return dict(_lines(contest.vocabulary, re.compile(r"\S+"))) if contest.vocabulary.is_file() else {}
+
     @classmethod
     def is_in(cls, contest: Contest) -> bool:
         """Returns whether numbers and labels of a contest stand for something."""
@@ -123,7 +129,14 @@ def unescape(text: str) -> str:
 
 
 def _read(path: Path, mapped: re.Pattern[str]) -> dict[str, str]:
-    table: dict[str, str] = {}
+    table = {text: code for code, text in _lines(path, mapped)}
+    if len({*table.values()}) < len(table):
+        raise DataError(f"{path}: expected each number and label once, got one twice; the file is damaged")
+    return table
+
+
+def _lines(path: Path, mapped: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """Yields what stands for a text, and the text. Raises DataError: no such file, or a line is not as written."""
     lines = [] if path.is_file() and not path.stat().st_size else iter_lines(path)
     for number, line in lines:
         code, tab, text = line.partition("\t")
@@ -131,7 +144,4 @@ def _read(path: Path, mapped: re.Pattern[str]) -> dict[str, str]:
             raise DataError(
                 f"{path}:{number}: expected what stands for a text, a tab, and the text, got {shorten(line)}"
             )
-        table[unescape(text)] = code
-    if len({*table.values()}) < len(table):
-        raise DataError(f"{path}: expected each number and label once, got one twice; the file is damaged")
-    return table
+        yield code, unescape(text)

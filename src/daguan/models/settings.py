@@ -14,6 +14,8 @@ LSTM = "lstm_"
 TOGETHER = "+"
 
 
+NO_PIECES, FIRST, MEAN = "", "first", "mean"
+POOLINGS = (NO_PIECES, FIRST, MEAN)
 AVERAGES = ("losses", "logits")
 TRAINING_ONLY = (
     "encoder_dropout", "dropout", "token_dropout", "ngram_dropout", "dropout_samples", "dropout_average",
@@ -46,6 +48,14 @@ class ModelSettings(Section):
         f"The head: {names_in(HEADS)}. `lstm_` "
         "before the name puts a BiLSTM below it (Huang et al. 2015, arXiv 1508.01991); heads joined by + share the "
         "encoder (losses are added, marginals averaged).",
+    )
+    pieces: str = setting(
+        NO_PIECES,
+        "How vectors of a token's pieces become the token's: `first` takes that of the first piece, `mean` their mean. "
+        "With it, encoder.checkpoint keeps its own tokenizer and vocabulary, and reads the words that `vocab.tsv` has "
+        "for tokens; empty gives it our vocabulary.",
+        choices=POOLINGS,
+        reads_when=Need("encoder.checkpoint is given", lambda whole: bool(whole.encoder.checkpoint)),
     )
     lstm_hidden: int = setting(128, "Width of the BiLSTM in each direction.", ge=1)
     lstm_layers: int = setting(1, "Number of BiLSTM layers.", ge=1)

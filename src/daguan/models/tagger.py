@@ -17,6 +17,7 @@ from daguan.data.ngram_templates import TEMPLATES
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import MASK
 from daguan.models.encoders.loading import Encoder
+from daguan.models.encoders.pieces import dropped_pieces, pooled
 from daguan.models.heads.base import Head, divergence, mean_of
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import LSTM, ModelSettings
@@ -124,7 +125,7 @@ class Tagger(nn.Module):
         self.token_dropout = TokenDropout(settings.token_dropout, MASK)
         self.encoder = encoder
         self.heads = nn.ModuleList(HeadStack(name, encoder.out_features, scheme, settings) for name in settings.heads)
-        self.r_drop = settings.r_drop
+        self.r_drop, self.pieces = settings.r_drop, settings.pieces
 
     def for_prediction(self, dtype: torch.dtype) -> Tagger:
         """Return itself for float32, else a copy whose encoder computes in that type, without the casts of autocast."""
@@ -173,8 +174,16 @@ class Tagger(nn.Module):
 
     def _scores(self, batch: Batch) -> list[list[Tensor]]:
         """Return the scores of each head for each mask of its last dropout."""
-        hidden = self.encoder(self.token_dropout(batch.token_ids), batch.mask)
+        hidden = self._hidden(batch)
         return [stack.scores(hidden, batch) for stack in self.stacks]
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        """Return the vectors of tokens (B,T,H)."""
+        token_ids, rows = self.token_dropout(batch.token_ids), batch.pieces
+        if rows is None:
+            hidden: Tensor = self.encoder(token_ids, batch.mask)
+            return hidden
+        return pooled(self.encoder(dropped_pieces(rows, token_ids == MASK, MASK), rows.mask), rows, self.pieces)
 
     def _loss_of(self, scores: list[list[Tensor]], batch: Batch) -> Tensor:
         return torch.stack([stack.loss(of, batch) for stack, of in zip(self.stacks, scores, strict=True)]).sum()

@@ -66,6 +66,7 @@ def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
     learns = ENCODERS[settings.model.encoder].pretrained and settings.pretrain.tokens > 0
     return PretrainJob(
         member=member,
+        contest=str(stages.contest.folder),
         settings=settings,
         engine=stages.settings.engine,
         folder=str(run.path if run else ""),

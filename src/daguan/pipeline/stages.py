@@ -274,6 +274,10 @@ def _pretrain(stages: Stages, member: str) -> Inputs:
     row = ENCODERS[settings.model.encoder]
     start = {name: sha256_of_file(path) for name, path in start_files(settings).items()}
     facts = {"architecture": settings.model.encoder, "start": start} | _trained_with(stages, settings)
+    if settings.model.pieces and stages.contest.vocabulary.is_file():
+        facts["texts"] = sha256_of_file(stages.contest.vocabulary)
+    if settings.model.pieces:
+        facts["pieces"] = True
     return Inputs(facts, settings, ("encoder", "pretrain" if row.pretrained else "vectors"), (row,))
 
 

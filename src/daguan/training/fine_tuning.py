@@ -15,8 +15,8 @@ from torch import Tensor
 from daguan.core.errors import ConfigError
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.types import Score, Sentence
-from daguan.data.batches.collate import Batch, Example, bucketed_order, collate, to_example
-from daguan.data.batches.windows import training_pieces
+from daguan.data.batches.collate import Batch, Example, bucketed_order, collate
+from daguan.data.batches.windows import training_parts
 from daguan.data.span_score import span_score
 from daguan.models.tagger import Tagger
 from daguan.nn.adversary import Adversary, moved
@@ -163,7 +163,7 @@ class TaggerTrainer(Trainer[Update]):
 
     def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
         """Returns the lines of each update of an epoch: pseudo-labelled ones at random places among the others."""
-        lengths, gold = [len(example) for example in self.examples], self.gold_examples
+        lengths, gold = [example.width for example in self.examples], self.gold_examples
         size, streams = self.settings.batch_size * self.settings.accumulation, partial(stream, self.seed)
         order = bucketed_order(lengths[:gold], size, streams("batch-order", epoch))
         if len(lengths) == gold:
@@ -241,6 +241,6 @@ class TaggerTrainer(Trainer[Update]):
 
 def _examples(sentences: Sequence[Sentence], trained: TrainedTagger) -> tuple[list[Example], int]:
     """Returns the lines as examples no longer than the window, and the number of entities longer than it."""
-    pieces = [training_pieces(sentence, trained.window, trained.overlap) for sentence in sentences]
-    examples = [to_example(piece, trained.vocabulary, trained.scheme) for line, _ in pieces for piece in line]
-    return examples, sum(lost for _, lost in pieces)
+    parts = [training_parts(line, trained.costs(line), trained.window, trained.overlap) for line in sentences]
+    examples = [trained.example(part, trained.scheme) for line, _ in parts for part in line]
+    return examples, sum(lost for _, lost in parts)

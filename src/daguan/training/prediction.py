@@ -16,11 +16,12 @@ from daguan.core.files import naming, read_json, write_json
 from daguan.core.runs import WRITTEN_BY, require_current
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
-from daguan.data.batches.collate import Batch, Example, collate, length_mask, padded_length, sorted_batches
+from daguan.data.batches.collate import Batch, Example, collate, length_mask, padded_length, sorted_batches, to_example
 from daguan.data.batches.windows import Window, stitch, windows_of
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
 from daguan.models.encoders.loading import load_encoder
+from daguan.models.encoders.pieces import Pieces
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
@@ -30,7 +31,7 @@ from daguan.training.devices import autocast, find_device, length_multiple, matr
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.threads import map_on_threads
 
-FILE = "tagger.json"
+FILE, ENCODER = "tagger.json", "encoder"
 BATCH_TOKENS = 2048  # a larger batch does not fit into the caches
 BATCH_SCORES = 1 << 23  # limits memory: span heads have T² scores a type, and marginals take 16 bytes for each
 DECODE_TOKENS = 1 << 15
@@ -48,6 +49,7 @@ class TrainedTagger:
         model: its settings
         window: number of tokens that it reads at once; longer lines are cut into windows
         overlap: number of tokens that neighbouring windows share
+        pieces: what cuts tokens into pieces, in which window and overlap then count; None where it reads tokens
     """
 
     tagger: Tagger
@@ -56,12 +58,15 @@ class TrainedTagger:
     model: ModelSettings
     window: int
     overlap: int
+    pieces: Pieces | None = None
 
     def save(self, folder: Path) -> None:
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self.tagger.save(folder)
             self.vocabulary.save(folder)
+        if self.pieces:
+            self.pieces.save(folder / ENCODER)
         about = {
             **WRITTEN_BY,
             "labels": self.scheme.labels,
@@ -79,10 +84,24 @@ class TrainedTagger:
             CheckpointError: no tagger in the folder, or a damaged one.
         """
         scheme, model, window, overlap = _read_about(folder)
-        tagger = Tagger(load_encoder(folder / "encoder", model.encoder_dropout), scheme, model)
+        tagger = Tagger(load_encoder(folder / ENCODER, model.encoder_dropout), scheme, model)
         tagger.load_head(folder)
         tagger = tagger.to_device(find_device(engine)).eval()
-        return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap)
+        pieces = Pieces.load(folder / ENCODER) if model.pieces else None
+        return cls(tagger, scheme, Vocabulary.load(folder), model, window, overlap, pieces)
+
+    def example(self, sentence: Sentence, scheme: TagScheme | None = None) -> Example:
+        """Returns a sentence, or a part of one, as numbers, with its tags if there is a scheme."""
+        return to_example(sentence, self.vocabulary, scheme, self.cut if self.pieces else None)
+
+    def cut(self, tokens: Sequence[str]) -> list[list[int]]:
+        """Returns the pieces of each token, at most as many as the window holds."""
+        assert self.pieces is not None
+        return [pieces[: self.window] for pieces in self.pieces.encode(tokens)]
+
+    def costs(self, sentence: Sentence) -> list[int]:
+        """Returns the length of each token, as windows count it."""
+        return [len(pieces) for pieces in self.cut(sentence.tokens)] if self.pieces else [1] * len(sentence.tokens)
 
     def marginals(
         self, sentences: Sequence[Sentence], engine: EngineSettings, dtype: type[np.floating] = np.float32
@@ -95,9 +114,9 @@ class TrainedTagger:
         windows = [
             window
             for line, sentence in enumerate(sentences)
-            for window in windows_of(line, len(sentence.tokens), self.window, self.overlap)
+            for window in windows_of(line, self.costs(sentence), self.window, self.overlap)
         ]
-        examples = [self._example(sentences[window.line], window) for window in windows]
+        examples = [self.example(Sentence(sentences[w.line].tokens[w.start : w.stop])) for w in windows]
         answers: list[Any] = [None] * len(windows)
         tagger = self.tagger.for_prediction(matrix_dtype(engine))
 
@@ -105,9 +124,13 @@ class TrainedTagger:
             batch = collate([examples[i] for i in indices], length_multiple(engine))
             return _batch_marginals(tagger, batch, engine).astype(dtype, copy=False)
 
-        lengths = [len(example) for example in examples]
-        batches = sorted_batches(lengths, BATCH_TOKENS, length_multiple(engine), self._most_rows)
-        shapes = [(len(b), padded_length(lengths[b[0]], length_multiple(engine)), len(self.scheme)) for b in batches]
+        widths, multiple = [example.width for example in examples], length_multiple(engine)
+        batches = sorted_batches(widths, BATCH_TOKENS, multiple, self._most_rows)
+        longest = [max(len(examples[i]) for i in batch) for batch in batches]
+        shapes = [
+            (len(batch), padded_length(length, multiple), len(self.scheme))
+            for batch, length in zip(batches, longest, strict=True)
+        ]
         own = map_on_threads(answer, ranks.own(batches), find_device(engine))
         for indices, answered in zip(batches, ranks.exchanged(own, shapes), strict=True):
             for index, probs in zip(indices, answered, strict=True):
@@ -116,9 +139,6 @@ class TrainedTagger:
 
     def _most_rows(self, length: int) -> int:
         return BATCH_SCORES // self.tagger.scores_per_row(length)
-
-    def _example(self, sentence: Sentence, window: Window) -> Example:
-        return Example(self.vocabulary.encode(sentence.tokens[window.start : window.stop]))
 
 
 def _batch_marginals(tagger: Tagger, batch: Batch, engine: EngineSettings) -> NDArray[np.float32]:

@@ -19,18 +19,50 @@ POOL_BATCHES = 50  # the size of the random pools within which sentences are sor
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A sentence, or a piece of one, as numbers.
+    """A sentence, or a part of one, as numbers.
 
     Attributes:
         token_ids: (T,)
         tag_ids: (T,), None if it is not annotated.
+        pieces: the pieces of each token, none of which is without one; None for an encoder that reads tokens.
     """
 
     token_ids: list[int]
     tag_ids: np.ndarray | None = None
+    pieces: list[list[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.token_ids)
+
+    @property
+    def width(self) -> int:
+        """Returns how many places the encoder reads."""
+        return len(self) if self.pieces is None else sum(map(len, self.pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class PieceRows:
+    """What an encoder reads of sentences whose tokens have pieces, padded at the end of each row.
+
+    Attributes:
+        ids: (B,P)
+        lengths: (B,)
+        owners: (B,P) the place of the token that a piece is of; 0 at padding.
+        starts: (B,T) the place of each token's first piece; 0 at padding.
+    """
+
+    ids: Tensor
+    lengths: Tensor
+    owners: Tensor
+    starts: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """Returns (B,P) true where there is a piece."""
+        return length_mask(self.lengths, self.ids.shape[1])
+
+    def to(self, device: torch.device) -> PieceRows:
+        return PieceRows(*(tensor.to(device) for tensor in (self.ids, self.lengths, self.owners, self.starts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +73,13 @@ class Batch:
         token_ids: (B,T)
         lengths: (B,)
         tag_ids: (B,T) or None.
+        pieces: those of the tokens, None for an encoder that reads tokens.
     """
 
     token_ids: Tensor
     lengths: Tensor
     tag_ids: Tensor | None
+    pieces: PieceRows | None = None
 
     @property
     def mask(self) -> Tensor:
@@ -58,7 +92,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         tags = None if self.tag_ids is None else self.tag_ids.to(device)
-        return Batch(self.token_ids.to(device), self.lengths.to(device), tags)
+        pieces = None if self.pieces is None else self.pieces.to(device)
+        return Batch(self.token_ids.to(device), self.lengths.to(device), tags, pieces)
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
@@ -66,10 +101,15 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device) < lengths.unsqueeze(1)
 
 
-def to_example(sentence: Sentence, vocabulary: Vocabulary, scheme: TagScheme | None) -> Example:
+def to_example(
+    sentence: Sentence,
+    vocabulary: Vocabulary,
+    scheme: TagScheme | None,
+    pieces: Callable[[Sequence[str]], list[list[int]]] | None = None,
+) -> Example:
     """Encodes a sentence; its spans become tags if there is a scheme, else it can only be predicted."""
     tags = None if scheme is None else scheme.encode(len(sentence.tokens), sentence.gold)
-    return Example(vocabulary.encode(sentence.tokens), tags)
+    return Example(vocabulary.encode(sentence.tokens), tags, pieces(sentence.tokens) if pieces else None)
 
 
 def padded_length(length: int, multiple: int) -> int:
@@ -88,7 +128,22 @@ def collate(examples: Sequence[Example], multiple: int) -> Batch:
         token_ids[row, : len(example)] = torch.tensor(example.token_ids)
         if tag_ids is not None and example.tag_ids is not None:
             tag_ids[row, : len(example)] = torch.from_numpy(example.tag_ids)
-    return Batch(token_ids, lengths, tag_ids)
+    pieces = [example.pieces for example in examples if example.pieces is not None]
+    return Batch(token_ids, lengths, tag_ids, _piece_rows(pieces, length, multiple) if pieces else None)
+
+
+def _piece_rows(lines: Sequence[list[list[int]]], length: int, multiple: int) -> PieceRows:
+    """Returns the pieces of the tokens of each line, of which rows have `length`."""
+    lengths = torch.tensor([sum(map(len, line)) for line in lines])
+    width = padded_length(int(lengths.max()), multiple)
+    ids, owners = torch.full((len(lines), width), PAD), torch.zeros(len(lines), width, dtype=torch.long)
+    starts = torch.zeros(len(lines), length, dtype=torch.long)
+    for row, line in enumerate(lines):
+        counts = torch.tensor([len(token) for token in line])
+        ids[row, : lengths[row]] = torch.tensor([piece for token in line for piece in token])
+        owners[row, : lengths[row]] = torch.arange(len(line)).repeat_interleave(counts)
+        starts[row, : len(line)] = counts.cumsum(0) - counts
+    return PieceRows(ids, lengths, owners, starts)
 
 
 def bucketed_order(lengths: Sequence[int], size: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -124,6 +124,13 @@ def _open(path: Path) -> NDArray[Any]:
     return np.memmap(path, dtype=DTYPES[path.suffix[1:]], mode="r")
 
 
+def ids_of(path: Path) -> Iterator[NDArray[np.uint32]]:
+    """Yields the ids of a token file in chunks of arbitrary cut."""
+    ids = _open(path)
+    for low in range(0, len(ids), CHUNK):
+        yield ids[low : low + CHUNK].astype(np.uint32)
+
+
 class TokenLines:
     """Yields the token file as lines of tokens, [UNK] for unknown ones; can be iterated repeatedly.
 

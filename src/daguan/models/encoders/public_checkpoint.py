@@ -74,7 +74,11 @@ class PublicVocabulary:
         """Read tokenizer.json, which names the special tokens: MPNet's vocab.txt also lists BERT's, unused."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        return cls.of(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> PublicVocabulary:
+        """Returns the vocabulary of a tokenizer of transformers."""
         rows = tokenizer.get_vocab()  # in no order, another one each time
         names = ("pad", "unk", "cls", "sep", "mask")
         found = (getattr(tokenizer, f"{name}_token_id") for name in names)

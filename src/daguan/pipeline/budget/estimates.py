@@ -118,7 +118,8 @@ class Speeds:
 def is_pretrained(settings: Settings, member: str) -> bool:
     """Returns whether a member starts from an encoder that reads text for as long as one likes."""
     made = settings.member(member)
-    return ENCODERS[made.model.encoder].pretrained and family_of(made.family).starts_from_pretraining(made)
+    starts = family_of(made.family).starts_from_pretraining(made)
+    return starts and ENCODERS[made.model.encoder].pretrained and made.pretrain.tokens > 0
 
 
 def is_baseline(settings: Settings, member: str) -> bool:

@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 from daguan.core.files import write_json
 from daguan.core.progress import Progress
 from daguan.core.runs import CHECKPOINT, Stopwatch
-from daguan.data.batches.packing import Blocks, token_file
+from daguan.data.batches.packing import Blocks, ids_of, token_file, write_token_file
+from daguan.data.contest import Contest
 from daguan.data.vocabulary import Vocabulary
 from daguan.families.job import RESULT, Job, Report, result_of
+from daguan.formats.code_book import CodeBook
 from daguan.models.encoders.loading import save_model
+from daguan.models.encoders.pieces import Pieces
 from daguan.models.encoders.table import ENCODERS
 from daguan.training import ranks
 from daguan.training.devices import prepare_process
@@ -31,11 +34,13 @@ class PretrainJob(Job):
 
     Attributes:
         member: one of these members.
+        contest: the folder of the data.
         measures: whether the job only measures its speed.
     """
 
     kind: ClassVar[str] = "pretrain"
     member: str
+    contest: str
     measures: bool = False
 
     @property
@@ -78,19 +83,26 @@ def _make(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report
     settings, result = job.settings, dict[str, Any]()
     if not ENCODERS[settings.model.encoder].pretrained:
         return _write_with_vectors(job, folder, vocabulary, report)
+    text = Path(job.prepared)
     if settings.encoder.checkpoint:
+        start = folder / START if settings.pretrain.tokens else folder
         if ranks.is_first():
-            result = _write_checkpoint(folder / START if settings.pretrain.tokens else folder, vocabulary, job)
+            result = _write_checkpoint(start, vocabulary, job)
         ranks.wait_for_all()  # the others read what the first rank has written
-    return result | _pretrain(job, folder, vocabulary, report) if settings.pretrain.tokens else result
+        if settings.model.pieces:
+            vocabulary, text = Vocabulary.load(start), start
+    return result | _pretrain(job, folder, vocabulary, text, report) if settings.pretrain.tokens else result
 
 
-def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Report) -> dict[str, Any]:
-    """Writes the model in Hugging Face layout with its vocabulary and the curve of its loss."""
+def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, text: Path, report: Report) -> dict[str, Any]:
+    """Writes the model in Hugging Face layout with its vocabulary and the curve of its loss.
+
+    text: the folder with the file of the vocabulary's numbers that it reads.
+    """
     settings, size = job.settings, job.settings.encoder
     if size.checkpoint:
         size = size.replace(checkpoint=str(folder / START), counts="")
-    blocks = Blocks(token_file(Path(job.prepared), len(vocabulary)), size.max_length)
+    blocks = Blocks(token_file(text, len(vocabulary)), size.max_length)
 
     def new_trainer(updates: int = 0) -> Pretrainer:
         tokens = updates * trainer.tokens_per_update if updates else settings.pretrain.tokens
@@ -113,6 +125,8 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Re
         return {}
     trainer.model.save(folder)
     vocabulary.save(folder)
+    if settings.model.pieces:
+        Pieces.load(folder / START).save(folder)
     write_json(folder / "curve.json", trainer.curve)
     tokens = trainer.updates * trainer.tokens_per_update
     return {
@@ -129,13 +143,21 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, report: Re
 
 
 def _write_checkpoint(folder: Path, vocabulary: Vocabulary, job: PretrainJob) -> dict[str, Any]:
-    """Writes the public checkpoint over our vocabulary. A killed run starts again."""
-    settings, watch = job.settings, Stopwatch()
+    """Writes the public checkpoint over our vocabulary or, with pieces, over its own with our special tokens, and then
+    the text in pieces if it is pretrained further. A killed run starts again."""
+    settings, watch, whose = job.settings, Stopwatch(), "our"
+    if settings.model.pieces:
+        pieces = Pieces.of_checkpoint(Path(settings.encoder.checkpoint), CodeBook.texts(Contest(Path(job.contest))))
+        pieces.save(folder)
+        if settings.pretrain.tokens:
+            ids = ids_of(token_file(Path(job.prepared), len(vocabulary)))
+            write_token_file(token_file(folder, len(pieces.vocabulary)), pieces.of_ids(ids, vocabulary))
+        vocabulary, whose = pieces.vocabulary, "its own"
     model = public_encoder(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
     save_model(model, folder)
     vocabulary.save(folder)
     size = f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}"
-    about = f"starts from {settings.encoder.checkpoint}, {size}, over our {len(vocabulary):,} vocabulary entries"
+    about = f"starts from {settings.encoder.checkpoint}, {size}, over {whose} {len(vocabulary):,} vocabulary entries"
     return {"about": about, "seconds": watch.seconds}
 
 
