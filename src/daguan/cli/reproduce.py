@@ -24,11 +24,11 @@ def main(
     instances (Vinyals et al. 2015, arXiv 1506.03134). The same command continues an interrupted run, and measures a
     finished one.
     """
-    from daguan.cli.plots.geometry import drawing
     from daguan.cli.tables.geometry import print_measured
     from daguan.core.files import write_text
     from daguan.experiments import reproduction
     from daguan.experiments.geometry.tasks import TASKS
+    from daguan.report.polygons import drawing
 
     chosen = reproduction.load(task, words)
     run = reproduction.make(task, chosen)

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from daguan.cli.plots.svg import bars, curve
 from daguan.cli.tables.text import print_table
 from daguan.core.files import write_json, write_text
 from daguan.core.types import Score
@@ -21,10 +20,12 @@ HEADER = ("trial", "parameters", "state", "F1", "seconds")
 
 def write_study(folder: Path, trials: Sequence[Trial], shares: Mapping[str, float], score: Score | None) -> None:
     """Write study.md, trials.json and the plots; score: the best trial's on the folds that no trial was scored on."""
+    from daguan.report import plots
+
     write_json(folder / "trials.json", study_record(trials, shares, score))
     points = [(trial.index, 100 * trial.outcome.f1) for trial in trials if trial.outcome]
-    write_text(folder / HISTORY, curve(points, "trial", "F1, %"))
-    write_text(folder / IMPORTANCES, bars(list(shares.items()), "importance"))
+    write_text(folder / HISTORY, plots.svg(plots.history(points), alone=True))
+    write_text(folder / IMPORTANCES, plots.svg(plots.bars([*shares.items()], "importance"), alone=True))
     write_text(folder / "study.md", _page(trials, shares, score))
 
 

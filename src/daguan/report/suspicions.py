@@ -1,0 +1,112 @@
+"""What may be wrong with the labels: suspected errors, strings labelled in several ways, and rare types."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from pandas import DataFrame
+
+from daguan.data.marginals import mean
+from daguan.data.span_probabilities import span_probability
+from daguan.report.kinds import CORRECT, MISSED, NAMES, kinds
+from daguan.report.places import Index
+from daguan.report.tracks import Labelled
+
+MOST = 300  # rows of a table
+RARE = 20  # entities of a rare type
+
+
+def label_errors(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
+    """Returns the gold labels that the models doubt most, by falling suspicion.
+
+    The models had not seen the lines. The suspicion that a gold entity is wrong is 1 − P(entity) under the mean of the
+    members' marginals; that one is missing is the probability of the entity that the blend gives there. Entities that
+    all answers give, and gold ones that the blend gives, are no suspects. cleanlab ranks tokens in the same way, by the
+    probability of the given label (Northcutt et al. 2021, arXiv 1911.00068).
+    """
+    rows: list[dict[str, Any]] = []
+    for number, probs in enumerate(mean(found.marginals)):
+        gold, ours = found.gold.train[number], found.final.train[number]
+        of_predicted, of_gold = kinds(ours, gold)
+        suspects = [
+            (span, 1 - span_probability(probs, span, found.scheme), f"gold entity is {NAMES[fate]}")
+            for span, fate in zip(gold, of_gold, strict=True)
+            if fate != CORRECT
+        ]
+        suspects += [
+            (span, span.probability, "entity is not in gold")
+            for span, kind in zip(ours, of_predicted, strict=True)
+            if NAMES[kind] == "spurious"
+        ]
+        for span, suspicion, why in suspects:
+            rows.append(
+                {
+                    "line": number,
+                    "start": span.start,
+                    "stop": span.stop,
+                    "type": labels[span.label],
+                    "string": "_".join(found.train[number].tokens[span.start : span.stop]),
+                    "suspicion": float(suspicion),
+                    "why": why,
+                    "agree": sum(span in track.train[number] for track in found.answers),
+                }
+            )
+    table = DataFrame(rows, columns=["line", "start", "stop", "type", "string", "suspicion", "why", "agree"])
+    return table.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True).head(MOST)
+
+
+def ambiguous_strings(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
+    """Returns the strings that gold labels in several ways, or labels at some places only: how often each, and at how
+    many places they stand outside of any entity."""
+    golds: dict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
+    for line in found.train:
+        for span in line.gold:
+            golds[line.tokens[span.start : span.stop]][span.label] += 1
+    index = Index(golds)
+    strings, outside = [*golds], Counter[int]()
+    for line in found.train:
+        taken = {place for span in line.gold for place in range(span.start, span.stop)}
+        for number, start, stop in index.occurrences(line.tokens):
+            outside[number] += taken.isdisjoint(range(start, stop))
+    rows = []
+    for number, string in enumerate(strings):
+        ways = golds[string].most_common() + ([("", outside[number])] if outside[number] else [])
+        if len(ways) > 1:
+            minority = sum(count for _, count in ways) - max(count for _, count in ways)
+            named = ", ".join(f"{labels[label]} {count}" for label, count in golds[string].most_common())
+            rows.append(
+                {
+                    "string": "_".join(string),
+                    "labels": named,
+                    "types": len(golds[string]),
+                    "outside": outside[number],
+                    "minority": minority,
+                }
+            )
+    table = DataFrame(rows, columns=["string", "labels", "types", "outside", "minority"])
+    return table.sort_values(["types", "minority"], ascending=False, kind="stable", ignore_index=True).head(MOST)
+
+
+def types(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
+    """Returns a row for each type: gold entities, distinct strings, lines, the share missed, and whether it is rare."""
+    spans: dict[str, list[tuple[int, tuple[str, ...]]]] = defaultdict(list)
+    missed: Counter[str] = Counter()
+    for number, line in enumerate(found.train):
+        _, fates = kinds(found.final.train[number], line.gold)
+        for span, fate in zip(line.gold, fates, strict=True):
+            spans[span.label].append((number, line.tokens[span.start : span.stop]))
+            missed[span.label] += fate == MISSED
+    rows = [
+        {
+            "type": labels[label],
+            "entities": len(of_type),
+            "strings": len({string for _, string in of_type}),
+            "lines": len({line for line, _ in of_type}),
+            "missed": missed[label] / len(of_type),
+            "rare": len(of_type) < RARE,
+        }
+        for label, of_type in sorted(spans.items())
+    ]
+    return DataFrame(rows).sort_values("entities", kind="stable", ignore_index=True)

@@ -1,0 +1,112 @@
+"""The page of a finished run: its counts are those of `score`, and its text stays text."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TINY, write_contest
+from daguan.__main__ import main
+from daguan.report.lines import counts
+
+HOSTILE = {"w1": "</script><b>", "w2": "<!--", "w3": "\u202eabc&amp;"}
+LARGEST = 15e6
+
+
+class Scripts(HTMLParser):
+    """The elements of a page, as a browser begins them, and the text of its scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.scripts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.tags[-1:] == ["script"]:
+            self.scripts[-1] += data
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    root = tmp_path_factory.mktemp("report")
+    folder = write_contest(root / "contest")
+    for path in folder.iterdir():
+        text = path.read_text("utf-8")
+        for plain, hostile in HOSTILE.items():
+            text = re.sub(rf"(?<![^_\s]){plain}(?=[_/\s]|$)", hostile, text)
+        path.write_text(text, "utf-8")
+    (root / "empty.yaml").touch()
+    places = [f"data.dir={folder}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
+    return [str(root / "empty.yaml"), *TINY, "members=ngram_crf", *places]
+
+
+@pytest.fixture(scope="module")
+def page(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    for stage in ("prepare", "train", "blend", "submit"):
+        assert main([stage, *words]) == 0
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    assert main(["report", *words, "--output", str(path)]) == 0
+    return path.read_text("utf-8")
+
+
+def data_of(page: str) -> dict[str, Any]:
+    parser = Scripts()
+    parser.feed(page)
+    found: dict[str, Any] = json.loads(parser.scripts[0])
+    return found
+
+
+def test_a_report_before_a_blend_names_the_command_to_run(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", *words, "data.work=elsewhere"]) == 2
+    assert "; run: python -m daguan prepare" in capsys.readouterr().err
+
+
+def test_the_counts_of_the_page_are_those_of_score(
+    page: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["score", *words, "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    found = counts(data_of(page)["lines"])
+    assert found.keys() == scores["out_of_fold"].keys() == scores["test"].keys()
+    for name, (train, test) in found.items():
+        for counted, part in ((train, "out_of_fold"), (test, "test")):
+            expected = scores[part][name]["span"]
+            assert (counted.hits, counted.predicted, counted.gold) == tuple(
+                expected[n] for n in ("hits", "predicted", "gold")
+            )
+
+
+def test_tokens_that_are_html_are_text_and_the_page_loads_nothing(page: str) -> None:
+    parser = Scripts()
+    parser.feed(page)
+    assert len(parser.scripts) == 2
+    assert set(HOSTILE.values()) <= set(data_of(page)["tokens"])
+    assert "b" not in parser.tags[parser.tags.index("main") :]
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
+    assert len(page.encode()) < LARGEST
+
+
+def test_the_page_has_every_section(page: str) -> None:
+    assert re.findall(r'<section id="(\w+)"', page) == ["leaderboard", "errors", "explorer", "data", "curves", "making"]
+    assert page.count("<svg") >= 5
+
+
+def test_the_same_run_gives_the_same_page(
+    page: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "again.html"
+    capsys.readouterr()
+    assert main(["report", *words, "--output", str(path), "--json"]) == 0
+    assert path.read_text("utf-8") == page
+    assert json.loads(capsys.readouterr().out)["bytes"] == len(page.encode())
