@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY=passive
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-"$python" -m pytest -rs "$@" # -rs names the skipped tests, such as those of an extra that is not installed
+"$python" -m pytest -n auto --dist loadfile -rs "$@" # -rs names the skipped tests, such as those of an extra that is not installed
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
