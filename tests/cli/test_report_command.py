@@ -12,6 +12,8 @@ import pytest
 
 from conftest import TINY, write_contest
 from daguan.__main__ import main
+from daguan.data.contest import Contest
+from daguan.data.format import parse_labelled
 from daguan.report.lines import counts
 
 HOSTILE = {"w1": "</script><b>", "w2": "<!--", "w3": "\u202eabc&amp;"}
@@ -59,6 +61,12 @@ def page(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.read_text("utf-8")
 
 
+@pytest.fixture(scope="module")
+def contest_lines(words: list[str]) -> list[str]:
+    (folder,) = (word.partition("=")[2] for word in words if word.startswith("data.dir="))
+    return Contest(Path(folder)).train.read_text("utf-8").split("\n")
+
+
 def data_of(page: str) -> dict[str, Any]:
     parser = Scripts()
     parser.feed(page)
@@ -100,6 +108,49 @@ def test_tokens_that_are_html_are_text_and_the_page_loads_nothing(page: str) -> 
 def test_the_page_has_every_section(page: str) -> None:
     assert re.findall(r'<section id="(\w+)"', page) == ["leaderboard", "errors", "explorer", "data", "curves", "making"]
     assert page.count("<svg") >= 5
+
+
+def test_a_line_in_the_terminal_is_the_line_of_the_file(
+    page: str, words: list[str], contest_lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 7):
+        capsys.readouterr()
+        assert main(["look", f"line={number}", *words, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        gold = parse_labelled(contest_lines[number - 1])
+        assert tuple(found["tokens"]) == gold.tokens
+        ours = [(one["start"], one["stop"], one["label"]) for one in found["tracks"]["gold"]]
+        assert ours == [(span.start, span.stop, span.label) for span in gold.gold]
+    assert main(["look", "line=1", *words]) == 0
+    assert "_".join(parse_labelled(contest_lines[0]).tokens) in capsys.readouterr().out
+
+
+def test_a_string_in_the_terminal_has_all_its_places(
+    page: str, words: list[str], contest_lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [parse_labelled(line) for line in contest_lines]
+    capsys.readouterr()
+    assert main(["look", "string=a0", *words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["train"] == sum(line.tokens.count("a0") for line in lines)
+    assert sum(found["labels"].values()) == found["train"] + found["test"]
+    assert len(found["places"]) == min(50, found["train"] + found["test"])
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("line=0", "line: expected a number from 1 to 61, got '0'"),
+        ("string=nowhere", "string: expected tokens of train or test, joined by '_', got 'nowhere'"),
+        ("word=x", "look: expected line=NUMBER, test=NUMBER or string=TOKENS, got 'word=x'"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_named(
+    page: str, words: list[str], what: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["look", what, *words]) == 2
+    assert capsys.readouterr().err == f"daguan: {message}\n"
 
 
 def test_the_same_run_gives_the_same_page(

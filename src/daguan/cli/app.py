@@ -72,6 +72,7 @@ COMMANDS = {
     "rehearse": CommandRow("daguan.cli.rehearse:main", ("plan", "rehearse"), stage="blend", computes=True),
     "score": CommandRow("daguan.cli.score:main", stage="blend"),
     "report": CommandRow("daguan.cli.report:main", stage="blend", computes=True),
+    "look": CommandRow("daguan.cli.look:main", stage="blend", computes=True),
     "check": CommandRow("daguan.cli.check:main", settings=None),
     "import": CommandRow("daguan.cli.importing:main", settings=None),
     "export": CommandRow("daguan.cli.export:main", settings=None),

@@ -99,38 +99,45 @@
     return state.part === "train" ? [0, L.train] : state.part === "test" ? [L.train, L.lines] : [0, L.lines];
   }
 
-  /* Counts and matching lines in one pass. Counts of a chip leave its own group of filters out of account. */
+  /* Counts and matching lines in one pass over columns. Counts of a chip leave its own group of filters out of account. */
   function filter() {
-    const track = tracks[state.track], [low, high] = lineRange();
-    const byKind = new Map(), byType = new Map(), list = [];
+    const track = tracks[state.track], [from, to] = lineRange(), ours = track.first.length - 1;
+    const byKind = new Uint32Array(256), byType = new Uint32Array(L.labels.length), list = [];
+    const typed = new Uint8Array(L.labels.length), kinded = new Uint8Array(256);
+    typed.fill(state.types.size ? 0 : 1); for (const label of state.types) typed[label] = 1;
+    kinded.fill(state.kinds.size ? 0 : 1); for (const kind of state.kinds) kinded[kind] = 1;
+    const { low, high, fold } = state, line = state.query && state.query.line;
+    const narrow = state.types.size || state.kinds.size || low > 0 || high < 255;
+    const places = state.query && state.query.ids ? new Set(occurrences(state.query.ids).map(lineOf)) : null;
     let hits = 0, predicted = 0, golds = 0, scored = 0;
-    const narrow = state.types.size || state.kinds.size || state.low > 0 || state.high < 255;
-    const add = (map, key) => map.set(key, (map.get(key) || 0) + 1);
-    const places = state.query && state.query.ids ? new Set() : null;
-    if (places) for (const place of occurrences(state.query.ids)) places.add(lineOf(place));
-    for (let line = low; line < high; line++) {
-      if (state.fold >= 0 && folds[line] !== state.fold) continue;
-      if (places && !places.has(line)) continue;
-      if (state.query && state.query.line !== undefined && state.query.line !== line - (isTest(line) ? L.train : 0) + 1) continue;
+    for (let at = from; at < to; at++) {
+      if (fold >= 0 && folds[at] !== fold) continue;
+      if (places && !places.has(at)) continue;
+      if (line && line !== at - (isTest(at) ? L.train : 0) + 1) continue;
       let matches = !narrow;
-      const see = (label, kind, confidence) => {
-        const typed = !state.types.size || state.types.has(label), kinded = !state.kinds.size || state.kinds.has(kind);
-        if (confidence < state.low || confidence > state.high) return;
-        if (typed) add(byKind, kind);
-        if (kinded) add(byType, label);
-        if (typed && kinded) matches = true;
-        if (typed && kind !== NO_GOLD && kind !== MISSED) { predicted++; if (kind === CORRECT) hits++; }
-      };
-      if (line < track.first.length - 1)
-        for (let i = track.first[line]; i < track.first[line + 1]; i++) see(track.label[i], track.kind[i], track.probability[i]);
-      if (line < goldLines) {
+      if (at < ours)
+        for (let i = track.first[at], end = track.first[at + 1]; i < end; i++) {
+          const label = track.label[i], kind = track.kind[i], confidence = track.probability[i];
+          if (confidence < low || confidence > high) continue;
+          byType[label] += kinded[kind];
+          if (!typed[label]) continue;
+          byKind[kind]++;
+          if (kinded[kind]) matches = true;
+          if (kind !== NO_GOLD) { predicted++; if (kind === CORRECT) hits++; }
+        }
+      if (at < goldLines) {
         scored++;
-        for (let i = gold.first[line]; i < gold.first[line + 1]; i++) {
-          if (!state.types.size || state.types.has(gold.label[i])) golds++;
-          if (track.fate[i] === MISSED) see(gold.label[i], MISSED, 0);
+        for (let i = gold.first[at], end = gold.first[at + 1]; i < end; i++) {
+          const label = gold.label[i];
+          golds += typed[label];
+          if (track.fate[i] !== MISSED || low > 0) continue;
+          byType[label] += kinded[MISSED];
+          if (!typed[label]) continue;
+          byKind[MISSED]++;
+          if (kinded[MISSED]) matches = true;
         }
       }
-      if (matches) list.push(line);
+      if (matches) list.push(at);
     }
     return { list, byKind, byType, hits, predicted, golds, scored };
   }
@@ -149,10 +156,10 @@
   function update(keep) {
     const began = performance.now(), found = filter();
     state.list = found.list;
-    $("types").replaceChildren(...L.labels.map((label, index) => chip(state.types, index, label, found.byType.get(index) || 0)));
-    const known = [...kindNames.keys()].filter((kind) => found.byKind.get(kind) || state.kinds.has(kind));
-    if (found.byKind.get(NO_GOLD)) known.push(NO_GOLD);
-    $("kinds").replaceChildren(...known.map((kind) => chip(state.kinds, kind, kind === NO_GOLD ? "not scored" : kindNames[kind], found.byKind.get(kind) || 0)));
+    $("types").replaceChildren(...L.labels.map((label, index) => chip(state.types, index, label, found.byType[index])));
+    const known = [...kindNames.keys()].filter((kind) => found.byKind[kind] || state.kinds.has(kind));
+    if (found.byKind[NO_GOLD]) known.push(NO_GOLD);
+    $("kinds").replaceChildren(...known.map((kind) => chip(state.kinds, kind, kind === NO_GOLD ? "not scored" : kindNames[kind], found.byKind[kind])));
     const precision = found.hits / (found.predicted || 1), recall = found.hits / (found.golds || 1);
     const f1 = found.predicted + found.golds ? (2 * found.hits) / (found.predicted + found.golds) : 0;
     const parts = [make("strong", { text: many(found.list.length) + " lines" })];
