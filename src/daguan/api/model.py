@@ -104,6 +104,17 @@ class Model:
 
         return leaderboard(self.path, self._manifest())
 
+    def export(self, folder: str | Path, to: str = "hf", licence: str = "other") -> Path:
+        """Writes the model to a new folder, in a form that runs without daguan, and returns the folder.
+
+        `to` is hf, for Hugging Face's Auto classes. `licence` is the name of the weights' licence, for the card. Raises
+        DaguanError: it is not one model, or the form cannot hold it.
+        """
+        from daguan.pipeline.shipping.export import export
+
+        export(self.path, Path(folder), to, licence)
+        return Path(folder)
+
     def _manifest(self) -> dict[str, Any]:
         """Returns the manifest of the run. Raises CheckpointError: there is none, as for a single model."""
         if not (self.path / MANIFEST).is_file():

@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from daguan.cli.options import Json
-from daguan.cli.source_options import FormatName, OutputWord, PredictedWord, SchemeName, print_written
+from daguan.cli.options import Json, print_json
+from daguan.cli.source_options import FormatName, SchemeName, print_written
 
 
 def main(
-    predicted: PredictedWord,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The contest's folder.")],
-    output: OutputWord,
+    predicted: Annotated[Path, typer.Argument(metavar="PREDICTED", help="A labelled contest file; or a model.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The contest's folder; or the folder to write.")],
+    output: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="The file or folder to write; none with --to.", show_default=False)
+    ] = "",
     format: FormatName = "",
     scheme: SchemeName = "",
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="FORM", help="Write a model: hf.", show_default=False),
+    ] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", metavar="NAME", help="The licence of the model's weights, for its card.")
+    ] = "other",
     as_json: Json = False,
 ) -> None:
-    """Bring predictions back in the text and format imported.
+    """Bring predictions back in the text and format imported, or a model to a form that runs without daguan.
 
     What the source holds beside its labels is kept. A contest that was not imported gives its lines in another format.
+    With --to, the words are MODEL FOLDER: one trained model, as `predict` takes it, is written to a new folder.
     """
+    from daguan.core.settings import require
+
+    if to:
+        require("export", not output, "MODEL FOLDER with --to", f"a third word, {output}")
+        _export_model(predicted, folder, to, licence, as_json)
+        return
+    require("export", bool(output), "PREDICTED FOLDER OUTPUT, or MODEL FOLDER --to FORM", "two words")
     from daguan.formats.exporting import export
 
-    written = export(predicted, folder, output, format, scheme)
-    print_written(output, written, as_json)
+    print_written(Path(output), export(predicted, folder, Path(output), format, scheme), as_json)
+
+
+def _export_model(model: Path, folder: Path, to: str, licence: str, as_json: bool) -> None:
+    from daguan.core.progress import say
+    from daguan.pipeline.shipping.export import export
+
+    found = export(model, folder, to, licence)
+    if as_json:
+        print_json({"output": str(folder), **asdict(found)})
+        return
+    unreadable = found.unreadable_tokens
+    note = f"; {unreadable:,} tokens have white space, which its tokenizer cannot read" if unreadable else ""
+    say(f"export: {folder}: {found.form}, {found.megabytes:.1f} MB{note}")

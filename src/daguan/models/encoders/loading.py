@@ -87,13 +87,29 @@ class MaskedLm(Trained):
         save_model(self.model, folder)
 
 
-class Encoder(nn.Module):
+class FramedEncoder(nn.Module):
     """An encoder of bare tokens: it adds [CLS] and [SEP] and removes their states, so that heads see tokens only."""
 
-    def __init__(self, model: Any, dropout: float) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
         self.out_features: int = model.config.hidden_size
+
+    def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
+        """Return hidden states (B,T,H) for token_ids (B,T) and a left-aligned mask (B,T)."""
+        edge = token_ids.new_full((token_ids.shape[0], 1), PAD)
+        framed = torch.cat([edge.fill_(CLS), token_ids, torch.full_like(edge, PAD)], dim=1)
+        framed = framed.scatter(1, mask.sum(1, keepdim=True) + 1, SEP)
+        wide = torch.cat([torch.ones_like(mask[:, :2]), mask], dim=1)
+        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa multiplies by it
+        return hidden[:, 1:-1]
+
+
+class Encoder(FramedEncoder):
+    """An encoder with what training and saving need of it."""
+
+    def __init__(self, model: Any, dropout: float) -> None:
+        super().__init__(model)
         self.architecture = architecture_of(model.config)
         self.architecture.set_dropout(model, dropout)
 
@@ -106,15 +122,6 @@ class Encoder(nn.Module):
         """Move to the device, with the implementation of attention that is fastest there."""
         self.architecture.choose_attention(self.model, device)
         return self.to(device)
-
-    def forward(self, token_ids: Tensor, mask: Tensor) -> Tensor:
-        """Return hidden states (B,T,H) for token_ids (B,T) and a left-aligned mask (B,T)."""
-        edge = token_ids.new_full((len(token_ids), 1), PAD)
-        framed = torch.cat([edge.fill_(CLS), token_ids, torch.full_like(edge, PAD)], dim=1)
-        framed = framed.scatter(1, mask.sum(1, keepdim=True) + 1, SEP)
-        wide = torch.cat([torch.ones_like(mask[:, :2]), mask], dim=1)
-        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa multiplies by it
-        return hidden[:, 1:-1]
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder)

@@ -1,0 +1,26 @@
+"""The configuration of an exported model, in Hugging Face's layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PreTrainedConfig
+
+
+class DaguanConfig(PreTrainedConfig):
+    """The configuration.
+
+    Attributes:
+        encoder: the fields of the encoder's configuration.
+        tagger: the settings of the tagger: its heads and their sizes.
+        labels: the types of entities, in the order of the heads' tags.
+        window: number of tokens that the model reads at once; longer lines are cut into windows.
+        overlap: number of tokens that neighbouring windows share.
+    """
+
+    model_type = "daguan"
+    encoder: dict[str, Any] | None = None
+    tagger: dict[str, Any] | None = None
+    labels: list[str] | None = None
+    window: int = 126
+    overlap: int = 47

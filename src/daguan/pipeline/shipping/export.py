@@ -1,0 +1,98 @@
+"""Exports one trained model to a form that runs without this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from daguan.core.errors import CheckpointError
+from daguan.core.files import naming, write_text
+from daguan.core.settings import require
+from daguan.core.tables import Row
+from daguan.ensemble.distillation import megabytes
+from daguan.families.family import family_in
+from daguan.formats.format import require_new
+from daguan.formats.translation import Translation
+from daguan.pipeline.shipping.model_card import model_card
+from daguan.pipeline.work.predict import find_models
+from daguan.training.engine_settings import EngineSettings
+from daguan.training.prediction import FILE, TrainedTagger
+
+FORMS = {"hf": Row("daguan.pipeline.shipping.hugging_face:FORM", about="a folder for Hugging Face's Auto classes")}
+CPU = EngineSettings(device="cpu", precision="float32")
+OTHER = "other"
+
+
+class Form(NamedTuple):
+    """A form of an exported model.
+
+    Attributes:
+        write: writes it into an existing folder. Raises CheckpointError: that form cannot hold the model.
+        use: how it is used, in Markdown.
+    """
+
+    write: Callable[[TrainedTagger, Translation, Path], None]
+    use: str
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: the form, its size in 10⁶ bytes, and the tokens with white space, which text cannot hold."""
+
+    form: str
+    megabytes: float
+    unreadable_tokens: int
+
+
+def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported:
+    """Writes a model to a new folder, whole or not at all.
+
+    Args:
+        model: the folder of one model, as `predict` takes it.
+        to: a key of FORMS.
+        licence: the name of the licence of the weights, for the card.
+
+    Raises:
+        DaguanError: no model, several models, a model that the form cannot hold, or a folder that is in use.
+    """
+    require("--to", to in FORMS, " or ".join(FORMS), to)
+    require_new(folder)
+    path = one_model(model)
+    form: Form = FORMS[to].load()
+    trained, translation = TrainedTagger.load(path, CPU), Translation.load(path)
+    labels = translation.labels(trained.scheme.labels)
+    with naming(folder):
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as scratch:
+        made = Path(scratch) / "model"
+        made.mkdir()
+        form.write(trained, translation, made)
+        write_text(made / "README.md", model_card(path, trained, labels, licence, form.use))
+        with naming(folder):
+            if folder.is_dir():
+                folder.rmdir()  # empty, and in the way on some systems
+            made.rename(folder)
+    tokens = translation.book.tokens if translation.book else ()
+    return Exported(to, megabytes([folder]), sum(len(token.split()) != 1 for token in tokens))
+
+
+def one_model(folder: Path) -> Path:
+    """Returns the folder of the tagger in a folder.
+
+    Raises:
+        CheckpointError: there is no model, there are several, or it is no tagger.
+    """
+    paths, combination = find_models(folder)
+    found = [path for of_member in paths for path in of_member]
+    if combination is not None or len(found) > 1:
+        raise CheckpointError(
+            f"{folder}: expected one model to export, got {len(found)} whose answers are combined; "
+            "export one of them, such as "
+            f"{found[0]}, or the student that `distil` makes of all"
+        )
+    if family_in(found[0]) is None or not (found[0] / FILE).is_file():
+        raise CheckpointError(f"{found[0]}: expected a tagger to export, got an n-gram CRF, which is no neural network")
+    return found[0]

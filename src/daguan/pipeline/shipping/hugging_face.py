@@ -1,0 +1,171 @@
+"""Writes a trained tagger as a folder that Hugging Face's Auto classes load without this package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from daguan.core.files import naming, write_json, write_text
+from daguan.core.settings import to_dict
+from daguan.core.tables import Row
+from daguan.data.vocabulary import PAD, SPECIALS, UNK, Vocabulary
+from daguan.formats.translation import Translation
+from daguan.models.encoders.architecture import Architecture
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import LSTM, TOGETHER
+from daguan.models.tagger import Tagger
+from daguan.pipeline.shipping.export import Form
+from daguan.pipeline.shipping.sources import PACKAGE, SHIPPING, Linker
+from daguan.training.prediction import TrainedTagger
+
+ROOTS = (("configuration_daguan", "DaguanConfig"), ("modeling_daguan", "DaguanForTokenClassification"))
+EQUAL = {"pytorch_crf": "crf"}  # the same model with the same weights, which needs no package of its own
+USE = """```python
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+
+model = AutoModelForTokenClassification.from_pretrained(FOLDER, trust_remote_code=True)
+tokenizer = AutoTokenizer.from_pretrained(FOLDER, trust_remote_code=True)  # has no code of its own
+lines = [["7", "8", "9"]]  # lists of tokens, without white space
+for spans in model.spans(**tokenizer(lines, is_split_into_words=True, padding=True, return_tensors="pt")):
+    print(spans)  # half-open Span(start, stop, label, probability)
+label = pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple")
+print(label("7 8 9"))  # the same entities, by characters of tokens that white space separates
+```
+
+The folder needs `torch`, `transformers` and `safetensors`. `trust_remote_code` lets transformers run its Python files.
+"""
+UNSPEAKABLE = " "  # no token has white space: what ends in it is read in no text
+
+
+def write(trained: TrainedTagger, translation: Translation, folder: Path) -> None:
+    """Writes configuration, weights, code and tokenizer into an existing folder."""
+    trained = without_packages(trained)
+    heads = trained.model.heads
+    with naming(folder):
+        write_json(folder / "config.json", configuration(trained, translation, heads))
+        save_file(weights(trained), folder / "model.safetensors", {"format": "pt"})
+        for name, text in sources(trained, heads).items():
+            write_text(folder / f"{name}.py", text)
+        tokenizer(trained.vocabulary, translation).save_pretrained(folder)
+
+
+def without_packages(trained: TrainedTagger) -> TrainedTagger:
+    """Returns the tagger with heads of ours in place of equal ones that need another package."""
+    named = [(LSTM if name.startswith(LSTM) else "", name.removeprefix(LSTM)) for name in trained.model.heads]
+    head = TOGETHER.join(prefix + EQUAL.get(name, name) for prefix, name in named)
+    if head == trained.model.head:
+        return trained
+    model = trained.model.replace(head=head)
+    tagger = Tagger(trained.tagger.encoder, trained.scheme, model).eval()
+    tagger.load_state_dict(trained.tagger.state_dict())
+    return replace(trained, tagger=tagger, model=model)
+
+
+def configuration(trained: TrainedTagger, translation: Translation, heads: Sequence[str]) -> dict[str, Any]:
+    """Returns config.json."""
+    labels = translation.labels(trained.scheme.labels)
+    names = ["O", *(f"{prefix}-{label}" for label in labels for prefix in "BI")]
+    (configured, configuration), (modeled, model) = ROOTS
+    return {
+        "model_type": "daguan",
+        "architectures": [model],
+        "auto_map": {
+            "AutoConfig": f"{configured}.{configuration}",
+            "AutoModelForTokenClassification": f"{modeled}.{model}",
+        },
+        "dtype": "float32",
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: number for number, name in enumerate(names)},
+        "labels": labels,
+        "window": trained.window,
+        "overlap": trained.overlap,
+        "encoder": trained.tagger.encoder.model.config.to_dict(),
+        "tagger": to_dict(trained.model) | {"heads": heads},
+    }
+
+
+def weights(trained: TrainedTagger) -> dict[str, Any]:
+    """Returns all tensors by their names in the exported model, the heads' tables included."""
+    tensors = {f"tagger.{name}": tensor for name, tensor in trained.tagger.state_dict().items()}
+    for name, table in trained.tagger.heads.named_buffers(prefix="tagger.heads"):
+        tensors.setdefault(name, table)
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def sources(trained: TrainedTagger, heads: Sequence[str]) -> dict[str, str]:
+    """Returns the text of each Python file of the folder, by its name without `.py`."""
+    written = {f"{SHIPPING}parts": encoder_source(trained), "daguan.models.heads.table": heads_source(heads)}
+    return Linker(written).files((SHIPPING + module, name) for module, name in ROOTS)
+
+
+def encoder_source(trained: TrainedTagger) -> str:
+    """Returns the source of parts.py for the tagger's encoder."""
+    model, architecture = trained.tagger.encoder.model, trained.tagger.encoder.architecture
+    kind, config = type(model), type(model.config)
+    own = kind.__module__.partition(".")[0] == PACKAGE
+    imports = [f"from {kind.__module__ if own else 'transformers'} import {config.__name__}, {kind.__name__}"]
+    attention = "" if own else f', attn_implementation="{model.config._attn_implementation}"'
+    pooler = ", add_pooling_layer=False" if "add_pooling_layer" in signature(kind).parameters else ""
+    body = [f"model = {kind.__name__}({config.__name__}.from_dict(fields{attention}){pooler})"]
+    if (complete := architecture.complete) is not Architecture.__dataclass_fields__["complete"].default:
+        imports.append(f"from {complete.__module__} import {complete.__name__}")
+        body.append(f"{complete.__name__}(model)")
+    indented = "".join(f"    {line}\n" for line in [*body, "return model"])
+    about = '    """Return the encoder without weights, from the fields of its configuration."""\n'
+    head = '"""The encoder of this model."""\n\nfrom __future__ import annotations\n\nfrom typing import Any\n\n'
+    return head + "\n".join(imports) + f"\n\n\ndef new_encoder(fields: dict[str, Any]) -> Any:\n{about}{indented}"
+
+
+def heads_source(heads: Sequence[str]) -> str:
+    """Returns the source of the table of heads, with the rows of these alone."""
+    rows = {name: HEADS[name] for name in sorted({head.removeprefix(LSTM) for head in heads})}
+    classes = {name: _class_of(row) for name, row in rows.items()}
+    imports = "".join(f"from {module} import {kind}\n" for module, kind in classes.values())
+    table = "".join(f'    "{name}": SimpleNamespace(load=lambda: {kind}),\n' for name, (_, kind) in classes.items())
+    return (
+        '"""The heads of this model."""\n\nfrom __future__ import annotations\n\nfrom types import SimpleNamespace\n\n'
+        f"{imports}\nHEADS = {{\n{table}}}\n"
+    )
+
+
+def _class_of(row: Row) -> tuple[str, str]:
+    module, _, name = row.path.partition(":")
+    return module, name
+
+
+def tokenizer(vocabulary: Vocabulary, translation: Translation) -> PreTrainedTokenizerFast:
+    """Returns a tokenizer of the user's own tokens: what stands between white space is one token, known or not.
+
+    Special tokens have names that no text has, because a token that is spelt like one is unknown to the model.
+    """
+    entries = user_entries(vocabulary, translation)
+    words = Tokenizer(models.WordLevel({entry: id for id, entry in enumerate(entries)}, unk_token=entries[UNK]))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=words,
+        pad_token=entries[PAD],
+        unk_token=entries[UNK],
+        split_special_tokens=True,
+        padding_side="right",
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def user_entries(vocabulary: Vocabulary, translation: Translation) -> list[str]:
+    """Returns the user's token for each id; one that no text has for special tokens and for ids of no user's token."""
+    book = translation.book
+    of_number = {number: token for token, number in book.tokens.items()} if book else {}
+    entries = [entry + UNSPEAKABLE for entry in SPECIALS]
+    for entry in vocabulary.entries[len(SPECIALS) :]:
+        entries.append(of_number.get(entry, entry + UNSPEAKABLE) if book else entry)
+    return entries
+
+
+FORM = Form(write, USE)
