@@ -29,7 +29,7 @@ from daguan.training.prediction import TrainedTagger, default_overlap
 
 LABELS = ("a", "b", "c2")
 TOKENS = tuple(f"w{number}" for number in range(40))
-SIZES = {"layers": 1, "hidden": 16, "heads": 2, "feed_forward": 32, "max_length": 32}
+SIZES = {"layers": 1, "heads": 2, "max_length": 32}
 NOISE = 0.3  # the standard deviation of random weights: layers that start at zero must matter
 FORBID = """
 import sys
@@ -50,9 +50,9 @@ def lines() -> list[list[str]]:
     return [*found, ["new", "[PAD]", "w1", "[UNK]", "[MASK]"]]
 
 
-def stored(folder: Path, encoder: str, head: str, **settings: Any) -> Path:
+def stored(folder: Path, encoder: str, head: str, width: int = 16, **settings: Any) -> Path:
     """Store a tagger of random weights."""
-    size = build(EncoderSettings, SIZES, place="test")
+    size = build(EncoderSettings, SIZES | {"hidden": width, "feed_forward": 2 * width}, place="test")
     model = build(ModelSettings, {"encoder": encoder, "head": head, "lstm_hidden": 8, **settings}, place="test")
     vocabulary, scheme = Vocabulary((*SPECIALS, *TOKENS)), TagScheme(LABELS)
     torch.manual_seed(0)

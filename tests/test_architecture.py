@@ -43,6 +43,8 @@ DOORS = {
     "vl_convert": ("report/plots.py",),
     "jinja2": ("report/page.py",),
     "datasets": ("formats/hugging_face.py",),
+    "onnx": ("pipeline/shipping/onnx_runtime.py",),
+    "onnxruntime": ("pipeline/shipping/decode.py", "pipeline/shipping/onnx_runtime.py"),
     "ray": ("pipeline/engines/ray_engine.py",),
     "spacy": ("formats/docbin.py",),
 }

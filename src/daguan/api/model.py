@@ -107,8 +107,8 @@ class Model:
     def export(self, folder: str | Path, to: str = "hf", licence: str = "other") -> Path:
         """Writes the model to a new folder, in a form that runs without daguan, and returns the folder.
 
-        `to` is hf, for Hugging Face's Auto classes. `licence` is the name of the weights' licence, for the card. Raises
-        DaguanError: it is not one model, or the form cannot hold it.
+        `to` is hf, for Hugging Face's Auto classes, or onnx or onnx-int8, for ONNX Runtime. `licence` is the name of
+        the weights' licence, for the card. Raises DaguanError: it is not one model, or the form cannot hold it.
         """
         from daguan.pipeline.shipping.export import export
 

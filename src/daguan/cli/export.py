@@ -22,7 +22,7 @@ def main(
     scheme: SchemeName = "",
     to: Annotated[
         str,
-        typer.Option("--to", metavar="FORM", help="Write a model: hf.", show_default=False),
+        typer.Option("--to", metavar="FORM", help="Write a model: hf, onnx or onnx-int8.", show_default=False),
     ] = "",
     licence: Annotated[
         str, typer.Option("--licence", metavar="NAME", help="The licence of the model's weights, for its card.")

@@ -47,8 +47,10 @@ class _Rotate(Function):
 
 
 def _turned(features: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    result = torch.empty_like(features)
     first, second = features.chunk(2, dim=-1)
+    if torch.onnx.is_in_onnx_export():  # a graph has no tensors whose parts are written one after another
+        return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+    result = torch.empty_like(features)
     to_first, to_second = result.chunk(2, dim=-1)
     torch.mul(first, cos, out=to_first).addcmul_(second, sin, value=-1)
     torch.mul(second, cos, out=to_second).addcmul_(first, sin)

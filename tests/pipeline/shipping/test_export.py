@@ -56,7 +56,7 @@ def test_no_exported_file_names_this_package_in_an_import(tmp_path: Path) -> Non
         (TAGGER, ["--to", "hf"], "expected one model to export, got 2 whose answers are combined; export one of them"),
         (NGRAM_CRF / "fold0", ["--to", "hf"], "expected a tagger to export, got an n-gram CRF"),
         (STORED, ["--to", "hf"], "expected a blend, a finished run or a model, got none"),
-        (TAGGER / "fold0", ["--to", "tf"], "--to: expected hf"),
+        (TAGGER / "fold0", ["--to", "tf"], "--to: expected hf or onnx or onnx-int8"),
         (TAGGER / "fold0", [], "export: expected PREDICTED FOLDER OUTPUT, or MODEL FOLDER --to FORM, got 'two words'"),
         (TAGGER / "fold0", ["third", "--to", "hf"], "expected MODEL FOLDER with --to, got 'a third word, third'"),
     ],

@@ -21,7 +21,11 @@ from daguan.pipeline.work.predict import find_models
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import FILE, TrainedTagger
 
-FORMS = {"hf": Row("daguan.pipeline.shipping.hugging_face:FORM", about="a folder for Hugging Face's Auto classes")}
+FORMS = {
+    "hf": Row("daguan.pipeline.shipping.hugging_face:FORM", about="a folder for Hugging Face's Auto classes"),
+    "onnx": Row("daguan.pipeline.shipping.onnx_runtime:FORM", about="a graph for ONNX Runtime"),
+    "onnx-int8": Row("daguan.pipeline.shipping.onnx_runtime:FORM_INT8", about="the same with matrices of 8 bits"),
+}
 CPU = EngineSettings(device="cpu", precision="float32")
 OTHER = "other"
 

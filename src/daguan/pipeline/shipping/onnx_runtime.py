@@ -1,0 +1,196 @@
+"""Writes a trained tagger as a graph for ONNX Runtime, with its decoding beside it in numpy (decode.py).
+
+The graph goes from token ids to the scores of each head. It is traced, which takes a second, where `torch.export` takes
+half a minute; tests hold it against the tagger for each encoder and each head.
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.onnx import register_custom_op_symbolic, symbolic_helper
+
+from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.files import naming, write_json
+from daguan.data.batches.collate import Batch
+from daguan.data.vocabulary import SPECIALS
+from daguan.formats.translation import Translation
+from daguan.models.encoders.modern import DistanceBias
+from daguan.models.heads.base import Head
+from daguan.models.heads.crf import CrfHead
+from daguan.models.heads.softmax import SoftmaxHead
+from daguan.models.heads.span_scoring import SpanScoringHead
+from daguan.models.tagger import Tagger
+from daguan.pipeline.shipping import decode
+from daguan.pipeline.shipping.export import Form
+from daguan.pipeline.shipping.hugging_face import user_entries, without_packages
+from daguan.training.prediction import TrainedTagger
+
+OPSET = 18
+FRAME = 2  # [CLS] and [SEP]
+GRAPH = "model.onnx"
+REMEDY = "run: pip install 'daguan[onnx]'"
+USE = """```python
+from decode import Labeller  # decode.py of this folder
+
+labeller = Labeller(FOLDER)
+print(labeller.spans([["7", "8", "9"]]))  # of each line: (start, stop, label, probability), half-open in tokens
+```
+
+The folder needs `numpy` and `onnxruntime`. `model.onnx` takes `token_ids` (B,T) and `lengths` (B,), both int64, T of at
+least 2, and gives the scores of each head; `decode.py` says what follows.
+"""
+
+
+class Places:
+    """The places of the current text, for modules that are called with its length: a graph has no numbers."""
+
+    value: Tensor
+
+
+class ScoresOfHeads(nn.Module):
+    """A tagger's part that becomes the graph."""
+
+    def __init__(self, tagger: Tagger) -> None:
+        super().__init__()
+        self.tagger, self.places = deepcopy(tagger), Places()
+        for parent in [*self.tagger.modules()]:
+            for name, child in [*parent.named_children()]:
+                if type(child) is DistanceBias:
+                    setattr(parent, name, IndexedBias(child, self.places))
+
+    def forward(self, token_ids: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+        """Return the scores of each head: of tags (B,T,K), or of spans (B,T,T,X)."""
+        self.places.value = torch.arange(token_ids.shape[1] + FRAME)
+        batch = Batch(token_ids, lengths, None)
+        hidden, found = self.tagger.encoder(token_ids, batch.mask), []
+        for stack in self.tagger.stacks:
+            (scores,) = stack.scores(hidden, batch)
+            found.append(stack.head.weights(scores) if isinstance(stack.head, SpanScoringHead) else scores)
+        return tuple(found)
+
+
+class IndexedBias(nn.Module):
+    """A `DistanceBias` that takes its biases by index: a graph has no windows of a length that is not fixed."""
+
+    def __init__(self, bias: DistanceBias, places: Places) -> None:
+        super().__init__()
+        self.weight, self.positions, self.places = bias.weight, bias.positions, places
+
+    def forward(self, length: int) -> Tensor:
+        places = self.places.value
+        return self.weight[:, places - places.unsqueeze(1) + self.positions - 1]
+
+
+def write(trained: TrainedTagger, translation: Translation, folder: Path, int8: bool = False) -> None:
+    """Writes graph, vocabulary, decoding and their description into an existing folder.
+
+    int8: whether the matrices are of 8 bits (dynamic quantisation). Raises CheckpointError: a head that has no graph.
+    """
+    trained = without_packages(trained)
+    heads = [
+        described(stack.head, name) for stack, name in zip(trained.tagger.stacks, trained.model.heads, strict=True)
+    ]
+    entries = user_entries(trained.vocabulary, translation)
+    labels = translation.labels(trained.scheme.labels)
+    about = {"labels": labels, "window": trained.window, "overlap": trained.overlap, "heads": heads}
+    with naming(folder):
+        write_graph(trained.tagger, folder / GRAPH)
+        if int8:
+            quantise(folder / GRAPH)
+        write_json(folder / "model.json", about)
+        tokens = entries[len(SPECIALS) :]
+        write_json(folder / "vocabulary.json", {token: id for id, token in enumerate(tokens, start=len(SPECIALS))})
+        shutil.copyfile(decode.__file__, folder / "decode.py")
+
+
+def described(head: Head, name: str) -> dict[str, Any]:
+    """Returns what decode.py needs of a head. Raises CheckpointError: its decoding calls the network at every step."""
+    if isinstance(head, CrfHead):
+        rules, size = head.crf.rules().detach(), head.extra_width
+        moves, start, end = torch.split(rules, [size * size, size, size])
+        tables = {"transitions": moves.view(size, size), "start": start, "end": end}
+        return {"kind": "chain", **{name: table.tolist() for name, table in tables.items()}}
+    if isinstance(head, SpanScoringHead):
+        return {"kind": "spans"}
+    if type(head) is SoftmaxHead:
+        return {"kind": "tags"}
+    raise CheckpointError(
+        f"head {name}: expected one that scores a text at once, got one whose beam search calls its decoder at every "
+        "step, which a graph cannot hold; use --to hf"
+    )
+
+
+def write_graph(tagger: Tagger, path: Path) -> None:
+    """Traces the tagger on a small batch. Raises ConfigError: the package onnx is not there."""
+    _require_onnx()
+    batch = {"token_ids": torch.full((3, 12), len(SPECIALS)), "lengths": torch.tensor([12, 7, 3])}
+    axes = {"token_ids": {0: "lines", 1: "tokens"}, "lengths": {0: "lines"}}
+    outputs = [f"scores{number}" for number in range(len(tagger.stacks))]
+    with torch.no_grad(), warnings.catch_warnings(), _operations():
+        warnings.simplefilter("ignore")  # of tracing in general; the tests compare what is traced
+        torch.onnx.export(
+            ScoresOfHeads(tagger).eval(), tuple(batch.values()), str(path), dynamo=False, opset_version=OPSET,
+            input_names=[*batch], output_names=outputs, dynamic_axes=axes,
+        )  # fmt: skip
+
+
+def quantise(path: Path) -> None:
+    """Replaces a graph by one whose matrices are of 8 bits."""
+    from onnxruntime.quantization import quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with TemporaryDirectory() as scratch:
+        plain = Path(scratch) / path.name
+        quant_pre_process(path, plain, skip_optimization=True, skip_symbolic_shape=True)
+        quantize_dynamic(plain, path)
+
+
+def _require_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(f"--to onnx: expected the package {error.name}, got none; {REMEDY}") from None
+
+
+@contextmanager
+def _operations() -> Iterator[None]:
+    """Adds operations that torch's exporter does not know, for the time of an export."""
+    added = {"aten::mT": _transposed, "aten::__xor_": _xor, "aten::__rshift_": _shifted}
+    for name, symbolic in added.items():
+        register_custom_op_symbolic(name, symbolic, OPSET)
+    try:
+        yield
+    finally:
+        for name in added:
+            torch.onnx.unregister_custom_op_symbolic(name, OPSET)
+
+
+def _transposed(graph: Any, matrices: Any) -> Any:
+    *outer, rows, columns = range(symbolic_helper._get_tensor_rank(matrices) or 0)
+    return graph.op("Transpose", matrices, perm_i=[*outer, columns, rows])
+
+
+def _xor(graph: Any, one: Any, other: Any) -> Any:
+    return graph.op("BitwiseXor", one, other)
+
+
+def _shifted(graph: Any, number: Any, places: Any) -> Any:
+    """Returns number >> places of signed integers, rounded down: ONNX shifts unsigned ones alone."""
+    size = graph.op("Pow", graph.op("Constant", value_t=torch.tensor(2)), graph.op("Cast", places, to_i=7))
+    return graph.op("Div", graph.op("Sub", number, graph.op("Mod", number, size)), size)
+
+
+FORM = Form(write, USE)
+FORM_INT8 = Form(partial(write, int8=True), USE)

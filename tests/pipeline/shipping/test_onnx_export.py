@@ -1,0 +1,80 @@
+"""A model exported for ONNX Runtime labels as ours does, in a process that has neither daguan nor torch."""
+
+from __future__ import annotations
+
+import json
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daguan.__main__ import main
+from daguan.models.encoders.table import ENCODERS
+from daguan.models.settings import LSTM
+from daguan.pipeline.shipping.export import export
+from exported_models import in_a_clean_process, lines, our_spans, stored
+
+pytest.importorskip("onnxruntime")
+LABEL = """
+import json, sys
+given, found = json.loads(sys.argv[1]), {}
+for folder in sys.argv[2:]:
+    sys.path.insert(0, folder)
+    from decode import Labeller
+    found[folder] = Labeller(folder).spans([*given, []])
+    del sys.modules["decode"], sys.path[0]
+print(json.dumps(found))
+"""
+HEADS = ("softmax", "crf", "pytorch_crf", "span", "biaffine", "global_pointer")
+# heads and encoders meet in features (B,T,H) alone, so each is exported with some of the others
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    **{f"{encoder}-{head}": (encoder, head, {}) for encoder, head in zip(ENCODERS, cycle(HEADS), strict=False)},
+    "lstm-head": ("modern", f"{LSTM}crf", {}),
+    "two-heads": ("modern", f"softmax+{LSTM}global_pointer", {}),
+    "ngrams": ("modern", "crf", {"ngram_buckets": 50}),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the models of all cases answer, ours and exported."""
+    root = tmp_path_factory.mktemp("graphs")
+    ours, folders = {}, {}
+    for name, (encoder, head, settings) in CASES.items():
+        model = stored(root / "ours" / name, encoder, head, **settings)
+        export(model, root / name, "onnx")
+        ours[name], folders[name] = our_spans(model), str(root / name)
+    found = in_a_clean_process(LABEL, [json.dumps(lines()), *folders.values()], root, without=["torch", "transformers"])
+    return {name: (ours[name], found[folder]) for name, folder in folders.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_encoder_and_every_head_gives_our_spans(name: str, answers: dict[str, Any]) -> None:
+    ours, (*theirs, none) = answers[name]
+    assert any(ours)
+    assert none == []
+    assert [[tuple(span[:3]) for span in line] for line in theirs] == [[span[:3] for span in line] for line in ours]
+    for line, its in zip(ours, theirs, strict=True):
+        assert [span[3] for span in its] == pytest.approx([span[3] for span in line], abs=2e-3)
+
+
+@pytest.mark.parametrize("head", ["pointer", "seq2seq"])
+def test_a_head_that_searches_is_refused(head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = stored(tmp_path / "model", "modern", head)
+    capsys.readouterr()
+    assert main(["export", str(model), str(tmp_path / "out"), "--to", "onnx"]) == 2
+    error = capsys.readouterr().err
+    assert f"head {head}: expected one that scores a text at once" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_matrices_of_8_bits_take_less_space(tmp_path: Path) -> None:
+    model = stored(tmp_path / "model", "modern", "crf", width=128)
+    export(model, tmp_path / "plain", "onnx")
+    export(model, tmp_path / "small", "onnx-int8")
+    sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("plain", "small")]
+    assert sizes[1] < 0.5 * sizes[0]
+    (found,) = in_a_clean_process(LABEL, [json.dumps(lines()), str(tmp_path / "small")], tmp_path).values()
+    assert len(found) == 1 + len(lines())
