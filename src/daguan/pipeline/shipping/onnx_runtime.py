@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.onnx import register_custom_op_symbolic, symbolic_helper
+from torch.onnx import symbolic_helper
 
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.files import naming, write_json
@@ -168,13 +168,14 @@ def _require_onnx() -> None:
 def _operations() -> Iterator[None]:
     """Adds operations that torch's exporter does not know, for the time of an export."""
     added = {"aten::mT": _transposed, "aten::__xor_": _xor, "aten::__rshift_": _shifted}
+    exporter: Any = torch.onnx  # its type stubs lack these functions
     for name, symbolic in added.items():
-        register_custom_op_symbolic(name, symbolic, OPSET)
+        exporter.register_custom_op_symbolic(name, symbolic, OPSET)
     try:
         yield
     finally:
         for name in added:
-            torch.onnx.unregister_custom_op_symbolic(name, OPSET)
+            exporter.unregister_custom_op_symbolic(name, OPSET)
 
 
 def _transposed(graph: Any, matrices: Any) -> Any:
