@@ -84,7 +84,8 @@ def of_head(scores: Floats, inside: NDArray[np.bool_], head: dict[str, Any]) -> 
         tables = [np.array(head[name], np.float64) for name in ("transitions", "start", "end")]
         return of_chain(scores.astype(np.float64), inside, *tables).astype(np.float32)
     shares: Floats = np.exp(scores - scores.max(2, keepdims=True))
-    return shares / shares.sum(2, keepdims=True)
+    found: Floats = shares / shares.sum(2, keepdims=True)
+    return found
 
 
 def of_chain(scores: Floats, inside: NDArray[np.bool_], moves: Floats, start: Floats, end: Floats) -> Floats:
