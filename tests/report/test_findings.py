@@ -105,6 +105,20 @@ def test_marginals_are_kept_where_the_members_are_unsure(found: Labelled) -> Non
     assert (tags[:, 0, 0] == whole[places].argmax(1)).all()
 
 
+@pytest.mark.parametrize("most", [1, 30])
+def test_of_too_many_unsure_tokens_the_least_sure_are_kept(
+    found: Labelled, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    noisy = [(probs * rng.uniform(0.5, 1, (len(probs), 1))).astype(np.float16) for probs in found.marginals[0]]
+    varied = Labelled(**{**vars(found), "marginals": [noisy]})
+    monkeypatch.setattr("daguan.report.lines.MOST_KEPT", most)
+    places = unpacked(line_columns(varied, [*LABELS], {})["marginals"]["tokens"])
+    surest = np.concatenate([*varied.means()]).max(1)
+    assert 0 < len(places) <= most
+    assert surest[places].max() < np.delete(surest, places).min()
+
+
 @pytest.mark.parametrize("way", errors.WAYS)
 def test_the_classes_of_each_property_add_up(found: Labelled, way: str) -> None:
     table = errors.by_property(found, LABELS)

@@ -20,7 +20,7 @@ from daguan.report.tracks import GOLD, Labelled, Spans, Track
 
 TEST_FOLD = 255
 BEST = 3  # tags of a token that are kept
-SURE = (0.99, 0.97, 0.95, 0.9, 0.8, 0.6)  # tokens below the first of these are kept, if they are not too many
+SURE = 0.99  # probability of the best tag, from which on a token's marginals are not kept
 MOST_KEPT = 400_000  # tokens times tracks of marginals, about 5 MB
 MOST_MEMBERS = 8  # whose own marginals are kept
 
@@ -113,7 +113,7 @@ def _marginals(found: Labelled) -> dict[str, Any]:
     means = [*found.means()]
     surest = np.concatenate([_surest(lines) for lines in zip(means, *own, strict=True)])
     most = MOST_KEPT // (1 + len(own))
-    sure = next((limit for limit in SURE if (surest < limit).sum() <= most), 0.0)
+    sure = min([SURE, *np.sort(surest)[most : most + 1].tolist()])
     kept = np.flatnonzero(surest < sure)
     tracks = ["mean", *found.members] if own else ["mean"]
     best = [_best(means, kept), *(_best(lines, kept) for lines in own)]
