@@ -16,8 +16,10 @@ from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, UNK, Vocabulary
 from daguan.formats.code_book import CodeBook
 from daguan.formats.translation import Translation
+from daguan.models.encoders.pieces import Pieces
 from daguan.pipeline.shipping.hugging_face import tokenizer, user_entries
 from daguan.pipeline.shipping.modeling_daguan import bio_logits
+from public_encoders import tokenizer_of
 from stored_model import STORED
 
 (BLEND,) = STORED.glob("blend-*")
@@ -74,6 +76,18 @@ def test_what_cannot_be_exported_is_refused(
 def test_a_blend_in_python_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="or the student that `distil` makes of all"):
         daguan.load(BLEND).export(tmp_path / "out")
+
+
+def test_a_tagger_that_reads_pieces_is_refused(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(TAGGER / "fold0" / "model", model)
+    tokenizer_of("wordpiece").save_pretrained(tmp_path / "public")
+    Pieces.of_checkpoint(tmp_path / "public", {}).save(model / "encoder")
+    about = json.loads((model / "tagger.json").read_text("utf-8"))
+    about["model"]["pieces"] = "first"
+    (model / "tagger.json").write_text(json.dumps(about), "utf-8")
+    with pytest.raises(CheckpointError, match=r"expected a tagger that reads tokens, got one that reads pieces"):
+        daguan.load(model).export(tmp_path / "out")
 
 
 def test_the_tokenizer_reads_the_users_own_tokens() -> None:

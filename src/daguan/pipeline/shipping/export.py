@@ -67,6 +67,9 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
     path = one_model(model)
     form: Form = FORMS[to].load()
     trained, translation = TrainedTagger.load(path, CPU), Translation.load(path)
+    if trained.pieces:
+        read = "one that reads pieces of words by a public tokenizer (model.pieces), which no form holds yet"
+        raise CheckpointError(f"{path}: expected a tagger that reads tokens, got {read}")
     labels = translation.labels(trained.scheme.labels)
     with naming(folder):
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
