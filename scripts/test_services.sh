@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests that need a real server, which this installs into .venv: PostgreSQL. `scripts/test.sh` skips them without one.
+# The tests that need a real server, which this installs into .venv: PostgreSQL, and a proxy. `scripts/test.sh` skips those whose
+# server is not there.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$root"

@@ -25,6 +25,8 @@ FLOORS = (
 )  # from low to high; imports only go down
 DOORS = {
     "transformers": ("models/encoders/", "pipeline/shipping/"),
+    "huggingface_hub": ("models/encoders/hub.py",),
+    "httpx2": ("models/encoders/hub.py",),
     "gensim": ("training/token_vectors.py",),
     "optuna": ("pipeline/tuning/optuna_study.py",),
     "scipy": ("competition/planner.py", "families/ngram_crf_training.py"),

@@ -70,4 +70,6 @@ def print_diagnosis(found: Diagnosis) -> None:
             f"types; {contest.test_lines:,} test lines; {contest.corpus / 1e6:.1f} MB of corpus, of which "
             f"{contest.checked:,} lines were checked"
         )
+    for checkpoint in found.to_fetch:
+        print(f"encoder   {checkpoint}: `prepare` will fetch it")
     print(f"preset    {found.preset}: {found.why}")

@@ -22,6 +22,7 @@ from daguan.data.folds import assign_folds, document_of_line
 from daguan.data.format import iter_corpus
 from daguan.data.people_daily import is_built
 from daguan.formats.importing import build_in
+from daguan.models.encoders import hub
 from daguan.pipeline import prepare
 from daguan.pipeline.budget import resources
 from daguan.pipeline.budget.allotment import folds_and_lines
@@ -87,6 +88,7 @@ class Diagnosis:
 
     Attributes:
         preset: the one to take, and why.
+        to_fetch: the checkpoints on the hub that are not here yet; without them nothing says whether a run has room.
         faults: one line each, with a remedy.
     """
 
@@ -95,6 +97,7 @@ class Diagnosis:
     preset: str
     why: str
     faults: tuple[str, ...]
+    to_fetch: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -107,10 +110,12 @@ def diagnose(asked: Settings) -> Diagnosis:
     with TemporaryDirectory() as folder:
         contest, wrong, readable = examine(asked, Path(folder))
         faults += wrong
+        checkpoints = {asked.member(one).encoder.checkpoint for one in asked.trained}
+        to_fetch = [] if faults else sorted(filter(hub.is_absent, checkpoints))
         if contest.lines and not faults:
-            faults += [*_missing_runs(readable), *room_faults(readable, offer)]
+            faults += [*_missing_runs(readable), *([] if to_fetch else room_faults(readable, offer))]
     preset, why = chosen(offer, contest, built_in=not asked.data.dir)
-    return Diagnosis(offer, contest, preset, why, tuple(faults))
+    return Diagnosis(offer, contest, preset, why, tuple(faults), tuple(to_fetch))
 
 
 def offered(work: Path) -> Offer:
@@ -160,7 +165,9 @@ def examine(asked: Settings, folder: Path) -> tuple[Contents, list[str], Setting
 
 
 def _missing_inputs(stages: Stages) -> list[str]:
-    return _failing(partial(prepare.require_inputs, stages), "give the path that it has here, or leave it empty")
+    return _failing(
+        partial(prepare.require_inputs, stages, fetches=False), "give the path that it has here, or leave it empty"
+    )
 
 
 def _missing_runs(asked: Settings) -> list[str]:

@@ -12,6 +12,7 @@ from daguan.core.runs import Run
 from daguan.core.settings import require
 from daguan.data import people_daily
 from daguan.formats.importing import build_in
+from daguan.models.encoders import hub
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, start_files
 from daguan.pipeline.work.prepare import prepare
@@ -55,13 +56,19 @@ def require_places(stages: Stages) -> None:
     require("name", fits, f"a name that fits into one of {LONGEST_NAME} bytes after {contest!r}", stages.settings.name)
 
 
-def require_inputs(stages: Stages) -> None:
+def require_inputs(stages: Stages, fetches: bool = True) -> None:
     """Raises DataError or CheckpointError: something that a member starts from is missing, or the code book, which the
-    models keep, is damaged."""
+    models keep, is damaged.
+
+    fetches: whether checkpoints on the hub are fetched; otherwise those that are not here are passed over.
+    """
     _ = stages.translation
     for member in stages.settings.trained:
         made = stages.settings.member(member)
-        start_files(made)
+        if fetches:
+            hub.fetch(made.encoder.checkpoint)
+        if fetches or not hub.is_absent(made.encoder.checkpoint):
+            start_files(stages.member(member))
         if made.pseudo_labels.teachers:
             from daguan.ensemble.pseudo_labels import require_corpus  # with torch, which `prepare` does not need
 

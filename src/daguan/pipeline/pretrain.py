@@ -62,7 +62,7 @@ def jobs_of(stages: Stages, starts: Mapping[str, Run]) -> tuple[dict[str, Pretra
 
 def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
     """Returns the job that makes what a member starts from."""
-    run, settings = stages.pretrain(member), stages.settings.member(member)
+    run, settings = stages.pretrain(member), stages.member(member)
     learns = ENCODERS[settings.model.encoder].pretrained and settings.pretrain.tokens > 0
     return PretrainJob(
         member=member,

@@ -30,13 +30,14 @@ from daguan.formats.code_book import CodeBook
 from daguan.formats.importing import folder_in
 from daguan.formats.parts import is_foreign
 from daguan.formats.translation import Translation, reading_of
+from daguan.models.encoders import hub
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from daguan.pipeline.work.prepared import PreparedContest
 
-READ = (".json", ".safetensors", ".bin", ".txt")  # the files of a checkpoint's folder that are read
+READ = (".json", ".safetensors", ".txt")  # the files of a checkpoint's folder that are read
 WITHOUT_EFFECT = ("checkpoint_seconds",)  # settings that change no result
 BY_CONTENT = ("checkpoint", "counts", "runs")  # settings that name files or runs, whose content is in the key
 
@@ -122,6 +123,16 @@ class Stages:
     def translation(self) -> Translation:
         """Between the user's text and the contest's lines; each trained model keeps it. Raises DataError: damaged."""
         return Translation.of(self.contest)
+
+    def member(self, name: str) -> MemberSettings:
+        """Returns the settings of a member, with a folder in place of a checkpoint on the hub.
+
+        Raises MissingStageError: that is not fetched, which `prepare` does.
+        """
+        made = self.settings.member(name)
+        if not hub.is_on_hub(made.encoder.checkpoint):
+            return made
+        return made.replace(encoder=made.encoder.replace(checkpoint=hub.here(made.encoder.checkpoint)))
 
     @property
     def prepare(self) -> Run:
@@ -237,7 +248,7 @@ class Stages:
 
     def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
         """Returns the jobs of a member, one for each fold."""
-        settings, run, pretrain = self.settings.member(member), self.train(member), self.pretrain(member)
+        settings, run, pretrain = self.member(member), self.train(member), self.pretrain(member)
         pseudo, needs = self.pseudo_labels(member), family_of(settings.family).needs(settings)
         return [
             FoldJob(
@@ -270,7 +281,7 @@ def _prepare(stages: Stages, _: str) -> Inputs:
 
 
 def _pretrain(stages: Stages, member: str) -> Inputs:
-    settings = stages.settings.member(member)
+    settings = stages.member(member)
     row = ENCODERS[settings.model.encoder]
     start = {name: sha256_of_file(path) for name, path in start_files(settings).items()}
     facts = {"architecture": settings.model.encoder, "start": start} | _trained_with(stages, settings)
@@ -278,6 +289,8 @@ def _pretrain(stages: Stages, member: str) -> Inputs:
         facts["texts"] = sha256_of_file(stages.contest.vocabulary)
     if settings.model.pieces:
         facts["pieces"] = True
+    if commit := hub.commit_of(settings.encoder.checkpoint):
+        facts["commit"] = commit
     return Inputs(facts, settings, ("encoder", "pretrain" if row.pretrained else "vectors"), (row,))
 
 
@@ -362,7 +375,9 @@ def start_files(settings: MemberSettings) -> dict[str, Path]:
         if not Path(folder).is_dir():
             raise CheckpointError(f"{folder}: expected a folder with a checkpoint, got none")
         found = (path for path in sorted(Path(folder).iterdir()) if path.is_file() and path.name[0] != ".")
-        files = {path.name: path for path in found if path.suffix in READ and path.name != MANIFEST}
+        read = (path for path in found if path.suffix in READ and path.name != MANIFEST)
+        fetched = bool(hub.commit_of(folder))  # beside files that other programs may have fetched
+        files = {path.name: path for path in read if not fetched or hub.is_read(path.name)}
     if counts := settings.encoder.counts:
         if not Path(counts).is_file():
             raise DataError(f"{counts}: expected a count table, got nothing at that path")

@@ -172,6 +172,8 @@ def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]
     _disable_progress_bars()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
+    if not any(folder.glob("*.safetensors")):
+        raise CheckpointError(f"{folder}: expected weights as safetensors, got none; others are not read")
     try:
         return _read_model(folder, architecture)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
@@ -189,7 +191,7 @@ def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
     kind = architecture_of(config)
     if architecture:
         _require_named(folder, architecture, config.model_type)
-    loading = {"output_loading_info": True, "dtype": torch.float32}
+    loading = {"output_loading_info": True, "dtype": torch.float32, "use_safetensors": True}
     heads = {
         "MaskedLM": hf.AutoModelForMaskedLM,
         "CausalLM": hf.AutoModelForCausalLM,

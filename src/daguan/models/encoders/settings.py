@@ -72,7 +72,8 @@ class EncoderSettings(Section):
     clamp: int = setting(0, "Distances over it are read as it; 0 does not limit them.", ge=0)
     checkpoint: str = setting(
         "",
-        "A folder in Hugging Face layout of the same type to start from, which decides the sizes. With "
+        "A folder in Hugging Face layout of the same type to start from, which decides the sizes; or "
+        "`hub:OWNER/NAME[@REVISION]`, which `prepare` fetches (docs/network.md). With "
         "model.encoder=auto, which needs one, it may be of any type that transformers has with a masked-LM head and "
         "that ignores padding (distilbert, xlm-roberta, camembert, deberta-v2, ernie, mpnet, modernbert …).",
         is_path=True,
