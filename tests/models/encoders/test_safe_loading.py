@@ -27,7 +27,7 @@ def test_pickled_weights_are_refused(folder: Path) -> None:
     weights = read_masked_lm(folder, "bert").state_dict()
     (folder / "model.safetensors").unlink()
     torch.save(weights, folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointError, match="expected weights as safetensors, got none"):
+    with pytest.raises(CheckpointError, match="expected a readable checkpoint, got: no weights as safetensors"):
         read_masked_lm(folder, "bert")
 
 

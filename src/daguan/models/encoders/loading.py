@@ -172,8 +172,6 @@ def _read(folder: Path, architecture: str | None = None) -> tuple[Any, set[str]]
     _disable_progress_bars()
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder}: expected a Hugging Face checkpoint with config.json, got none")
-    if not any(folder.glob("*.safetensors")):
-        raise CheckpointError(f"{folder}: expected weights as safetensors, got none; others are not read")
     try:
         return _read_model(folder, architecture)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
@@ -191,6 +189,8 @@ def _read_model(folder: Path, architecture: str | None) -> tuple[Any, set[str]]:
     kind = architecture_of(config)
     if architecture:
         _require_named(folder, architecture, config.model_type)
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError("no weights as safetensors, and others are not read")
     loading = {"output_loading_info": True, "dtype": torch.float32, "use_safetensors": True}
     heads = {
         "MaskedLM": hf.AutoModelForMaskedLM,
