@@ -7,7 +7,6 @@ HF_HUB_OFFLINE, HF_HOME, HF_TOKEN; and so do HTTPS_PROXY, ALL_PROXY and NO_PROXY
 from __future__ import annotations
 
 import errno
-import json
 import re
 import sys
 from collections.abc import Collection
@@ -15,6 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from daguan.core.errors import DISK_FULL, CheckpointError, ConfigError, DaguanError, MissingStageError, WriteError
+from daguan.core.files import read_json
 from daguan.core.progress import say
 
 PREFIX = "hub:"
@@ -150,10 +150,8 @@ def _lacking_in(folder: Path) -> str:
     names = {path.name for path in folder.iterdir() if path.is_file()}
     if lacking := _lacking(names):
         return lacking
-    shards = (
-        set() if NEEDED[1][0] in names else set(json.loads((folder / INDEX).read_text("utf-8"))["weight_map"].values())
-    )
-    return min(shards - names, default="")
+    shards = {} if NEEDED[1][0] in names else read_json(folder / INDEX).get("weight_map", {})
+    return min({*shards.values()} - names, default="")
 
 
 def _lacking(names: Collection[str]) -> str:
