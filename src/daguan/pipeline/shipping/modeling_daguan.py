@@ -55,7 +55,7 @@ class DaguanForTokenClassification(PreTrainedModel):
     def marginals(self, lines: Sequence[Sequence[int]]) -> list[Marginals]:
         """Return P(tag) (T,K) of each line of token ids, none of which is empty."""
         size, overlap = self.config.window, self.config.overlap
-        by_line = [windows_of(number, len(line), size, overlap) for number, line in enumerate(lines)]
+        by_line = [windows_of(number, [1] * len(line), size, overlap) for number, line in enumerate(lines)]
         windows = [window for of_line in by_line for window in of_line]
         examples = [Example(list(lines[window.line][window.start : window.stop])) for window in windows]
         lengths, found = [len(example) for example in examples], {}
