@@ -15,7 +15,7 @@ from torchcrf import CRF
 
 from daguan.data.tags import TagScheme
 from daguan.nn import crf as module
-from daguan.nn.crf import FORBIDDEN, ConstrainedCrf, constrained_decode, viterbi
+from daguan.nn.crf import FORBIDDEN, ConstrainedCrf, _expect, _expect_limited, constrained_decode, viterbi
 
 NONE, ONE, TWO = TagScheme(()), TagScheme(("a",)), TagScheme(("a", "b"))
 SHORT = [(ONE, length) for length in range(1, 6)] + [(TWO, length) for length in range(1, 5)]  # (scheme, T)
@@ -540,3 +540,24 @@ def test_smoothing_does_not_see_padding_and_sums_over_sentences():
         for i, n in enumerate((5, 1, 3))
     ]
     assert whole == pytest.approx(sum(loss.item() for loss in alone), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0])
+def test_on_a_gpu_ordinary_scores_give_what_they_give_on_a_cpu(scale: float) -> None:
+    """Where no score is limited, rescaling at other steps changes rounding alone."""
+    generator = torch.Generator().manual_seed(5)
+    inside = torch.arange(30).unsqueeze(1) < torch.tensor([30, 7, 1])
+    emissions = scale * torch.randn(30, 3, 5, generator=generator).masked_fill(~inside.unsqueeze(2), 0)
+    rules = ConstrainedCrf(TagScheme(("a",))).rules().detach()
+    pairs = zip(_expect_limited(emissions, rules, inside), _expect(emissions, rules, inside), strict=True)
+    for found, wanted in pairs:
+        torch.testing.assert_close(found.double(), wanted.double(), rtol=1e-9, atol=1e-9)
+
+
+def test_on_a_gpu_wild_scores_give_probabilities_and_no_smaller_log_z() -> None:
+    inside = torch.ones(20, 2, dtype=torch.bool)
+    emissions = 1e4 * torch.randn(20, 2, 5, generator=torch.Generator().manual_seed(6))
+    rules = ConstrainedCrf(TagScheme(("a",))).rules().detach()
+    log_z, unary, _ = _expect_limited(emissions, rules, inside)
+    assert torch.allclose(unary.sum(2), torch.ones(20, 2, dtype=torch.float64))
+    assert (log_z >= _expect(emissions, rules, inside)[0] - 1e-3).all()

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from daguan.core.types import Span
 from daguan.data.tags import TagScheme
-from daguan.nn.spans import gold_spans, span_marginals, spans_within, tag_marginals, tags_of_spans
+from daguan.nn.spans import (
+    gold_spans,
+    span_at_each_token,
+    span_marginals,
+    spans_within,
+    tag_marginals,
+    tags_of_spans,
+)
 
 TWO = TagScheme(("a", "b"))
 
@@ -99,5 +106,10 @@ def test_gold_spans_are_those_the_scheme_decodes(runs: list[tuple[int, str]]) ->
         place += length
     tags = torch.from_numpy(TWO.encode(place, spans)).unsqueeze(0)
     twice = torch.cat([tags, torch.zeros_like(tags), tags])
-    found = gold_spans(twice, torch.ones_like(twice, dtype=torch.bool)).tolist()
-    assert found == [[row, *as_index(span)] for row in (0, 2) for span in spans]
+    everywhere = torch.ones_like(twice, dtype=torch.bool)
+    found = gold_spans(twice, everywhere)
+    assert found.tolist() == [[row, *as_index(span)] for row in (0, 2) for span in spans]
+    at_tokens, real = span_at_each_token(twice, everywhere)
+    assert at_tokens[real].equal(found)
+    assert at_tokens[:, :2].equal(everywhere.nonzero())
+    assert (at_tokens[:, 1] <= at_tokens[:, 2]).all()

@@ -237,7 +237,7 @@ def test_batches_of_an_update_are_one_large_batch_without_dropout(size: int, cou
                 module.p = 0.0
     assert large.updates == small.updates
     for update in range(large.updates):
-        found, wanted = (run._compute_gradients(run._lines(update)) for run in (small, large))
+        found, wanted = (run._compute_gradients(run._lines(update)).item() for run in (small, large))
         assert found == pytest.approx(wanted, rel=1e-5)
         for name, weight in small.model.named_parameters():
             torch.testing.assert_close(weight.grad, large.model.get_parameter(name).grad, rtol=1e-4, atol=1e-6)

@@ -1,8 +1,9 @@
-"""A GPU computes what the CPU computes, up to rounding."""
+"""A GPU computes what the CPU computes, up to rounding, and no update waits for it between readings of the losses."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +12,9 @@ from daguan.data.batches.collate import collate
 from daguan.models.heads.table import HEADS
 from daguan.models.tagger import Tagger
 from daguan.training.devices import prepare_process
+from daguan.training.engine_settings import EngineSettings
 from tiny_taggers import examples, tagger
+from updates import QUIET
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")]
 GPU = torch.device("cuda")
@@ -48,3 +51,19 @@ def test_marginals_are_those_of_the_cpu(head: str) -> None:
     batch = replace(collate(examples(), 16), tag_ids=None)
     here, there = pair(head)
     torch.testing.assert_close(there.eval().marginals(batch.to(GPU)).cpu(), here.eval().marginals(batch), **NEAR)
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_an_update_waits_for_nothing(name: str, tmp_path: Path) -> None:
+    """The first update prepares what later ones use."""
+    trainer = QUIET[name](EngineSettings(device="cuda"), tmp_path)
+    trainer.read_after = 10**9
+    updates = trainer.steps()
+    next(updates)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        next(updates)
+        next(updates)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        updates.close()

@@ -76,7 +76,7 @@ class PointerTrainer(Trainer[Update]):
     def finished(self) -> bool:
         return self.share >= 1
 
-    def step(self) -> float:
+    def step(self) -> Tensor:
         (optimiser,) = self.optimisers
         rate = self.settings.learning_rate * rate_at(self.share, self.settings.warmup)
         for group in optimiser.param_groups:
@@ -84,7 +84,7 @@ class PointerTrainer(Trainer[Update]):
         losses = self.replicas.map(self._train_on, np.array_split(self._draw(self.done), len(self.replicas.models)))
         self.replicas.gather_gradients()
         self.update_weights(self.settings.clip)
-        return sum(losses)
+        return sum(losses, torch.zeros((), dtype=torch.float64, device=self.device))
 
     def after_update(self) -> Update:
         return Update(self.done, self.share, self.loss)
@@ -94,7 +94,7 @@ class PointerTrainer(Trainer[Update]):
         size = int(rng.integers(self.settings.fewest or self.settings.n, self.settings.n + 1))
         return draw_points(rng, self.settings.batch_size, size)
 
-    def _train_on(self, network: nn.Module, points: NDArray[np.float32]) -> float:
+    def _train_on(self, network: nn.Module, points: NDArray[np.float32]) -> Tensor:
         """Compute the gradients of the part's share of the batch's loss and return that share.
 
         The loss is the mean over instances of the mean over their choices, so that it does not depend on the parts.
@@ -104,7 +104,7 @@ class PointerTrainer(Trainer[Update]):
         logs = network(inputs, mask, choices)
         loss = pointing_loss(logs, choices).sum() / self.settings.batch_size
         torch.autograd.backward(loss)
-        return loss.item()
+        return loss.detach().double()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, values = super().state()

@@ -41,7 +41,7 @@ def load(task: str, words: Sequence[str]) -> PointingSettings:
 
 def make(task: str, chosen: PointingSettings) -> Run:
     """Train the network unless it is trained, and return its run."""
-    prepare_process(share_cores(chosen.engine, 1)[1])
+    prepare_process(share_cores(chosen.engine, 1)[1], chosen.engine)
     learnt = {name: value for name, value in settings.to_dict(chosen).items() if name not in UNLEARNT}
     run = run_of(Path(chosen.work), f"reproduce-{task}", learnt, [TRAINING])
     once(run, partial(train, task=task, chosen=chosen))

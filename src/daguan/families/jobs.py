@@ -36,7 +36,7 @@ def run_job(job: FoldJob, report: Report) -> dict[str, Any]:
 
 def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
     folder = Path(job.folder)
-    prepare_process(job.threads)
+    prepare_process(job.threads, job.engine)
     data = FoldData.read(job)
     found = family_of(job.settings.family).train(job, data, report)
     if not ranks.is_first():

@@ -22,6 +22,7 @@ from daguan.models.encoders.loading import load_encoder, new_encoder
 from daguan.models.encoders.pieces import Pieces
 from daguan.models.tagger import Tagger
 from daguan.training import ranks
+from daguan.training.devices import device_facts
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.loop import updates_a_second
@@ -57,6 +58,7 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
         "most_updates": settings.epochs * trainer.updates_per_epoch,
         "f1s": trainer.f1s,
         "lost_entities": trainer.lost_entities,
+        **device_facts(job.engine),
         "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),
     }
     return answer(trained, data, job.engine, figures)

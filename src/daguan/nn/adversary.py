@@ -34,13 +34,13 @@ class Adversary:
 
     @torch.no_grad()
     def moves(self) -> dict[Tensor, Tensor]:
-        """Returns the move of each parameter; parameters without a gradient, or with a gradient of 0, are left out."""
+        """Returns the move of each parameter that has a gradient, 0 where that is 0; nothing waits for a GPU."""
         found = {}
         for parameter in self.parameters:
-            norm = 0.0 if parameter.grad is None else parameter.grad.norm().item()
-            if parameter.grad is not None and norm:
-                length = self.epsilon * (parameter.norm().item() if self.relative else 1.0)
-                found[parameter] = parameter.grad * (length / norm)
+            if parameter.grad is not None:
+                norm = parameter.grad.norm().double()
+                length = self.epsilon * parameter.norm().double() if self.relative else self.epsilon
+                found[parameter] = parameter.grad * (length / norm).where(norm > 0, 0)
         return found
 
 

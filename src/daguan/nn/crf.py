@@ -127,9 +127,10 @@ def _split(rules: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def _count(tags: Tensor, inside: Tensor, size: int) -> Tensor:
     """Returns (K²+2K,) float64, how often the sequences use each rule; tags (T,B), 0 at padding; inside (T,B)."""
-    pairs = (tags[:-1] * size + tags[1:])[inside[1:]]
-    used = torch.cat([pairs, tags[0] + size * size, tags.flatten()[_last(inside)] + size * size + size])
-    return torch.bincount(used, minlength=size * (size + 2)).double()
+    pairs, ends = tags[:-1] * size + tags[1:], torch.stack([tags[0], tags.flatten()[_last(inside)] + size])
+    used = torch.cat([pairs.flatten(), ends.flatten() + size * size])
+    real = torch.cat([inside[1:].flatten(), torch.ones_like(ends, dtype=torch.bool).flatten()]).double()
+    return real.new_zeros(size * (size + 2)).scatter_add_(0, used, real)
 
 
 def _last(inside: Tensor) -> Tensor:
@@ -158,18 +159,41 @@ def _single_threaded() -> Iterator[None]:
 def _expect(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Returns log Z (B,), P(tag) (T,B,K) with 0 at padding, and the expected use of the rules (K²+2K,), in float64.
 
-    emissions (T,B,K), inside (T,B).
+    emissions (T,B,K), inside (T,B). A CPU is right for any scores; a GPU limits them, see `_expect_limited`.
     """
     with torch.autocast(emissions.device.type, enabled=False):
+        if emissions.device.type != "cpu":
+            return _expect_limited(emissions, rules, inside)
         highest, top = emissions.amax(2, keepdim=True), rules.amax()
         lowest = torch.where(rules > FORBIDDEN / 2, rules, top).amin()
         width = float((highest.squeeze(2) - emissions.amin(2)).amax() + top - lowest)
         if width <= WIDEST:
             every = int(WIDEST / max(width, math.log(emissions.shape[2]), 1.0))
-            scaled = _expect_scaled(emissions - highest, torch.exp(rules.double() - top), inside, every)
-            shift = highest.squeeze(2).sum(0, dtype=torch.float64) + (inside.sum(0) + 1) * top.double()
-            return scaled[0] + shift, *scaled[1:]
+            return _expect_below(emissions, highest, rules, top, inside, every)
         return _expect_in_logs(emissions, rules, inside)
+
+
+def _expect_limited(emissions: Tensor, rules: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_expect`, without a look at the scores, for which the computation would wait for a GPU.
+
+    Scores of a token's tags are raised to at least WIDEST/2 below the highest one, and so are allowed rules. Such a tag
+    has less than 1e-32 of the probability of the highest, unless the rules exclude that. Scores are only raised, and so
+    are log Z and the loss, which stays above 0.
+    """
+    highest, top = emissions.amax(2, keepdim=True), rules.amax()
+    least = (top - WIDEST / 2).where(rules > FORBIDDEN / 2, FORBIDDEN)
+    limited = emissions.maximum(highest - WIDEST / 2), highest, rules.maximum(least), top
+    return _expect_below(*limited, inside, every=1)
+
+
+def _expect_below(
+    emissions: Tensor, highest: Tensor, rules: Tensor, top: Tensor, inside: Tensor, every: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_expect`, by `_expect_scaled` of scores less the highest ones: `highest` (T,B,1) of a token, `top` () of the
+    rules."""
+    scaled = _expect_scaled(emissions - highest, torch.exp(rules.double() - top), inside, every)
+    shift = highest.squeeze(2).sum(0, dtype=torch.float64) + (inside.sum(0) + 1) * top.double()
+    return scaled[0] + shift, *scaled[1:]
 
 
 def _expect_scaled(emissions: Tensor, factors: Tensor, inside: Tensor, every: int) -> tuple[Tensor, Tensor, Tensor]:

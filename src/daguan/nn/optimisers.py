@@ -83,7 +83,13 @@ def new_adamw(groups: Sequence[Group], options: Options) -> list[Optimizer]:
 
 def new_radam(groups: Sequence[Group], options: Options) -> list[Optimizer]:
     """Returns RAdam (Liu et al. 2020, arXiv 1908.03265) with AdamW's decay."""
-    return [RAdam(adam_groups(groups), betas=options.betas, eps=options.epsilon, decoupled_weight_decay=True)]
+    on_gpu = any(parameter.is_cuda for group in groups for parameter in group.parameters)
+    return [
+        RAdam(
+            adam_groups(groups), betas=options.betas, eps=options.epsilon, decoupled_weight_decay=True,
+            capturable=on_gpu,  # counts steps on the GPU, too
+        )
+    ]  # fmt: skip
 
 
 def new_muon(groups: Sequence[Group], options: Options) -> list[Optimizer]:

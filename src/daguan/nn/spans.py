@@ -18,12 +18,32 @@ NEVER = float("-inf")
 
 def gold_spans(tags: Tensor, mask: Tensor) -> Tensor:
     """Returns (N,4) row, first, last and type of the spans of legal BIOES tags (B,T), in reading order."""
+    starts, stops, types = ends_in(tags, mask)
+    firsts, lasts = starts.nonzero(), stops.nonzero()  # the n-th first and the n-th last are one span
+    return torch.cat([firsts, lasts[:, 1:], types[firsts[:, 0], firsts[:, 1]].unsqueeze(1)], dim=1)
+
+
+def ends_in(tags: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns for each token of legal BIOES tags (B,T), each (B,T): whether a span starts and whether one stops there,
+    and its type, any where there is none."""
     inside, number = (tags > 0) & mask, (tags - 1).clamp(min=0)
     prefix = torch.where(inside, number % len(PREFIXES), -1)
-    firsts = ((prefix == B) | (prefix == S)).nonzero()
-    lasts = ((prefix == E) | (prefix == S)).nonzero()  # the n-th first and the n-th last are one span
-    types = number[firsts[:, 0], firsts[:, 1]] // len(PREFIXES)
-    return torch.cat([firsts, lasts[:, 1:], types.unsqueeze(1)], dim=1)
+    starts, stops = ((prefix == end) | (prefix == S) for end in (B, E))
+    return starts, stops, number // len(PREFIXES)
+
+
+def span_at_each_token(tags: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns (B·T,4), for each token what `gold_spans` would return if a span started there, and (B·T,) whether one
+    does; tags (B,T), mask (B,T).
+
+    Shapes do not depend on the tags, so nothing waits for a GPU to count spans.
+    """
+    starts, stops, types = ends_in(tags, mask)
+    batch, length = tags.shape
+    row, place = (torch.arange(size, device=tags.device) for size in (batch, length))
+    last = torch.where(stops, place, length - 1).flip(1).cummin(1).values.flip(1)  # the next stop
+    spans = torch.stack([row.unsqueeze(1).expand_as(tags), place.expand_as(tags), last, types], dim=2)
+    return spans.flatten(0, 1), starts.flatten()
 
 
 def tags_of_spans(first: Tensor, last: Tensor, kind: Tensor, length: int) -> Tensor:

@@ -46,7 +46,7 @@ def _distil(run: Run, stages: Stages) -> None:
     """Label lines, train both students, and measure them. A killed run continues where it was."""
     watch, lesson, student = Stopwatch(), lesson_of(stages), stages.settings.distil.student
     make_runs(stages, [student])
-    prepare_process(share_cores(lesson.engine, 1)[1])
+    prepare_process(share_cores(lesson.engine, 1)[1], lesson.engine)
     say("distil: the students wait for the lines that the blend labels")
     label(run.path / LABELS, lesson)
     workers, threads = share_cores(lesson.engine, 2)

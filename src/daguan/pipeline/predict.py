@@ -73,7 +73,7 @@ def label(
     asked = _asked(source, read_as or _format_to_label(source, translation), translation)
     written = written or (CONTEST if asked.format == CONTEST else guess_new(target, asked.format))
     _require_target(target, written, asked.format)
-    prepare_process(share_cores(engine, 1)[1])
+    prepare_process(share_cores(engine, 1)[1], engine)
     members = load_members(paths, engine)
     watch = Stopwatch()
     labelled = predict(members, combination, asked.sentences)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from daguan.nn.averaging import WeightAverage, copy_into, lent
 from daguan.nn.optimisers import Schedule
 from daguan.nn.tables import SCHEDULES
 from daguan.training import ranks
+from daguan.training.batches_ahead import BatchesAhead
 from daguan.training.checkpoints import under_prefix, with_prefix
 from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype
 from daguan.training.engine_settings import EngineSettings
@@ -64,6 +65,9 @@ class Lines:
     tokens: int
     weight: float
 
+    def to(self, device: torch.device) -> Lines:
+        return replace(self, batches={number: batch.to(device) for number, batch in self.batches.items()})
+
 
 class TaggerTrainer(Trainer[Update]):
     """Fine-tunes a tagger. Iterate `fit(folder)`; then the model has the last averaged weights.
@@ -98,7 +102,9 @@ class TaggerTrainer(Trainer[Update]):
     ) -> None:
         """updates: number of all updates; 0 for those of `settings.epochs`."""
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
-        model = trained.tagger.to_device(find_device(engine))
+        self.device = find_device(engine)
+        model = trained.tagger.to_device(self.device)
+        self.batches = BatchesAhead(self._lines, self.device)
         self.held_out, self.pseudo_weight = held_out, pseudo_weight
         gold, self.lost_entities = _examples(train, trained)
         self.gold_examples = len(gold)
@@ -133,10 +139,13 @@ class TaggerTrainer(Trainer[Update]):
     def finished(self) -> bool:
         return self.done == self.updates
 
-    def step(self) -> float:
-        lines = self._lines(self.done)
+    def step(self) -> Tensor:
+        lines = self.batches.of(self.done).to(self.device)
         self.tokens += lines.tokens
         return self._update(lines)
+
+    def close(self) -> None:
+        self.batches.close()
 
     def after_update(self) -> Update:
         if self.done in self.evaluate_after:
@@ -158,8 +167,8 @@ class TaggerTrainer(Trainer[Update]):
         return Lines(batches, sum(len(self.examples[i]) for i in indices), weight)
 
     def _batch(self, indices: NDArray[np.int64]) -> Batch:
-        examples = [self.examples[i] for i in indices]
-        return collate(examples, length_multiple(self.engine)).to(find_device(self.engine))
+        batch = collate([self.examples[i] for i in indices], length_multiple(self.engine))
+        return batch if self.device.type == "cpu" else batch.pinned()
 
     def _epoch_order(self, epoch: int) -> list[NDArray[np.int64]]:
         """Returns the lines of each update of an epoch: pseudo-labelled ones at random places among the others."""
@@ -172,7 +181,7 @@ class TaggerTrainer(Trainer[Update]):
         order += [indices + gold for indices in pseudo]
         return [order[i] for i in streams("batch-mixing", epoch).permutation(len(order))]
 
-    def _update(self, lines: Lines) -> float:
+    def _update(self, lines: Lines) -> Tensor:
         self.model.train()
         self._freeze_or_thaw_encoder()
         self.schedule.set(self.done)
@@ -190,19 +199,19 @@ class TaggerTrainer(Trainer[Update]):
         for parameter in self._thawed:
             parameter.requires_grad_(not frozen)
 
-    def _compute_gradients(self, lines: Lines) -> float:
+    def _compute_gradients(self, lines: Lines) -> Tensor:
         """Compute the gradients of the loss times the lines' weight, and return this rank's share of the loss (nats a
         token).
 
         The dropout masks depend on the numbers of update and batch alone, so not on the number of ranks.
         """
-        share = 0.0
+        share = torch.zeros((), dtype=torch.float64, device=self.device)
         for number, batch in lines.batches.items():
             torch.manual_seed(stream_seed(self.seed, "dropout", self.done, number))
             with autocast(self.engine):
                 loss = self.model.loss(batch) / lines.tokens
             torch.autograd.backward(lines.weight * loss)
-            share += loss.item()
+            share += loss.detach()
         ranks.sum_gradients(self.model)
         return share
 

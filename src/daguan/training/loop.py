@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -23,6 +24,7 @@ from daguan.training.checkpoints import load_state, save_state, under_prefix, wi
 from daguan.training.devices import require_finite
 
 SMOOTHING = 0.98  # decay of the average of the losses
+READ_AFTER = 16  # updates on a GPU: who reads a loss waits for all that the GPU has yet to do
 WARM_UPDATES, MEASURED_SECONDS = 5, 5.0  # before the speed is measured, and while it is
 Report = TypeVar("Report")
 
@@ -35,7 +37,8 @@ class Trainer(ABC, Generic[Report]):
         optimisers: all optimisers of the model's parameters
         names: name of each parameter
         done: number of finished updates
-        loss: moving average of the losses, reported in place of each update's own
+        loss: moving average of the losses that have been read, reported in place of each update's own
+        read_after: number of updates after which their losses are read and checked; until then they stay on the device
         watch: seconds of training, summed over the processes that worked on the run
     """
 
@@ -45,6 +48,8 @@ class Trainer(ABC, Generic[Report]):
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         self.done = 0
         self.loss = 0.0
+        self.read_after = 1 if next(model.parameters()).device.type == "cpu" else READ_AFTER
+        self._unread: list[Tensor] = []
         self.watch = Stopwatch()
         self._checkpoint_seconds = checkpoint_seconds
 
@@ -59,8 +64,9 @@ class Trainer(ABC, Generic[Report]):
         """Returns whether all updates are done."""
 
     @abstractmethod
-    def step(self) -> float:
-        """Do the next update, number `done` counted from 0, and return its loss, or this rank's share of it."""
+    def step(self) -> Tensor:
+        """Do the next update, number `done` counted from 0, and return its loss (), or this rank's share of it, in
+        float64."""
 
     @abstractmethod
     def after_update(self) -> Report:
@@ -79,7 +85,8 @@ class Trainer(ABC, Generic[Report]):
             parameter.grad = None
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Returns the tensors and the plain values that a checkpoint contains."""
+        """Returns the tensors and the plain values that a checkpoint contains. Raises DivergenceError."""
+        self.read_losses()
         tensors = with_prefix("model", dict(self.model.named_parameters()))
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
@@ -99,13 +106,31 @@ class Trainer(ABC, Generic[Report]):
         Raises:
             DivergenceError: the loss is not finite.
         """
-        while not self.finished:
-            (loss,) = ranks.sums_of([self.step()])
-            require_finite(loss, self.done)
-            smoothing = min(SMOOTHING, self.done / (self.done + 1))
+        try:
+            while not self.finished:
+                self._unread.append(self.step())
+                self.done += 1
+                if self.done % self.read_after == 0 or self.finished:
+                    self.read_losses()
+                yield self.after_update()
+            self.read_losses()
+        finally:
+            self.close()
+
+    def read_losses(self) -> None:
+        """Waits for all updates so far, checks their losses and takes them into the average. Raises DivergenceError."""
+        if not self._unread:
+            return
+        losses = ranks.sums_of(torch.stack(self._unread).tolist())
+        self._unread.clear()
+        for update, loss in enumerate(losses, self.done - len(losses)):
+            require_finite(loss, update)
+            smoothing = min(SMOOTHING, update / (update + 1))
             self.loss = smoothing * self.loss + (1 - smoothing) * loss
-            self.done += 1
-            yield self.after_update()
+
+    def close(self) -> None:
+        """Ends what works beside the updates."""
+        return
 
     def fit(self, folder: Path) -> Iterator[Report]:
         """Train as `steps` does, starting from the checkpoint in `folder` if there is one, and save checkpoints there.
@@ -143,11 +168,12 @@ def updates_a_second(trainer: Trainer[Any]) -> float:
     which prepare what later ones use."""
     begun, first = time.monotonic(), 0
     for _ in trainer.steps():
-        now = time.monotonic()
         if trainer.done <= WARM_UPDATES:
-            begun, first = now, trainer.done
-        elif ranks.any_rank(now - begun >= MEASURED_SECONDS):
+            trainer.read_losses()  # waits for a GPU
+            begun, first = time.monotonic(), trainer.done
+        elif ranks.any_rank(time.monotonic() - begun >= MEASURED_SECONDS):
             break
+    trainer.read_losses()
     return (trainer.done - first) / max(1e-9, time.monotonic() - begun)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import Group, LinearSchedule, Options, decayed_names
 from daguan.nn.tables import OPTIMISERS
 from daguan.training import ranks
+from daguan.training.batches_ahead import BatchesAhead
 from daguan.training.checkpoints import with_prefix
 from daguan.training.devices import matrix_dtype
 from daguan.training.engine_settings import EngineSettings
@@ -86,6 +88,7 @@ class Pretrainer(Trainer[Update]):
         self.objective: Objective = row.load()(plan)
         model = self.objective.model.train()
         self.replicas = Replicas(model, settings.batch_size)
+        self.batches = BatchesAhead(self._parts, plan.device)
         optimisers = pretraining_optimisers(model, settings, matrix_dtype(engine))
         super().__init__(model, optimisers, settings.checkpoint_seconds)
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
@@ -95,25 +98,33 @@ class Pretrainer(Trainer[Update]):
     def finished(self) -> bool:
         return self.done == self.updates
 
-    def step(self) -> float:
+    def step(self) -> Tensor:
         self.schedule.set(self.done)
-        at_a_time = len(self.replicas.models) * ranks.ranks()
-        parts = self.objective.batch(self.done).split(at_a_time * self.settings.accumulation)
-        loss = sum(self.replicas.map(self._train_on, ranks.own(parts)))
+        losses = self.replicas.map(self._train_on, self.batches.of(self.done))
         self.replicas.gather_gradients()
         ranks.sum_gradients(self.model)
         self.update_weights(self.settings.clip)
-        return loss
+        return sum(losses, torch.zeros((), dtype=torch.float64, device=self.objective.plan.device))
 
-    def _train_on(self, model: nn.Module, part: Rows) -> float:
+    def close(self) -> None:
+        self.batches.close()
+
+    def _parts(self, update: int) -> Sequence[Rows]:
+        """Returns this rank's parts of an update's batch, for a GPU in pinned memory."""
+        at_a_time = len(self.replicas.models) * ranks.ranks()
+        own = ranks.own(self.objective.batch(update).split(at_a_time * self.settings.accumulation))
+        return own if self.objective.plan.device.type == "cpu" else [part.pinned() for part in own]
+
+    def _train_on(self, model: nn.Module, part: Rows) -> Tensor:
         """Compute the gradients of the part's share of the update's mean loss and return that share."""
         loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
-        return loss.item()
+        return loss.detach().double()
 
     def after_update(self) -> Update:
         tokens = self.done * self.tokens_per_update
         if self.done % max(1, self.updates // CURVE_POINTS) == 0:
+            self.read_losses()
             self.curve.append((tokens, round(self.loss, 4)))
         return Update(self.done, self.updates, tokens, self.updates * self.tokens_per_update, self.loss)
 

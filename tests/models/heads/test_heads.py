@@ -18,7 +18,7 @@ from daguan.models.heads.global_pointer import multilabel_loss
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import HeadStack, new_head
-from daguan.nn.spans import gold_spans, spans_within
+from daguan.nn.spans import gold_spans, span_at_each_token, spans_within
 from tiny_taggers import SCHEME, examples, pointers, tagger
 
 ALL = pytest.mark.parametrize("head", HEADS)
@@ -168,11 +168,11 @@ def test_pointer_marginals_are_the_beam_s_sets_by_their_probabilities():
 
 def test_smoothed_boundaries_keep_the_mass_of_every_span():
     fits, spans = spans_within(MASK), gold_spans(TAGS, MASK)
-    targets = smoothed_boundaries(spans, fits, 2, 0.2, 2)
+    targets = smoothed_boundaries(*span_at_each_token(TAGS, MASK), fits, 2, 0.2, 2)
     assert torch.allclose(targets.sum(3), torch.ones_like(targets[..., 0]))
     assert targets.min() >= 0
     assert torch.equal(targets[~fits][:, 0], torch.ones(int((~fits).sum())))
-    plain = smoothed_boundaries(spans, fits, 2, 0.0, 2)
+    plain = smoothed_boundaries(*span_at_each_token(TAGS, MASK), fits, 2, 0.0, 2)
     row, first, last, kind = spans.unbind(1)
     assert (plain[row, first, last, kind + 1] == 1).all()
     assert number(plain[..., 1:].sum()) == len(spans)
@@ -182,7 +182,7 @@ def test_smoothed_boundaries_keep_the_mass_of_every_span():
 def test_smoothed_boundaries_reach_as_far_as_the_setting_says():
     spans, fits = torch.tensor([[0, 4, 6, 0]]), spans_within(torch.ones(1, 12, dtype=torch.bool))
     for distance in (1, 2):
-        targets = smoothed_boundaries(spans, fits, 1, 0.3, distance)[0, ..., 1]
+        targets = smoothed_boundaries(spans, torch.tensor([True]), fits, 1, 0.3, distance)[0, ..., 1]
         for i, j in targets.nonzero().tolist():
             off = abs(i - 4) + abs(j - 6)
             assert number(targets[i, j]) == pytest.approx(0.7 if off == 0 else 0.3 / distance / (4 * off))

@@ -61,8 +61,8 @@ class PieceRows:
         """Returns (B,P) true where there is a piece."""
         return length_mask(self.lengths, self.ids.shape[1])
 
-    def to(self, device: torch.device) -> PieceRows:
-        return PieceRows(*(tensor.to(device) for tensor in (self.ids, self.lengths, self.owners, self.starts)))
+    def changed(self, change: Callable[[Tensor], Tensor]) -> PieceRows:
+        return PieceRows(*map(change, (self.ids, self.lengths, self.owners, self.starts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,17 @@ class Batch:
         return int(self.lengths.sum())
 
     def to(self, device: torch.device) -> Batch:
-        tags = None if self.tag_ids is None else self.tag_ids.to(device)
-        pieces = None if self.pieces is None else self.pieces.to(device)
-        return Batch(self.token_ids.to(device), self.lengths.to(device), tags, pieces)
+        """Returns the batch on a device; nothing waits for the copy of pinned memory."""
+        return self._with(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """Returns the batch in pinned memory, which a GPU copies while it computes."""
+        return self._with(Tensor.pin_memory)
+
+    def _with(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        tags = None if self.tag_ids is None else change(self.tag_ids)
+        pieces = None if self.pieces is None else self.pieces.changed(change)
+        return Batch(change(self.token_ids), change(self.lengths), tags, pieces)
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:

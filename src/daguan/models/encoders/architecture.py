@@ -42,6 +42,11 @@ def _nothing(model: Any, device: torch.device | None = None) -> None:
     pass
 
 
+def as_numbers(model: Any, mask: Tensor) -> Tensor:
+    """Returns a mask (B,T) as 0 and 1: DeBERTa multiplies by it."""
+    return mask.long()
+
+
 def _no_head(model: Any, hidden: Tensor) -> Tensor:
     raise AssertionError("an encoder that is not pretrained has no language-model head")
 
@@ -60,6 +65,7 @@ class Architecture:
         depth: tells the layers of the model without its head.
         project: the head's logits (N,V) of hidden states (N,H).
         choose_attention: chooses what is fastest on a device.
+        attention_mask: makes what the model takes by that name, from a mask of tokens (B,T).
         complete: finishes what Hugging Face leaves undone when it builds the model.
         with_decoder: returns the model with the decoder that pretraining adds.
         head: the kind of Hugging Face's class with the head, AutoModelFor….
@@ -71,6 +77,7 @@ class Architecture:
     depth: Callable[[Any], Depth]
     project: Callable[[Any, Tensor], Tensor] = _no_head
     choose_attention: Callable[[Any, torch.device], None] = _nothing
+    attention_mask: Callable[[Any, Tensor], Tensor] = as_numbers
     complete: Callable[[Any], None] = _nothing
     with_decoder: Callable[[Any], Any] = _no_decoder
     head: str = "MaskedLM"

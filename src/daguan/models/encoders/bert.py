@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from daguan.data.vocabulary import PAD
-from daguan.models.encoders.architecture import Architecture, Depth
+from daguan.models.encoders.architecture import Architecture, Depth, as_numbers
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.nn.dropouts import ByteDropout
 
@@ -56,6 +56,14 @@ def depth_of_bert(bert: Any) -> Depth:
 def choose_bert_attention(model: Any, device: torch.device) -> None:
     """Use plain matrix products on a CPU: the backward pass of torch's fused attention takes 1.4 times as long."""
     model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
+
+
+def mask_for_bert(model: Any, mask: Tensor) -> Tensor:
+    """Return a mask of tokens (B,T) as (B,1,1,T) for torch's fused attention, else as 0 and 1.
+
+    If it gets (B,T), transformers looks for padding and waits for a GPU.
+    """
+    return mask[:, None, None] if model.config._attn_implementation == "sdpa" else as_numbers(model, mask)
 
 
 @torch.no_grad()
@@ -117,4 +125,5 @@ BERT = Architecture(
     depth=depth_of_bert,
     project=lambda model, hidden: model.cls(hidden),
     choose_attention=choose_bert_attention,
+    attention_mask=mask_for_bert,
 )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from daguan.core.errors import CheckpointError
 from daguan.core.files import naming
 from daguan.data.vocabulary import CLS, PAD, SEP
-from daguan.models.encoders.architecture import Architecture, Depth
+from daguan.models.encoders.architecture import Architecture, Depth, as_numbers
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO, ENCODERS
 
@@ -101,8 +101,12 @@ class FramedEncoder(nn.Module):
         framed = torch.cat([edge.fill_(CLS), token_ids, torch.full_like(edge, PAD)], dim=1)
         framed = framed.scatter(1, mask.sum(1, keepdim=True) + 1, SEP)
         wide = torch.cat([torch.ones_like(mask[:, :2]), mask], dim=1)
-        hidden: Tensor = self.model(framed, attention_mask=wide.long()).last_hidden_state  # DeBERTa multiplies by it
+        hidden: Tensor = self.model(framed, attention_mask=self.attention_mask(wide)).last_hidden_state
         return hidden[:, 1:-1]
+
+    def attention_mask(self, mask: Tensor) -> Tensor:
+        """Return what the model takes by that name, from a mask of tokens (B,T)."""
+        return as_numbers(self.model, mask)
 
 
 class Encoder(FramedEncoder):
@@ -122,6 +126,9 @@ class Encoder(FramedEncoder):
         """Move to the device, with the implementation of attention that is fastest there."""
         self.architecture.choose_attention(self.model, device)
         return self.to(device)
+
+    def attention_mask(self, mask: Tensor) -> Tensor:
+        return self.architecture.attention_mask(self.model, mask)
 
     def save(self, folder: Path) -> None:
         save_model(self.model, folder)

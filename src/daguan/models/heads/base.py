@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+LEFT_OUT = -100  # the class that torch's cross entropy leaves out
 
 
 class Head(nn.Module, ABC):
@@ -52,6 +55,20 @@ class Head(nn.Module, ABC):
 def divergence(one: Tensor, other: Tensor) -> Tensor:
     """Return half of KL(one‖other) + KL(other‖one), summed over N distributions, given as logarithms (N,C)."""
     return 0.5 * ((one.exp() - other.exp()) * (one - other)).sum()
+
+
+def at_tokens(tags: Tensor, mask: Tensor) -> Tensor:
+    """Return the targets (B·T·…) of a cross entropy that leaves out padding: tags (B,T,…) of tokens, mask (B,T).
+
+    Rows that a mask selects would have a number for which the computation waits for a GPU.
+    """
+    return tags.masked_fill(~mask.view(*mask.shape, *[1] * (tags.dim() - 2)), LEFT_OUT).flatten()
+
+
+def same_at_padding(logs: Tensor, counts: Tensor) -> Tensor:
+    """Return log distributions (N,C) of (…,C), the uniform one where `counts` (…) is false, so that passes agree
+    there."""
+    return logs.masked_fill(~counts.unsqueeze(-1), -math.log(logs.shape[-1])).flatten(0, -2)
 
 
 def mean_of(tensors: list[Tensor]) -> Tensor:

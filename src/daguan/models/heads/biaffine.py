@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, log_softmax
 
 from daguan.data.tags import TagScheme
+from daguan.models.heads.base import same_at_padding
 from daguan.models.heads.span_scoring import SpanScoringHead, of_both_ends
 from daguan.models.settings import ModelSettings
-from daguan.nn.spans import gold_spans, spans_within
+from daguan.nn.spans import span_at_each_token, spans_within
 
 NONE = 0  # the class of a span that is no entity; type x is class x + 1
 
@@ -40,18 +41,22 @@ class BiaffineHead(SpanScoringHead):
     def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         logs = log_softmax(scores, 3)
         fits = spans_within(mask)
-        targets = smoothed_boundaries(gold_spans(tags, mask), fits, self.types, self.smoothing, self.distance)
-        return -(targets * logs)[fits].sum()
+        spans, real = span_at_each_token(tags, mask)
+        targets = smoothed_boundaries(spans, real, fits, self.types, self.smoothing, self.distance)
+        return -(targets * logs).masked_fill(~fits.unsqueeze(3), 0).sum()
 
     def weights(self, scores: Tensor) -> Tensor:
         return scores[..., 1:] - scores[..., :1]
 
     def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        return log_softmax(scores[spans_within(mask)], 1)
+        return same_at_padding(log_softmax(scores, 3), spans_within(mask))
 
 
-def smoothed_boundaries(spans: Tensor, fits: Tensor, types: int, smoothing: float, distance: int) -> Tensor:
-    """Return the targets (B,T,T,1+X) of boundary smoothing for gold spans (N,4), as from `gold_spans`; fits (B,T,T).
+def smoothed_boundaries(
+    spans: Tensor, real: Tensor, fits: Tensor, types: int, smoothing: float, distance: int
+) -> Tensor:
+    """Return the targets (B,T,T,1+X) of boundary smoothing for gold spans (N,4) where `real` (N,), as from
+    `span_at_each_token`; fits (B,T,T).
 
     A gold span has the mass 1 − ε. The mass ε is divided equally among the distances 1 … D, the sum of the offsets of
     both ends, and at distance d equally among its 4·d spans. The share of a span that does not exist stays with the
@@ -60,17 +65,16 @@ def smoothed_boundaries(spans: Tensor, fits: Tensor, types: int, smoothing: floa
     """
     targets = torch.zeros((*fits.shape, 1 + types), device=fits.device)
     row, first, last, kind = spans.unbind(1)
-    kept = torch.ones(len(spans), device=fits.device)
+    of_kind = (kind + 1).where(real, NONE)
+    kept = real.float()
     for down, right, share in _neighbours(distance, smoothing):
         i, j = first + down, last + right
         length = fits.shape[1]
-        there = (i >= 0) & (i < length) & (j >= 0) & (j < length)
-        there &= fits[row, i.clamp(0, length - 1), j.clamp(0, length - 1)]
-        targets.index_put_(
-            (row[there], i[there], j[there], kind[there] + 1), targets.new_tensor(share), accumulate=True
-        )
-        kept -= share * there
-    targets.index_put_((row, first, last, kind + 1), kept, accumulate=True)
+        near = i.clamp(0, length - 1), j.clamp(0, length - 1)
+        there = real & (near[0] == i) & (near[1] == j) & fits[row, *near]
+        targets.index_put_((row, *near, of_kind), share * there, accumulate=True)
+        kept = kept - share * there
+    targets.index_put_((row, first, last, of_kind), kept, accumulate=True)
     total = targets.sum(3, keepdim=True)
     targets = targets / total.clamp(min=1)
     targets[..., NONE] = 1 - targets.sum(3)

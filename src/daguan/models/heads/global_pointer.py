@@ -7,10 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from daguan.data.tags import TagScheme
+from daguan.models.heads.base import same_at_padding
 from daguan.models.heads.span_scoring import SpanScoringHead, of_both_ends
 from daguan.models.settings import ModelSettings
 from daguan.nn.fused import rotate
-from daguan.nn.spans import gold_spans, spans_within
+from daguan.nn.spans import span_at_each_token, spans_within
 
 ROTATION_BASE = 10000.0
 
@@ -36,7 +37,9 @@ class GlobalPointerHead(SpanScoringHead):
 
     def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         gold = torch.zeros_like(scores, dtype=torch.bool)
-        gold[tuple(gold_spans(tags, mask).unbind(1))] = True
+        if self.types:
+            spans, real = span_at_each_token(tags, mask)
+            gold.index_put_(spans.unbind(1), real)
         return multilabel_loss(*(x.permute(0, 3, 1, 2).flatten(2) for x in (scores, gold, self._fits(scores, mask))))
 
     def _fits(self, scores: Tensor, mask: Tensor) -> Tensor:
@@ -47,8 +50,8 @@ class GlobalPointerHead(SpanScoringHead):
 
     def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """Return, for each span and type, the distribution of whether it is an entity."""
-        logits = scores[self._fits(scores, mask)]
-        return torch.stack([logsigmoid(logits), logsigmoid(-logits)], dim=1)
+        logs = torch.stack([logsigmoid(scores), logsigmoid(-scores)], dim=4)
+        return same_at_padding(logs, self._fits(scores, mask))
 
 
 def _turns(features: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from daguan.data.tags import TagScheme
-from daguan.models.heads.base import Head
+from daguan.models.heads.base import Head, at_tokens, same_at_padding
 from daguan.models.settings import ModelSettings
 
 
@@ -25,10 +25,11 @@ class SoftmaxHead(Head):
         return emissions if extra is None else emissions + extra
 
     def loss(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        return cross_entropy(scores[mask], tags[mask], reduction="sum", label_smoothing=self.smoothing)
+        targets = at_tokens(tags, mask)
+        return cross_entropy(scores.flatten(0, 1), targets, reduction="sum", label_smoothing=self.smoothing)
 
     def marginals(self, scores: Tensor, mask: Tensor) -> Tensor:
         return scores.softmax(2) * mask.unsqueeze(2)
 
     def local_log_probs(self, scores: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        return log_softmax(scores[mask], 1)
+        return same_at_padding(log_softmax(scores, 2), mask)

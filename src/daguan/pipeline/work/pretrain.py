@@ -20,7 +20,7 @@ from daguan.models.encoders.loading import save_model
 from daguan.models.encoders.pieces import Pieces
 from daguan.models.encoders.table import ENCODERS
 from daguan.training import ranks
-from daguan.training.devices import prepare_process
+from daguan.training.devices import device_facts, prepare_process
 from daguan.training.initial_encoders import encoder_with_vectors, public_encoder
 from daguan.training.loop import updates_a_second
 from daguan.training.pretraining import Pretrainer
@@ -69,7 +69,7 @@ def pretrain(job: PretrainJob, report: Report) -> dict[str, Any]:
     with ranks.alone_in(folder):
         if ranks.of_first(job.finished):
             return result_of(job)
-        prepare_process(job.threads)
+        prepare_process(job.threads, job.engine)
         result = _make(job, folder, Vocabulary.load(Path(job.prepared)), report)
         if not ranks.is_first():
             return {}
@@ -134,6 +134,7 @@ def _pretrain(job: PretrainJob, folder: Path, vocabulary: Vocabulary, text: Path
         "updates": trainer.updates,
         "most_updates": most,
         "objective": settings.pretrain.objective,
+        **device_facts(job.engine),
         "held_out": {name: asdict(one) for name, one in held_out.items()},
         "tokens_per_second": round(tokens / trainer.watch.seconds),
         "tokens": tokens,

@@ -23,7 +23,7 @@ def pseudo_label(
 ) -> None:  # fmt: skip
     """Write the pseudo-labelled lines of each fold. A killed run continues with the fold it was at."""
     watch = Stopwatch()
-    prepare_process(share_cores(engine, 1)[1])
+    prepare_process(share_cores(engine, 1)[1], engine)
     train, test, known = prepared.train, prepared.test, prepared.known
     corpus = corpus_sample(prepared.contest.corpus, asked, [*known, *test], prepared.seed)
     lines = lines_to_label(test, known) if asked.test else []

@@ -66,7 +66,8 @@ class Plan:
         return mask(ids, self.vocabulary_size, EVALUATION_MASKING, stream(self.seed, "held-out-mask", low))
 
     def tensors(self, *arrays: NDArray[Any]) -> list[Tensor]:
-        return [torch.from_numpy(array).to(self.device) for array in arrays]
+        """Returns arrays, or the tensors of pinned rows, as tensors on the device."""
+        return [torch.as_tensor(array).to(self.device, non_blocking=True) for array in arrays]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class CausalObjective(Objective):
             losses, after = model(inputs, labels, before)
         for memory, remembered in zip(self.memories, after, strict=True):
             memory.put(rows, remembered)
-        self.own[rows] = True
+        self.own.index_fill_(0, rows, True)
         total: Tensor = losses.sum()
         return total / (self.plan.rows * labels[0].numel())
 
