@@ -22,9 +22,9 @@ def test_running_sums_are_cumulated_sums_with_their_gradient(length: int) -> Non
 
 
 def test_no_floats_are_cumulated_by_what_a_gpu_refuses() -> None:
-    """torch cumulates only `number`, which counts."""
+    """torch cumulates only `number`, which counts; numpy knows no GPU."""
     found = []
     for layer in ("nn", "models", "training"):
         for path in (Path(daguan.__file__).parent / layer).rglob("*.py"):
             found += re.findall(r"(\w+|\))\.cumsum\(", path.read_text("utf-8"))
-    assert found == ["number"]
+    assert [name for name in found if name != "np"] == ["number"]
