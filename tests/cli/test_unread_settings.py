@@ -51,6 +51,7 @@ CASES = [
     ("encoder.checkpoint=folder", "model.encoder=lstm", "model.encoder=bert"),
     ("encoder.counts=file", "model.encoder=lstm", "model.encoder=bert encoder.checkpoint=folder"),
     ("encoder.counts=file", "", "encoder.checkpoint=folder"),
+    ("model.pieces=mean", "", "encoder.checkpoint=folder"),
     ("encoder.embedding_size=64", "", "model.encoder=electra"),
     ("encoder.groups=2", "", "model.encoder=albert"),
     ("encoder.decoder_layers=1", "", "model.encoder=mass"),
@@ -86,7 +87,15 @@ CASES = [
     ("conflicts.run=tagger-1", "conflicts.training=drop", "conflicts.training=relabel"),
 ]  # fmt: skip
 ENCODERS = [f"model.encoder={name}" for name in ("bert", "mass", "transformer_xl", "lstm")]
-OF_AN_ENCODER = ("albert", "electra", "lstm", "cnn", "cpu_1h", "cpu_night")  # no other reads all of their settings
+OF_AN_ENCODER = (
+    "albert",
+    "electra",
+    "lstm",
+    "cnn",
+    "cpu_1h",
+    "cpu_night",
+    "public",
+)  # no other reads all of their settings
 OFF = [
     "model.head=softmax", "model.ngram_buckets=0", "pretrain.optimiser=adamw", "pretrain.tokens=0",
     "train.averaging=none", "train.frozen_layers=-1", "ensemble.cnn.vectors.kind=none", "budget.minutes=0",

@@ -29,7 +29,9 @@ def main(
     ] = "other",
     as_json: Json = False,
 ) -> None:
-    """Bring predictions back in the text and format imported, or a model to a form that runs without daguan.
+    """Bring predictions back as they were imported, or ship a model.
+
+    A model gets a form that runs without daguan.
 
     What the source holds beside its labels is kept. A contest that was not imported gives its lines in another format.
     With --to, the words are MODEL FOLDER: one trained model, as `predict` takes it, is written to a new folder.

@@ -25,7 +25,9 @@ def main(
     accept_code: AcceptCode = False,
     as_json: Json = False,
 ) -> None:
-    """Write a finished run as one page: scores, errors, data, curves, and every line with all its labels.
+    """Write a finished run as one page that needs no network.
+
+    It has scores, errors, data, curves, and every line with all its labels.
 
     The page is one file of HTML, which opens without a network. It lists members and submissions, divides the errors,
     ranks suspected label errors, and has an explorer of all lines, in which corrections are marked and exported. What

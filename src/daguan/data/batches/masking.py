@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from daguan.core.needs import over_zero
@@ -81,6 +80,8 @@ class Rows:
 
     def pinned(self) -> Self:
         """Returns the same with tensors in pinned memory in place of arrays: a GPU copies them while it computes."""
+        import torch  # settings read this module, and load nothing slow
+
         return replace(self, **{of.name: torch.from_numpy(getattr(self, of.name)).pin_memory() for of in fields(self)})
 
 
