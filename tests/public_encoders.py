@@ -8,6 +8,11 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from daguan.data.vocabulary import SPECIALS
+from daguan.models.encoders.loading import MaskedLm
+from daguan.models.encoders.settings import EncoderSettings
+
+PUBLIC = ["the", "of", "and"]
 WORDS = ["heart", "fail", "##ure", "of", "mice", "##mice", "a", "##or", "##ta", "-", "b"]
 BERTS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROBERTAS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
@@ -22,6 +27,17 @@ TYPES: dict[str, tuple[str, dict[str, Any]]] = {
     "albert": ("unigram", SIZE | {"embedding_size": 8}),
     "deberta-v2": ("unigram", SIZE | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}),
 }
+
+
+def bert_of_words(folder: Path) -> Path:
+    """A checkpoint of a tiny BERT whose vocabulary is a few words, in folder/public, and their counts in counts.txt."""
+    made = folder / "public"
+    torch.manual_seed(0)
+    size = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=16, max_length=32)
+    MaskedLm("bert", size, len(SPECIALS) + len(PUBLIC)).save(made)
+    (made / "vocab.txt").write_text("\n".join([*SPECIALS, *PUBLIC]) + "\n", "utf-8")
+    (folder / "counts.txt").write_text("of 9\nthe 8\nand 7\n", "utf-8")
+    return made
 
 
 def tokenizer_of(kind: str) -> Any:

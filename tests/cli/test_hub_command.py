@@ -8,34 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.runs import Run
-from daguan.data.vocabulary import SPECIALS
 from daguan.models.encoders.hub import here
-from daguan.models.encoders.loading import MaskedLm
-from daguan.models.encoders.settings import EncoderSettings
 from daguan.pipeline import doctor
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from hub_server import COMMIT, NAME, HubServer, hub_of, point_at
 from in_process import in_process
-
-PUBLIC = ["the", "of", "and"]
+from public_encoders import bert_of_words
 
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    folder = tmp_path / "public"
-    torch.manual_seed(0)
-    size = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=16, max_length=32)
-    MaskedLm("bert", size, len(SPECIALS) + len(PUBLIC)).save(folder)
-    (folder / "vocab.txt").write_text("\n".join([*SPECIALS, *PUBLIC]) + "\n", "utf-8")
-    (tmp_path / "counts.txt").write_text("of 9\nthe 8\nand 7\n", "utf-8")
+    folder = bert_of_words(tmp_path)
     with hub_of({path.name: path.read_bytes() for path in folder.iterdir()}) as one:
         point_at(one.endpoint, tmp_path, monkeypatch)
         yield one

@@ -16,14 +16,12 @@ from daguan.core.settings import load
 from daguan.data.format import read_labelled
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.families.family import family_of
-from daguan.models.encoders.loading import MaskedLm, load_encoder
-from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.loading import load_encoder
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from in_process import in_process
-from public_encoders import checkpoint
+from public_encoders import PUBLIC, bert_of_words, checkpoint
 
-PUBLIC = ["the", "of", "and"]
 BERT = ("model.encoder=bert", "model.head=crf")
 LSTM = ("model.encoder=lstm", "encoder.ngram_buckets=50", "vectors.kind=word2vec", "vectors.epochs=2")
 
@@ -49,12 +47,7 @@ def pretrained(contest: Path, work: Path, *more: str) -> Path:
 @pytest.fixture
 def public(tmp_path: Path) -> tuple[str, ...]:
     """Settings that start from a checkpoint as from elsewhere."""
-    folder = tmp_path / "public"
-    torch.manual_seed(0)
-    size = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=16, max_length=32)
-    MaskedLm("bert", size, len(SPECIALS) + len(PUBLIC)).save(folder)
-    (folder / "vocab.txt").write_text("\n".join([*SPECIALS, *PUBLIC]) + "\n", "utf-8")
-    (tmp_path / "counts.txt").write_text("of 9\nthe 8\nand 7\n", "utf-8")
+    folder = bert_of_words(tmp_path)
     return *BERT, f"encoder.checkpoint={folder}", f"encoder.counts={tmp_path / 'counts.txt'}"
 
 
