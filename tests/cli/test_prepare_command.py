@@ -9,8 +9,10 @@ import pytest
 
 from conftest import TINY
 from daguan.__main__ import main
+from daguan.data.contest import Contest
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled
+from daguan.formats.code_book import CodeBook
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 
@@ -43,6 +45,17 @@ def test_folds_follow_the_documents_and_the_run_follows_the_file(
     assert (len(sampled), set(sampled)) == (20, {0, 1})
     groups.write_text("\n".join(str(number % 7) for number in range(lines)))
     assert len({plain, by_file, prepared()[0]}) == 3
+
+
+def test_the_report_has_the_labels_of_the_users_data(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    CodeBook({}, {"Per son": "a", "LOC": "b"}).save(Contest(tmp_path / "contest"))
+    assert main(["prepare", *words]) == 0
+    said = capsys.readouterr().err
+    assert [line.split(": ")[0] for line in said.partition("types   ")[2].partition("\n")[0].split("  ")] == [
+        "Per son", "LOC", "c", "d",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

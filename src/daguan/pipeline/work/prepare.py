@@ -16,6 +16,7 @@ from daguan.data.pretraining_text import prepare_text
 from daguan.data.report import data_report, format_report, groups_report
 from daguan.data.span_score import check_comparable
 from daguan.data.vocabulary import VocabularySettings
+from daguan.formats.translation import Translation
 
 MOST_TYPES = 1_000
 
@@ -32,7 +33,9 @@ def prepare(run: Run, contest: Contest, folds: FoldSettings, vocabulary: Vocabul
     write_json(run.path / "report.json", report)
     for name, sha256 in run.depends_on["data"].items():
         require_unchanged(contest.folder / name, sha256)
-    say(format_report(report, folds))
+    entities = report["entities"]
+    by_label = Translation.of(contest).by_type(entities["by_label"])
+    say(format_report(report | {"entities": entities | {"by_label": by_label}}, folds))
     run.finish(watch.seconds, labels=labels_of(train), report=report)
 
 
