@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.pipeline.shipping.export import CPU
+from daguan.pipeline.shipping.export import CPU, export
 from daguan.pipeline.work.predict import predict
 from daguan.training.prediction import TrainedTagger, default_overlap
 
@@ -94,3 +94,20 @@ def in_a_clean_process(script: str, words: Sequence[str], scratch: Path, without
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def answers_of(
+    cases: Mapping[str, tuple[str, str, dict[str, Any]]],
+    form: str,
+    label: str,
+    root: Path,
+    without: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Returns by case what its model answers, ours and exported. `label` is the code of the process without daguan."""
+    ours, folders = {}, {}
+    for name, (encoder, head, settings) in cases.items():
+        model = stored(root / "ours" / name, encoder, head, **settings)
+        export(model, root / name, form)
+        ours[name], folders[name] = our_spans(model), str(root / name)
+    found = in_a_clean_process(label, [json.dumps(lines()), *folders.values()], root, without=without)
+    return {name: (ours[name], found[folder]) for name, folder in folders.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import cycle
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import LSTM
-from daguan.pipeline.shipping.export import export
-from exported_models import in_a_clean_process, lines, our_spans, stored
+from exported_models import answers_of, lines
 
 LABEL = """
 import json
@@ -47,14 +45,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the models of all cases answer, ours and exported."""
-    root = tmp_path_factory.mktemp("exports")
-    ours, folders = {}, {}
-    for name, (encoder, head, settings) in CASES.items():
-        model = stored(root / "ours" / name, encoder, head, **settings)
-        export(model, root / name, "hf")
-        ours[name], folders[name] = our_spans(model), str(root / name)
-    found = in_a_clean_process(LABEL, [json.dumps(lines()), *folders.values()], root)
-    return {name: (ours[name], found[folder]) for name, folder in folders.items()}
+    return answers_of(CASES, "hf", LABEL, tmp_path_factory.mktemp("exports"))
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -13,7 +13,7 @@ from daguan.__main__ import main
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.settings import LSTM
 from daguan.pipeline.shipping.export import export
-from exported_models import in_a_clean_process, lines, our_spans, stored
+from exported_models import answers_of, in_a_clean_process, lines, stored
 
 pytest.importorskip("onnxruntime")
 LABEL = """
@@ -39,14 +39,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the models of all cases answer, ours and exported."""
-    root = tmp_path_factory.mktemp("graphs")
-    ours, folders = {}, {}
-    for name, (encoder, head, settings) in CASES.items():
-        model = stored(root / "ours" / name, encoder, head, **settings)
-        export(model, root / name, "onnx")
-        ours[name], folders[name] = our_spans(model), str(root / name)
-    found = in_a_clean_process(LABEL, [json.dumps(lines()), *folders.values()], root, without=["torch", "transformers"])
-    return {name: (ours[name], found[folder]) for name, folder in folders.items()}
+    return answers_of(CASES, "onnx", LABEL, tmp_path_factory.mktemp("graphs"), without=["torch", "transformers"])
 
 
 @pytest.mark.parametrize("name", CASES)
