@@ -29,7 +29,7 @@ DOORS = {
     "httpx2": ("models/encoders/hub.py",),
     "gensim": ("training/token_vectors.py",),
     "optuna": ("pipeline/tuning/optuna_study.py",),
-    "scipy": ("competition/planner.py", "families/ngram_crf_training.py"),
+    "scipy": ("competition/planner.py", "families/ngram_crf_training.py", "experiments/claims/verdict.py"),
     "sklearn": (
         "data/folds.py",
         "ensemble/stacking.py",

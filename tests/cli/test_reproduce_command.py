@@ -15,8 +15,11 @@ import pytest
 
 from daguan.__main__ import main
 from daguan.core.files import read_json
+from daguan.experiments.claims.table import CLAIMS
+from daguan.experiments.geometry.tasks import TASKS
 
 TINY = ["n=4", "hidden=8", "batch_size=8", "held_out=50", "threads=1", "device=cpu"]
+NAMES = " or ".join([*TASKS, *CLAIMS])
 FIGURES = {"convex-hull": {"accuracy", "area"}, "delaunay": {"accuracy", "coverage"}, "tsp": {"length", "optimum"}}
 
 
@@ -91,9 +94,8 @@ def test_the_same_updates_give_the_same_bytes_killed_or_not(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "reproduce: expected TASK [key=value …]"),
-        (["n=5"], "reproduce: expected convex-hull or delaunay or tsp, got 'n=5'"),
-        (["knapsack"], "reproduce: expected convex-hull or delaunay or tsp, got 'knapsack'"),
+        (["n=5"], f"reproduce: expected {NAMES}, got 'n=5'"),
+        (["knapsack"], f"reproduce: expected {NAMES}, got 'knapsack'"),
         (["tsp", "n=13"], "n: expected at most 12 with tsp, got 13"),
         (["delaunay", "n=51"], "n: expected at most 50 with delaunay, got 51"),
         (["tsp", "n=2"], "n: expected at least 3, got 2"),
@@ -108,7 +110,7 @@ def test_the_same_updates_give_the_same_bytes_killed_or_not(tmp_path: Path) -> N
 def test_a_mistake_gets_one_line(
     tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["reproduce", *words, *([f"work={tmp_path}"] if words else [])]) == 2
+    assert main(["reproduce", *words, f"work={tmp_path}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not list(tmp_path.iterdir())

@@ -8,22 +8,66 @@ import typer
 
 from daguan.cli.options import Json, print_json
 
-TaskWords = Annotated[
+ClaimName = Annotated[
+    str,
+    typer.Argument(
+        default_factory=str, metavar="[CLAIM]", help="convex-hull, delaunay, tsp or a listed claim.", show_default=False
+    ),
+]
+ClaimWords = Annotated[
     list[str], typer.Argument(default_factory=list, metavar="[key=value …]", hidden=True, show_default=False)
 ]
 
 
 def main(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="convex-hull, delaunay or tsp.")],
-    words: TaskWords,
+    claim: ClaimName,
+    words: ClaimWords,
     as_json: Json = False,
 ) -> None:
-    """Train a pointer network on geometry, compared to the paper.
+    """Reproduce a claim of a paper, beside its figures.
 
-    The network is trained on instances made on the fly for `minutes` of wall-clock time and measured on held-out
-    instances (Vinyals et al. 2015, arXiv 1506.03134). The same command continues an interrupted run, and measures a
-    finished one.
+    Without a CLAIM all claims are listed, with their settings. convex-hull, delaunay and tsp train a pointer network on
+    instances made on the fly for `minutes` of wall-clock time and measure it on held-out ones (Vinyals et al. 2015,
+    arXiv 1506.03134). Other claims train all sides with several seeds, give a verdict by the rule of
+    experiments/claims/verdict.py, and have the settings that the list shows. The same command continues an interrupted
+    run, and shows a finished one.
     """
+    from daguan.core.errors import ConfigError
+    from daguan.experiments.claims.table import CLAIMS
+    from daguan.experiments.geometry.tasks import TASKS
+
+    if not claim:
+        _list_claims(as_json)
+    elif claim in TASKS:
+        _reproduce_task(claim, words, as_json)
+    elif claim in CLAIMS:
+        _reproduce_claim(claim, words, as_json)
+    else:
+        raise ConfigError(f"reproduce: expected {' or '.join([*TASKS, *CLAIMS])}, got {claim!r}")
+
+
+def _list_claims(as_json: bool) -> None:
+    from daguan.cli.tables.claims import claim_list, print_claims
+
+    if as_json:
+        print_json(claim_list())
+    else:
+        print_claims()
+
+
+def _reproduce_claim(name: str, words: list[str], as_json: bool) -> None:
+    from daguan.cli.tables.claims import draw, print_outcome
+    from daguan.experiments.claims import running
+
+    outcome = running.run_claim(name, running.load(name, words))
+    plot = draw(outcome)
+    if as_json:
+        print_json({**running.record(outcome), "plot": str(plot)})
+    else:
+        print_outcome(outcome, plot)
+
+
+def _reproduce_task(task: str, words: list[str], as_json: bool) -> None:
     from daguan.cli.tables.geometry import print_measured
     from daguan.core.files import write_text
     from daguan.experiments import reproduction

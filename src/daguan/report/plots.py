@@ -6,7 +6,7 @@ a file of its own has a white background.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -114,3 +114,23 @@ def bars(values: Sequence[tuple[str, float]], title: str) -> Any:
     )
     text = base.mark_text(align="left", dx=4, color="#333333").encode(text=altair.Text("value:Q", format=".3f"))
     return base.mark_bar(color=COLOURS[0]) + text
+
+
+def panel(
+    title: str, across: str, up: str, series: Mapping[str, Sequence[tuple[float, float]]], mark: str, log: bool
+) -> Any:
+    """Returns points by the name of their series, joined by lines for the mark `line`; log: of the axis across."""
+    rows = [(name, x, y, place) for name, points in series.items() for place, (x, y) in enumerate(points)]
+    base = altair.Chart(DataFrame(rows, columns=["series", "x", "y", "place"]), width=WIDTH, height=HEIGHT, title=title)
+    drawn = base.mark_line(strokeWidth=1.6) if mark == "line" else base.mark_point(filled=True, size=24, opacity=0.7)
+    return drawn.encode(
+        x=altair.X("x:Q", title=across, scale=altair.Scale(type="log" if log else "linear", zero=False)),
+        y=altair.Y("y:Q", title=up, scale=altair.Scale(zero=False)),
+        color=altair.Color("series:N", scale=altair.Scale(domain=[*series], range=_colours(len(series)))),
+        order=altair.Order("place:Q"),
+    )
+
+
+def beside(charts: Sequence[Any]) -> Any:
+    """Returns charts in rows of two, each with its own colours and axes."""
+    return altair.concat(*charts, columns=2).resolve_scale(color="independent", x="independent", y="independent")

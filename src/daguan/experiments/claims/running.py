@@ -1,0 +1,178 @@
+"""Trains the sides of a claim with several seeds, continues where it was stopped, and compares them.
+
+Each side with each seed is a run of its own, `work/reproduce-CLAIM/SIDE-SEED-KEY`: written once, and used again by a
+longer run with more seeds or the full grid. Seeds are the outer loop, so that a stopped run has whole seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from daguan.core import settings
+from daguan.core.progress import Bar, Progress, say
+from daguan.core.runs import Run, Stopwatch, run_of
+from daguan.core.tables import Row
+from daguan.experiments.claims.claim import COMMON, Claim, ClaimSettings, Comparison, Fact, Part
+from daguan.experiments.claims.table import CLAIMS
+from daguan.experiments.claims.verdict import AGAINST, HOLDS, NOT_SEEN, Interval, paired_interval, verdict_of
+from daguan.pipeline.stages import once
+from daguan.training.devices import prepare_process, share_cores
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison with the difference that was measured, over `seeds` seeds."""
+
+    comparison: Comparison
+    interval: Interval
+    seeds: int
+
+    @property
+    def verdict(self) -> str:
+        return verdict_of(self.interval, self.comparison.sign)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run of a claim.
+
+    Attributes:
+        parts: all sides with all seeds, seed after seed, with the figures that relate sides.
+        left_out: seeds that the minutes did not allow.
+    """
+
+    name: str
+    claim: Claim
+    chosen: ClaimSettings
+    parts: tuple[Part, ...]
+    left_out: int
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.chosen.work) / f"reproduce-{self.name}"
+
+    @property
+    def seconds(self) -> float:
+        return sum(part.seconds for part in self.parts)
+
+    @cached_property
+    def facts(self) -> Sequence[Fact]:
+        return tuple(self.claim.facts(self.chosen))
+
+    @cached_property
+    def compared(self) -> tuple[Compared, ...]:
+        """The comparisons whose sides were trained."""
+        found = [(one, self._differences(one)) for one in self.claim.comparisons]
+        return tuple(Compared(one, paired_interval(those), len(those)) for one, those in found if those)
+
+    def _differences(self, one: Comparison) -> list[float]:
+        """Returns the difference of each seed; none where a side was not trained."""
+        of = {(part.side, part.seed): part.figures for part in self.parts}
+        seeds = [seed for side, seed in of if side == one.side and (one.other, seed) in of]
+        return [of[one.side, seed][one.figure] - of[one.other, seed][one.figure] for seed in seeds]
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the first comparison; of a claim that has none, of its facts."""
+        if self.compared:
+            return self.compared[0].verdict
+        return (HOLDS if all(fact.agrees for fact in self.facts) else AGAINST) if self.facts else NOT_SEEN
+
+
+def load(name: str, words: Sequence[str]) -> ClaimSettings:
+    """Returns the settings that the words `key=value` give. Raises ConfigError: a wrong setting."""
+    return settings.load(claim_of(name).settings, None, words)
+
+
+def claim_of(name: str) -> Claim:
+    """Returns the claim, a row of the table."""
+    claim: Claim = CLAIMS[name].load()
+    return claim
+
+
+def run_claim(name: str, chosen: ClaimSettings) -> Outcome:
+    """Trains what is not trained yet, and returns all that the settings name.
+
+    A seed is left out if it would take the run over its minutes, at the longest time that a seed took so far. The time
+    of parts that were trained before counts, so that a run that was stopped leaves out what a whole run leaves out.
+    """
+    claim = claim_of(name)
+    threads = share_cores(chosen.engine, 1)[1]
+    prepare_process(threads, chosen.engine)
+    parts: list[Part] = []
+    spent = longest = 0.0
+    with Bar(f"reproduce {name}") as bar:
+        for seed in range(1, chosen.seeds + 1):
+            sides = {side: _run(name, claim, side, seed, chosen) for side in claim.sides(chosen)}
+            done = all(run.finished for run in sides.values())
+            if seed > 1 and not done and spent + longest > 60 * chosen.minutes:
+                used = f"{spent / 60:.1f} of {chosen.minutes:g} minutes used"
+                say(f"reproduce: {used}; seeds from {seed} on are left out")
+                return Outcome(name, claim, chosen, tuple(parts), chosen.seeds - seed + 1)
+            trained: list[Part] = []
+            for side, run in sides.items():
+                note = f"{side}, seed {seed} of {chosen.seeds}"
+                bar.show(Progress(len(parts) + len(trained), chosen.seeds * len(sides), "sides", note=note))
+                trained.append(_trained(run, claim, side, seed, chosen, threads))
+            seconds = sum(part.seconds for part in trained)
+            spent, longest = spent + seconds, max(longest, seconds)
+            parts += _related(claim, trained, chosen)
+    return Outcome(name, claim, chosen, tuple(parts), 0)
+
+
+def _run(name: str, claim: Claim, side: str, seed: int, chosen: ClaimSettings) -> Run:
+    """Returns the run of a side with a seed: its key covers the claim's own settings, its inputs and its code."""
+    learnt = {key: value for key, value in settings.to_dict(chosen).items() if key not in COMMON}
+    learnt |= {"side": side, "seed": seed, **claim.inputs(chosen)}
+    code = [Row(f"{claim.train.__module__}:train"), *claim.code(chosen)]
+    return run_of(Path(chosen.work) / f"reproduce-{name}", f"{side}-{seed}", learnt, code)
+
+
+def _trained(run: Run, claim: Claim, side: str, seed: int, chosen: ClaimSettings, threads: int) -> Part:
+    if not run.finished:
+        once(run, partial(_train, claim=claim, side=side, seed=seed, chosen=chosen), wait=True, threads=threads)
+    manifest = run.manifest()
+    return Part(side, seed, manifest["figures"], manifest["seconds"])
+
+
+def _train(run: Run, claim: Claim, side: str, seed: int, chosen: ClaimSettings) -> None:
+    watch = Stopwatch()
+    figures = claim.train(side, seed, chosen)
+    run.finish(watch.seconds, figures=figures)
+
+
+def _related(claim: Claim, parts: Sequence[Part], chosen: ClaimSettings) -> list[Part]:
+    """Returns the parts of one seed with the figures that relate them."""
+    figures = claim.relate({part.side: dict(part.figures) for part in parts}, chosen)
+    return [Part(part.side, part.seed, figures[part.side], part.seconds) for part in parts]
+
+
+def record(outcome: Outcome) -> dict[str, Any]:
+    """Returns an outcome as JSON can hold it: each number of each part, without the lists that only plots need."""
+    compared = [
+        {**vars(one.comparison), **vars(one.interval), "seeds": one.seeds, "verdict": one.verdict}
+        for one in outcome.compared
+    ]
+    return {
+        "claim": outcome.name,
+        "says": CLAIMS[outcome.name].about,
+        "paper": outcome.claim.paper,
+        "verdict": outcome.verdict,
+        "settings": settings.to_dict(outcome.chosen),
+        "seconds": round(outcome.seconds, 1),
+        "seeds_left_out": outcome.left_out,
+        "comparisons": compared,
+        "facts": [vars(fact) for fact in outcome.facts],
+        "parts": [
+            {"side": part.side, "seed": part.seed, "seconds": part.seconds, "figures": _numbers(part)}
+            for part in outcome.parts
+        ],
+    }
+
+
+def _numbers(part: Part) -> dict[str, float]:
+    return {name: value for name, value in part.figures.items() if isinstance(value, int | float)}

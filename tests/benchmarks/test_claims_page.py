@@ -1,0 +1,53 @@
+"""The page of claims: one claim after another, continued where it stopped, and made from the stored lines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import toy_claim
+from benchmarks import claims
+from daguan.core.tables import Row
+from daguan.experiments.claims.table import CLAIMS
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, path in {"RECORDS": "claims.jsonl", "PAGE": "claims.md", "PLOTS": "claims", "WORK": "work"}.items():
+        monkeypatch.setattr(claims, name, tmp_path / path)
+    for name in list(CLAIMS):
+        monkeypatch.delitem(CLAIMS, name)
+    for name in ("one", "two"):
+        monkeypatch.setitem(CLAIMS, name, Row("toy_claim:CLAIM", about=f"Toy 2026: claim {name}"))
+    monkeypatch.setattr(toy_claim, "TRAINED", [])
+    return tmp_path
+
+
+def test_a_recorded_claim_is_not_run_again_and_all_stand_on_the_page(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    claims.main(["two", "seeds=2"])
+    assert len(toy_claim.TRAINED) == 4
+    claims.main(["seeds=2", "--json"])
+    assert len(toy_claim.TRAINED) == 8
+    assert len(json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]) == 2
+    lines = [json.loads(text) for text in (folder / "claims.jsonl").read_text("utf-8").splitlines()]
+    assert [line["claim"] for line in lines] == ["two", "one"]
+    page = (folder / "claims.md").read_text("utf-8")
+    assert page.index("## one seeds=2") < page.index("## two seeds=2")
+    assert page.count("better has more score, % than plain") == 2
+    for line in lines:
+        assert f"(claims/{line['plot']})" in page
+        assert (folder / "claims" / line["plot"]).is_file()
+    claims.main(["one"])
+    assert "## one\n" in (folder / "claims.md").read_text("utf-8")
+
+
+def test_an_unknown_claim_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        claims.main(["three"])
+    assert stopped.value.code == 2
+    assert "got three" in capsys.readouterr().err
+    assert not (folder / "claims.md").exists()
