@@ -36,6 +36,7 @@ DOORS = {
         "ensemble/boosting.py",
         "training/text_features.py",
         "report/shift.py",
+        "experiments/claims/images.py",
     ),
     "torchcrf": ("models/heads/pytorch_crf.py",),
     "yaml": ("core/yaml_text.py",),

@@ -37,7 +37,7 @@ def test_a_recorded_claim_is_not_run_again_and_all_stand_on_the_page(
     assert [line["claim"] for line in lines] == ["two", "one"]
     page = (folder / "claims.md").read_text("utf-8")
     assert page.index("## one seeds=2") < page.index("## two seeds=2")
-    assert page.count("better has more score, % than plain") == 2
+    assert page.count("score, %: better over plain") == 2
     for line in lines:
         assert f"(claims/{line['plot']})" in page
         assert (folder / "claims" / line["plot"]).is_file()

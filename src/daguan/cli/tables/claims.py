@@ -100,6 +100,5 @@ def _compared(one: Compared, column: Column | None) -> tuple[str, ...]:
     mean, low, high = (
         NONE if value is None else f"{shown.factor * value:+,.{shown.digits}f}" for value in (one.interval.mean, *ends)
     )
-    expected = "more" if of.sign > 0 else "less"
-    claim = f"{of.side} has {expected} {shown.title} than {of.other}"
+    claim = f"{shown.title}: {of.side} {'over' if of.sign > 0 else 'under'} {of.other}"
     return (claim, of.paper, mean, f"{low} to {high}", str(one.seeds), one.verdict)

@@ -139,7 +139,7 @@ class Claim:
         sides: the sides of the chosen grid, in the order in which they are trained; names fit into a file's name.
         train: trains a side with a seed and returns its figures. All that sides share must come from streams of the
             seed, so that their differences are paired. Its module, and what that imports, is part of a part's key.
-        comparisons: what the paper claims of the sides; the first one that has its sides decides the verdict.
+        comparisons: what the paper claims of the sides; the first one whose sides have its figure decides the verdict.
         columns: the columns of the table of sides, by figure.
         plot: the panels of the plot.
         relate: adds figures of the sides of one seed that depend on other sides.

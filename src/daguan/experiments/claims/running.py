@@ -70,10 +70,10 @@ class Outcome:
         return tuple(Compared(one, paired_interval(those), len(those)) for one, those in found if those)
 
     def _differences(self, one: Comparison) -> list[float]:
-        """Returns the difference of each seed; none where a side was not trained."""
-        of = {(part.side, part.seed): part.figures for part in self.parts}
+        """Returns the difference of each seed; none where a side was not trained or has no such figure."""
+        of = {(part.side, part.seed): part.figures[one.figure] for part in self.parts if one.figure in part.figures}
         seeds = [seed for side, seed in of if side == one.side and (one.other, seed) in of]
-        return [of[one.side, seed][one.figure] - of[one.other, seed][one.figure] for seed in seeds]
+        return [of[one.side, seed] - of[one.other, seed] for seed in seeds]
 
     @property
     def verdict(self) -> str:

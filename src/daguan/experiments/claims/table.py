@@ -4,4 +4,9 @@ from __future__ import annotations
 
 from daguan.core.tables import Row
 
-CLAIMS: dict[str, Row] = {}
+CLAIMS = {
+    "multi-sample-dropout": Row(
+        "daguan.experiments.claims.multi_sample_dropout:CLAIM",
+        about="Inoue 2019: the mean loss of several dropout masks needs fewer updates, and errs less",
+    ),
+}

@@ -1,0 +1,101 @@
+"""Multi-sample dropout (Inoue 2019, arXiv 1905.09788): M masks of the last dropout, and the mean of their losses.
+
+The paper's networks have eight convolutions; here a small residual network is trained by Adam at one learning rate. All
+sides of a seed start from the same weights, read the same images and share the first mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch.optim import Adam
+
+from daguan.core.settings import setting
+from daguan.experiments.claims.claim import NOT_AVAILABLE, Claim, Column, Comparison, Figures, Panel, Part, mean_curves
+from daguan.experiments.claims.image_training import ImageTrainer, evaluated, new_classifier, trained
+from daguan.experiments.claims.images import ImageClaimSettings, image_inputs, read_images
+
+SAMPLES = (1, 2, 4, 8)
+PAPER = f"{NOT_AVAILABLE}; its abstract and figures 1–3 say so"
+
+
+class DropoutSettings(ImageClaimSettings):
+    """The settings of `reproduce multi-sample-dropout`."""
+
+    dropout: float = setting(0.5, "Rate of the dropout.", gt=0, lt=1)
+    learning_rate: float = setting(1e-3, "Learning rate of Adam.", gt=0)
+
+
+def side_of(samples: int) -> str:
+    return f"M={samples}"
+
+
+def sides(chosen: DropoutSettings) -> Sequence[str]:
+    return [side_of(samples) for samples in SAMPLES]
+
+
+def train(side: str, seed: int, chosen: DropoutSettings) -> Figures:
+    """Returns the curves, and the loss and error on both sets at the end."""
+    images = read_images(chosen)
+    samples = int(side.removeprefix("M="))
+    model = new_classifier(images, chosen, seed, dropout=chosen.dropout, samples=samples)
+    adam = Adam(model.parameters(), lr=chosen.learning_rate)
+    curves = trained(ImageTrainer(model, [adam], images, chosen, seed))
+    loss, error = evaluated(model, images.train, images.train_labels)
+    return {
+        **curves.figures(),
+        "final_loss": curves.train_loss[-1],
+        "final_test_loss": curves.test_loss[-1],
+        "final_error": curves.test_error[-1],
+        "gap": curves.test_loss[-1] - loss,
+        "error_gap": curves.test_error[-1] - error,
+        "milliseconds": 1000 * curves.second[-1] / curves.update[-1],
+    }
+
+
+def relate(figures: dict[str, Figures], chosen: DropoutSettings) -> dict[str, Figures]:
+    """Adds the number of updates after which each side first has the lowest training loss that M = 1 has.
+
+    A side that does not get there has the number of all updates.
+    """
+    aim = min(figures[side_of(1)]["train_loss"])
+    for own in figures.values():
+        points = zip(own["update"], own["train_loss"], strict=True)
+        own["updates_needed"] = next((update for update, loss in points if loss <= aim), own["update"][-1])
+    return figures
+
+
+def plot(parts: Sequence[Part], chosen: DropoutSettings) -> Sequence[Panel]:
+    return [
+        Panel("Training loss", "updates", "loss, nats", mean_curves(parts, "update", "train_loss")),
+        Panel("Training loss", "seconds", "loss, nats", mean_curves(parts, "second", "train_loss")),
+        Panel("Test error", "updates", "share of errors", mean_curves(parts, "update", "test_error")),
+        Panel("Test error", "seconds", "share of errors", mean_curves(parts, "second", "test_error")),
+    ]
+
+
+CLAIM = Claim(
+    paper="Inoue 2019, arXiv 1905.09788, figures 1–3",
+    settings=DropoutSettings,
+    sides=sides,
+    train=train,
+    relate=relate,
+    comparisons=(
+        Comparison("updates_needed", "M=8", "M=1", -1, PAPER),
+        Comparison("final_loss", "M=8", "M=1", -1, PAPER),
+        Comparison("final_error", "M=8", "M=1", -1, PAPER),
+        Comparison("updates_needed", "M=2", "M=1", -1, PAPER),
+        Comparison("updates_needed", "M=4", "M=2", -1, PAPER),
+    ),
+    columns={
+        "updates_needed": Column("updates to the loss of M=1", 0),
+        "final_loss": Column("training loss", 3),
+        "final_test_loss": Column("test loss", 3),
+        "final_error": Column("test error, %", 1, 100.0),
+        "gap": Column("test minus training loss", 3),
+        "error_gap": Column("test minus training error, %", 1, 100.0),
+        "milliseconds": Column("ms an update", 1),
+    },
+    plot=plot,
+    inputs=image_inputs,
+)
