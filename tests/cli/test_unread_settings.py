@@ -28,6 +28,8 @@ CASES = [
     ("train.layer_decay=0.8", "train.frozen_layers=-1", "train.frozen_layers=1"),
     ("train.lookahead_alpha=0.8", "", "train.lookahead_steps=6"),
     ("train.lookahead_momentum=reset", "", "train.lookahead_steps=6"),
+    ("pretrain.lookahead_alpha=0.8", "", "pretrain.lookahead_steps=6"),
+    ("pretrain.lookahead_momentum=reset", "", "pretrain.lookahead_steps=6"),
     ("train.ema_decay=0.9", "train.averaging=swa", "train.averaging=ema"),
     ("train.swa_start=0.5", "", "train.averaging=swa"),
     ("train.fgm_epsilon=0.5", "train.adversary=awp", "train.adversary=fgm"),

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 from claim_runs import run_at_toy_size
 from daguan.core.errors import DataError
 from daguan.core.settings import build
-from daguan.experiments.claims import multi_sample_dropout
+from daguan.experiments.claims import lookahead, multi_sample_dropout
 from daguan.experiments.claims.image_classifier import ImageClassifier
 from daguan.experiments.claims.images import ImageClaimSettings, image_inputs, read_images
 
@@ -161,3 +161,42 @@ def test_multi_sample_dropout_at_toy_size(
     first = found["parts"][0]["figures"]
     assert first["updates_needed"] in (2, 4)
     assert 0 <= first["final_error"] <= 1
+
+
+def test_lookahead_at_toy_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run_at_toy_size("lookahead", [*TINY, "updates=12", "points=3"], tmp_path, monkeypatch, capsys)
+    of = {(part["side"], part["seed"]): part["figures"] for part in found["parts"]}
+    assert of["sgd", 1]["gain"] == 0.0  # without Lookahead there is one set of weights
+    assert of["sgd", 1]["jump"] == of["sgd", 1]["fast_jump"]
+    assert of["sgd+la", 1]["gain"] != 0.0
+    assert of["sgd", 1]["final_error"] != pytest.approx(of["sgd", 2]["final_error"], abs=0)
+
+
+def test_every_side_of_the_full_grid_trains_in_its_own_way(tmp_path: Path) -> None:
+    """A cycle of one step all the way is no Lookahead; each other side differs from the plain one."""
+    small = build(
+        lookahead.LookaheadSettings, {"train_images": 32, "width": 2, "updates": 12, "points": 2, "grid": "full"}
+    )
+    assert set(lookahead.sides(small)) == set(lookahead.FULL) > set(lookahead.FEW)
+    losses = {
+        side: lookahead.train(side, 1, small)["final_test_loss"] for side in ("sgd", "sgd+la", "sgd-x10.0", "adam")
+    }
+    assert len(set(losses.values())) == len(losses)
+
+
+def test_the_range_is_over_the_rates_of_one_side_alone() -> None:
+    full = build(lookahead.LookaheadSettings, {"grid": "full"})
+    figures: dict[str, Any] = {side: {"final_test_loss": 1.0} for side in lookahead.FULL}
+    figures["sgd-x10.0"] = {"final_test_loss": 3.0}
+    figures["sgd+la-x0.1"] = {"final_test_loss": 1.5}
+    found = lookahead.relate(figures, full)
+    assert (found["sgd"]["range"], found["sgd+la"]["range"]) == (2.0, 0.5)
+    assert "range" not in found["adamw"]
+
+
+def test_a_run_that_diverges_counts_as_chance() -> None:
+    wild = build(lookahead.LookaheadSettings, {"train_images": 64, "width": 2, "updates": 30, "sgd_rate": 1e12})
+    figures = lookahead.train("sgd", 1, wild)
+    assert figures["final_error"] == pytest.approx(0.9)

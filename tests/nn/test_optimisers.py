@@ -20,6 +20,7 @@ from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import PRETRAINED
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
+from daguan.nn.lamb import Lamb
 from daguan.nn.muon import Muon, hidden_matrices
 from daguan.nn.optimisers import (
     Group,
@@ -38,6 +39,7 @@ BERT = EncoderSettings(layers=1, hidden=16, heads=2, feed_forward=32, max_length
 MAKERS: dict[str, Callable[[nn.Module], Optimizer]] = {
     "adamw": lambda model: AdamW(model.parameters(), lr=0.1, weight_decay=0.1),
     "radam": lambda model: RAdam(model.parameters(), lr=0.1, weight_decay=0.1, decoupled_weight_decay=True),
+    "lamb": lambda model: Lamb(model.parameters(), 0.1, (0.9, 0.999), 1e-8),
     "muon": lambda model: Muon(model.parameters(), 0.1, 0.95, 0.1, torch.float32),
 }
 

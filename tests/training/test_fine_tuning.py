@@ -124,7 +124,7 @@ def test_the_encoder_is_thawed_after_its_epochs(tmp_path: Path, optimiser: str) 
 
 def test_a_cycle_of_lookahead_longer_than_the_run_is_refused() -> None:
     trainer(lookahead_steps=8)
-    with pytest.raises(ConfigError, match=r"train\.lookahead_steps: expected at most 8, the updates of a fold, got 9"):
+    with pytest.raises(ConfigError, match=r"train\.lookahead_steps: expected at most 8, the number of updates, got 9"):
         trainer(lookahead_steps=9)
 
 

@@ -22,14 +22,13 @@ from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.nn.adversary import embedding_table
-from daguan.nn.lookahead import Lookahead
+from daguan.nn.lookahead import Lookahead, current_weights
 from daguan.nn.muon import Muon, hidden_matrices
 from daguan.nn.optimisers import decayed_names
 from daguan.nn.tables import OPTIMISERS
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.optimisation import (
     build_adversary,
-    current_weights,
     fine_tuning_optimisers,
     freeze,
 )

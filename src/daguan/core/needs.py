@@ -36,6 +36,11 @@ def over_zero(path: str) -> Need:
     return Need(f"{path} is over 0", lambda whole: value_at(whole, path) > 0)
 
 
+def sibling_over_zero(name: str) -> Callable[[str], Need]:
+    """Returns the condition that the setting `name` of the same section is over 0."""
+    return lambda path: over_zero(f"{path.rpartition('.')[0]}.{name}")
+
+
 def chosen(path: str, *names: str) -> Need:
     """Returns the condition that the setting at `path` is one of the names."""
     return Need(f"{path} is {' or '.join(names)}", lambda whole: value_at(whole, path) in names)

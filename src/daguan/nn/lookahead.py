@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from daguan.core.errors import ConfigError
+from daguan.nn.optimiser_settings import OptimiserSettings
 from daguan.nn.tables import MOMENTA
 
 MOMENTUM_KEYS = ("momentum_buffer", "exp_avg")  # of SGD and Muon; of the Adam family
@@ -112,3 +114,27 @@ class Lookahead(Optimizer):
             own.copy_(saved)
         momenta = zip(self.slow, state_dict["slow_momentum"], strict=True)
         self.slow_momentum = {parameter: saved.clone() for parameter, saved in momenta if saved is not None}
+
+
+def with_lookahead(optimisers: Sequence[Optimizer], settings: OptimiserSettings) -> list[Optimizer]:
+    """Returns the optimisers, each in a Lookahead if the settings name one."""
+    if not settings.lookahead_steps:
+        return list(optimisers)
+    how = settings.lookahead_steps, settings.lookahead_alpha, settings.lookahead_momentum
+    return [Lookahead(optimiser, *how) for optimiser in optimisers]
+
+
+def current_weights(model: nn.Module, optimisers: Sequence[Optimizer]) -> dict[str, Tensor]:
+    """Returns the weights by name: the slow ones where Lookahead holds them."""
+    slow: dict[Tensor, Tensor] = {}
+    for optimiser in optimisers:
+        if isinstance(optimiser, Lookahead):
+            slow |= optimiser.slow
+    return {name: slow.get(parameter, parameter) for name, parameter in model.named_parameters()}
+
+
+def require_synchronised(section: str, settings: OptimiserSettings, updates: int) -> None:
+    """Raises ConfigError: Lookahead would never synchronise in that number of updates, so that nothing were learnt."""
+    if settings.lookahead_steps > updates:
+        expected = f"expected at most {updates}, the number of updates"
+        raise ConfigError(f"{section}.lookahead_steps: {expected}, got {settings.lookahead_steps}")

@@ -23,6 +23,7 @@ OPTIMISERS = {
     "radam": OptimiserRow(
         "daguan.nn.optimisers:new_radam", about="Liu et al. 2020, arXiv 1908.03265, with decoupled decay"
     ),
+    "lamb": OptimiserRow("daguan.nn.lamb:new_lamb", about="You et al. 2020, arXiv 1904.00962, ALBERT's"),
     "muon": OptimiserRow(
         "daguan.nn.optimisers:new_muon",
         ("muon_learning_rate",),

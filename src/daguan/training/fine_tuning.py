@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from daguan.core.errors import ConfigError
 from daguan.core.seeds import stream, stream_seed
 from daguan.core.types import Score, Sentence
 from daguan.data.batches.collate import Batch, Example, bucketed_order, collate
@@ -21,6 +20,7 @@ from daguan.data.span_score import span_score
 from daguan.models.tagger import Tagger
 from daguan.nn.adversary import Adversary, moved
 from daguan.nn.averaging import WeightAverage, copy_into, lent
+from daguan.nn.lookahead import current_weights, require_synchronised
 from daguan.nn.optimisers import Schedule
 from daguan.nn.tables import SCHEDULES
 from daguan.training import ranks
@@ -30,7 +30,7 @@ from daguan.training.devices import autocast, find_device, length_multiple, matr
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.loop import Trainer
-from daguan.training.optimisation import build_adversary, current_weights, fine_tuning_optimisers, freeze
+from daguan.training.optimisation import build_adversary, fine_tuning_optimisers, freeze
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
 
 
@@ -116,11 +116,7 @@ class TaggerTrainer(Trainer[Update]):
         self._thawed = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))
         self.updates = updates or settings.epochs * self.updates_per_epoch
-        if settings.lookahead_steps > self.updates:
-            raise ConfigError(
-                f"train.lookahead_steps: expected at most {self.updates}, the updates of a fold, "
-                f"got {settings.lookahead_steps}"
-            )
+        require_synchronised("train", settings, self.updates)
         new_schedule = SCHEDULES[settings.schedule].load()
         self.schedule: Schedule = new_schedule(self.optimisers, self.updates, settings.warmup)
         swa_start = round(settings.swa_start * self.updates)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import ClassVar
 
-from daguan.core.needs import Need, Reader, by_row, over_zero
+from daguan.core.needs import Need, Reader, by_row
 from daguan.core.settings import require, setting
 from daguan.core.tables import names_in
 from daguan.nn.optimiser_settings import OptimiserSettings
-from daguan.nn.tables import ADVERSARIES, AVERAGES, MOMENTA, OPTIMISERS, SCHEDULES, WITHOUT_MATRICES
+from daguan.nn.tables import ADVERSARIES, AVERAGES, OPTIMISERS, SCHEDULES, WITHOUT_MATRICES
 
 WHOLE = -1  # frozen_layers: the whole encoder
 
@@ -54,25 +54,6 @@ class TrainSettings(OptimiserSettings):
     )
     warmup: float = setting(0.1, "Share of the updates in which learning rates rise to their peaks.", ge=0, lt=1)
     clip: float = setting(1.0, "Largest norm of the gradient.", gt=0)
-    lookahead_steps: int = setting(
-        0,
-        "Steps between two synchronisations of Lookahead (Zhang et al. 2019, arXiv 1907.08610); 0 for no Lookahead. "
-        "Steps after the last synchronisation do not count.",
-        ge=0,
-    )
-    lookahead_alpha: float = setting(
-        0.5,
-        "How far the slow weights move towards the fast ones; 1 moves them all the way.",
-        gt=0,
-        le=1,
-        reads_when=over_zero("train.lookahead_steps"),
-    )
-    lookahead_momentum: str = setting(
-        "maintain",
-        "Effect of a synchronisation on the inner optimiser's momentum (see nn/lookahead.py).",
-        choices=MOMENTA,
-        reads_when=over_zero("train.lookahead_steps"),
-    )
     averaging: str = setting(
         "ema",
         f"Which weights are evaluated and saved: {names_in(AVERAGES)}. Under Lookahead they are averages of its slow "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from daguan.core.errors import ConfigError
 from daguan.models.tagger import ENCODER, Tagger
 from daguan.nn.adversary import Adversary, Attackable
-from daguan.nn.lookahead import Lookahead
+from daguan.nn.lookahead import with_lookahead
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import Group, Options, decayed_names
 from daguan.nn.tables import ADVERSARIES, OPTIMISERS
@@ -56,10 +56,7 @@ def fine_tuning_optimisers(model: Tagger, settings: TrainSettings, precision: to
     ]
     options = Options(settings, settings.beta1, 1e-8, hidden_matrices(model.encoder), precision)
     optimisers: list[Optimizer] = OPTIMISERS[settings.optimiser].load()(groups, options)
-    if not settings.lookahead_steps:
-        return optimisers
-    how = settings.lookahead_steps, settings.lookahead_alpha, settings.lookahead_momentum
-    return [Lookahead(optimiser, *how) for optimiser in optimisers]
+    return with_lookahead(optimisers, settings)
 
 
 def _rates_of(name: str, from_top: int, settings: TrainSettings) -> tuple[float, float]:
@@ -82,12 +79,3 @@ def build_adversary(model: Tagger, settings: TrainSettings) -> Adversary | None:
     attackable = Attackable(model.encoder.model, weights, settings.fgm_epsilon, settings.awp_epsilon)
     adversary: Adversary | None = ADVERSARIES[settings.adversary].load()(attackable)
     return adversary
-
-
-def current_weights(model: nn.Module, optimisers: list[Optimizer]) -> dict[str, Tensor]:
-    """Returns the weights by name: the slow ones where Lookahead holds them."""
-    slow: dict[Tensor, Tensor] = {}
-    for optimiser in optimisers:
-        if isinstance(optimiser, Lookahead):
-            slow |= optimiser.slow
-    return {name: slow.get(parameter, parameter) for name, parameter in model.named_parameters()}

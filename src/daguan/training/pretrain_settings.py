@@ -35,7 +35,7 @@ class PretrainSettings(OptimiserSettings):
         1, "Batches in an update; the update equals that of one batch of all their blocks.", ge=1
     )
     optimiser: str = setting("muon", f"The optimiser: {names_in(OPTIMISERS)}.", choices=OPTIMISERS)
-    learning_rate: float = setting(1e-3, "Peak learning rate of AdamW or RAdam.", gt=0)
+    learning_rate: float = setting(1e-3, "Peak learning rate of AdamW, RAdam or LAMB.", gt=0)
     muon_learning_rate: float = setting(0.02, "Peak learning rate of Muon.", gt=0)
     beta2: float = setting(
         0.98, "β₂ of the Adam family; the default is RoBERTa's (Liu et al. 2019, arXiv 1907.11692 §3.1).", ge=0, lt=1

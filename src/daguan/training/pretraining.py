@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.loading import Trained
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import objective_of
+from daguan.nn.averaging import copy_into, lent
+from daguan.nn.lookahead import current_weights, require_synchronised, with_lookahead
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import Group, LinearSchedule, Options, decayed_names
 from daguan.nn.tables import OPTIMISERS
@@ -90,9 +92,14 @@ class Pretrainer(Trainer[Update]):
         self.replicas = Replicas(model, settings.batch_size)
         self.batches = BatchesAhead(self._parts, plan.device)
         optimisers = pretraining_optimisers(model, settings, matrix_dtype(engine))
+        require_synchronised("pretrain", settings, self.updates)
         super().__init__(model, optimisers, settings.checkpoint_seconds)
         self.schedule = LinearSchedule(self.optimisers, self.updates, settings.warmup)
         self.curve: list[tuple[int, float]] = []
+
+    def steps(self) -> Iterator[Update]:
+        yield from super().steps()
+        copy_into(self.model, current_weights(self.model, self.optimisers))
 
     @property
     def finished(self) -> bool:
@@ -130,6 +137,10 @@ class Pretrainer(Trainer[Update]):
 
     def evaluate(self) -> dict[str, HeldOut]:
         """Returns loss and accuracy on the held-out text, by name; text and masks are the same in each call."""
+        with lent(self.model, current_weights(self.model, self.optimisers)):
+            return self._evaluate()
+
+    def _evaluate(self) -> dict[str, HeldOut]:
         total: dict[str, Sums] = {}
         for measure, parts in self.objective.evaluations():
             measured = self.replicas.map(torch.no_grad()(measure), ranks.own(parts))
@@ -164,4 +175,4 @@ def pretraining_optimisers(lm: Trained, settings: PretrainSettings, precision: t
     ]
     options = Options(settings, 0.9, 1e-6, hidden_matrices(*lm.encoders), precision)
     optimisers: list[Optimizer] = OPTIMISERS[settings.optimiser].load()(groups, options)
-    return optimisers
+    return with_lookahead(optimisers, settings)

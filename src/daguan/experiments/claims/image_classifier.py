@@ -34,7 +34,9 @@ class ImageClassifier(nn.Module):
     places, dropout and a linear layer.
 
     In training the loss is the mean over `samples` masks of the dropout (Inoue 2019, arXiv 1905.09788 §3) of the cross
-    entropy with smoothed labels; the network below the dropout is computed once.
+    entropy with smoothed labels; the network below the dropout is computed once. A student of a teacher's probabilities
+    divides its logits by their `temperature`, and multiplies the loss by its square (Hinton et al. 2015, arXiv
+    1503.02531 §2).
 
     Attributes:
         width: number of features that the linear layer reads.
@@ -49,6 +51,7 @@ class ImageClassifier(nn.Module):
         dropout: float = 0.0,
         samples: int = 1,
         smoothing: float = 0.0,
+        temperature: float = 1.0,
     ) -> None:
         """shape: (C,H,W) of an image."""
         super().__init__()
@@ -65,7 +68,7 @@ class ImageClassifier(nn.Module):
                 layers.append(ResidualBlock(reached, width << stage, 2 if stage and not block else 1))
                 reached = width << stage
         self.body = nn.Sequential(*layers)
-        self.width, self.samples, self.smoothing = reached, samples, smoothing
+        self.width, self.samples, self.smoothing, self.temperature = reached, samples, smoothing, temperature
         self.dropout = ByteDropout(dropout)
         self.classify = nn.Linear(reached, classes)
 
@@ -82,5 +85,6 @@ class ImageClassifier(nn.Module):
     def loss(self, images: Tensor, targets: Tensor) -> Tensor:
         """Returns the mean loss () for classes (B,), or for probabilities (B,classes)."""
         features = self.features(images)
-        sampled = [self.classify(self.dropout(features)) for _ in range(self.samples)]
-        return mean_of([cross_entropy(logits, targets, label_smoothing=self.smoothing) for logits in sampled])
+        sampled = [self.classify(self.dropout(features)) / self.temperature for _ in range(self.samples)]
+        losses = [cross_entropy(logits, targets, label_smoothing=self.smoothing) for logits in sampled]
+        return self.temperature**2 * mean_of(losses)

@@ -118,11 +118,14 @@ def trained(trainer: ImageTrainer) -> Curves:
     return curves
 
 
-def points_of(trainer: ImageTrainer, curves: Curves) -> Iterator[int]:
+def points_of(trainer: ImageTrainer, curves: Curves, before: int = 0) -> Iterator[int]:
     """Trains and gives the number of finished updates at each point, when its training loss and seconds are in the
-    curves; the last one is the end. What happens between two points does not count as training."""
+    curves; the last one is the end.
+
+    before: by how many updates each point comes earlier. What happens at a point does not count as training.
+    """
     updates, points = trainer.chosen.updates, min(trainer.chosen.points, trainer.chosen.updates)
-    wanted = {round(updates * point / points) for point in range(1, points + 1)}
+    wanted = {max(1, round(updates * point / points) - before) for point in range(1, points + 1)}
     losses: list[float] = []
     idle = 0.0
     for loss in trainer.steps():
@@ -132,9 +135,9 @@ def points_of(trainer: ImageTrainer, curves: Curves) -> Iterator[int]:
             curves.second.append(trainer.watch.seconds - idle)
             curves.train_loss.append(sum(losses) / len(losses))
             losses.clear()
-            before = trainer.watch.seconds
+            begun = trainer.watch.seconds
             yield trainer.done
-            idle += trainer.watch.seconds - before
+            idle += trainer.watch.seconds - begun
 
 
 @torch.no_grad()
