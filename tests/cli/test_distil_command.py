@@ -92,6 +92,8 @@ def test_the_last_line_says_what_was_measured(
         assert side["megabytes"] > 0
         assert 0 < side["test"]["f1"] <= 1
     assert set(told["gains"]) == {"teacher", "best member"}
+    assert {name.rpartition("-")[0] for name in told["members"]} == {"ngram_crf", "other"}
+    assert told["members"][sides["best member"]["run"]] == told["gains"]["best member"]
     for name, gain in told["gains"].items():
         assert gain["f1"] == pytest.approx(sides["student"]["held_out"]["f1"] - sides[name]["held_out"]["f1"])
 

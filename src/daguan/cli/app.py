@@ -54,7 +54,7 @@ class CommandRow(Row):
 
 
 COMMANDS = {
-    "fit": CommandRow("daguan.cli.fit:main", stage="blend", makes=(), computes=True),
+    "fit": CommandRow("daguan.cli.fit:main", stage="distil", makes=(), computes=True),
     "run": CommandRow("daguan.cli.run:main", stage="blend", makes=("budget",), computes=True),
     "doctor": CommandRow("daguan.cli.doctor:main", stage="blend", computes=True),
     "estimate": CommandRow("daguan.cli.estimate:main", stage="blend", computes=True),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daguan.cli.options import Json, print_json
 from daguan.cli.source_options import FormatName, SchemeName, print_written
+
+if TYPE_CHECKING:
+    from daguan.pipeline.shipping.export import Exported
 
 
 def main(
@@ -49,13 +52,19 @@ def main(
 
 
 def _export_model(model: Path, folder: Path, to: str, licence: str, as_json: bool) -> None:
-    from daguan.core.progress import say
     from daguan.pipeline.shipping.export import export
 
     found = export(model, folder, to, licence)
     if as_json:
         print_json({"output": str(folder), **asdict(found)})
-        return
+    else:
+        say_exported(folder, found)
+
+
+def say_exported(folder: Path, found: Exported) -> None:
+    """Say what was written where."""
+    from daguan.core.progress import say
+
     unreadable = found.unreadable_tokens
     note = f"; {unreadable:,} tokens have white space, which its tokenizer cannot read" if unreadable else ""
     say(f"export: {folder}: {found.form}, {found.megabytes:.1f} MB{note}")

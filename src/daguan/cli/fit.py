@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from daguan.cli import run
-from daguan.cli.options import AcceptCode, Csv, Json, Words
+from daguan.cli.export import say_exported
+from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration
+from daguan.cli.tables.students import print_students
 
 
 def main(
@@ -17,6 +19,13 @@ def main(
     minutes: Annotated[
         float | None, typer.Option("--minutes", help="The time that training may take; else what CONFIG says.", min=0)
     ] = None,
+    ship: Annotated[
+        Path | None,
+        typer.Option(
+            "--ship", metavar="MODEL", help="Distil and export the blend to this new folder.", show_default=False
+        ),
+    ] = None,
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="Its form: hf, onnx or onnx-int8.")] = "hf",
     accept_code: AcceptCode = False,
     csv: Csv = None,
     as_json: Json = False,
@@ -25,9 +34,30 @@ def main(
 
     It is `run` with data.dir and budget.minutes in short, and with cpu_1h, which fits into any number of minutes, where
     no CONFIG is named. `daguan.fit` is the same in Python.
+
+    With --ship, `distil` and `export` follow, beyond the minutes: about as long as two folds of the student take.
     """
     from daguan.api.fitting import BUDGET
 
     named = words if words and "=" not in words[0] else [BUDGET, *words]
     budget = [] if minutes is None else [f"budget.minutes={minutes:g}"]
-    run.main([*named, f"data.dir={folder}", *budget], accept_code, csv, as_json)
+    words = [*named, f"data.dir={folder}", *budget]
+    if ship:
+        from daguan.pipeline.shipping.export import form_for
+
+        form_for(ship, to)  # what cannot be written is refused before hours of training
+    run.main(words, accept_code, csv, as_json)
+    if ship:
+        _ship(configuration(words, accept_code), ship, to, as_json)
+
+
+def _ship(words: list[str], folder: Path, to: str, as_json: bool) -> None:
+    from daguan.families.fold import MODEL
+    from daguan.pipeline import distil
+    from daguan.pipeline.budget.plan import load
+    from daguan.pipeline.shipping.export import export
+
+    student = distil.make(load(words))
+    if not as_json:
+        print_students(student.manifest()["sides"], student.manifest()["gains"])
+    say_exported(folder, export(student.path / MODEL, folder, to))

@@ -17,6 +17,7 @@ from daguan.data.span_score import span_scores
 from daguan.families.pseudo_labels import PseudoLabelSettings
 
 TEACHER, STUDENT, BEST = "teacher", "student", "best member"
+MEMBERS = "members"  # in the manifest: the student's gain over each
 Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
 
 
@@ -24,8 +25,9 @@ class DistilSettings(Section):
     """The small model to ship, trained on gold lines and on lines that the blend labels."""
 
     student: str = setting(
-        "tagger",
-        "The member whose settings make that model. It need not be blended, but it must need no other member's run.",
+        "",
+        "The member whose settings make that model; empty takes the blend's best tagger out of fold. It need not be "
+        "blended, but it must need no other member's run.",
     )
     test: bool = setting(True, "Whether the test lines are labelled for it.")
     corpus_lines: int = setting(20_000, "Number of lines of the corpus to label for it, drawn at random.", ge=0)

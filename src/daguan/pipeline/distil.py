@@ -16,20 +16,43 @@ from daguan.families.fold import MODEL, FoldJob
 from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.pretrain import make_runs
 from daguan.pipeline.settings import Settings, require_weighed
+from daguan.pipeline.shipping.rivals import ngram_crf, warn
 from daguan.pipeline.stages import Stages, once
 from daguan.pipeline.work.distil import LABELS, SCORED, SHIPPED, Lesson, distil, label
 from daguan.training.devices import prepare_process, share_cores
 
+TAGGER = "tagger"
+
 
 def make(settings: Settings) -> Run:
     """Train and measure the student of a finished blend; returns its run."""
-    _check(settings)
+    if settings.distil.student:
+        _check(settings)
     require_engine(settings.engine, settings.data.work)
+    Stages(settings).answered()
+    settings = with_student(settings)
+    _check(settings)
     stages = Stages(settings)
-    stages.answered()
     require_corpus(stages.contest.corpus, settings.distil.choice(), "distil")
     once(stages.distil, partial(_distil, stages=stages))
+    warn("distil", stages.distil.path)
     return stages.distil
+
+
+def with_student(settings: Settings) -> Settings:
+    """Returns the settings with a student: the best tagger of the finished blend, unless one is named. Raises
+    ConfigError: none of its members is a tagger."""
+    if settings.distil.student:
+        return settings
+    stages = Stages(settings)
+    runs = {stages.train(name).path.name: name for name in settings.members if not settings.needs_of(name)}
+    found = [run.manifest() | {"run": run.path.name} for run in stages.members if run.path.name in runs]
+    taggers = [one for one in found if one["depends_on"]["family"] == TAGGER]
+    require(
+        "distil.student", bool(taggers), "the name of a tagger, as no member is one that can be taught alone", "none"
+    )
+    best = max(taggers, key=lambda one: one["out_of_fold"])
+    return settings.replace(distil=settings.distil.replace(student=runs[best["run"]]))
 
 
 def _check(settings: Settings) -> None:
@@ -60,8 +83,9 @@ def _distil(run: Run, stages: Stages) -> None:
 def lesson_of(stages: Stages) -> Lesson:
     """Returns what the students are taught."""
     runs, settings = [member.path for member in stages.members], stages.settings
+    rivals = [path for path in map(stages.work.joinpath, ngram_crf(stages.work, stages.lines)) if path not in runs]
     asked = settings.distil.choice()
-    return Lesson(stages.prepared, runs, stages.answer.path, settings.blend, asked, settings.engine)
+    return Lesson(stages.prepared, runs, rivals, stages.answer.path, settings.blend, asked, settings.engine)
 
 
 def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:

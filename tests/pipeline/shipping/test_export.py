@@ -30,13 +30,16 @@ from stored_model import STORED
 def test_the_command_writes_a_folder_with_a_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "made" / "out"
     assert main(["export", str(TAGGER / "fold1"), str(target), "--to", "hf", "--licence", "mit"]) == 0
-    assert f"export: {target}: hf, 0." in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"export: {target}: hf, 0." in said
+    assert f"warning: {TAGGER / 'fold1' / 'model'}: 14.95 points of span F1 below {NGRAM_CRF.name} out of fold" in said
     card = (target / "README.md").read_text("utf-8")
     assert card.startswith("---\nlicense: mit\n")
     assert f"# {TAGGER.name}\n" in card
     assert "| train | 41 | 807 |" in card
     assert "| the 21 lines that it held out | 82.69 | 61.43 | 70.49 |" in card
     assert "| all training lines, each by the model of its fold | 87.96 | 73.64 | 80.17 (73.31–87.18) |" in card
+    assert f"are ahead of it out of fold:** `{NGRAM_CRF.name}` by 14.95 points.\n" in card
     config = json.loads((target / "config.json").read_text("utf-8"))
     assert config["labels"] == ["a", "b", "c", "d"]
     assert [path.name for path in target.parent.iterdir()] == ["out"]

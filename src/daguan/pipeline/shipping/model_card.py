@@ -9,6 +9,7 @@ from typing import Any
 from daguan import __version__
 from daguan.core.files import read_json
 from daguan.core.runs import MANIFEST
+from daguan.pipeline.shipping.rivals import ahead_of, run_of
 from daguan.training.prediction import TrainedTagger
 
 STUDENT = "student"
@@ -46,12 +47,6 @@ def model_card(model: Path, trained: TrainedTagger, labels: Sequence[str], licen
     return "\n".join(parts)
 
 
-def run_of(model: Path) -> Path | None:
-    """Returns the folder of the finished run that a model is in, if it is there."""
-    path = model.absolute()
-    return next((folder for folder in (path, *path.parents[:2]) if (folder / MANIFEST).is_file()), None)
-
-
 def _data(run: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Gives the sizes and hashes of the data."""
     path = run.parent / f"prepare-{manifest['depends_on'].get('prepare')}" / MANIFEST
@@ -82,6 +77,9 @@ def _scores(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[str
         interval = f" ({'–'.join(f'{100 * end:.2f}' for end in score['interval'])})" if "interval" in score else ""
         yield f"| {where} | {100 * score['p']:.2f} | {100 * score['r']:.2f} | {100 * score['f1']:.2f}{interval} |"
     yield ""
+    if ahead := ahead_of(model):
+        leads = [f"`{name}` by {100 * lead:.2f} points" for name, lead in ahead.items()]
+        yield f"**Other models of these data are ahead of it out of fold:** {', '.join(leads)}.\n"
 
 
 def _rows(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

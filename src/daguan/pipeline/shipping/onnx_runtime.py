@@ -132,8 +132,7 @@ def described(head: Head, name: str) -> dict[str, Any]:
 
 
 def write_graph(tagger: Tagger, path: Path) -> None:
-    """Traces the tagger on a small batch. Raises ConfigError: the package onnx is not there."""
-    _require_onnx()
+    """Traces the tagger on a small batch."""
     batch = {"token_ids": torch.full((3, 12), len(SPECIALS)), "lengths": torch.tensor([12, 7, 3])}
     axes = {"token_ids": {0: "lines", 1: "tokens"}, "lengths": {0: "lines"}}
     outputs = [f"scores{number}" for number in range(len(tagger.stacks))]
@@ -156,7 +155,8 @@ def quantise(path: Path) -> None:
         quantize_dynamic(plain, path)
 
 
-def _require_onnx() -> None:
+def require_onnx() -> None:
+    """Raises ConfigError: a package is not there."""
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401
@@ -193,5 +193,5 @@ def _shifted(graph: Any, number: Any, places: Any) -> Any:
     return graph.op("Div", graph.op("Sub", number, graph.op("Mod", number, size)), size)
 
 
-FORM = Form(write, USE)
-FORM_INT8 = Form(partial(write, int8=True), USE)
+FORM = Form(write, USE, require_onnx)
+FORM_INT8 = Form(partial(write, int8=True), USE, require_onnx)

@@ -24,7 +24,16 @@ from daguan.data.span_score import span_score
 from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.blending import load_blend, load_held_out, load_member
 from daguan.ensemble.combination import Combination
-from daguan.ensemble.distillation import BEST, STUDENT, TEACHER, Predictions, megabytes, score_each, student_gains
+from daguan.ensemble.distillation import (
+    BEST,
+    MEMBERS,
+    STUDENT,
+    TEACHER,
+    Predictions,
+    megabytes,
+    score_each,
+    student_gains,
+)
 from daguan.ensemble.labelling import Members, load_members
 from daguan.ensemble.pseudo_labels import TeacherBlend, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
 from daguan.families.fold import HELD_OUT, MODEL, TEST
@@ -45,6 +54,7 @@ class Lesson:
 
     Attributes:
         runs: the members' runs, in the blend's order.
+        rivals: other runs that the student is compared with.
         blend: the blend's run.
         settings: of the blend.
         asked: which lines are labelled and used.
@@ -52,6 +62,7 @@ class Lesson:
 
     prepared: PreparedContest
     runs: Sequence[Path]
+    rivals: Sequence[Path]
     blend: Path
     settings: BlendSettings
     asked: PseudoLabelSettings
@@ -109,12 +120,14 @@ def distil(run: Run, lesson: Lesson, watch: Stopwatch) -> None:
     """Compare the trained students with their teachers, write the shipped one's test lines, and finish the run."""
     if not (run.path / MODEL).is_dir():
         (run.path / SHIPPED / MODEL).rename(run.path / MODEL)
-    sides, gains = measure(run.path, lesson)
-    run.finish(watch.seconds, sides=sides, gains=gains, labelled=label(run.path / LABELS, lesson))
+    sides, gains, members = measure(run.path, lesson)
+    labelled = label(run.path / LABELS, lesson)
+    run.finish(watch.seconds, sides=sides, gains=gains, labelled=labelled, **{MEMBERS: members})
 
 
-def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Returns each side's figures, and the student's gains on fold 0's held-out lines; writes the student's answer."""
+def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, Any]]:
+    """Returns each side's figures, and the student's gains on fold 0's held-out lines, over the sides and over each
+    member and rival; writes the student's answer."""
     prepared = lesson.prepared
     gold = [prepared.train[line] for line in lesson.fold.held_out]
     held_out, test = held_out_answers(folder, lesson, gold), answers_to_test(folder, lesson)
@@ -130,7 +143,8 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
     for name, rate in rates(loaded, sample(prepared.test)).items():
         paths = [path for of_member in models[name][0] for path in of_member]
         sides[name] |= {"models": len(paths), "megabytes": megabytes(paths), "lines_per_second": rate}
-    return sides, student_gains(held_out, gold)
+    members = {STUDENT: held_out[STUDENT], **answers_of_members(lesson, gold)}
+    return sides, student_gains(held_out, gold), student_gains(members, gold)
 
 
 def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
@@ -147,6 +161,16 @@ def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> 
         BEST: decode_lines(of_fold[lesson.best], scheme),
     }
     return {name: annotate(gold, found) for name, found in spans.items()}
+
+
+def answers_of_members(lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
+    """Returns the answers of each member and rival alone to fold 0's held-out lines."""
+    fold, prepared = lesson.fold, lesson.prepared
+    found: Predictions = {}
+    for run in [*lesson.runs, *lesson.rivals]:
+        answers = load_held_out(run, prepared.folds)
+        found[run.name] = annotate(gold, decode_lines([answers[line] for line in fold.held_out], prepared.scheme))
+    return found
 
 
 def answers_to_test(folder: Path, lesson: Lesson) -> Predictions:
