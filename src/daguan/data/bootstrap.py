@@ -34,7 +34,8 @@ class Gain:
     Attributes:
         f1: the difference.
         interval: its 95 % interval.
-        p_value: the probability of such a difference by chance.
+        p_value: the share of resamples without a gain, one-sided. A small one says that the gain does not hang on
+            which lines were drawn; it is not the probability that the gain came by chance.
     """
 
     f1: float

@@ -20,8 +20,8 @@ from daguan.data.span_score import Items, check_comparable, count_items
 
 
 def contest_items(sentence: Sentence) -> Items:
-    """Returns what contest F1 compares, as public solutions do: the entity's string and label, without position or
-    repeats."""
+    """Returns what contest F1 compares, as some public solutions do: the entity's string and label, without position or
+    repeats. Rank 9's code counts positions, and rank 5's also the segments outside entities."""
     return {(sentence.tokens[span.start : span.stop], span.label) for span in sentence.gold}
 
 

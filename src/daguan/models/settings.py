@@ -113,8 +113,9 @@ class ModelSettings(Section):
     )
     r_drop: float = setting(
         0.0,
-        "Weight of the divergence between two passes with different dropouts (R-Drop, Wu et al. 2021, arXiv "
-        "2106.14448), which doubles the cost.",
+        "Weight of the divergence between two passes with different dropouts, α of equation 4 (R-Drop, Wu et al. 2021, "
+        "arXiv 2106.14448), which doubles the cost. The official code's α is half of it: that code takes the mean of "
+        "both passes' losses and leaves the divergence as it is.",
         ge=0,
         reads_when=Need("model.dropout or another dropout is over 0", _is_noisy),
     )

@@ -45,8 +45,8 @@ class PretrainSettings(OptimiserSettings):
     checkpoint_seconds: float = setting(30.0, "Seconds between two checkpoints.")
     generator_layers: float = setting(
         0.25,
-        "Depth of the generator as a share of the encoder's (ELECTRA, arXiv 2003.10555 §3.2, finds a quarter to a half "
-        "best).",
+        "Depth of the generator as a share of the encoder's. ELECTRA (arXiv 2003.10555 §3.2) finds a quarter to a half "
+        "best, of the width, which here stays that of the encoder.",
         gt=0,
         le=1,
     )
