@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from daguan.data.format import read_labelled
 from daguan.data.vocabulary import SPECIALS
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
@@ -37,6 +39,15 @@ def bert_of_words(folder: Path) -> Path:
     MaskedLm("bert", size, len(SPECIALS) + len(PUBLIC)).save(made)
     (made / "vocab.txt").write_text("\n".join([*SPECIALS, *PUBLIC]) + "\n", "utf-8")
     (folder / "counts.txt").write_text("of 9\nthe 8\nand 7\n", "utf-8")
+    return made
+
+
+def spelt_contest(contest: Path, folder: Path) -> Path:
+    """A copy of a contest whose tokens have words beside them, one of which has more pieces than a tiny window."""
+    made = shutil.copytree(contest, folder)
+    tokens = sorted({token for line in read_labelled(contest / "train.txt") for token in line.tokens})
+    texts = ["mice" * 20, *("heart" * (place % 2) + "mice" * (place % 3 + 1) for place in range(1, len(tokens)))]
+    (made / "vocab.tsv").write_text("".join(f"{n}\t{text}\n" for n, text in zip(tokens, texts, strict=True)), "utf-8")
     return made
 
 

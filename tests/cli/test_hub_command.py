@@ -20,7 +20,7 @@ from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from hub_server import COMMIT, NAME, HubServer, hub_of, point_at
 from in_process import in_process
-from public_encoders import bert_of_words
+from public_encoders import bert_of_words, checkpoint, spelt_contest
 
 
 @pytest.fixture
@@ -65,6 +65,44 @@ def test_a_run_is_named_after_the_content_and_the_commit_and_needs_no_network_ag
     assert pretraining(words(contest)).path == run.path
     assert main(["prepare", *words(contest)]) == 0
     assert main(["pretrain", *words(contest)]) == 0
+    assert server.asked == []
+
+
+def test_a_checkpoint_from_the_hub_keeps_its_own_tokenizer(
+    contest: Path, server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes with the files of its tokenizer, and then does what the same folder does, without a network."""
+    checkpoint(tmp_path / "published", "bert")
+    server.files = {path.name: path.read_bytes() for path in (tmp_path / "published").iterdir()}
+    spelt = spelt_contest(contest, tmp_path / "spelt")
+
+    def given(of: str) -> list[str]:
+        model = ["model.encoder=auto", "model.pieces=first", "model.head=crf", f"encoder.checkpoint={of}"]
+        return [
+            *TINY,
+            f"data.dir={spelt}",
+            "data.work=work",
+            *model,
+            "members=tagger",
+            "pretrain.tokens=0",
+            "train.epochs=1",
+        ]
+
+    assert main(["prepare", *given(f"hub:{NAME}")]) == 0
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= server.fetched
+    server.asked.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    files = []
+    with in_process():
+        for of in (f"hub:{NAME}", "published"):
+            assert main(["pretrain", *given(of)]) == 0
+            assert main(["train", *given(of)]) == 0
+            run = Stages(load(given(of))).train("tagger")
+            paths = [pretraining(given(of)).path, *sorted(run.path.glob("fold*"))]
+            found = [file for path in paths for file in sorted(path.rglob("*.safetensors"))]
+            files.append([file.read_bytes() for file in found])
+    assert files[0] == files[1]
+    assert len(files[0]) > 2
     assert server.asked == []
 
 

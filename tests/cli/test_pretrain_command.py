@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from daguan.models.encoders.loading import load_encoder
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from in_process import in_process
-from public_encoders import PUBLIC, bert_of_words, checkpoint
+from public_encoders import PUBLIC, bert_of_words, checkpoint, spelt_contest
 
 BERT = ("model.encoder=bert", "model.head=crf")
 LSTM = ("model.encoder=lstm", "encoder.ngram_buckets=50", "vectors.kind=word2vec", "vectors.epochs=2")
@@ -97,10 +96,7 @@ def test_a_checkpoint_of_another_type_is_pretrained_further_fine_tuned_and_used(
 def test_a_checkpoint_that_keeps_its_tokenizer_reads_the_words_of_the_contest(contest, tmp_path, more) -> None:
     """At once or pretrained further; lines have more pieces than the window, and one token has, too."""
     checkpoint(tmp_path / "public", "bert")
-    spelt = shutil.copytree(contest, tmp_path / "spelt")
-    tokens = sorted({token for line in read_labelled(contest / "train.txt") for token in line.tokens})
-    texts = ["mice" * 20, *("heart" * (place % 2) + "mice" * (place % 3 + 1) for place in range(1, len(tokens)))]
-    (spelt / "vocab.tsv").write_text("".join(f"{n}\t{text}\n" for n, text in zip(tokens, texts, strict=True)), "utf-8")
+    spelt = spelt_contest(contest, tmp_path / "spelt")
     settings = ("model.encoder=auto", f"encoder.checkpoint={tmp_path / 'public'}", "model.head=crf", *more)
     with in_process():
         run(spelt, tmp_path, *settings, "members=tagger", "train.epochs=1")
