@@ -83,6 +83,8 @@ CASES = [
       for off, on in (("mass", "rtd"), ("transformer_xl", "mlm"))),
     *((f"pretrain.masking.{word}", "pretrain.masking.ngram_share=0", "pretrain.masking.ngram_share=0.1")
       for word in ("max_ngram=2", "ngram_lengths=uniform")),
+    ("pretrain.masking.static_masks=1", "pretrain.objective=rtd", "pretrain.objective=mlm"),
+    ("pretrain.masking.static_masks=1", "pretrain.masking.final_rate=0.1", "pretrain.masking.final_rate=0"),
     ("pretrain.objective=rtd", "model.encoder=lstm", "model.encoder=bert"),
     ("augmentation.outside_share=0.5", "augmentation.entity_swap=1", "augmentation.recombination=1"),
     ("augmentation.swap_rate=1", "augmentation.recombination=1", "augmentation.entity_swap=1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -76,7 +76,9 @@ class Pretrainer(Trainer[Update]):
         blocks: Blocks,
         vocabulary_size: int,
         seed: int,
+        new_objective: Callable[[Plan], Objective] | None = None,
     ) -> None:
+        """new_objective: what makes an objective in place of the table's."""
         self.settings = settings
         self.rows = settings.batch_size * settings.accumulation
         self.tokens_per_update = self.rows * encoder.max_length
@@ -86,8 +88,8 @@ class Pretrainer(Trainer[Update]):
             settings=settings, rows=self.rows, updates=self.updates, seed=seed, engine=engine,
         )  # fmt: skip
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
-        row = OBJECTIVES[objective_of(architecture, settings.objective)]
-        self.objective: Objective = row.load()(plan)
+        make = new_objective or OBJECTIVES[objective_of(architecture, settings.objective)].load()
+        self.objective: Objective = make(plan)
         model = self.objective.model.train()
         self.replicas = Replicas(model, settings.batch_size)
         self.batches = BatchesAhead(self._parts, plan.device)

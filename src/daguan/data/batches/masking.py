@@ -1,19 +1,19 @@
 """Masks rows for the masked language model: a fixed number of places each, single tokens and n-grams mixed.
 
-Masking is dynamic (RoBERTa, arXiv 1907.11692 §4.1): every epoch draws from its own named stream. Labels are read before
-anything is overwritten.
+Masking is dynamic (RoBERTa, arXiv 1907.11692 §4.1), every update draws from its own named stream, unless
+`static_masks` gives each row masks of its own. Labels are read before anything is overwritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daguan.core.needs import over_zero
+from daguan.core.needs import Need, over_zero
 from daguan.core.settings import Section, require, setting
 from daguan.data.vocabulary import MASK, SPECIALS, UNK
 
@@ -57,6 +57,14 @@ class MaskingSettings(Section):
         ge=0,
     )
     random: float = setting(0.1, "Share of the chosen places that get another token, drawn uniformly.", ge=0)
+    static_masks: int = setting(
+        0,
+        "Number of masks that a block has in the whole run, which its epochs take in turn: static masking (Devlin et "
+        "al. 2019, arXiv 1810.04805, has 10); 0 draws another mask in every epoch: dynamic masking (Liu et al. 2019, "
+        "arXiv 1907.11692 §4.1).",
+        ge=0,
+        reads_when=Need("pretrain.masking.final_rate is 0", lambda whole: not whole.pretrain.masking.final_rate),
+    )
 
     def check(self) -> None:
         require("keep + random", self.keep + self.random <= 1, "at most 1", self.keep + self.random)
@@ -126,6 +134,15 @@ def mask(ids: Ids, vocabulary_size: int, settings: MaskingSettings, rng: np.rand
     inputs = ids.copy()
     np.put_along_axis(inputs, positions, replacements(labels, vocabulary_size, settings, rng), axis=1)
     return Masked(inputs, positions, labels)
+
+
+def mask_statically(
+    ids: Ids, vocabulary_size: int, settings: MaskingSettings, rngs: Iterable[np.random.Generator]
+) -> Masked:
+    """Masks rows (B,T) as `mask` does, each by a generator of its own: equal generators give a row equal masks."""
+    rows = [mask(row[None], vocabulary_size, settings, rng) for row, rng in zip(ids, rngs, strict=True)]
+    names = (field.name for field in fields(Masked))
+    return Masked(*(np.concatenate([getattr(row, name) for row in rows]) for name in names))
 
 
 def _ngram_lengths(shape: tuple[int, ...], settings: MaskingSettings, rng: np.random.Generator) -> Ids:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from daguan.core.seeds import stream
-from daguan.data.batches.masking import Ids, Masked, MaskingSettings, Rows, mask
+from daguan.data.batches.masking import Ids, Masked, MaskingSettings, Rows, mask, mask_statically
 from daguan.data.batches.packing import Blocks
 from daguan.models.encoders.loading import MaskedLm, Trained
 from daguan.models.encoders.settings import EncoderSettings
@@ -60,6 +60,13 @@ class Plan:
         """Mask the rows (B,T) of an update by the update's own random stream."""
         settings = self.settings.masking.at(update, self.updates)
         return mask(ids, self.vocabulary_size, settings, stream(self.seed, "mask", update))
+
+    def mask_statically(self, ids: Ids, items: Ids, epochs: Ids) -> Masked:
+        """Mask the rows (B,T) of items (B,) in epochs (B,) by the masks that each item has for the whole run."""
+        settings = self.settings.masking
+        numbers = zip(items.tolist(), (epochs % settings.static_masks).tolist(), strict=True)
+        rngs = (stream(self.seed, "static-mask", item, number) for item, number in numbers)
+        return mask_statically(ids, self.vocabulary_size, settings, rngs)
 
     def mask_held_out(self, ids: Ids, low: int) -> Masked:
         """Mask rows (B,T) of the held-out text from number `low` on, always in the same way."""
@@ -111,9 +118,17 @@ class Order:
         self._order = items[:0]
 
     def of(self, update: int) -> Ids:
-        places = np.arange(update * self.rows, (update + 1) * self.rows)
-        epochs, within = np.divmod(places, len(self.items))
+        """Returns the items of an update."""
+        epochs, within = self._places(update)
         return self.items[[self._shuffled(int(epoch))[i] for epoch, i in zip(epochs, within, strict=True)]]
+
+    def epochs_of(self, update: int) -> Ids:
+        """Returns the epoch, from 0, of each item of an update."""
+        return self._places(update)[0]
+
+    def _places(self, update: int) -> tuple[Ids, Ids]:
+        """Returns the epochs of an update's items, and their places in these epochs."""
+        return np.divmod(np.arange(update * self.rows, (update + 1) * self.rows), len(self.items))
 
     def _shuffled(self, epoch: int) -> Ids:
         if epoch != self._epoch:

@@ -19,7 +19,11 @@ class MlmObjective(Objective):
         self.order = Order(self.train, plan.rows, plan.seed)
 
     def batch(self, update: int) -> Masked:
-        return self.plan.mask(self.plan.blocks.take(self.order.of(update)), update)
+        items = self.order.of(update)
+        ids = self.plan.blocks.take(items)
+        if self.plan.settings.masking.static_masks:
+            return self.plan.mask_statically(ids, items, self.order.epochs_of(update))
+        return self.plan.mask(ids, update)
 
     def loss(self, model: nn.Module, part: Masked) -> Tensor:
         return self.loss_of_tokens(*self.guess_tokens(model, part))

@@ -24,7 +24,11 @@ _CHOSEN = ("masking.final_rate", "masking.max_ngram", "masking.ngram_lengths")
 _MASKED = (*_REPLACED, *_CHOSEN)
 
 OBJECTIVES = {
-    "mlm": ObjectiveRow("daguan.training.objectives.masked_lm:MlmObjective", _MASKED, "a masked language model"),
+    "mlm": ObjectiveRow(
+        "daguan.training.objectives.masked_lm:MlmObjective",
+        (*_MASKED, "masking.static_masks"),
+        "a masked language model",
+    ),
     "mlm+sop": ObjectiveRow(
         "daguan.training.objectives.sentence_pairs:SentenceOrderObjective",
         _MASKED,
