@@ -55,6 +55,13 @@ def test_the_counts_are_those_of_the_files(slices):
     assert counts["corpus"]["lines"] == 2000
 
 
+def test_the_articles_one_after_another_are_the_first_lines_of_the_corpus(slices):
+    articles = people_daily.read_articles(2000)
+    lines = [format_unlabelled(sentence) for article in articles for sentence in article]
+    assert lines == [format_unlabelled(line) for line in read_unlabelled(slices / "corpus.txt")]
+    assert 20 < len(articles) < 1000
+
+
 def test_a_slice_is_the_first_lines_of_the_whole(full, slices):
     lines = {"train.txt": 500, "groups.txt": 500, "test.txt": 100, "test_gold.txt": 100, "corpus.txt": 2000}
     for name, count in lines.items():

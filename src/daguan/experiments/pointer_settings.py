@@ -11,6 +11,7 @@ class PointingSettings(Section):
     """A pointer network trained on instances that are made on the fly (Vinyals et al. 2015, arXiv 1506.03134)."""
 
     n: int = setting(5, "Points of an instance.", ge=FEWEST_POINTS)
+    tested: int = setting(0, "Points of an instance of the evaluation; 0 takes n.", ge=0)
     fewest: int = setting(
         0, "In training each update draws the number of points between this one and n; 0 takes n alone.", ge=0
     )
@@ -33,7 +34,15 @@ class PointingSettings(Section):
 
     def check(self) -> None:
         fits = self.fewest == 0 or FEWEST_POINTS <= self.fewest <= self.n
+        require(
+            "tested", self.tested == 0 or self.tested >= FEWEST_POINTS, f"0 or {FEWEST_POINTS} or more", self.tested
+        )
         require("fewest", fits, f"0 or {FEWEST_POINTS} to n", self.fewest)
+
+    @property
+    def tested_points(self) -> int:
+        """Returns the points of an instance of the evaluation."""
+        return self.tested or self.n
 
     @property
     def engine(self) -> EngineSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from daguan.core.files import write_json
 from daguan.core.seeds import stream, stream_seed
 from daguan.experiments.geometry.polygons import Sequences
 from daguan.experiments.geometry.tasks import TASKS, Task, draw_points
-from daguan.experiments.pointer_network import PointerNetwork, pointing_loss
+from daguan.experiments.pointer_network import ChoosingNetwork, PointerNetwork, pointing_loss
 from daguan.experiments.pointer_search import beam_search, tours
 from daguan.experiments.pointer_settings import PointingSettings
 from daguan.nn.optimisers import Group, Options, new_adamw
@@ -49,12 +50,18 @@ class Update:
 class PointerTrainer(Trainer[Update]):
     """Trains a pointer network. An update's instances depend on the seed and the update's number alone."""
 
-    model: PointerNetwork
+    model: ChoosingNetwork
 
-    def __init__(self, task: str, settings: PointingSettings) -> None:
+    def __init__(
+        self,
+        task: str,
+        settings: PointingSettings,
+        new_network: Callable[[int], ChoosingNetwork] = PointerNetwork,
+    ) -> None:
+        """new_network: makes the network for a number of hidden units."""
         self.task, self.settings, self.device = TASKS[task], settings, find_device(settings.engine)
         torch.manual_seed(stream_seed(settings.seed, "pointer-weights"))
-        network = PointerNetwork(settings.hidden).to(self.device)
+        network = new_network(settings.hidden).to(self.device)
         self.replicas = Replicas(network, settings.batch_size)
         group = Group(list(network.parameters()), settings.learning_rate, 0.0, 0.0)
         super().__init__(network, new_adamw([group], Options()), settings.checkpoint_seconds)
@@ -134,13 +141,13 @@ def inputs_of(points: NDArray[np.float32], device: torch.device) -> tuple[Tensor
     return torch.from_numpy(points).to(device), torch.ones(points.shape[:2], dtype=torch.bool, device=device)
 
 
-def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], beam: int) -> Sequences:
+def answers(network: ChoosingNetwork, task: Task, points: NDArray[np.float32], beam: int) -> Sequences:
     """Returns the network's answers by beam search: sequences of points (B,S), with −1 after the end.
 
     For the travelling salesman the search is restricted to tours, as in the paper.
     """
     longest, allowed = task.longest(points.shape[1]), tours if task.is_tour else None
-    device = network.start.device
+    device = next(network.parameters()).device
 
     def search(part: NDArray[np.float32]) -> Sequences:
         choices, _ = beam_search(network, *inputs_of(part, device), beam, longest, allowed)
@@ -153,7 +160,8 @@ def answers(network: PointerNetwork, task: Task, points: NDArray[np.float32], be
 
 def held_out(settings: PointingSettings) -> NDArray[np.float32]:
     """Returns the held-out instances, which do not depend on the run's seed."""
-    return draw_points(stream(HELD_OUT_SEED, "held-out", settings.n), settings.held_out, settings.n)
+    size = settings.tested_points
+    return draw_points(stream(HELD_OUT_SEED, "held-out", size), settings.held_out, size)
 
 
 def save_network(folder: Path, network: PointerNetwork, about: dict[str, Any]) -> None:

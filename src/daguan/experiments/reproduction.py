@@ -13,6 +13,7 @@ from daguan.core.runs import CHECKPOINT, Run, run_of
 from daguan.core.tables import Row
 from daguan.experiments.geometry.polygons import Points, Sequences
 from daguan.experiments.geometry.tasks import TASKS
+from daguan.experiments.pointer_network import PointerNetwork
 from daguan.experiments.pointer_settings import PointingSettings
 from daguan.experiments.pointer_training import (
     PointerTrainer,
@@ -26,7 +27,13 @@ from daguan.training.devices import find_device, prepare_process, share_cores
 
 TRAINING = Row("daguan.experiments.pointer_training:PointerTrainer")
 DRAWN = 12  # instances that are returned for a plot
-UNLEARNT = ("beam", "held_out", "checkpoint_seconds", "work")  # settings that do not change the trained network
+UNLEARNT = (
+    "tested",
+    "beam",
+    "held_out",
+    "checkpoint_seconds",
+    "work",
+)  # settings that do not change the trained network
 
 
 def load(task: str, words: Sequence[str]) -> PointingSettings:
@@ -34,8 +41,10 @@ def load(task: str, words: Sequence[str]) -> PointingSettings:
     if task not in TASKS:
         raise ConfigError(f"reproduce: expected {' or '.join(TASKS)}, got {task!r}")
     chosen = settings.load(PointingSettings, None, words)
-    if chosen.n > TASKS[task].most_points:
-        raise ConfigError(f"n: expected at most {TASKS[task].most_points} with {task}, got {chosen.n}")
+    for name in ("n", "tested"):
+        if getattr(chosen, name) > TASKS[task].most_points:
+            most = TASKS[task].most_points
+            raise ConfigError(f"{name}: expected at most {most} with {task}, got {getattr(chosen, name)}")
     return chosen
 
 
@@ -54,6 +63,7 @@ def train(run: Run, task: str, chosen: PointingSettings) -> None:
     with Bar(f"reproduce {task}") as bar:
         for update in trainer.fit(run.path):
             bar.show(Progress(update.done, 0, "updates", update.loss, note=f"{100 * update.share:.1f} % of the budget"))
+    assert isinstance(trainer.model, PointerNetwork)
     save_network(run.path, trainer.model, {"task": task, "n": chosen.n})
     run.finish(
         trainer.watch.seconds,

@@ -109,14 +109,18 @@ class Direction(nn.Module):
     def _read(self, hidden: Tensor, memory: Memory | None, window: int) -> tuple[Tensor, list[Tensor]]:
         """Return the states and the input of each layer."""
         length, before = hidden.shape[1], 0 if memory is None else memory.length
-        distances = falling_distances(length, before, self.config.clamp, hidden.device)
-        positions = sinusoids(distances, hidden.shape[2]).to(hidden.dtype)
+        positions = self.positions(hidden, before)
         blocked = blocked_positions(length, before, None if memory is None else memory.kept, window, hidden.device)
         inputs = []
         for number, layer in enumerate(self.layers):
             inputs.append(hidden)
             hidden = layer(hidden, None if memory is None else memory.states[number], positions, blocked)
         return self.final_norm(hidden), inputs
+
+    def positions(self, hidden: Tensor, before: int) -> Tensor:
+        """Return what the layers know of the distances in a segment (B,S,H) after `before` places: (M+S,H)."""
+        distances = falling_distances(hidden.shape[1], before, self.config.clamp, hidden.device)
+        return sinusoids(distances, hidden.shape[2]).to(hidden.dtype)
 
 
 class TransformerXlPreTrainedModel(PreTrainedModel):
