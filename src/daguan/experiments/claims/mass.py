@@ -1,7 +1,7 @@
 """MASS (Song et al. 2019, arXiv 1905.02450, figure 5, tables 6 and 7): how much the decoder writes, and what it reads.
 
 All sides pretrain the modern encoder and a decoder on people_daily, without the lines of the task; each then learns to
-write a news line's beginning from its rest, which shows a pretraining's worth by perplexity and ROUGE-L. The perplexity
+write a news line's beginning from its rest, and its encoder to tag the entities of other lines. The perplexity
 in pretraining is that of half rows for all sides, which favours those that train on halves.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,11 +20,17 @@ from daguan.core.settings import setting
 from daguan.experiments.claims import beginnings, mass_variants
 from daguan.experiments.claims.beginnings import Beginnings
 from daguan.experiments.claims.claim import Claim, Column, Comparison, Figures, Panel, Part, mean_curves
-from daguan.experiments.claims.learning import pretrained
-from daguan.experiments.claims.text import TextClaimSettings, inputs_of, text_of
-from daguan.models.encoders.loading import MaskedLm
+from daguan.experiments.claims.learning import f1_on_test, pretrained, tagged
+from daguan.experiments.claims.text import ClaimText, TextClaimSettings, inputs_of, text_of
+from daguan.models.encoders.loading import Encoder, MaskedLm
 from daguan.models.encoders.mass import MassForConditionalGeneration
 from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import ModelSettings
+from daguan.nn.tables import OPTIMISERS
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
 
 FEW, ALL = (10, 50, 90), (10, 20, 30, 40, 50, 60, 70, 80, 90)
@@ -31,7 +39,7 @@ PAPER_K = "figure 5: lowest at about half"
 
 
 class MassSettings(TextClaimSettings):
-    """The settings of `reproduce mass`. The labelled lines are the task's; their labels are not read."""
+    """The settings of `reproduce mass`. The labelled lines are the task's, which does not read their labels."""
 
     train_lines: int = setting(4_000, "Lines to learn the task from, the first of the file; 0 for all.", ge=0)
     test_lines: int = setting(1_500, "Lines to test the task on, the first of the file; 0 for all.", ge=0)
@@ -44,7 +52,8 @@ class MassSettings(TextClaimSettings):
     length: int = setting(64, "Places of a row.", gt=0, multiple_of=16)
     tokens: int = setting(800_000, "Tokens to pretrain on, repeats counted.", ge=1)
     batch_size: int = setting(16, "Rows of an update of pretraining.", ge=1)
-    epochs: int = setting(3, "Passes over the task's lines.", ge=1)
+    epochs: int = setting(3, "Passes over the task's lines, and over the tagger's.", ge=1)
+    tagged_lines: int = setting(300, "Lines with labels that a tagger learns, the first of the file.", ge=1)
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -68,7 +77,8 @@ def sides(chosen: MassSettings) -> Sequence[str]:
 
 
 def train(side: str, seed: int, chosen: MassSettings) -> Figures:
-    """Returns perplexity and ROUGE-L of the task on test lines, and the held-out perplexity in pretraining."""
+    """Returns perplexity and ROUGE-L of the task on test lines, a tagger's F1, and the held-out perplexity in
+    pretraining."""
     text = text_of(chosen, corpus_alone=True)
     settings = chosen.pretrain
     figures: Figures = {}
@@ -85,10 +95,20 @@ def train(side: str, seed: int, chosen: MassSettings) -> Figures:
         model = lm.lm.model
         if side != "bert-lm":  # its loss is the encoder's
             figures = {"perplexity": math.exp(losses[-1]), "tokens": tokens, "perplexities": [*map(math.exp, losses)]}
-    return figures | _on_the_task(model, text, chosen, seed)
+    return figures | _as_tagger(model, text, chosen, seed) | _on_the_task(model, text, chosen, seed)
 
 
-def _on_the_task(model: MassForConditionalGeneration, text: Any, chosen: MassSettings, seed: int) -> Figures:
+def _as_tagger(model: MassForConditionalGeneration, text: ClaimText, chosen: MassSettings, seed: int) -> Figures:
+    """Returns the F1 of a tagger on a copy of the encoder."""
+    few = replace(text, train=text.train[: chosen.tagged_lines])
+    settings = ModelSettings(encoder="mass", head="crf")
+    fine = TrainSettings(epochs=chosen.epochs, encoder_learning_rate=1e-3)
+    encoder = Encoder(deepcopy(model.base_model), settings.encoder_dropout)
+    tagger = tagged(few, chosen.encoder, settings, fine, chosen.engine, seed, encoder)
+    return {"f1": f1_on_test(few, tagger, chosen.engine)}
+
+
+def _on_the_task(model: MassForConditionalGeneration, text: ClaimText, chosen: MassSettings, seed: int) -> Figures:
     train, test = (Beginnings.of(text.unseen(lines), text.vocabulary) for lines in (text.train, text.test))
     torch.manual_seed(stream_seed(seed, "task"))
     beginnings.fine_tune(model, train, chosen.epochs, 32, 1e-3, seed)
@@ -129,8 +149,10 @@ CLAIM = Claim(
     columns={
         "task_perplexity": Column("perplexity of beginnings"),
         "rouge": Column("ROUGE-L %", factor=100),
+        "f1": Column("span F1 %", factor=100),
         "perplexity": Column("held-out perplexity of half rows"),
     },
     plot=plot,
     inputs=inputs_of,
+    code=lambda chosen: [ENCODERS["mass"], OBJECTIVES["mass"], OPTIMISERS["muon"], HEADS["crf"]],
 )

@@ -19,12 +19,17 @@ from daguan.core.settings import setting
 from daguan.data.people_daily import read_articles
 from daguan.data.vocabulary import SEP, Vocabulary
 from daguan.experiments.claims.claim import Claim, Column, Comparison, Figures, Panel, Part, mean_curves
-from daguan.experiments.claims.input_formats import FORMATS, Document, FormatObjective
+from daguan.experiments.claims.format_objective import FormatObjective
+from daguan.experiments.claims.input_formats import FORMATS, Document
 from daguan.experiments.claims.learning import encoder_of, f1_on_test, pretrained, tagged
 from daguan.experiments.claims.text import TextClaimSettings, inputs_of, text_of
 from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS
+from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
+from daguan.nn.tables import OPTIMISERS
 from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
 
 BATCHES = {"batch-4x": 4, "batch-16x": 16}  # multiples of `batch_size`, at equal data
@@ -58,10 +63,14 @@ class RobertaSettings(TextClaimSettings):
 
 
 def sides(chosen: RobertaSettings) -> Sequence[str]:
-    """Returns masks and formats, and in the full grid batches, steps and text. A folder's documents are not known, so
-    it has no formats."""
-    formats = [] if chosen.data else [*FORMATS]
-    return [*MASKS, *formats, *([*BATCHES, STEPS, MORE_TEXT] if chosen.full else [])]
+    """Returns masks and formats, and in the full grid batches, steps and text.
+
+    Of a folder, documents are not known, and the text is used as a whole.
+    """
+    sides = [*MASKS, *(() if chosen.data else FORMATS)]
+    if chosen.full:
+        sides += [*BATCHES, STEPS, *(() if chosen.data else (MORE_TEXT,))]
+    return sides
 
 
 def train(side: str, seed: int, chosen: RobertaSettings) -> Figures:
@@ -130,4 +139,5 @@ CLAIM = Claim(
     columns={"perplexity": Column("held-out perplexity"), "f1": Column("span F1 %", factor=100)},
     plot=plot,
     inputs=inputs_of,
+    code=lambda chosen: [ENCODERS["modern"], OBJECTIVES["mlm"], OPTIMISERS["muon"], HEADS["crf"]],
 )  # fmt: skip
