@@ -99,6 +99,7 @@ OF_AN_ENCODER = (
     "cpu_1h",
     "cpu_night",
     "public",
+    "rank9",
 )  # no other reads all of their settings
 OFF = [
     "model.head=softmax", "model.ngram_buckets=0", "pretrain.optimiser=adamw", "pretrain.tokens=0",

@@ -65,7 +65,7 @@ class RobertaSettings(TextClaimSettings):
 def sides(chosen: RobertaSettings) -> Sequence[str]:
     """Returns masks and formats, and in the full grid batches, steps and text.
 
-    Of a folder, documents are not known, and the text is used as a whole.
+    A folder does not say which lines are of one document, and its text is used as a whole.
     """
     sides = [*MASKS, *(() if chosen.data else FORMATS)]
     if chosen.full:
