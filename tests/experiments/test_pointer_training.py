@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from daguan.core.errors import CheckpointError
+from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.seeds import stream
 from daguan.core.settings import build
 from daguan.experiments.geometry.tasks import TASKS, draw_points
@@ -39,6 +39,14 @@ def tiny(**more: Any) -> PointingSettings:
 
 def weights(trainer: PointerTrainer) -> dict[str, torch.Tensor]:
     return {name: weight.detach().clone() for name, weight in trainer.model.named_parameters()}
+
+
+def test_instances_of_the_evaluation_have_as_many_points_as_tested_says_and_else_n() -> None:
+    assert held_out(tiny(held_out=9)).shape == (9, 4, 2)
+    assert held_out(tiny(held_out=9, tested=7)).shape == (9, 7, 2)
+    assert (held_out(tiny(n=7)) == held_out(tiny(tested=7))).all()
+    with pytest.raises(ConfigError, match="tested: expected 0 or 3 or more"):
+        tiny(tested=2)
 
 
 def test_minutes_used_are_kept_in_the_checkpoint_and_none_are_left_at_the_end(tmp_path: Path) -> None:

@@ -81,9 +81,10 @@ def _reproduce_task(task: str, words: list[str], as_json: bool) -> None:
     write_text(plot, drawing(points, answered, targets, TASKS[task].polygon))
     facts = {name: run.manifest()[name] for name in ("updates", "instances", "seconds", "cpu_seconds")}
     if as_json:
-        print_json({"task": task, "n": chosen.n, **measured, "beam": chosen.beam, **facts})
+        tested = {"tested": chosen.tested} if chosen.tested else {}
+        print_json({"task": task, "n": chosen.n, **tested, **measured, "beam": chosen.beam, **facts})
         return
-    print_measured(task, chosen.n, measured)
+    print_measured(task, chosen.tested_points, measured)
     print(
         f"{facts['updates']:,} updates on {facts['instances']:,} instances in {facts['seconds']:,.0f} s "
         f"({facts['cpu_seconds']:,.0f} CPU s); beam search of width {chosen.beam} on {chosen.held_out:,} held-out "
