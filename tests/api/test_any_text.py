@@ -253,7 +253,7 @@ def test_files_of_a_format_are_scored(
     assert json.loads(json.dumps(daguan.score(model.predict([one.tokens for one in read]), pairs))) == found
 
 
-def test_the_final_table_has_the_users_labels(
+def test_the_final_table_and_the_submission_have_the_users_labels(
     model: daguan.Model, root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contest = next(
@@ -263,7 +263,10 @@ def test_the_final_table_has_the_users_labels(
     assert main(["score", str(root / "empty.yaml"), *TINY, "members=[ngram_crf]", *places, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["model"] == str(model.path)
+    submitted = json.loads(Path(found["submission"]).with_suffix(".json").read_text("utf-8"))
+    assert submitted["out_of_fold"] == found["out_of_fold"]
     for scores in found["out_of_fold"].values():
+        assert scores["by_type"]["span"]
         assert all(set(by_type) <= {*LABELS.values()} for by_type in scores["by_type"].values())
     assert all(set(one["by_type"]) <= {*LABELS.values()} for one in found["calibration"].values())
 

@@ -79,6 +79,10 @@ class Translation:
         """Returns figures by label of the contest as figures by the user's labels."""
         return dict(zip(self.labels(figures), figures.values(), strict=True))
 
+    def scores(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns scores as `data/scores.py` has them whose types are the user's labels."""
+        return {**scores, "by_type": {metric: self.by_type(found) for metric, found in scores["by_type"].items()}}
+
     def unknown(self, tokens: Iterable[str]) -> int:
         """Returns how many tokens occur nowhere in the data that the model was fitted to, as far as the model knows."""
         return sum(token not in self.book.tokens for token in tokens) if self.book else 0

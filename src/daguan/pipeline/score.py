@@ -15,18 +15,14 @@ def final_scores(stages: Stages) -> dict[str, Any]:
     blend, gold = stages.answered(), stages.contest.test_gold
     places = {"model": str(stages.answer.path), "submission": str(stages.submission)}
     found = {**places, "final": blend["final"]}
-    found["out_of_fold"] = {name: _named(stages, scores) for name, scores in blend["out_of_fold"].items()}
+    found["out_of_fold"] = {name: stages.translation.scores(scores) for name, scores in blend["out_of_fold"].items()}
     by_type = stages.translation.by_type
     found["calibration"] = {
         name: one | {"by_type": by_type(one["by_type"])} for name, one in blend["calibration"].items()
     }
     if gold.is_file():
         names = blend["out_of_fold"]
-        found["test"] = {name: _named(stages, score_files(stages.answer.path / f"{name}.txt", gold)) for name in names}
+        found["test"] = {
+            name: stages.translation.scores(score_files(stages.answer.path / f"{name}.txt", gold)) for name in names
+        }
     return found
-
-
-def _named(stages: Stages, scores: dict[str, Any]) -> dict[str, Any]:
-    """Returns scores whose types are the user's labels."""
-    by_type = {metric: stages.translation.by_type(found) for metric, found in scores["by_type"].items()}
-    return scores | {"by_type": by_type}

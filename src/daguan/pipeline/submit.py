@@ -33,7 +33,7 @@ def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
     lines = gate.check(answer, stages.contest.test)  # before anything is written
     leaderboard.read(stages.submission.parent)
     gold = stages.contest.test_gold
-    test = score_files(answer, gold) if gold.is_file() else None
+    test = stages.translation.scores(score_files(answer, gold)) if gold.is_file() else None
     with folder_lock(stages.submission.parent, wait=True):  # two at once would lose a row
         write_atomic(stages.submission, partial(shutil.copyfile, answer))
         if plain.load(words).budget.minutes:  # as another plan may choose other settings
@@ -62,7 +62,7 @@ def _manifest(settings: Settings, stages: Stages, words: list[str], test: dict[s
         "seed": settings.seed,
         "data_sha256": stages.data_sha256,
         "submission_sha256": sha256_of_file(stages.submission),
-        "out_of_fold": blend["out_of_fold"],
+        "out_of_fold": {name: stages.translation.scores(found) for name, found in blend["out_of_fold"].items()},
         "scored_lines": stages.scored_lines,
         "folds": {name: [fold["f1"] for fold in member["folds"]] for name, member in members.items()},
         "test": test,
