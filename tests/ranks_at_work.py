@@ -1,7 +1,7 @@
-"""A rank that trains tiny models in float64: python ranks_at_work.py FOLDER PRETRAINED_UPDATES TUNED_UPDATES.
+"""A rank that trains tiny models in float64: python ranks_at_work.py FOLDER UPDATES [shard].
 
 It continues from the checkpoints in the folder, does that number of further updates, and the first rank writes all
-weights and scores.
+weights and scores. With `shard` each rank keeps a share of the weights.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from daguan.core.settings import build
 from daguan.data.batches.packing import Blocks, NumberedText, write_token_file
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.settings import EncoderSettings
+from daguan.nn.shares import local
 from daguan.training import ranks
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
@@ -34,26 +35,31 @@ ENGINE = EngineSettings(device="cpu", precision="float32")
 LINES = ["_".join(str((3 * line + 7 * place) % 23) for place in range(20)) for line in range(60)]
 PRETRAINING = {"tokens": 6 * 7 * 32, "batch_size": 7, "checkpoint_seconds": 0}  # 7 rows: no two ranks have equally many
 TUNING = {"epochs": 2, "batch_size": 1, "accumulation": 3, "checkpoint_seconds": 0, "evaluations": 2}
-UPDATES = {"modern": 6, "transformer_xl": 6, "tagger": 4, "attacked": 4}
+SHARDED = {  # an encoder's optimiser
+    **dict.fromkeys(("modern", "electra", "mass", "transformer_xl"), "adamw"),
+    "bert": "radam",
+    "albert": "lamb",
+}
+UPDATES = dict.fromkeys(SHARDED, 6) | dict.fromkeys(("tagger", "attacked", "lookahead"), 4)
 
 
-def pretrainer(architecture: str, folder: Path) -> Pretrainer:
+def pretrainer(architecture: str, folder: Path, engine: EngineSettings, **more: object) -> Pretrainer:
     vocabulary = Vocabulary([*SPECIALS, *map(str, range(23))])
     path = folder / f"tokens-{ranks.rank()}.u2"
     text = NumberedText(path.with_suffix(".lines").open("w+b"))
     for line in LINES:
         text.add(line)
     write_token_file(path, text.ids(vocabulary))
-    settings = build(PretrainSettings, PRETRAINING)
-    return Pretrainer(architecture, SIZE, settings, ENGINE, Blocks(path, SIZE.max_length), len(vocabulary), seed=1)
+    settings = build(PretrainSettings, PRETRAINING | more)
+    return Pretrainer(architecture, SIZE, settings, engine, Blocks(path, SIZE.max_length), len(vocabulary), seed=1)
 
 
-def tuner(**more: object) -> TaggerTrainer:
+def tuner(engine: EngineSettings, **more: object) -> TaggerTrainer:
     dropouts = {"encoder_dropout": 0.1, "dropout": 0.2, "token_dropout": 0.1, "encoder": "modern"}
     network = tagger("crf", **dropouts, ngram_buckets=64)
     trained = TrainedTagger(network, SCHEME, VOCABULARY, network_settings(dropouts), SIZE.window, 8)
     # four lines and three batches an update: the second update has one line
-    return TaggerTrainer(trained, build(TrainSettings, TUNING | more), ENGINE, SENTENCES, SENTENCES, seed=2)
+    return TaggerTrainer(trained, build(TrainSettings, TUNING | more), engine, SENTENCES, SENTENCES, seed=2)
 
 
 def network_settings(dropouts: dict[str, object]):
@@ -62,15 +68,29 @@ def network_settings(dropouts: dict[str, object]):
     return ModelSettings(head="crf", **dropouts)
 
 
-def main(folder: Path, updates: int) -> None:
+def trainers_of(folder: Path, shard: bool) -> dict[str, Trainer]:
+    if not shard:
+        return {
+            "modern": pretrainer("modern", folder, ENGINE),
+            "transformer_xl": pretrainer("transformer_xl", folder, ENGINE),
+            "tagger": tuner(ENGINE),
+            "attacked": tuner(ENGINE, adversary="fgm", lookahead_steps=2),
+        }
+    engine = ENGINE.replace(devices=2, shard=True)
+    return {
+        **{name: pretrainer(name, folder, engine, optimiser=optimiser) for name, optimiser in SHARDED.items()},
+        "tagger": tuner(engine, adversary="fgm"),
+        "lookahead": tuner(
+            engine, optimiser="radam", adversary="awp", lookahead_steps=2, frozen_layers=1, frozen_epochs=1
+        ),
+    }
+
+
+def main(folder: Path, updates: int, shard: bool) -> None:
     torch.set_default_dtype(torch.float64)
     prepare_process(1)
-    trainers: dict[str, Trainer] = {
-        "modern": pretrainer("modern", folder),
-        "transformer_xl": pretrainer("transformer_xl", folder),
-        "tagger": tuner(),
-        "attacked": tuner(adversary="fgm", lookahead_steps=2),
-    }
+    trainers = trainers_of(folder, shard)
+    held = {name: sum(local(one).numel() for one in trainer.model.parameters()) for name, trainer in trainers.items()}
     tensors, figures = {}, {}
     for name, trainer in trainers.items():
         (folder / name).mkdir(exist_ok=True)
@@ -86,8 +106,9 @@ def main(folder: Path, updates: int) -> None:
     if ranks.is_first():
         save_file(tensors, folder / "tensors.safetensors")
         (folder / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
+    (folder / f"held-{ranks.rank()}.json").write_text(json.dumps(held), encoding="utf-8")
 
 
 if __name__ == "__main__":
     with ranks.joined():
-        main(Path(sys.argv[1]), int(sys.argv[2]))
+        main(Path(sys.argv[1]), int(sys.argv[2]), shard="shard" in sys.argv)

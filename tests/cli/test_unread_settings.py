@@ -57,6 +57,7 @@ CASES = [
     ("encoder.embedding_size=64", "", "model.encoder=electra"),
     ("encoder.groups=2", "", "model.encoder=albert"),
     ("encoder.decoder_layers=1", "", "model.encoder=mass"),
+    ("engine.shard=true", "", "train.accumulation=2 train.optimiser=adamw pretrain.optimiser=adamw engine.devices=2"),
     ("encoder.memory=32", "", "model.encoder=transformer_xl"),
     ("encoder.clamp=32", "", "model.encoder=transformer_xl"),
     ("encoder.same_length=true", "", "model.encoder=transformer_xl"),

@@ -408,6 +408,7 @@ def test_a_path_means_the_same_in_a_file_and_on_the_command_line(tmp_path, monke
     ("words", "message"),
     [
         (["folder="], "command line: folder: expected a path, got ''"),
+        (["start="], "command line: start: expected a path, or '' for none, got ''"),
         (["folder=~nobody-at-all/x"], "command line: folder: expected a path, where ~ is the folder of a user, got "),
         (["folder=/x/\udcca\udcfd"], "command line: expected UTF-8, got "),
         (["jobs={'\udcca': {}}"], "command line: expected UTF-8, got "),
@@ -419,7 +420,8 @@ def test_a_path_that_no_file_can_have_is_refused(words, message):
 
 
 def test_a_path_that_is_empty_by_default_may_be_made_empty(tmp_path):
-    assert from_yaml(tmp_path, "start: somewhere", "start=", kind=Places).start == ""
+    assert from_yaml(tmp_path, "start: somewhere", "start=''", kind=Places).start == ""
+    assert from_yaml(tmp_path, "start: ''", kind=Places).start == ""
 
 
 def test_a_path_through_a_link_or_below_the_current_folder_must_be_utf8_too(tmp_path, monkeypatch):

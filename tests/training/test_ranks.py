@@ -19,15 +19,16 @@ from daguan.core.processes import ENVIRONMENT, ranks_environment
 from daguan.training import ranks
 
 ALL = 99  # updates: to the end
+SHARD = "shard"
 Trained = tuple[dict[str, Tensor], dict[str, Any]]
 
 
-def work(folder: Path, count: int, updates: int = ALL) -> Trained:
+def work(folder: Path, count: int, updates: int = ALL, *words: str) -> Trained:
     """Returns the tensors and the figures of that number of ranks."""
     folder.mkdir(exist_ok=True)
-    words = [sys.executable, ranks_at_work.__file__, str(folder), str(updates)]
+    command = [sys.executable, ranks_at_work.__file__, str(folder), str(updates), *words]
     base = os.environ | ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    started = [subprocess.Popen(words, env=base | group) for group in ranks_environment(count)]
+    started = [subprocess.Popen(command, env=base | group) for group in ranks_environment(count)]
     assert [process.wait() for process in started] == [0] * count
     return load_file(folder / "tensors.safetensors"), json.loads((folder / "figures.json").read_text("utf-8"))
 
@@ -52,6 +53,38 @@ def test_ranks_end_with_the_weights_and_answers_of_one_process(alone: Trained, t
 def test_fewer_ranks_continue_from_the_checkpoint_of_more(alone: Trained, tmp_path: Path) -> None:
     work(tmp_path, 3, updates=2)
     assert_equal(work(tmp_path, 2), alone)
+
+
+@pytest.fixture(scope="module")
+def alone_with_shares(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return work(tmp_path_factory.mktemp("alone"), 1, ALL, SHARD)
+
+
+def whole_sizes(trained: Trained) -> dict[str, int]:
+    """Returns the number of values of each model."""
+    sizes = dict.fromkeys(trained[1], 0)
+    for key, tensor in trained[0].items():
+        name, _, rest = key.partition("/")
+        sizes[name] += tensor.numel() if rest.startswith("model/") else 0
+    return sizes
+
+
+def test_ranks_with_shares_of_the_weights_end_with_those_of_one_process(
+    alone_with_shares: Trained, tmp_path: Path
+) -> None:
+    assert_equal(work(tmp_path, 2, ALL, SHARD), alone_with_shares)
+    first, second = (json.loads((tmp_path / f"held-{rank}.json").read_text("utf-8")) for rank in (0, 1))
+    for name, values in whole_sizes(alone_with_shares).items():
+        assert first[name] + second[name] == values
+        assert first[name] <= 0.55 * values  # an odd number of rows is not divided in halves
+
+
+def test_one_process_continues_from_shares_and_shares_from_one_process(
+    alone_with_shares: Trained, tmp_path: Path
+) -> None:
+    work(tmp_path, 2, 1, SHARD)
+    work(tmp_path, 1, 1, SHARD)
+    assert_equal(work(tmp_path, 3, ALL, SHARD), alone_with_shares)
 
 
 def test_a_process_alone_is_the_first_and_has_all_parts() -> None:

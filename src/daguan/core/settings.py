@@ -32,6 +32,7 @@ from daguan.core.needs import Reader
 from daguan.core.setting_errors import CHOICE, PROBLEM, SECTION, Places, config_error, is_model, suggestion
 from daguan.core.yaml_text import read_yaml
 
+NOTHING = "''"  # the word for an empty path
 PARTIAL = {"partial": True}  # pydantic's context where only some settings are given
 Kind = TypeVar("Kind", bound="Section")
 
@@ -105,14 +106,16 @@ class Declared:
     def _as_path(self, value: Any) -> Any:
         """Returns the path with `~` expanded.
 
-        Refused are names that are not UTF-8, as manifests hold them, and, unless the setting is empty by default, an
-        empty word, as of a variable that is not set.
+        Refused are names that are not UTF-8, as manifests hold them, and an empty word, as of a variable that is not
+        set; where a setting is empty by default, two quotes are the word for it.
         """
         text = value.text if isinstance(value, Word) else value
         if not isinstance(text, str):
             return value
-        if not text and isinstance(value, Word) and self.default:
-            raise PydanticCustomError(CHOICE, "a path")
+        if not text and isinstance(value, Word):
+            raise PydanticCustomError(CHOICE, "a path" if self.default else f"a path, or {NOTHING} for none")
+        if text == NOTHING and not self.default:
+            return ""
         found = os.path.expanduser(text)
         if found.startswith("~"):
             raise PydanticCustomError(CHOICE, "a path, where ~ is the folder of a user")

@@ -130,8 +130,8 @@ class FragmentLm(WithLm):
 
     def forward(self, inputs: Tensor, fed: Tensor, positions: Tensor) -> Tensor:
         """Return logits (B·M,V) at positions (B,M) from inputs (B,T) and the tokens before the positions, fed (B,M)."""
-        logits: Tensor = self.lm.model(inputs, fed, positions - 1).logits
-        return logits.flatten(0, 1)
+        logits: Tensor = self.lm.model.write(inputs, fed, positions - 1)
+        return logits
 
     @property
     def encoders(self) -> list[nn.Module]:

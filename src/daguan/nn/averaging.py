@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from daguan.nn.shares import is_share, local, placed_like
 from daguan.nn.tables import AVERAGES
 
 
@@ -30,7 +31,8 @@ class WeightAverage:
         """Takes in the weights after an update; the names must be the first ones."""
         self.updates += 1
         share = self.share(self.updates, self.decay, self.start)
-        torch._foreach_lerp_(list(self.shadow.values()), [weights[name] for name in self.shadow], share)
+        shadow, new = [*map(local, self.shadow.values())], [local(weights[name]) for name in self.shadow]
+        torch._foreach_lerp_(shadow, new, share)
 
 
 def moving_share(updates: int, decay: float, start: int) -> float:
@@ -81,4 +83,5 @@ def lent(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
 @torch.no_grad()
 def copy_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     for name, weight in weights.items():
-        model.get_parameter(name).copy_(weight)
+        parameter = model.get_parameter(name)
+        parameter.copy_(weight if is_share(weight) else placed_like(weight, parameter))

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from daguan.core.errors import ConfigError
 from daguan.nn.optimiser_settings import OptimiserSettings
+from daguan.nn.shares import local
 from daguan.nn.tables import MOMENTA
 
 MOMENTUM_KEYS = ("momentum_buffer", "exp_avg")  # of SGD and Muon; of the Adam family
@@ -68,7 +69,7 @@ class Lookahead(Optimizer):
 
     @torch.no_grad()
     def _synchronise(self) -> None:
-        fast, slow = list(self.slow), list(self.slow.values())
+        fast, slow = [local(weight) for weight in self.slow], [local(weight) for weight in self.slow.values()]
         torch._foreach_lerp_(slow, fast, self.alpha)
         torch._foreach_copy_(fast, slow)
         if self.momentum == "reset":

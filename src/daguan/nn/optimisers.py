@@ -16,6 +16,7 @@ from daguan.core.errors import ConfigError
 from daguan.nn.lookahead import Lookahead
 from daguan.nn.muon import Muon
 from daguan.nn.optimiser_settings import OptimiserSettings
+from daguan.nn.shares import placed_like, whole
 
 MUON_MOMENTUM = 0.95
 FLAT_SHARE = 0.75
@@ -127,13 +128,13 @@ def adam_groups(groups: Sequence[Group]) -> list[dict[str, object]]:
 def state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: str) -> dict[str, Tensor]:
     """Returns the optimiser's state as `prefix/parameter/key` → tensor."""
     found = {
-        f"{prefix}/{names[parameter]}/{key}": torch.as_tensor(value)
+        f"{prefix}/{names[parameter]}/{key}": whole(torch.as_tensor(value))
         for parameter, state in optimiser.state.items()
         for key, value in state.items()
     }
     if isinstance(optimiser, Lookahead):
         for part, weights in _parts_of(optimiser, prefix).items():
-            found |= {f"{part}/{names[parameter]}": weight for parameter, weight in weights.items()}
+            found |= {f"{part}/{names[parameter]}": whole(weight) for parameter, weight in weights.items()}
         found[f"{prefix}.done"] = torch.tensor(optimiser.done)
     return found
 
@@ -144,11 +145,11 @@ def load_state_tensors(optimiser: Optimizer, names: dict[Tensor, str], prefix: s
         start = f"{prefix}/{names[parameter]}/"
         state = {key.removeprefix(start): value for key, value in tensors.items() if key.startswith(start)}
         if state:
-            optimiser.state[parameter] = {key: value.to(parameter.device) for key, value in state.items()}
+            optimiser.state[parameter] = {key: placed_like(value, parameter) for key, value in state.items()}
     if isinstance(optimiser, Lookahead):
         for part, weights in _parts_of(optimiser, prefix).items():
             there = {parameter: f"{part}/{names[parameter]}" for parameter in optimiser.slow}
-            weights |= {p: tensors[name].to(p.device) for p, name in there.items() if name in tensors}
+            weights |= {p: placed_like(tensors[name], p) for p, name in there.items() if name in tensors}
         optimiser.done = int(tensors[f"{prefix}.done"])
 
 

@@ -24,6 +24,7 @@ from daguan.families.family import family_of
 from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
+from daguan.nn.tables import WITHOUT_MATRICES
 from daguan.pipeline.budget.settings import BudgetSettings
 from daguan.pipeline.engines.curves import require_tensorboard
 from daguan.pipeline.engines.table import ENGINES
@@ -216,9 +217,24 @@ def load(words: list[str]) -> Settings:
             most = made.train.accumulation
             expected = f"at most train.accumulation of {member}, {most}, as each device needs a batch"
             require("engine.devices", found.engine.devices <= most, expected, found.engine.devices)
+            if found.engine.shard:
+                _require_shares(member, made, found.engine.devices)
         if made.pseudo_labels.teachers:
             require_weighed(f"pseudo_labels.weight of {member}", made.family, made.pseudo_labels.weight)
     return found
+
+
+def _require_shares(member: str, made: MemberSettings, devices: int) -> None:
+    """Raises ConfigError: what trains the member cannot keep its weights in shares."""
+    pretrained = bool(made.pretrain.tokens) and ENCODERS[made.model.encoder].pretrained
+    chosen = {"train.optimiser": made.train.optimiser}
+    if pretrained:
+        chosen["pretrain.optimiser"] = made.pretrain.optimiser
+    for place, optimiser in chosen.items():
+        expected = f"{' or '.join(WITHOUT_MATRICES)} with engine.shard, as others need whole matrices"
+        require(f"{place} of {member}", optimiser in WITHOUT_MATRICES, expected, optimiser)
+    blocks, expected = made.pretrain.batch_size, f"at least {devices} with engine.shard, a block for each device"
+    require(f"pretrain.batch_size of {member}", blocks >= devices or not pretrained, expected, blocks)
 
 
 def _require_learnt(found: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daguan.core.needs import Need
 from daguan.core.settings import Section, setting
 
 PRECISIONS = ("auto", "bf16", "float32")
@@ -20,6 +21,12 @@ class EngineSettings(Section):
         "cores. They divide the blocks of an update of pretraining, and the batches of one of fine-tuning "
         "(train.accumulation), and change results by rounding.",
         ge=1,
+    )
+    shard: bool = setting(
+        False,
+        "Whether each of these devices keeps only a share of the weights, their gradients and the optimiser's state "
+        "(FSDP2), for encoders that one device can apply but not train.",
+        reads_when=Need("engine.devices is over 1", lambda whole: whole.engine.devices > 1),
     )
     kind: str = setting("local", "Where jobs run: local, or ray, a Ray cluster (docs/scale.md).")
     address: str = setting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from daguan.nn.adversary import Adversary, moved
 from daguan.nn.averaging import WeightAverage, copy_into, lent
 from daguan.nn.lookahead import current_weights, require_synchronised
 from daguan.nn.optimisers import Schedule
+from daguan.nn.shares import placed_like, whole_weights
 from daguan.nn.tables import SCHEDULES
 from daguan.training import ranks
 from daguan.training.batches_ahead import BatchesAhead
@@ -32,6 +33,7 @@ from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.loop import Trainer
 from daguan.training.optimisation import build_adversary, fine_tuning_optimisers, freeze
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+from daguan.training.shares import keeps_shares, to_train
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,14 @@ class Lines:
         batches: those of this rank, by their numbers within the update.
         tokens: number of tokens of the lines of all ranks
         weight: the factor of the loss
+        counting: the numbers of the batches that are this rank's own; it computes others to no effect, where all ranks
+            must compute equally often.
     """
 
     batches: Mapping[int, Batch]
     tokens: int
     weight: float
+    counting: Collection[int]
 
     def to(self, device: torch.device) -> Lines:
         return replace(self, batches={number: batch.to(device) for number, batch in self.batches.items()})
@@ -110,6 +115,7 @@ class TaggerTrainer(Trainer[Update]):
         self.gold_examples = len(gold)
         self.examples = gold + _examples(pseudo, trained)[0]
         freeze(model, settings.frozen_layers)
+        model = to_train(model, engine, model.encoder.depth.layers, entries=("loss",))
         optimisers = fine_tuning_optimisers(model, settings, matrix_dtype(engine))
         super().__init__(model, optimisers, settings.checkpoint_seconds)
         self.adversary = build_adversary(self.model, settings)
@@ -129,7 +135,8 @@ class TaggerTrainer(Trainer[Update]):
 
     def steps(self) -> Iterator[Update]:
         yield from super().steps()
-        copy_into(self.model, self.average.shadow)
+        copy_into(self.trained.tagger.to(self.device), whole_weights(self.average.shadow))
+        self.model = self.trained.tagger
 
     @property
     def finished(self) -> bool:
@@ -145,8 +152,10 @@ class TaggerTrainer(Trainer[Update]):
 
     def after_update(self) -> Update:
         if self.done in self.evaluate_after:
-            with lent(self.model, self.average.shadow):
+            with lent(self.trained.tagger.to(self.device), whole_weights(self.average.shadow)):
                 self.f1s.append(self.evaluate().f1)
+            if self.model is not self.trained.tagger:
+                self.trained.tagger.cpu()
         expected = round(self.updates / self.updates_per_epoch * sum(map(len, self.examples)))
         total = self.tokens if self.finished else max(self.tokens + 1, expected)
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
@@ -159,8 +168,10 @@ class TaggerTrainer(Trainer[Update]):
         indices = self._order[within]
         count = min(self.settings.accumulation, len(indices))
         weight = 1.0 if indices[0] < self.gold_examples else self.pseudo_weight
-        batches = {number: self._batch(indices[number::count]) for number in ranks.own(range(count))}
-        return Lines(batches, sum(len(self.examples[i]) for i in indices), weight)
+        own = ranks.own(range(count))
+        idle = [0] * (-(-count // ranks.ranks()) - len(own)) if keeps_shares(self.engine) else []
+        batches = {number: self._batch(indices[number::count]) for number in (*own, *idle)}
+        return Lines(batches, sum(len(self.examples[i]) for i in indices), weight, own)
 
     def _batch(self, indices: NDArray[np.int64]) -> Batch:
         batch = collate([self.examples[i] for i in indices], length_multiple(self.engine))
@@ -205,7 +216,7 @@ class TaggerTrainer(Trainer[Update]):
         for number, batch in lines.batches.items():
             torch.manual_seed(stream_seed(self.seed, "dropout", self.done, number))
             with autocast(self.engine):
-                loss = self.model.loss(batch) / lines.tokens
+                loss = self.model.loss(batch) / lines.tokens * (number in lines.counting)
             torch.autograd.backward(lines.weight * loss)
             share += loss.detach()
         ranks.sum_gradients(self.model)
@@ -233,13 +244,13 @@ class TaggerTrainer(Trainer[Update]):
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors, values = super().state()
-        tensors |= with_prefix("average", self.average.shadow)
+        tensors |= with_prefix("average", whole_weights(self.average.shadow))
         return tensors, values | {"tokens": self.tokens, "f1s": self.f1s}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         super().restore(tensors, values)
         for name, weight in under_prefix("average", tensors).items():
-            self.average.shadow[name].copy_(weight)
+            self.average.shadow[name].copy_(placed_like(weight, self.average.shadow[name]))
         self.average.updates = self.done
         self.tokens, self.f1s = values["tokens"], values["f1s"]
 

@@ -19,6 +19,7 @@ from daguan.core.errors import StoppedError
 from daguan.core.runs import CHECKPOINT, Stopwatch
 from daguan.nn.averaging import copy_into
 from daguan.nn.optimisers import load_state_tensors, state_tensors
+from daguan.nn.shares import whole_weights
 from daguan.training import ranks
 from daguan.training.checkpoints import load_state, save_state, under_prefix, with_prefix
 from daguan.training.devices import require_finite
@@ -87,7 +88,7 @@ class Trainer(ABC, Generic[Report]):
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Returns the tensors and the plain values that a checkpoint contains. Raises DivergenceError."""
         self.read_losses()
-        tensors = with_prefix("model", dict(self.model.named_parameters()))
+        tensors = with_prefix("model", whole_weights(dict(self.model.named_parameters())))
         for index, optimiser in enumerate(self.optimisers):
             tensors |= state_tensors(optimiser, self.names, f"optimiser{index}")
         return tensors, {"done": self.done, "loss": self.loss, "seconds": self.watch.seconds}

@@ -20,6 +20,7 @@ from daguan.nn.averaging import copy_into, lent
 from daguan.nn.lookahead import current_weights, require_synchronised, with_lookahead
 from daguan.nn.muon import hidden_matrices
 from daguan.nn.optimisers import Group, LinearSchedule, Options, decayed_names
+from daguan.nn.shares import whole_weights
 from daguan.nn.tables import OPTIMISERS
 from daguan.training import ranks
 from daguan.training.batches_ahead import BatchesAhead
@@ -30,6 +31,7 @@ from daguan.training.loop import Trainer
 from daguan.training.objectives.base import HeldOut, Objective, Plan, Sums
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
+from daguan.training.shares import to_train
 from daguan.training.threads import Replicas
 
 CURVE_POINTS = 50
@@ -63,6 +65,8 @@ class Pretrainer(Trainer[Update]):
         updates: number of all updates
         objective: the pretraining objective
         curve: tokens read and moving average of the loss, at about CURVE_POINTS updates
+        whole: the model that is evaluated and saved; `model` is a copy of it in shares until the end if ranks keep
+            these
     """
 
     model: Trained
@@ -90,7 +94,8 @@ class Pretrainer(Trainer[Update]):
         torch.manual_seed(stream_seed(seed, "pretrain-weights"))
         make = new_objective or OBJECTIVES[objective_of(architecture, settings.objective)].load()
         self.objective: Objective = make(plan)
-        model = self.objective.model.train()
+        self.whole = self.objective.model.train()
+        model = to_train(self.whole, engine, self.whole.layers)
         self.replicas = Replicas(model, settings.batch_size)
         self.batches = BatchesAhead(self._parts, plan.device)
         optimisers = pretraining_optimisers(model, settings, matrix_dtype(engine))
@@ -101,7 +106,12 @@ class Pretrainer(Trainer[Update]):
 
     def steps(self) -> Iterator[Update]:
         yield from super().steps()
-        copy_into(self.model, current_weights(self.model, self.optimisers))
+        copy_into(
+            self.whole.to(self.objective.plan.device), whole_weights(current_weights(self.model, self.optimisers))
+        )
+        if self.model is not self.whole:
+            self.model = self.whole
+            self.replicas = Replicas(self.model, self.settings.batch_size)
 
     @property
     def finished(self) -> bool:
@@ -139,13 +149,14 @@ class Pretrainer(Trainer[Update]):
 
     def evaluate(self) -> dict[str, HeldOut]:
         """Returns loss and accuracy on the held-out text, by name; text and masks are the same in each call."""
-        with lent(self.model, current_weights(self.model, self.optimisers)):
-            return self._evaluate()
+        weights = whole_weights(current_weights(self.model, self.optimisers))
+        with lent(self.whole.to(self.objective.plan.device), weights):
+            return self._evaluate(self.replicas if self.model is self.whole else Replicas(self.whole, 1))
 
-    def _evaluate(self) -> dict[str, HeldOut]:
+    def _evaluate(self, replicas: Replicas) -> dict[str, HeldOut]:
         total: dict[str, Sums] = {}
         for measure, parts in self.objective.evaluations():
-            measured = self.replicas.map(torch.no_grad()(measure), ranks.own(parts))
+            measured = replicas.map(torch.no_grad()(measure), ranks.own(parts))
             for found in ranks.gathered([{name: astuple(one) for name, one in sums.items()} for sums in measured]):
                 for sums in found:
                     total |= {name: total.get(name, Sums()) + Sums(*one) for name, one in sums.items()}

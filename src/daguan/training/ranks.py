@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from daguan.core.errors import DaguanError
 from daguan.core.runs import folder_lock
+from daguan.nn.shares import is_share
 
 COUNT, NUMBER, LOCAL_NUMBER = "WORLD_SIZE", "RANK", "LOCAL_RANK"  # the launchers' variables
 PATIENCE = timedelta(hours=12)  # the first rank answers lines and writes while the others wait
@@ -131,10 +132,11 @@ def sums_of(values: Sequence[float]) -> list[float]:
 
 
 def sum_gradients(model: nn.Module) -> None:
-    """Add the other ranks' gradients to the model's. A parameter has one afterwards if it had one on any rank."""
+    """Add the other ranks' gradients to the model's. A parameter has one afterwards if it had one on any rank. Those of
+    shares are sums already."""
     if ranks() == 1:
         return
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    parameters = [one for one in model.parameters() if one.requires_grad and not is_share(one)]
     taking_part = any_of([parameter.grad is not None for parameter in parameters])
     kinds: dict[tuple[torch.dtype, torch.device], list[nn.Parameter]] = {}
     for parameter, takes_part in zip(parameters, taking_part, strict=True):

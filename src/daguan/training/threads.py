@@ -14,18 +14,22 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from daguan.nn.shares import is_share
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
 class Replicas:
-    """Copies of a model that share its weights and have their own gradients, a thread each; on a GPU the model alone.
+    """Copies of a model that share its weights and have their own gradients, a thread each; the model alone on a GPU,
+    or if its weights lie in shares on several ranks.
 
     Gradients are added in a fixed order, so that the sum always has the same bits.
     """
 
     def __init__(self, model: nn.Module, maximum: int) -> None:
-        count = _threads(maximum, next(model.parameters()).device)
+        parameter = next(model.parameters())
+        count = 1 if is_share(parameter) else _threads(maximum, parameter.device)
         self.models = [model, *(deepcopy(model) for _ in range(count - 1))]
         for replica in self.models[1:]:
             for own, shared in zip(replica.parameters(), model.parameters(), strict=True):

@@ -76,6 +76,22 @@ def test_more_devices_than_batches_are_refused_before_any_work() -> None:
         pipeline_settings.load([*TINY, "train.accumulation=2", "engine.devices=3"])
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("train.optimiser=muon", "train.optimiser of tagger: expected adamw or "),
+        ("pretrain.optimiser=muon", "pretrain.optimiser of tagger: expected adamw or "),
+        ("pretrain.batch_size=1", "pretrain.batch_size of tagger: expected at least 2 with engine.shard"),
+    ],
+)
+def test_what_cannot_lie_in_shares_is_refused_before_any_work(word: str, message: str) -> None:
+    words = ["small", "members=[tagger]", *ALONE, TOGETHER, "engine.shard=true"]
+    adamw = ["pretrain.optimiser=adamw", "train.optimiser=adamw"]
+    pipeline_settings.load([*words, *adamw])
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        pipeline_settings.load([*words, *adamw, word])
+
+
 def ranks_at(job: Path) -> list[int]:
     """Returns the processes that work at a job, by rank."""
     found = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ class Trained(nn.Module, ABC):
     @abstractmethod
     def encoders(self) -> list[nn.Module]:
         """Return the modules whose linear layers Muon trains."""
+
+    @property
+    def layers(self) -> list[Sequence[nn.Module]]:
+        """Return the modules of each layer of the encoders, whose `forward` alone uses their weights."""
+        from transformers import PreTrainedModel
+
+        bodies = (body for body in self.encoders if isinstance(body, PreTrainedModel))  # and so no decoder of ours
+        return [modules for body in bodies for modules in architecture_of(body.config).depth(body).layers]
 
     @abstractmethod
     def save(self, folder: Path) -> None:

@@ -58,14 +58,19 @@ class MassForConditionalGeneration(MassForMaskedLM):
         self, input_ids: Tensor, decoder_input_ids: Tensor, decoder_position_ids: Tensor, **_: Any
     ) -> Seq2SeqLMOutput:
         """Return logits (B,M,V) of the tokens after decoder_input_ids (B,M), whose places in the text are
-        decoder_position_ids (B,M); input_ids (B,T).
+        decoder_position_ids (B,M); input_ids (B,T)."""
+        logits = self.write(input_ids, decoder_input_ids, decoder_position_ids)
+        return Seq2SeqLMOutput(logits=logits.view(*decoder_input_ids.shape, -1))
+
+    def write(self, inputs: Tensor, fed: Tensor, places: Tensor) -> Tensor:
+        """Return the logits (B·M,V) of `forward`.
 
         The decoder does not attend to the encoder's states at [MASK] (as in the paper's code: `enc_mask = x1 != mask`).
         """
-        states = self.modern(input_ids).last_hidden_state
-        blocked = (input_ids == self.config.mask_token_id)[:, None, None]
-        written = self.decoder(self.modern.embed(decoder_input_ids), decoder_position_ids, states, blocked)
-        return Seq2SeqLMOutput(logits=self.predict(written))
+        states = self.modern(inputs).last_hidden_state
+        blocked = (inputs == self.config.mask_token_id)[:, None, None]
+        written = self.decoder(self.modern.embed(fed), places, states, blocked)
+        return self.predict(written.flatten(0, 1))
 
 
 AutoConfig.register(MassConfig.model_type, MassConfig)
