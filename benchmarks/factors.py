@@ -46,9 +46,6 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "no n-grams": ("model.ngram_buckets=0",),
     },
     "Regularisers": {
-        "label smoothing .05": ("model.label_smoothing=0.05",),
-        "label smoothing": ("model.label_smoothing=0.1",),
-        "multi-sample dropout": ("model.dropout_samples=4", "model.dropout=0.5"),
         "mean of logits": ("model.dropout_samples=4", "model.dropout=0.5", "model.dropout_average=logits"),
         "R-Drop": ("model.r_drop=1",),
         "boundary smoothing (of biaffine)": ("model.head=biaffine", "model.boundary_smoothing=0.1"),

@@ -34,6 +34,7 @@ def test_the_list_names_every_claim_and_every_setting(capsys: pytest.CaptureFixt
         assert set(COMMON) <= listed[name]["settings"].keys()
         assert listed[name]["says"] == row.about
         assert all(f" {setting}=" in shown for setting in listed[name]["settings"])
+        assert all(setting["meaning"] for setting in listed[name]["settings"].values())
 
 
 def test_an_outcome_stands_beside_the_paper_s_figures(

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 from claim_runs import run_at_toy_size
 from daguan.core.errors import DataError
 from daguan.core.settings import build
-from daguan.experiments.claims import lookahead, multi_sample_dropout
+from daguan.experiments.claims import label_smoothing, lookahead, multi_sample_dropout
 from daguan.experiments.claims.image_classifier import ImageClassifier
 from daguan.experiments.claims.images import ImageClaimSettings, image_inputs, read_images
 
@@ -200,3 +200,50 @@ def test_a_run_that_diverges_counts_as_chance() -> None:
     wild = build(lookahead.LookaheadSettings, {"train_images": 64, "width": 2, "updates": 30, "sgd_rate": 1e12})
     figures = lookahead.train("sgd", 1, wild)
     assert figures["final_error"] == pytest.approx(0.9)
+
+
+SHORT = ["train_lines=30", "test_lines=40", "tokens=4096", "hidden=64", "epochs=1"]
+
+
+def test_label_smoothing_at_toy_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run_at_toy_size("label-smoothing", [*TINY, *SHORT], tmp_path, monkeypatch, capsys)
+    of = {(part["side"], part["seed"]): part["figures"] for part in found["parts"]}
+    assert all(0 <= figures["ece"] <= 1 for figures in of.values())
+    assert of["eps=0", 1]["final_loss"] != of["eps=0.1", 1]["final_loss"]
+    assert of["crf-eps=0", 1]["ece"] != of["crf-eps=0.1", 1]["ece"]
+
+
+def test_a_student_learns_its_teacher_s_probabilities(tmp_path: Path) -> None:
+    """Without images of its own it errs as its teacher does, after enough updates on the teacher's answers."""
+    small = build(
+        label_smoothing.SmoothingSettings,
+        {"train_images": 64, "width": 4, "updates": 60, "points": 2, "batch_size": 32, "learning_rate": 1e-2},
+    )
+    figures = label_smoothing.of_student(0.0, 1, small)
+    assert figures["teacher_error"] < 0.7
+    assert figures["final_error"] < 0.8
+
+
+def test_the_spread_is_nothing_for_points_and_grows_with_the_noise() -> None:
+    labels = torch.tensor([3, 5, 5, 3, 9])
+    places = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))[labels]
+    assert label_smoothing.spread(places, labels) < 1e-10
+    noise = torch.randn(5, 4, generator=torch.Generator().manual_seed(1))
+    few, more = (label_smoothing.spread(places + scale * noise, labels) for scale in (0.1, 0.2))
+    assert 0 < few < more
+    assert label_smoothing.spread(7 * places, labels) < 1e-10
+    assert label_smoothing.spread(7 * (places + 0.1 * noise), labels) == pytest.approx(few, rel=1e-4)
+
+
+def test_certain_right_answers_are_calibrated_and_certain_wrong_ones_are_not() -> None:
+    certain = np.eye(3)[[0, 1, 2, 0]]
+    assert label_smoothing.calibrated(certain, np.array([0, 1, 2, 0]))["ece"] == 0.0
+    assert label_smoothing.calibrated(certain, np.array([1, 2, 0, 1]))["ece"] == 1.0
+
+
+def test_a_student_s_loss_is_hinton_s() -> None:
+    images, targets = torch.randn(6, 3, 8, 8), torch.rand(6, 5).softmax(1)
+    logs = log_softmax(classifier()(images) / 3, 1)
+    assert torch.allclose(classifier(temperature=3.0).loss(images, targets), -9 * (targets * logs).sum(1).mean())

@@ -31,7 +31,10 @@ def claim_list() -> list[dict[str, Any]]:
             "claim": name,
             "says": row.about,
             "paper": claim_of(name).paper,
-            "settings": {key: field.default for key, field in claim_of(name).settings.model_fields.items()},
+            "settings": {
+                key: {"default": field.default, "meaning": field.description}
+                for key, field in claim_of(name).settings.model_fields.items()
+            },
         }
         for name, row in CLAIMS.items()
     ]
@@ -42,7 +45,7 @@ def print_claims() -> None:
     claims = claim_list()
     print_table(("claim", "says"), [(one["claim"], one["says"]) for one in claims])
     for one in claims:
-        words = " ".join(f"{name}={_word(value)}" for name, value in one["settings"].items())
+        words = " ".join(f"{name}={_word(setting['default'])}" for name, setting in one["settings"].items())
         print(f"{one['claim']}: {words or 'the settings in `reproduce --help`'}", flush=True)
 
 

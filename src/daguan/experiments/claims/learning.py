@@ -64,15 +64,20 @@ def tagged(
     engine: EngineSettings,
     seed: int,
     encoder: Encoder | None = None,
+    losses: list[float] | None = None,
 ) -> TrainedTagger:
-    """Returns a tagger that was fine-tuned on the text's training lines; without an encoder it starts from random
-    weights."""
+    """Returns a tagger that was fine-tuned on the text's training lines.
+
+    encoder: what it starts from, in place of random weights. losses: gets the moving average of the loss, in nats a
+    token, after each update.
+    """
     torch.manual_seed(stream_seed(seed, "tagger-weights"))
     start = encoder or new_encoder(model.encoder, size, len(text.vocabulary), model.encoder_dropout)
     tagger = Tagger(start, text.scheme, model)
     trained = TrainedTagger(tagger, text.scheme, text.vocabulary, model, size.window, default_overlap(size))
-    for _ in TaggerTrainer(trained, settings, engine, text.train, [], seed).steps():
-        pass
+    for update in TaggerTrainer(trained, settings, engine, text.train, [], seed).steps():
+        if losses is not None:
+            losses.append(update.loss)
     return trained
 
 

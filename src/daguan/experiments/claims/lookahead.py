@@ -3,7 +3,7 @@
 All sides of a seed start from the same weights and read the same images. The learning rate falls at the same shares of
 the run as in the paper's CIFAR-10 experiment (§C.1: epochs 60, 120 and 160 of 200, each by 5). Under Lookahead the slow
 weights are evaluated, as the authors' README advises. The full grid has the cycles and steps of their figure 7, and
-inner rates over two decades.
+inner rates over two decades; and `pretrain` and `pretrain+la` pretrain an encoder on people_daily by AdamW.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from daguan.core.errors import DivergenceError
 from daguan.core.settings import setting
 from daguan.experiments.claims.claim import NOT_AVAILABLE, Claim, Column, Comparison, Figures, Panel, Part, mean_curves
 from daguan.experiments.claims.image_training import Curves, ImageTrainer, evaluated, new_classifier, points_of
-from daguan.experiments.claims.images import ImageClaimSettings, image_inputs, read_images
+from daguan.experiments.claims.images import read_images
+from daguan.experiments.claims.learning import pretrained
+from daguan.experiments.claims.small_taggers import ENCODER, ImageAndTextSettings, inputs, rows
+from daguan.experiments.claims.text import text_of
 from daguan.nn.averaging import lent
 from daguan.nn.lookahead import Lookahead, current_weights
 from daguan.nn.optimisers import Group, Options, new_adamw
@@ -32,9 +35,10 @@ STEPS, ALPHA = 5, 0.5
 GRID_STEPS, GRID_ALPHAS = (5, 10, 20), (0.2, 0.5, 0.8)
 DECADES = (0.1, 0.316, 3.16, 10.0)  # of the inner rate
 AT_RATES = "sgd", "sgd+la"
+TEXT = "pretrain"
 
 
-class LookaheadSettings(ImageClaimSettings):
+class LookaheadSettings(ImageAndTextSettings):
     """The settings of `reproduce lookahead`."""
 
     sgd_rate: float = setting(0.05, "Learning rate of SGD, with momentum 0.9.", gt=0)
@@ -59,6 +63,7 @@ FEW = _plain_and_looking_ahead("sgd") | _plain_and_looking_ahead("adamw")
 FULL = (
     FEW
     | _plain_and_looking_ahead("adam")
+    | _plain_and_looking_ahead(TEXT)
     | {
         f"sgd+la-k{steps}-a{alpha}": Side("sgd", steps, alpha)
         for steps in GRID_STEPS
@@ -91,7 +96,10 @@ def sides(chosen: LookaheadSettings) -> Sequence[str]:
 
 def train(side: str, seed: int, chosen: LookaheadSettings) -> Figures:
     """Returns the curves, the means over the run and the values at its end; of a run that diverges those of chance."""
-    images, of = read_images(chosen), FULL[side]
+    of = FULL[side]
+    if of.inner == TEXT:
+        return pretraining(of, seed, chosen)
+    images = read_images(chosen)
     model = new_classifier(images, chosen, seed)
     rate = of.factor * (chosen.sgd_rate if of.inner == "sgd" else chosen.adam_rate)
     optimiser = INNER[of.inner](model, rate)
@@ -114,6 +122,14 @@ def train(side: str, seed: int, chosen: LookaheadSettings) -> Figures:
         "fast_jump": jump(fast),
         "gain": statistics.fmean(a - b for a, b in zip(fast, curves.test_loss, strict=True)),
     }
+
+
+def pretraining(of: Side, seed: int, chosen: LookaheadSettings) -> Figures:
+    """Returns the held-out loss of a masked language model, and its curve by the slow weights."""
+    settings = chosen.pretrain.replace(optimiser="adamw", lookahead_steps=of.steps)
+    text = text_of(chosen.text)
+    _, tokens, losses = pretrained(text, ENCODER, chosen.encoder, settings, chosen.engine, seed)
+    return {"pretrain_loss": losses[-1], "tokens": tokens, "losses": losses}
 
 
 def jump(losses: Sequence[float]) -> float:
@@ -161,7 +177,10 @@ def plot(parts: Sequence[Part], chosen: LookaheadSettings) -> Sequence[Panel]:
         Panel("Test error of the slow weights", "updates", "share of errors", mean_curves(few, "update", "test_error")),
         Panel("Test loss of fast and slow weights", "updates", "loss, nats", slow | fast),
     ]
-    return [*panels, *([_rates(parts, chosen)] if chosen.full else [])]
+    if not chosen.full:
+        return panels
+    of_text = Panel("Pretraining", "tokens", "held-out loss, nats", mean_curves(parts, "tokens", "losses"))
+    return [*panels, _rates(parts, chosen), of_text]
 
 
 def _rates(parts: Sequence[Part], chosen: LookaheadSettings) -> Panel:
@@ -190,6 +209,7 @@ CLAIM = Claim(
         Comparison("gain", "sgd+la", "sgd", 1, f"{NOT_AVAILABLE}; figure 10 says so of a cycle"),
         Comparison("mean_error", "adamw+la", "adamw", -1, NOT_AVAILABLE),
         Comparison("final_error", "adamw+la", "adamw", -1, NOT_AVAILABLE),
+        Comparison("pretrain_loss", "pretrain+la", "pretrain", -1, NOT_AVAILABLE),
         Comparison("range", "sgd+la", "sgd", -1, f"{NOT_AVAILABLE}; figure 6 says that it is more robust"),
     ),
     columns={
@@ -201,8 +221,10 @@ CLAIM = Claim(
         "jump": Column("jumps of the test loss", 3),
         "fast_jump": Column("jumps of the fast weights", 3),
         "gain": Column("fast minus slow test loss", 4),
+        "pretrain_loss": Column("held-out loss of pretraining", 3),
         "range": Column("range of the test loss over the rates", 3),
     },
     plot=plot,
-    inputs=image_inputs,
+    inputs=inputs,
+    code=rows,
 )

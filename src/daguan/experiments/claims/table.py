@@ -13,6 +13,14 @@ CLAIMS = {
         "daguan.experiments.claims.lookahead:CLAIM",
         about="Zhang et al. 2019: slow weights that follow the fast ones learn faster, vary less and need less tuning",
     ),
+    "label-smoothing": Row(
+        "daguan.experiments.claims.label_smoothing:CLAIM",
+        about="Szegedy et al. 2016, Müller et al. 2019: smoothed labels calibrate, and make tighter clusters",
+    ),
+    "albert": Row(
+        "daguan.experiments.claims.albert:CLAIM",
+        about="Lan et al. 2020: layers that share weights need a tenth of the parameters and lose little",
+    ),
     "roberta": Row(
         "daguan.experiments.claims.roberta:CLAIM",
         about="Liu et al. 2019: new masks in every epoch and rows of one document's sentences make a better encoder",

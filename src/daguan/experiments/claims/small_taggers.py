@@ -1,0 +1,74 @@
+"""What claims about images have in common that are also shown on a tagger of people_daily: sizes and training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from daguan.core.settings import setting
+from daguan.core.tables import Row
+from daguan.experiments.claims.images import ImageClaimSettings, image_inputs
+from daguan.experiments.claims.learning import encoder_of, pretrained, tagged
+from daguan.experiments.claims.text import ClaimText, TextClaimSettings, inputs_of, text_of
+from daguan.models.encoders.settings import EncoderSettings
+from daguan.models.encoders.table import ENCODERS
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import ModelSettings
+from daguan.nn.tables import OPTIMISERS
+from daguan.training.fine_tuning_settings import TrainSettings
+from daguan.training.objectives.table import OBJECTIVES
+from daguan.training.prediction import TrainedTagger
+from daguan.training.pretrain_settings import PretrainSettings
+
+ENCODER, HEAD = "modern", "crf"
+
+
+class ImageAndTextSettings(ImageClaimSettings):
+    """The settings of claims about images and text."""
+
+    tokens: int = setting(500_000, "Tokens of people_daily to pretrain an encoder on, repeats counted.", ge=1)
+    hidden: int = setting(128, "Width of that encoder, a multiple of 64.", gt=0, multiple_of=64)
+    train_lines: int = setting(600, "Labelled lines to train a tagger on.", ge=1)
+    test_lines: int = setting(1_000, "Labelled lines to test it on.", ge=1)
+    epochs: int = setting(6, "Passes of a tagger over its lines.", ge=1)
+
+    @property
+    def text(self) -> TextClaimSettings:
+        """Returns what encoders and taggers read."""
+        return TextClaimSettings(
+            work=self.work, threads=self.threads, device=self.device, train_lines=self.train_lines,
+            test_lines=self.test_lines,
+        )  # fmt: skip
+
+    @property
+    def encoder(self) -> EncoderSettings:
+        """Returns the size of an encoder of two layers."""
+        return EncoderSettings(layers=2, hidden=self.hidden, heads=self.hidden // 32, feed_forward=4 * self.hidden)
+
+    @property
+    def pretrain(self) -> PretrainSettings:
+        return PretrainSettings(tokens=self.tokens, batch_size=8, learning_rate=3e-3, muon_learning_rate=0.03)
+
+
+def small_tagger(
+    chosen: ImageAndTextSettings, model: ModelSettings, seed: int, losses: list[float] | None = None
+) -> tuple[ClaimText, TrainedTagger]:
+    """Returns the text and a tagger, pretrained and then fine-tuned; all taggers of a seed start from equal encoders.
+
+    losses: gets the moving average of the loss after each update of fine-tuning.
+    """
+    text, size = text_of(chosen.text), chosen.encoder
+    trainer, _, _ = pretrained(text, ENCODER, size, chosen.pretrain, chosen.engine, seed)
+    encoder = encoder_of(trainer, model.encoder_dropout)
+    fine = TrainSettings(epochs=chosen.epochs, encoder_learning_rate=1e-3)
+    return text, tagged(text, size, model, fine, chosen.engine, seed, encoder, losses)
+
+
+def inputs(chosen: ImageAndTextSettings) -> dict[str, Any]:
+    """Returns the hashes of the images, and the slice of the text."""
+    return {**image_inputs(chosen), "text": inputs_of(chosen.text)}
+
+
+def rows(chosen: ImageAndTextSettings) -> Sequence[Row]:
+    """Returns the rows of tables that these encoders and taggers load by name."""
+    return [ENCODERS[ENCODER], HEADS[HEAD], OPTIMISERS["muon"], OPTIMISERS["adamw"], OBJECTIVES["mlm"]]
