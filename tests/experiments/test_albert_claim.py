@@ -17,6 +17,7 @@ from daguan.experiments.claims.albert_sizes import ALL, ATTENTION, BASE, FFN, NO
 from daguan.experiments.claims.shared_layers import FactorisedEmbedding, share
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
+from toy_news import toy_news
 
 EXACT = {
     "ALBERT-base": 11_683_584,
@@ -118,8 +119,9 @@ def test_factorised_embeddings_are_a_product_and_predict_by_it() -> None:
 def test_albert_at_toy_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["corpus_lines=200", "train_lines=30", "test_lines=40", "layers=2", "hidden=64", "tokens=4096", "epochs=1"]
-    found = run_at_toy_size("albert", words, tmp_path, monkeypatch, capsys)
+    data = f"data={toy_news(tmp_path / 'news')}"
+    words = [data, "train_lines=30", "test_lines=0", "layers=2", "hidden=64", "tokens=4096", "epochs=1"]
+    found = run_at_toy_size("albert", words, tmp_path / "work", monkeypatch, capsys)
     of = {part["side"]: part["figures"] for part in found["parts"]}
     assert of["all"]["parameters"] < of["ffn"]["parameters"] < of["attention"]["parameters"] < of["none"]["parameters"]
     assert of["none"]["parameters"] < of["bert"]["parameters"]

@@ -151,7 +151,8 @@ def test_the_updates_needed_are_those_to_the_lowest_loss_of_one_sample() -> None
     curves = {"M=1": [3.0, 1.0, 2.0], "M=2": [2.0, 1.5, 1.2], "M=4": [0.5, 0.4, 0.3], "M=8": [3.0, 2.0, 0.9]}
     figures = {side: {"update": [10, 20, 30], "train_loss": losses} for side, losses in curves.items()}
     found = multi_sample_dropout.relate(figures, None)
-    assert {side: own["updates_needed"] for side, own in found.items()} == {"M=1": 20, "M=2": 30, "M=4": 10, "M=8": 30}
+    needed = {side: own["updates_needed"] for side, own in found.items()}
+    assert needed == {"M=1": 20, "M=2": 30, "M=4": 10, "M=8": pytest.approx(20 + 10 / 1.1)}
 
 
 def test_multi_sample_dropout_at_toy_size(
@@ -159,7 +160,7 @@ def test_multi_sample_dropout_at_toy_size(
 ) -> None:
     found = run_at_toy_size("multi-sample-dropout", TINY, tmp_path, monkeypatch, capsys)
     first = found["parts"][0]["figures"]
-    assert first["updates_needed"] in (2, 4)
+    assert 2 <= first["updates_needed"] <= 4
     assert 0 <= first["final_error"] <= 1
 
 

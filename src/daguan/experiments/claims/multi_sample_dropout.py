@@ -72,15 +72,21 @@ def of_tagger(samples: int, seed: int, chosen: DropoutSettings) -> Figures:
 
 
 def relate(figures: dict[str, Figures], chosen: DropoutSettings) -> dict[str, Figures]:
-    """Adds the number of updates after which each side first has the lowest training loss that M = 1 has.
-
-    A side that does not get there has the number of all updates.
-    """
+    """Adds the number of updates after which each side first has the lowest training loss that M = 1 has."""
     for side, own in figures.items():
         aim = min(figures[f"{side.partition('=')[0]}=1"]["train_loss"])
-        points = zip(own["update"], own["train_loss"], strict=True)
-        own["updates_needed"] = next((update for update, loss in points if loss <= aim), own["update"][-1])
+        own["updates_needed"] = updates_to(aim, own["update"], own["train_loss"])
     return figures
+
+
+def updates_to(aim: float, updates: Sequence[float], losses: Sequence[float]) -> float:
+    """Returns the number of updates at which the loss, linear between two points, first is as low as `aim`: that of the
+    first point if it is so low there, that of the last one if it never is."""
+    first = next((place for place, loss in enumerate(losses) if loss <= aim), None)
+    if first is None or first == 0:
+        return updates[-1 if first is None else 0]
+    share = (losses[first - 1] - aim) / (losses[first - 1] - losses[first])
+    return updates[first - 1] + share * (updates[first] - updates[first - 1])
 
 
 def plot(parts: Sequence[Part], chosen: DropoutSettings) -> Sequence[Panel]:
