@@ -203,7 +203,7 @@ def test_a_run_that_diverges_counts_as_chance() -> None:
     assert figures["final_error"] == pytest.approx(0.9)
 
 
-SHORT = ["train_lines=30", "test_lines=40", "tokens=4096", "hidden=64", "epochs=1"]
+SHORT = ["corpus_lines=60", "train_lines=30", "test_lines=40", "tokens=2048", "hidden=64", "epochs=1"]
 
 
 def test_label_smoothing_at_toy_size(

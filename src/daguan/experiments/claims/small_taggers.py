@@ -26,7 +26,8 @@ ENCODER, HEAD = "modern", "crf"
 class ImageAndTextSettings(ImageClaimSettings):
     """The settings of claims about images and text."""
 
-    tokens: int = setting(500_000, "Tokens of people_daily to pretrain an encoder on, repeats counted.", ge=1)
+    corpus_lines: int = setting(1_200, "Unlabelled lines of people_daily to pretrain an encoder on.", ge=1)
+    tokens: int = setting(500_000, "Tokens to pretrain it on, repeats counted.", ge=1)
     hidden: int = setting(128, "Width of that encoder, a multiple of 64.", gt=0, multiple_of=64)
     train_lines: int = setting(600, "Labelled lines to train a tagger on.", ge=1)
     test_lines: int = setting(1_000, "Labelled lines to test it on.", ge=1)
@@ -37,7 +38,7 @@ class ImageAndTextSettings(ImageClaimSettings):
         """Returns what encoders and taggers read."""
         return TextClaimSettings(
             work=self.work, threads=self.threads, device=self.device, train_lines=self.train_lines,
-            test_lines=self.test_lines,
+            test_lines=self.test_lines, corpus_lines=self.corpus_lines,
         )  # fmt: skip
 
     @property
