@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The package as a user gets it: a wheel in a clean environment, the README's lines of Python and the notebook; and what
-# needs no torch also on other Pythons from 3.12 on, where there are any.
+# The package as a user gets it: a wheel in a clean environment, the README's lines of Python and the notebook; exported models
+# in environments with only the packages that they need, before the wheel is there; and what needs no torch also on other
+# Pythons from 3.12 on, where there are any.
 set -euo pipefail
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 python=${PYTHON:-$root/.venv/bin/python} # one that makes the clean environment
@@ -16,6 +17,23 @@ pip_install() {
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$scratch/dist" "$root"
 wheel=$(echo "$scratch"/dist/daguan-*.whl)
 "$python" -m venv "$scratch/venv"
+"$python" -m venv "$scratch/onnx"
+
+part "exported models where only their packages are"
+pip_install "$scratch/venv" torch transformers safetensors
+pip_install "$scratch/onnx" numpy onnxruntime
+model=$(echo "$root"/tests/stored/tagger-*/fold0)
+here() { PYTHONPATH=$root/src:$root/tests "$python" "$@"; }
+here -c 'from conftest import random_sentence
+from daguan.core.seeds import stream
+for length in range(1, 200):
+    print("_".join(random_sentence(stream(length, "lines"), length).tokens))' >"$scratch/lines.txt"
+here -m daguan predict "$model" "$scratch/lines.txt" "$scratch/labelled.txt" engine.device=cpu engine.precision=float32
+here -m daguan export "$model" "$scratch/shipped_hf" --to hf
+here -m daguan export "$model" "$scratch/shipped_onnx" --to onnx
+"$scratch/venv/bin/python" "$root/scripts/check_export.py" "$scratch/shipped_hf" "$scratch/labelled.txt"
+"$scratch/onnx/bin/python" "$root/scripts/check_export.py" "$scratch/shipped_onnx" "$scratch/labelled.txt"
+
 pip_install "$scratch/venv" "$wheel" nbclient ipykernel
 export PATH="$scratch/venv/bin:$PATH"
 mkdir "$scratch/here"
