@@ -1,5 +1,5 @@
-"""python scripts/check_export.py FOLDER LABELLED: fails unless an exported model labels the lines of a contest's file as it
-does. It is run by a Python that has no daguan."""
+"""python scripts/check_export.py FOLDER LABELLED: fails unless an exported model labels the lines of a contest's file
+as it does. It is run by a Python that has no daguan."""
 
 import sys
 from importlib.util import find_spec

@@ -157,6 +157,23 @@ def test_the_folder_alone_labels_lines_as_the_run_did(contest: Path, distilled: 
         assert (tmp_path / "out.txt").read_bytes() == (folder(distilled) / "answer.txt").read_bytes()
 
 
+def test_drawn_labels_teach_on_every_line(contest: Path, taught: Path, distilled: Path, tmp_path: Path) -> None:
+    """No line is left out, however unsure, and the labels are not the most probable ones."""
+    root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
+    given = words(contest, root, "distil.drawn=true", "distil.confidence=0", "distil.corpus_lines=1000000")
+    with in_process():
+        assert main(["distil", *given]) == 0
+    labelled = read_json(folder(root) / "manifest.json")["labelled"]
+    for sources in labelled.values():
+        assert all(of["kept"] == of["offered"] > 0 for of in sources.values())
+    assert labelled["shipped"]["corpus"]["offered"] > 20
+    best, drawn = (
+        {line.tokens: line.gold for line in read_labelled(folder(one) / "labels/fold2.txt")}
+        for one in (distilled, root)
+    )
+    assert any(best[tokens] != drawn[tokens] for tokens in best.keys() & drawn.keys())
+
+
 class Killed(Exception):
     pass
 

@@ -70,6 +70,9 @@ class Combination(Protocol):
     def confident_spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> ConfidentSpans:
         """Returns the same spans with confidences; each combination says what it counts as a decision."""
 
+    def candidates(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[dict[Span, float]]:
+        """Returns the probabilities of the spans of each sentence that may be right, chosen ones and their rivals."""
+
     def to_json(self) -> dict[str, Any]: ...
 
 

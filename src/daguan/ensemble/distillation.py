@@ -1,6 +1,7 @@
 """Distils a blend into one model (Hinton et al. 2015, arXiv 1503.02531).
 
-The student learns from labels, not from probabilities: the teacher can be any combination, the student any family.
+The student learns from labels, the most probable ones or ones that are drawn from the teacher's probabilities: the
+teacher can be any combination, the student any family.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class DistilSettings(Section):
     test: bool = setting(True, "Whether the test lines are labelled for it.")
     corpus_lines: int = setting(20_000, "Number of lines of the corpus to label for it, drawn at random.", ge=0)
     confidence: float = setting(0.5, "Lines whose least certain decision is less probable are left out.", ge=0, le=1)
+    drawn: bool = setting(
+        False,
+        "Whether labels are drawn from the blend's probabilities, in place of the most probable ones: soft labels. "
+        "Confidence 0 then leaves no line out.",
+    )
     weight: float = setting(
         1.0,
         "Weight of such a line's loss beside that of a gold one (1 with family ngram_crf, which cannot weigh lines).",
@@ -45,7 +51,11 @@ class DistilSettings(Section):
     def choice(self) -> PseudoLabelSettings:
         """Returns which lines are labelled and used, and their weight."""
         return PseudoLabelSettings(
-            test=self.test, corpus_lines=self.corpus_lines, confidence=self.confidence, weight=self.weight
+            test=self.test,
+            corpus_lines=self.corpus_lines,
+            confidence=self.confidence,
+            drawn=self.drawn,
+            weight=self.weight,
         )
 
 

@@ -14,6 +14,7 @@ from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals, mean
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Combination, MemberMarginals
+from daguan.ensemble.drawing import draw_spans
 from daguan.families.family import Model, family_in
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate, decode_lines
@@ -27,7 +28,7 @@ class LabelledLine:
     """A labelled line.
 
     Attributes:
-        sentence: the line with its spans.
+        sentence: the line with its spans, the most probable ones or drawn ones.
         confidence: the probability of its least certain decision (`Combination.confident_spans`).
         agreement: the share of members whose own decoding gives the same spans.
     """
@@ -49,21 +50,33 @@ def _load(path: Path, engine: EngineSettings) -> Model:
     return family.load(path, engine)
 
 
-def label(members: Members, combination: Combination, sentences: Sequence[Sentence], name: str) -> list[LabelledLine]:
+def label(
+    members: Members,
+    combination: Combination,
+    sentences: Sequence[Sentence],
+    name: str,
+    rng: np.random.Generator | None = None,
+) -> list[LabelledLine]:
     """Labels all lines, with a progress bar `name`. Raises CheckpointError: models and combination differ in labels."""
     chunks = member_marginals(members, combination, sentences, name)
-    return [line for chunk, marginals in chunks for line in combine_marginals(chunk, marginals, combination)]
+    return [line for chunk, marginals in chunks for line in combine_marginals(chunk, marginals, combination, rng)]
 
 
 def combine_marginals(
-    sentences: Sequence[Sentence], marginals: MemberMarginals, combination: Combination
+    sentences: Sequence[Sentence],
+    marginals: MemberMarginals,
+    combination: Combination,
+    rng: np.random.Generator | None = None,
 ) -> list[LabelledLine]:
-    """Returns the lines as labelled by the combination of the members' marginals."""
+    """Returns the lines as labelled by the combination of the members' marginals; with `rng`, labels are drawn from its
+    probabilities."""
     spans, confidences = combination.confident_spans(sentences, marginals)
     scheme, agreeing = TagScheme(combination.labels), np.zeros(len(sentences))
     for member in marginals:
         agreeing += [own == found for own, found in zip(decode_lines(member, scheme), spans, strict=True)]
     agreements = (agreeing / len(marginals)).tolist()
+    if rng is not None:
+        spans = [draw_spans(found, rng) for found in combination.candidates(sentences, marginals)]
     return [*map(LabelledLine, annotate(sentences, spans), confidences.tolist(), agreements)]
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from daguan.core.errors import DataError
 from daguan.core.files import write_json
 from daguan.core.progress import say
+from daguan.core.seeds import stream
 from daguan.core.types import Sentence
 from daguan.data.conflicts import lines_by_text
 from daguan.data.format import format_labelled, format_unlabelled, iter_corpus, parse_unlabelled, write_lines
@@ -52,20 +53,28 @@ class TeacherBlend:
     name: str
 
     def label(
-        self, test: Sequence[Sentence], lines: Sequence[int], others: Sequence[Sentence], engine: EngineSettings
+        self,
+        test: Sequence[Sentence],
+        lines: Sequence[int],
+        others: Sequence[Sentence],
+        engine: EngineSettings,
+        rng: np.random.Generator | None = None,
     ) -> dict[str, list[LabelledLine]]:
         """Labels `lines` of the test file from stored marginals, and `others` with the models; returns both by source.
+
+        rng: draws the labels; None for the most probable ones.
 
         Raises:
             CheckpointError: the stored marginals are of other lines.
         """
         check_lines(test, self.test)
         marginals = [[member[line] for line in lines] for member in self.test]
-        of_test = combine_marginals([test[line] for line in lines], marginals, self.combination) if lines else []
+        given = [test[line] for line in lines]
+        of_test = combine_marginals(given, marginals, self.combination, rng) if lines else []
         of_others: list[LabelledLine] = []
         if others:
             members = load_members(self.models, engine)
-            of_others = label(members, self.combination, others, self.name)
+            of_others = label(members, self.combination, others, self.name, rng)
         return dict(zip(SOURCES, (of_test, of_others), strict=True))
 
 
@@ -114,7 +123,8 @@ def select_reliable(
     """Returns the lines with enough confidence and agreement.
 
     Models are surest of lines without an entity, and a foreign corpus is full of them. Their share is limited to that
-    among the gold lines; surplus ones are dropped evenly.
+    among the gold lines; surplus ones are dropped evenly. Drawn labels have no such limit: lines without an entity are
+    then as frequent as the models expect.
     """
     sure = [
         line.sentence
@@ -122,7 +132,7 @@ def select_reliable(
         if line.confidence >= settings.confidence and line.agreement >= settings.agreement
     ]
     bare = sum(not sentence.gold for sentence in gold)
-    if bare == len(gold):
+    if settings.drawn or bare == len(gold):
         return sure
     without = [place for place, sentence in enumerate(sure) if not sentence.gold]
     most = min(len(without), (len(sure) - len(without)) * bare // (len(gold) - bare))
@@ -147,6 +157,11 @@ def write_pseudo_labels(
     taken = {source: select_reliable(offered[source], asked, gold) for source in SOURCES}
     write_lines(labelled_file(folder, fold), map(format_labelled, chain(*taken.values())))
     write_json(folder / f"fold{fold}.json", {source: counts_of(offered[source], taken[source]) for source in SOURCES})
+
+
+def draws(asked: PseudoLabelSettings, seed: int, fold: int) -> np.random.Generator | None:
+    """Returns what draws the labels of a fold's lines; None if they are not drawn."""
+    return stream(seed, "drawn-labels", fold) if asked.drawn else None
 
 
 def require_corpus(path: Path, asked: PseudoLabelSettings, section: str = "pseudo_labels") -> None:

@@ -107,6 +107,11 @@ def _biased(
         yield decode_lines(probs, scheme, np.array([0, *[bias] * (len(scheme) - 1)], np.float32))
 
 
+def near_spans(mean: Sequence[NDArray[np.floating]], scheme: TagScheme) -> list[set[Span]]:
+    """Returns the spans of each line that a mean's marginals decode with one of BIASES."""
+    return [{*chain(*of_line)} for of_line in zip(*_biased(mean, scheme, BIASES), strict=True)]
+
+
 def _union(decodes: Sequence[list[tuple[Span, ...]]]) -> tuple[list[Span], NDArray[np.int64]]:
     """Returns the distinct spans of each line, and (C,) their lines."""
     by_line = [sorted({span for spans in of_line for span in spans}) for of_line in zip(*decodes, strict=True)]

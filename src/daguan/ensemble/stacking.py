@@ -114,11 +114,12 @@ class Stack:
         """
         candidates, odds = self._odds(sentences, marginals)
         spans = candidates.choose(odds - self.threshold, len(sentences))
-        probabilities: list[dict[Span, float]] = [{} for _ in sentences]
-        right = probability_of(odds).tolist()
-        for line, span, probability in zip(candidates.lines.tolist(), candidates.spans, right, strict=True):
-            probabilities[line][span] = probability
+        probabilities = _by_line(candidates, odds, sentences)
         return ConfidentSpans(spans, np.array([*map(min_confidence, probabilities, spans)], np.float64))
+
+    def candidates(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[dict[Span, float]]:
+        """A probability is that the span is right, by the classifier."""
+        return _by_line(*self._odds(sentences, marginals), sentences)
 
     def _odds(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> tuple[SpanCandidates, Floats]:
         """Returns the candidates, and (C,) the log-odds that they are right."""
@@ -139,6 +140,15 @@ class Stack:
         lexicon = Lexicon.from_json(values["lexicon"], len(labels))
         classifier = SpanClassifier.from_json(values["classifier"])
         return cls(labels, classifier, values["threshold"], values["coverage"], lexicon, load_text())
+
+
+def _by_line(candidates: SpanCandidates, odds: Floats, sentences: Sequence[Sentence]) -> list[dict[Span, float]]:
+    """Returns the probabilities of the candidates of each sentence, of log-odds (C,)."""
+    found: list[dict[Span, float]] = [{} for _ in sentences]
+    right = probability_of(odds).tolist()
+    for line, span, probability in zip(candidates.lines.tolist(), candidates.spans, right, strict=True):
+        found[line][span] = probability
+    return found
 
 
 class StackLearner:

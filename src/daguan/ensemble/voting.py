@@ -45,10 +45,13 @@ class Vote:
         """A decision is whether to take a span that some member votes for. Its probability is the share of members that
         agree with the decision.
         """
-        votes = count_votes(marginals, TagScheme(self.labels))
-        spans = [elect(of_line, self.needed) for of_line in votes]
-        shares = [{span: count / len(marginals) for span, count in of_line.items()} for of_line in votes]
+        spans, shares = self.spans(sentences, marginals), self.candidates(sentences, marginals)
         return ConfidentSpans(spans, np.array([*map(min_confidence, shares, spans)], np.float64))
+
+    def candidates(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[dict[Span, float]]:
+        """A probability is the share of members that vote for the span."""
+        votes = count_votes(marginals, TagScheme(self.labels))
+        return [{span: count / len(marginals) for span, count in of_line.items()} for of_line in votes]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

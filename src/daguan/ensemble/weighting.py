@@ -21,6 +21,7 @@ from daguan.data.marginals import mean
 from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData
+from daguan.ensemble.span_candidates import near_spans
 from daguan.ensemble.span_counts import SpanCounter, Weights
 from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
@@ -64,6 +65,14 @@ class WeightedMean:
             probabilities = [probs.astype(np.float32) for probs in means]
         least = [probs[np.arange(len(row)), row].min() for probs, row in zip(probabilities, tags, strict=True)]
         return ConfidentSpans([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
+
+    def candidates(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[dict[Span, float]]:
+        """The spans that the mean decodes or nearly finds. A probability is that of the mean without biases."""
+        means, scheme = mean(marginals, self.weights), TagScheme(self.labels)
+        near, chosen = near_spans(means, scheme), decode_lines(means, scheme, self._bias)
+        spans = [tuple(sorted({*one, *other})) for one, other in zip(near, chosen, strict=True)]
+        found = with_probabilities(spans, means, scheme)
+        return [{span: span.probability or 0.0 for span in of_line} for of_line in found]
 
     @property
     def _bias(self) -> NDArray[np.float32] | None:

@@ -24,6 +24,11 @@ class PseudoLabelSettings(Section):
     agreement: float = setting(
         0.0, "Lines on which a smaller share of the teachers gives the blend's answer are left out.", ge=0, le=1
     )
+    drawn: bool = setting(
+        False,
+        "Whether labels are drawn from the blend's probabilities, in place of the most probable ones: soft labels. "
+        "Confidence 0 then leaves no line out.",
+    )
     weight: float = setting(
         0.5,
         "Weight of such a line's loss beside that of a gold one (1 with family ngram_crf, which cannot weigh lines).",

@@ -35,7 +35,14 @@ from daguan.ensemble.distillation import (
     student_gains,
 )
 from daguan.ensemble.labelling import Members, load_members
-from daguan.ensemble.pseudo_labels import TeacherBlend, Teachers, corpus_sample, lines_to_label, write_pseudo_labels
+from daguan.ensemble.pseudo_labels import (
+    TeacherBlend,
+    Teachers,
+    corpus_sample,
+    draws,
+    lines_to_label,
+    write_pseudo_labels,
+)
 from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.pipeline.work.predict import find_models, predict
@@ -107,8 +114,9 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
         known, test, train = prepared.known, prepared.test, prepared.train
         corpus = corpus_sample(prepared.contest.corpus, asked, [*known, *test], prepared.seed, "distil")
         lines = lines_to_label(test, known) if asked.test else []
-        write_pseudo_labels(folder, 0, lesson.teachers.blend(0).label(test, lines, corpus, lesson.engine), asked, train)
-        write_pseudo_labels(folder, count, lesson.teacher.label(test, lines, corpus, lesson.engine), asked, train)
+        for fold, teacher in ((0, lesson.teachers.blend(0)), (count, lesson.teacher)):
+            rng = draws(asked, prepared.seed, fold)
+            write_pseudo_labels(folder, fold, teacher.label(test, lines, corpus, lesson.engine, rng), asked, train)
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
     for name, sources in found.items():
         counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]
