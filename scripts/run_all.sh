@@ -6,3 +6,4 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 "$python" -m daguan run "$@"  # prepare, pretrain, train, blend, submit and score; each is a command of its own too
+"$python" -m daguan report "$@"  # one page of what came out

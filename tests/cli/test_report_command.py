@@ -4,58 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from conftest import TINY, write_contest
 from daguan.__main__ import main
 from daguan.data.contest import Contest
 from daguan.data.format import parse_labelled
 from daguan.report.lines import counts
+from report_pages import HOSTILE, Scripts, data_of, finished, hostile_run
 
-HOSTILE = {"w1": "</script><b>", "w2": "<!--", "w3": "\u202eabc&amp;"}
 LARGEST = 15e6
-
-
-class Scripts(HTMLParser):
-    """The elements of a page, as a browser begins them, and the text of its scripts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.scripts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.tags[-1:] == ["script"]:
-            self.scripts[-1] += data
 
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    root = tmp_path_factory.mktemp("report")
-    folder = write_contest(root / "contest")
-    for path in folder.iterdir():
-        text = path.read_text("utf-8")
-        for plain, hostile in HOSTILE.items():
-            text = re.sub(rf"(?<![^_\s]){plain}(?=[_/\s]|$)", hostile, text)
-        path.write_text(text, "utf-8")
-    (root / "empty.yaml").touch()
-    places = [f"data.dir={folder}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
-    return [str(root / "empty.yaml"), *TINY, "members=ngram_crf", *places]
+    return hostile_run(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
 def page(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    for stage in ("prepare", "train", "blend", "submit"):
-        assert main([stage, *words]) == 0
+    finished(words)
     path = tmp_path_factory.mktemp("page") / "report.html"
     assert main(["report", *words, "--output", str(path)]) == 0
     return path.read_text("utf-8")
@@ -65,13 +34,6 @@ def page(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> str:
 def contest_lines(words: list[str]) -> list[str]:
     (folder,) = (word.partition("=")[2] for word in words if word.startswith("data.dir="))
     return Contest(Path(folder)).train.read_text("utf-8").split("\n")
-
-
-def data_of(page: str) -> dict[str, Any]:
-    parser = Scripts()
-    parser.feed(page)
-    found: dict[str, Any] = json.loads(parser.scripts[0])
-    return found
 
 
 def test_a_report_before_a_blend_names_the_command_to_run(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

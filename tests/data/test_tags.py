@@ -101,3 +101,17 @@ def test_an_illegal_sequence_is_refused_by_name_and_place(tags, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011  (the message is compared whole below)
         SCHEME.decode(tags)
     assert str(error.value) == message
+
+
+@given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 2**32 - 1))
+def test_many_lines_are_decoded_as_each_alone(lengths, seed):
+    rng = np.random.default_rng(seed)
+    choices = [span_sets(length % 4, SCHEME.labels) for length in lengths]
+    lines = [
+        SCHEME.encode(length % 4, some[rng.integers(len(some))]) for length, some in zip(lengths, choices, strict=True)
+    ]
+    assert SCHEME.decode_all(lines) == [SCHEME.decode(line) for line in lines]
+    for number in range(len(lines)):
+        wrong = [*lines[:number], [SCHEME.tags.index("I-a")], *lines[number + 1 :]]
+        with pytest.raises(ValueError, match=r"I-a may not follow O \(position 0\)"):
+            SCHEME.decode_all(wrong)

@@ -53,6 +53,23 @@ def test_nothing_that_scores_a_fold_was_fitted_to_its_gold(method):
 
 
 @METHOD
+def test_a_learner_says_of_held_out_lines_what_its_combination_says(method):
+    """To the bit, probabilities too, though a learner may have described the lines already."""
+    data = blended_by(method, noisy_data((1.5, 2.5), lines=45))
+    learner = METHODS[method].load().learner(data)
+    for fold in range(3):
+        fitted, lines = learner.fit(data.fold_of_line != fold), np.flatnonzero(data.fold_of_line == fold).tolist()
+        marginals = [[member[line] for line in lines] for member in data.marginals]
+        expected = fitted.spans([data.gold[line] for line in lines], marginals)
+        found = learner.held_out(fitted, data, lines)
+        assert [*map(probabilities, found)] == [*map(probabilities, expected)]
+
+
+def probabilities(spans):
+    return [(span, span.probability) for span in spans]
+
+
+@METHOD
 def test_what_is_reported_of_a_blend_is_the_nested_answer(method):
     data = noisy_data((1.5, 2.5), lines=45)
     members = [MemberResults(f"m{i}", marginals, marginals[:7]) for i, marginals in enumerate(data.marginals)]

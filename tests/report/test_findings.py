@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,8 @@ from daguan.report import errors, suspicions
 from daguan.report.columns import unpacked
 from daguan.report.curves import events
 from daguan.report.lines import counts, line_columns, spans_of
-from daguan.report.places import Index, contested, ranks, string_columns
+from daguan.report.occurrences import Text, occurrences
+from daguan.report.places import contested, ranks, string_columns
 from daguan.report.shift import shift
 from daguan.report.tracks import FINAL, GOLD, MEMBER, Labelled, Track
 
@@ -168,22 +171,40 @@ def test_strings_in_several_ways_are_those_that_brute_force_finds(found: Labelle
 
 def test_places_are_those_of_brute_force(found: Labelled, tmp_path: Path) -> None:
     strings = found.strings()
-    index = Index(strings)
-    for line in found.sentences:
+    text = Text(line.tokens for line in found.sentences)
+    places = occurrences(strings, text)
+    for number, (line, begin) in enumerate(zip(found.sentences, text.first.tolist(), strict=True)):
         size = len(line.tokens)
         pairs = ((start, stop) for start in range(size) for stop in range(start + 1, size + 1))
-        expected = {(strings[s], a, b) for a, b in pairs if (s := line.tokens[a:b]) in strings}
-        assert set(index.occurrences(line.tokens)) == expected
+        expected = [(strings[s], begin + a, begin + b) for a, b in pairs if (s := line.tokens[a:b]) in strings]
+        here = text.lines_of(places.start) == number
+        assert [*zip(*(one[here].tolist() for one in places), strict=True)] == expected
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("\n".join("_".join(line.tokens) for line in found.test), "utf-8")
     differing = contested(strings, [track.lines for track in found.tracks], found.sentences)
     columns = string_columns(strings, found.sentences, corpus, differing, {}, None)
     in_test = [
-        sum(number == one for line in found.test for one, *_ in index.occurrences(line.tokens))
-        for number in strings.values()
+        sum(line.tokens[at : at + len(string)] == string for line in found.test for at in range(len(line.tokens)))
+        for string in strings
     ]
     assert unpacked(columns["corpus"]).tolist() == in_test
+    assert_neighbours(found, [*strings], columns)
     assert {[*strings][number] for number in unpacked(columns["places"]["string"])} <= differing
+
+
+def assert_neighbours(found: Labelled, strings: list[tuple[str, ...]], columns: dict[str, Any]) -> None:
+    """The commonest five of each side, in train, test and a corpus that repeats test; ties in the order of text."""
+    for side, offset in (("left", -1), ("right", 1)):
+        first, counts = unpacked(columns[side]["first"]), unpacked(columns[side]["count"])
+        for number, string in enumerate(strings):
+            met: Counter[str] = Counter()
+            for line in [*found.sentences, *found.test]:
+                padded = ("", *line.tokens, "")
+                for at in range(1, len(line.tokens) + 1):
+                    if padded[at : at + len(string)] == string:
+                        met[padded[at - 1 if offset < 0 else at + len(string)]] += 1
+            expected = sorted(met.values(), reverse=True)[:5]
+            assert counts[first[number] : first[number + 1]].tolist() == expected
 
 
 def test_equal_counts_share_a_rank() -> None:

@@ -15,7 +15,7 @@ OUTSIDE = 0
 B, I, E, S = range(4)  # noqa: E741  (the scheme's own letters: begin, inside, end, single)
 PREFIXES = "BIES"
 OUTSIDE_PREFIX = -1
-CLOSES = {E, S}
+OPENS, CLOSES = (B, S), (E, S)
 
 
 @dataclass(frozen=True)
@@ -82,18 +82,33 @@ class TagScheme:
 
     def decode(self, tags: Sequence[int] | NDArray[np.int64]) -> tuple[Span, ...]:
         """Returns the spans of a legal tag sequence. Raises ValueError: the sequence is not legal."""
-        spans = []
-        previous, start = OUTSIDE, 0
-        for position, tag in enumerate(map(int, tags)):
-            if not self.allowed[previous, tag]:
-                raise ValueError(f"{self.tags[tag]} may not follow {self.tags[previous]} (position {position})")
-            if tag != OUTSIDE:
-                prefix = (tag - 1) % 4
-                if prefix in (B, S):
-                    start = position
-                if prefix in CLOSES:
-                    spans.append(Span(start, position + 1, self.labels[(tag - 1) // 4]))
-            previous = tag
-        if not self.may_end[previous]:
-            raise ValueError(f"{self.tags[previous]} may not be the last tag")
-        return tuple(spans)
+        return self.decode_all([tags])[0]
+
+    def decode_all(self, lines: Sequence[Sequence[int] | NDArray[np.int64]]) -> list[tuple[Span, ...]]:
+        """Returns the spans of each of N legal tag sequences. Raises ValueError: one is not legal."""
+        lengths = np.array([len(line) for line in lines], np.int64)
+        ends = np.cumsum(lengths)
+        tags = np.concatenate([np.zeros(0, np.int64), *(np.asarray(line, np.int64) for line in lines)])
+        self._check(tags, ends, ends - lengths)
+        prefixes = np.where(tags == OUTSIDE, OUTSIDE_PREFIX, (tags - 1) % 4)
+        starts, lasts = (np.flatnonzero(np.isin(prefixes, some)) for some in (OPENS, CLOSES))
+        owners = np.searchsorted(ends, starts, "right")  # the line of each span
+        begins = (ends - lengths)[owners]
+        spans: list[list[Span]] = [[] for _ in lines]
+        bounds = (owners, starts - begins, lasts + 1 - begins, (tags[starts] - 1) // 4)
+        for line, start, stop, label in zip(*(one.tolist() for one in bounds), strict=True):
+            spans[line].append(Span(start, stop, self.labels[label]))
+        return [tuple(of_line) for of_line in spans]
+
+    def _check(self, tags: NDArray[np.int64], ends: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
+        """Raises ValueError: a tag may not stand where it does, in lines (N,) of the tags from `begins` to `ends`."""
+        full = ends > begins
+        before = np.concatenate([[OUTSIDE], tags])[: len(tags)]
+        before[begins[full]] = OUTSIDE
+        if len(wrong := np.flatnonzero(~self.allowed[before, tags])):
+            position = wrong[0] - begins[np.searchsorted(ends, wrong[0], "right")]
+            first, second = (self.tags[one[wrong[0]]] for one in (before, tags))
+            raise ValueError(f"{second} may not follow {first} (position {position})")
+        lasts = tags[ends[full] - 1]
+        if len(wrong := np.flatnonzero(~self.may_end[lasts])):
+            raise ValueError(f"{self.tags[lasts[wrong[0]]]} may not be the last tag")

@@ -122,9 +122,7 @@ def nested_spans(learner: Learner, data: OutOfFoldData) -> list[tuple[Span, ...]
     for fold in range(int(data.fold_of_line.max()) + 1):
         lines = np.flatnonzero(data.fold_of_line == fold).tolist()
         combination = learner.fit(data.fold_of_line != fold)
-        marginals = [[member[line] for line in lines] for member in data.marginals]
-        found = combination.spans([data.gold[line] for line in lines], marginals)
-        for line, of_line in zip(lines, found, strict=True):
+        for line, of_line in zip(lines, learner.held_out(combination, data, lines), strict=True):
             spans[line] = of_line
     return spans
 

@@ -85,6 +85,13 @@ class Learner(Protocol):
 
     def fit(self, used: LineMask) -> Combination: ...
 
+    def held_out(self, combination: Any, data: OutOfFoldData, lines: Sequence[int]) -> list[tuple[Span, ...]]:
+        """Returns what `combination`, which was fitted without these lines of `data`, says of them. A learner that has
+        described them already may say so without reading their marginals again."""
+        marginals = [[member[line] for line in lines] for member in data.marginals]
+        found: list[tuple[Span, ...]] = combination.spans([data.gold[line] for line in lines], marginals)
+        return found
+
 
 def min_confidence(probabilities: Mapping[Span, float], taken: Collection[Span]) -> float:
     """Returns the lowest probability of a decision on a line: p for a taken span, 1 − p for another.

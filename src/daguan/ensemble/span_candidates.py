@@ -54,7 +54,8 @@ class SpanCandidates:
         of_mean = mean(marginals)
         by_member = [[*_biased(member, scheme, MEMBER_BIASES)] for member in marginals]
         found_by = [[set(found) for found in decoded] for decoded, *_ in by_member]
-        spans, lines = _union([*chain(*by_member), *_biased(of_mean, scheme, BIASES)])
+        others = [bias for bias in BIASES if len(marginals) > 1 or bias not in MEMBER_BIASES]  # one is its own mean
+        spans, lines = _union([*chain(*by_member), *_biased(of_mean, scheme, others)])
         positions = _TokenPositions.of(spans, lines, [len(probs) for probs in of_mean], scheme)
         odds = [_odds(positions.least(member)) for member in (*marginals, of_mean)]
         where = list(zip(lines.tolist(), spans, strict=True))

@@ -23,6 +23,7 @@ from daguan.data.text_index import TextIndex
 from daguan.ensemble.boosting import Trees
 from daguan.ensemble.combination import (
     ConfidentSpans,
+    Learner,
     LineMask,
     LoadText,
     MemberMarginals,
@@ -100,8 +101,11 @@ class Stack:
 
     def spans(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[tuple[Span, ...]]:
         """A probability is that the span is right, by the classifier."""
-        candidates, odds = self._odds(sentences, marginals)
-        return candidates.with_probabilities(probability_of(odds)).choose(odds - self.threshold, len(sentences))
+        return self.chosen(*self._odds(sentences, marginals), len(sentences))
+
+    def chosen(self, candidates: SpanCandidates, odds: Floats, lines: int) -> list[tuple[Span, ...]]:
+        """Returns the spans of each of `lines` lines, of candidates with these log-odds (C,)."""
+        return candidates.with_probabilities(probability_of(odds)).choose(odds - self.threshold, lines)
 
     def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Stack:
         """Returns the stack with the threshold for the F1 expected on these lines."""
@@ -125,10 +129,14 @@ class Stack:
         """Returns the candidates, and (C,) the log-odds that they are right."""
         candidates = SpanCandidates.of(marginals, TagScheme(self.labels))
         strings = candidates.strings(sentences)
+        return candidates, self.odds_of(candidates, strings, _gold_free_features(candidates, strings, self.text))
+
+    def odds_of(self, candidates: SpanCandidates, strings: Sequence[String], gold_free: Floats) -> Floats:
+        """Returns (C,) the log-odds that candidates of these strings, with these features that need no gold, are
+        right."""
         counts = self.lexicon.counts[self.lexicon.numbers_of(strings), 0]
         known = lexicon_features(counts, candidates.types(self.labels))
-        gold_free = _gold_free_features(candidates, strings, self.text)
-        return candidates, self.classifier.odds(np.concatenate([gold_free, known], 1))
+        return self.classifier.odds(np.concatenate([gold_free, known], 1))
 
     def to_json(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in ("labels", "threshold", "coverage")}
@@ -151,7 +159,7 @@ def _by_line(candidates: SpanCandidates, odds: Floats, sentences: Sequence[Sente
     return found
 
 
-class StackLearner:
+class StackLearner(Learner):
     """Fits a stack. The features of a line use the lexicon of the other used groups of lines alone.
 
     Groups are the folds. With two folds, of which a nested score uses one, they are parts of folds: otherwise no
@@ -190,6 +198,13 @@ class StackLearner:
         threshold = half_expected_f1(classifier.odds(features if of_used.all() else features[~of_used]), coverage)
         lexicon = self._lexicon.restricted_to(self._groups(used))
         return Stack(data.scheme.labels, classifier, threshold, coverage, lexicon, data.text)
+
+    def held_out(self, combination: Stack, data: OutOfFoldData, lines: Sequence[int]) -> list[tuple[Span, ...]]:
+        here = np.isin(self._candidates.lines, lines)
+        candidates = self._candidates.of_lines(here, self._candidates.features)
+        odds = combination.odds_of(candidates, candidates.strings(data.gold), self._gold_free_features[here])
+        spans = combination.chosen(candidates, odds, len(data.gold))
+        return [spans[line] for line in lines]
 
     def _groups(self, used: LineMask) -> NDArray[np.bool_]:
         """Returns (groups,) whether a group is used."""

@@ -11,7 +11,15 @@ import numpy as np
 
 from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData, min_confidence
+from daguan.ensemble.combination import (
+    ConfidentSpans,
+    Learner,
+    LineMask,
+    MemberMarginals,
+    Method,
+    OutOfFoldData,
+    min_confidence,
+)
 from daguan.ensemble.non_overlapping import best_non_overlapping
 from daguan.training.prediction import decode_lines
 
@@ -70,7 +78,7 @@ def elect(votes: Votes, needed: int) -> tuple[Span, ...]:
     return best_non_overlapping({span: count - needed + 0.5 for span, count in votes.items()})
 
 
-class VoteLearner:
+class VoteLearner(Learner):
     """Fits the number of votes that gives the best F1; on a tie, the one nearest to half the members."""
 
     def __init__(self, data: OutOfFoldData) -> None:

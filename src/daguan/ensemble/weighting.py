@@ -20,7 +20,7 @@ from daguan.core.types import Sentence, Span
 from daguan.data.marginals import mean
 from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
-from daguan.ensemble.combination import ConfidentSpans, LineMask, MemberMarginals, Method, OutOfFoldData
+from daguan.ensemble.combination import ConfidentSpans, Learner, LineMask, MemberMarginals, Method, OutOfFoldData
 from daguan.ensemble.span_candidates import near_spans
 from daguan.ensemble.span_counts import SpanCounter, Weights
 from daguan.training.prediction import decode_lines, decode_tags, log_probs
@@ -64,7 +64,7 @@ class WeightedMean:
         else:
             probabilities = [probs.astype(np.float32) for probs in means]
         least = [probs[np.arange(len(row)), row].min() for probs, row in zip(probabilities, tags, strict=True)]
-        return ConfidentSpans([scheme.decode(of_line) for of_line in tags], np.array(least, np.float64))
+        return ConfidentSpans(scheme.decode_all(tags), np.array(least, np.float64))
 
     def candidates(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> list[dict[Span, float]]:
         """The spans that the mean decodes or nearly finds. A probability is that of the mean without biases."""
@@ -96,7 +96,7 @@ def plain_mean(labels: tuple[str, ...], members: int) -> WeightedMean:
     return WeightedMean(labels, (1.0,) * members, (0.0,) * len(labels))
 
 
-class MeanLearner:
+class MeanLearner(Learner):
     """Returns the plain mean; nothing is fitted."""
 
     def __init__(self, data: OutOfFoldData) -> None:
@@ -106,7 +106,7 @@ class MeanLearner:
         return self._plain
 
 
-class WeightLearner:
+class WeightLearner(Learner):
     """Fits weights by ensemble selection (Caruana et al. 2004, "Ensemble selection from libraries of models").
 
     The weights are averaged over BAGS bootstrap samples of the lines (theirs draws half of the models for each bag; a

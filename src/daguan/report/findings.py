@@ -60,7 +60,7 @@ def find(stages: Stages) -> Findings:
     """Returns the findings of a finished run, which are computed once. Raises CheckpointError: it is not finished."""
     run = run_of_report(stages)
     if not run.finished:
-        say(f"report: labels all lines again, to see who is right where ({run.path})")
+        say(f"report: compares what gold, members and blend say of every line ({run.path})")
         once(run, partial(investigate, stages=stages), wait=True)
     return Findings(run, **read_json(run.path / FILE))
 

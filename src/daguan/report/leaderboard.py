@@ -21,7 +21,7 @@ from daguan.families.fold import MODEL
 from daguan.pipeline.stages import Stages
 from daguan.report.tracks import Labelled
 
-CHEAP = 180.0  # seconds that all blends without one member may take, by the seconds of the whole blend
+MOST_BLENDED = 60e6  # tokens of train times squared members; up to it the blend itself is fitted without each member
 MEGABYTE = 1e6
 
 
@@ -64,13 +64,14 @@ def _size(run: Path) -> int:
 def worth(stages: Stages, found: Labelled) -> dict[str, Any]:
     """Returns for each member the out-of-fold span F1 that the blend loses without it, and how that was found.
 
-    The blend is fitted again without the member if that is quick; else the plain means of members are compared.
+    The blend is fitted again without the member; the plain means of members are compared where that would take minutes.
     """
     names = found.members
     if len(names) < 2:
         return {"how": "", "without": {}}
     manifest = stages.answered()
-    blended = manifest["method"] != blending.MEAN and manifest["seconds"] * len(names) <= CHEAP
+    work = len(names) ** 2 * sum(len(line.tokens) for line in found.train)
+    blended = manifest["method"] != blending.MEAN and work <= MOST_BLENDED
     method = manifest["method"] if blended else blending.MEAN
     gold = [Sentence(line.tokens, spans) for line, spans in zip(found.train, found.gold.train, strict=True)]
 
@@ -80,8 +81,8 @@ def worth(stages: Stages, found: Labelled) -> dict[str, Any]:
         how = method if len(members) > 1 or blended else blending.MEAN
         return span_score(_lines(gold, _spans(data, how)), gold).f1
 
+    whole = manifest["out_of_fold"][found.final.name if blended else blending.MEAN]["span"]["f1"]
     everyone = range(len(names))
-    whole = f1([*everyone])
     without = {names[out]: whole - f1([number for number in everyone if number != out]) for out in everyone}
     return {"how": method, "without": without}
 

@@ -162,7 +162,7 @@
     $("kinds").replaceChildren(...known.map((kind) => chip(state.kinds, kind, kind === NO_GOLD ? "not scored" : kindNames[kind], found.byKind[kind])));
     const precision = found.hits / (found.predicted || 1), recall = found.hits / (found.golds || 1);
     const f1 = found.predicted + found.golds ? (2 * found.hits) / (found.predicted + found.golds) : 0;
-    const parts = [make("strong", { text: many(found.list.length) + " lines" })];
+    const parts = [make("strong", { text: many(found.list.length) + (found.list.length === 1 ? " line" : " lines") })];
     if (found.scored) parts.push(` · ${many(found.hits)} right of ${many(found.predicted)} found and ${many(found.golds)} gold`);
     if (found.scored && !(state.low > 0 || state.high < 255)) parts.push(` · P ${percent(precision)} R ${percent(recall)} F1 ${percent(f1)}`);
     if (state.query && state.query.error) parts.push(" · " + state.query.error);

@@ -5,7 +5,6 @@ The page itself finds the places in train and test, since it holds these lines.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -19,8 +18,8 @@ from daguan.core.types import Sentence
 from daguan.data.format import iter_corpus, split_tokens
 from daguan.data.vocabulary import UNK, Vocabulary
 from daguan.report.columns import bytes_of, offsets, packed
+from daguan.report.occurrences import Ints, Occurrences, String, Text, occurrences
 
-String = tuple[str, ...]
 Numbers = dict[String, int]
 
 MOST_PLACES = 50  # of a string
@@ -30,26 +29,6 @@ NEIGHBOURS = 5  # of each side
 NEAREST = 5  # similar strings
 MOST_SIMILAR = 20_000  # strings between which similar ones are sought
 MOST_CORPUS = 20_000_000  # tokens of it that are read
-
-
-class Index:
-    """Finds the strings that begin at a token."""
-
-    def __init__(self, strings: Iterable[String]) -> None:
-        self.numbers = {string: number for number, string in enumerate(strings)}
-        self._lengths: dict[str, tuple[int, ...]] = {}
-        by_token = defaultdict(set)
-        for string in self.numbers:
-            by_token[string[0]].add(len(string))
-        self._lengths = {token: tuple(sorted(lengths)) for token, lengths in by_token.items()}
-
-    def occurrences(self, tokens: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-        """Yields number, start and stop of each string at each place in a line."""
-        for start, token in enumerate(tokens):
-            for length in self._lengths.get(token, ()):
-                number = self.numbers.get(tuple(tokens[start : start + length]))
-                if number is not None and start + length <= len(tokens):
-                    yield number, start, start + length
 
 
 def string_columns(
@@ -65,48 +44,63 @@ def string_columns(
     contested: strings on which the tracks differ, whose places in the corpus are kept, too; vocabulary: the ids of the
     page's tokens, to which those of the corpus are added; vectors: of tokens (V,H), if there are any.
     """
-    index = Index(strings)
-    counts = np.zeros(len(strings), np.int64)
-    in_corpus = np.zeros(len(strings), np.int64)
-    left: list[Counter[str]] = [Counter() for _ in strings]
-    right: list[Counter[str]] = [Counter() for _ in strings]
-    wanted = {strings[string] for string in contested}
-    share = min(MOST_PLACES, MOST_SNIPPETS // max(1, len(wanted)))
-    snippets = []
-    read, whole = 0, True
-    for number, tokens in chain(((0, line.tokens) for line in lines), _corpus(corpus)):
-        if number:
-            if read > MOST_CORPUS:
-                whole = False
-                break
-            read += len(tokens)
-        for string, start, stop in index.occurrences(tokens):
-            left[string][tokens[start - 1] if start else ""] += 1
-            right[string][tokens[stop] if stop < len(tokens) else ""] += 1
-            counts[string] += 1
-            if number:
-                in_corpus[string] += 1
-                if string in wanted and counts[string] <= share:
-                    snippets.append((string, number, start, tokens, stop))
+    of_corpus = _Corpus(corpus)
+    text = Text(chain((line.tokens for line in lines), of_corpus))
+    found = occurrences(strings, text)
+    in_corpus = text.lines_of(found.start) >= len(lines)
+    counts = np.bincount(found.string, minlength=len(strings))
+    wanted = np.zeros(len(strings), bool)
+    wanted[[strings[string] for string in contested]] = True
+    share = min(MOST_PLACES, MOST_SNIPPETS // max(1, int(wanted.sum())))
+    shown = np.flatnonzero(in_corpus & wanted[found.string] & (_nth(found.string) < share))
+    shown = shown[np.argsort(found.string[shown], kind="stable")]
+    snippets = Occurrences(*(one[shown] for one in found))
     return {
         "first": packed(offsets(map(len, strings))),
         "text": packed([vocabulary.setdefault(token, len(vocabulary)) for string in strings for token in string]),
-        "corpus": packed(in_corpus),
+        "corpus": packed(np.bincount(found.string[in_corpus], minlength=len(strings))),
         "count": packed(counts),
         "rank": packed(ranks(counts)),
-        "corpus_tokens": read,
-        "corpus_whole": whole,
-        "left": _neighbours(left, vocabulary),
-        "right": _neighbours(right, vocabulary),
-        "places": _snippets(snippets, vocabulary),
+        "corpus_tokens": of_corpus.read,
+        "corpus_whole": of_corpus.whole,
+        "left": _neighbours(found.string, text.ids[found.start - 1], len(strings), text, vocabulary),
+        "right": _neighbours(found.string, text.ids[found.stop], len(strings), text, vocabulary),
+        "places": _snippets(snippets, text, np.array([0] * len(lines) + of_corpus.numbers), vocabulary),
         "near": _nearest([*strings][:MOST_SIMILAR], vectors) if vectors else None,
     }
 
 
-def _corpus(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
-    """Yields number (from 1) and tokens of each line of the corpus, if there is one."""
-    if path.is_file():
-        yield from ((number, split_tokens(line)) for number, line in iter_corpus(path) if line)
+class _Corpus:
+    """The lines of the corpus, if there is one, up to MOST_CORPUS tokens.
+
+    Attributes:
+        numbers: of the lines that were read, from 1.
+        read: tokens.
+        whole: whether all lines were read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.numbers, self.read, self.whole = path, list[int](), 0, True
+
+    def __iter__(self) -> Iterator[Sequence[str]]:
+        for number, line in iter_corpus(self.path) if self.path.is_file() else ():
+            if self.read > MOST_CORPUS:
+                self.whole = False
+                break
+            if line:
+                tokens = split_tokens(line)
+                self.numbers.append(number)
+                self.read += len(tokens)
+                yield tokens
+
+
+def _nth(owners: Ints) -> Ints:
+    """Returns for each element how many equal ones stand before it."""
+    order = np.argsort(owners, kind="stable")
+    begins = np.searchsorted(owners[order], owners[order], "left")
+    nth = np.empty(len(owners), np.int64)
+    nth[order] = np.arange(len(owners)) - begins
+    return nth
 
 
 def ranks(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -115,28 +109,37 @@ def ranks(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.searchsorted(ordered, -counts, "left") + 1
 
 
-def _neighbours(counters: Sequence[Counter[str]], vocabulary: dict[str, int]) -> dict[str, Any]:
+def _neighbours(owners: Ints, ids: Ints, strings: int, text: Text, vocabulary: dict[str, int]) -> dict[str, Any]:
     """Returns the commonest neighbours of each string, as ids + 1 (0: the end of a line) with their counts."""
-    common = [sorted(one.items(), key=lambda pair: (-pair[1], pair[0]))[:NEIGHBOURS] for one in counters]
-    pairs = [*chain.from_iterable(common)]
-    ids = [vocabulary.setdefault(token, len(vocabulary)) + 1 if token else 0 for token, _ in pairs]
+    pairs, counts = np.unique(owners * len(text.numbers) + ids, return_counts=True)
+    owner, token = np.divmod(pairs, len(text.numbers))
+    tokens = text.tokens
+    order_of = np.empty(len(tokens), np.int64)
+    order_of[sorted(range(len(tokens)), key=tokens.__getitem__)] = np.arange(len(tokens))
+    order = np.lexsort((order_of[token], -counts, owner))
+    common = order[_nth(owner[order]) < NEIGHBOURS]
+    named = [tokens[number] for number in token[common].tolist()]
     return {
-        "first": packed(offsets(map(len, common))),
-        "token": packed(ids),
-        "count": packed([count for _, count in pairs]),
+        "first": packed(offsets(np.bincount(owner[common], minlength=strings))),
+        "token": packed([vocabulary.setdefault(one, len(vocabulary)) + 1 if one else 0 for one in named]),
+        "count": packed(counts[common]),
     }
 
 
-def _snippets(found: Sequence[tuple[int, int, int, Sequence[str], int]], vocabulary: dict[str, int]) -> dict[str, Any]:
-    """Returns places in the corpus, ordered by string: line, tokens around it, and where it begins in these."""
-    ordered = sorted(found, key=lambda one: one[:3])
-    texts = [tokens[max(0, start - AROUND) : stop + AROUND] for _, _, start, tokens, stop in ordered]
+def _snippets(shown: Occurrences, text: Text, numbers: Ints, vocabulary: dict[str, int]) -> dict[str, Any]:
+    """Returns places in the corpus: line, tokens around it, and where it begins in these. numbers: of the lines."""
+    lines, tokens = text.lines_of(shown.start), text.tokens
+    low = np.maximum(text.first[lines], shown.start - AROUND)
+    ends = np.append(text.first, len(text.ids))[lines + 1] - 1
+    high = np.minimum(ends, shown.stop + AROUND)
+    pieces = [text.ids[a:b] for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+    named = [tokens[number] for piece in pieces for number in piece.tolist()]
     return {
-        "string": packed([string for string, *_ in ordered]),
-        "line": packed([line for _, line, *_ in ordered]),
-        "at": packed([min(AROUND, start) for _, _, start, *_ in ordered]),
-        "first": packed(offsets(map(len, texts))),
-        "text": packed([vocabulary.setdefault(token, len(vocabulary)) for text in texts for token in text]),
+        "string": packed(shown.string),
+        "line": packed(numbers[lines]),
+        "at": packed(shown.start - low),
+        "first": packed(offsets(high - low)),
+        "text": packed([vocabulary.setdefault(token, len(vocabulary)) for token in named]),
     }
 
 
@@ -168,7 +171,9 @@ def _nearest(strings: Sequence[String], vectors: tuple[NDArray[np.float32], Voca
         rows = means[low : low + 1_000] @ means.T
         rows[np.arange(len(rows)), np.arange(low, low + len(rows))] = -1
         rows[:, ~known] = -1
-        order = np.argsort(-rows, 1, kind="stable")[:, :NEAREST]
+        each = min(NEAREST, rows.shape[1])
+        best = np.sort(np.argpartition(-rows, each - 1, 1)[:, :each], 1)
+        order = np.take_along_axis(best, np.argsort(-np.take_along_axis(rows, best, 1), 1, kind="stable"), 1)
         near.append(order)
         cosines.append(np.take_along_axis(rows, order, 1))
     each = min(NEAREST, len(strings))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from pandas import DataFrame
 
 from daguan.data.marginals import mean
 from daguan.data.span_probabilities import span_probability
 from daguan.report.kinds import CORRECT, MISSED, NAMES, kinds
-from daguan.report.places import Index
+from daguan.report.occurrences import String, Text, occurrences
 from daguan.report.tracks import Labelled
 
 MOST = 300  # rows of a table
@@ -64,14 +65,9 @@ def ambiguous_strings(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
     for line in found.train:
         for span in line.gold:
             golds[line.tokens[span.start : span.stop]][span.label] += 1
-    index = Index(golds)
-    strings, outside = [*golds], Counter[int]()
-    for line in found.train:
-        taken = {place for span in line.gold for place in range(span.start, span.stop)}
-        for number, start, stop in index.occurrences(line.tokens):
-            outside[number] += taken.isdisjoint(range(start, stop))
+    outside = _outside(found, [*golds])
     rows = []
-    for number, string in enumerate(strings):
+    for number, string in enumerate(golds):
         ways = golds[string].most_common() + ([("", outside[number])] if outside[number] else [])
         if len(ways) > 1:
             minority = sum(count for _, count in ways) - max(count for _, count in ways)
@@ -87,6 +83,19 @@ def ambiguous_strings(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
             )
     table = DataFrame(rows, columns=["string", "labels", "types", "outside", "minority"])
     return table.sort_values(["types", "minority"], ascending=False, kind="stable", ignore_index=True).head(MOST)
+
+
+def _outside(found: Labelled, strings: Sequence[String]) -> list[int]:
+    """Returns at how many places in train each string shares no token with a gold entity."""
+    text = Text(line.tokens for line in found.train)
+    taken = np.zeros(len(text.ids) + 1, np.int64)  # tokens of entities before each place
+    for begin, line in zip(text.first.tolist(), found.train, strict=True):
+        for span in line.gold:
+            taken[begin + span.start + 1 : begin + span.stop + 1] = 1
+    taken = np.cumsum(taken)
+    places = occurrences(strings, text)
+    apart = taken[places.start] == taken[places.stop]
+    return [int(count) for count in np.bincount(places.string[apart], minlength=len(strings))]
 
 
 def types(found: Labelled, labels: Mapping[str, str]) -> DataFrame:

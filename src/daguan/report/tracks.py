@@ -14,9 +14,11 @@ from daguan.data.format import read_labelled
 from daguan.data.marginals import mean
 from daguan.data.tags import TagScheme
 from daguan.ensemble import blending
+from daguan.ensemble.answers import load_answers
 from daguan.ensemble.combination import MemberMarginals
 from daguan.ensemble.lookup import replace_known_lines
 from daguan.pipeline.stages import Stages
+from daguan.training.prediction import annotate
 
 GOLD, FINAL, MEAN, MEMBER = "gold", "final", "mean", "member"  # roles
 Spans = tuple[Span, ...]
@@ -100,24 +102,20 @@ class Labelled:
 
 
 def labelled(stages: Stages) -> Labelled:
-    """Returns the lines as the finished blend of a configuration labels them. Raises CheckpointError: it is missing.
-
-    The blend is fitted again, as by the stage `blend`, which keeps no held-out labels; its counts are therefore those
-    of the command `score`.
-    """
+    """Returns the lines as the finished blend of a configuration labels them. Raises CheckpointError: it is missing."""
     final, prepared = stages.answered()["final"], stages.prepared
-    settings = stages.settings.blend
     members = [blending.load_member(run.path, prepared.folds) for run in stages.members]
-    rows = blending.label_all(members, prepared.blend_data(settings), prepared.test)
-    known = prepared.known if settings.lookup else []
+    known = prepared.known if stages.settings.blend.lookup else []
     gold = stages.contest.test_gold
     test_gold = [line.gold for line in read_labelled(gold)] if gold.is_file() else None
     tracks = [Track(GOLD, GOLD, [line.gold for line in prepared.train], test_gold)]
     names = {member.name for member in members}
-    for row in sorted(rows, key=lambda row: (row.name != final, row.name in names)):
-        role = FINAL if row.name == final else MEMBER if row.name in names else MEAN
-        test = _with_probabilities(replace_known_lines(row.test, known), row.test)
-        tracks.append(Track(row.name, role, [line.gold for line in row.out_of_fold], test))
+    rows = load_answers(stages.answer.path)
+    for name in sorted(rows, key=lambda name: (name != final, name in names)):
+        role = FINAL if name == final else MEMBER if name in names else MEAN
+        predicted = annotate(prepared.test, rows[name].test)
+        test = _with_probabilities(replace_known_lines(predicted, known), predicted)
+        tracks.append(Track(name, role, rows[name].train, test))
     return Labelled(
         train=prepared.train,
         test=prepared.test,

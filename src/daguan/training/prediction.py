@@ -177,7 +177,7 @@ def decode_lines(
 
     answers: marginals (T,K) of each line; bias (K,): added to their logarithms.
     """
-    return [scheme.decode(tags) for tags in decode_tags(list(answers), scheme, bias)]
+    return scheme.decode_all(decode_tags(list(answers), scheme, bias))
 
 
 def decode_tags(

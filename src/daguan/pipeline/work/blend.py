@@ -10,13 +10,14 @@ from daguan.data.calibration import calibration
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.scores import all_metrics
 from daguan.ensemble import blending
+from daguan.ensemble.answers import save_answers
 from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.lookup import replace_known_lines
 from daguan.pipeline.work.prepared import PreparedContest
 
 
 def blend(run: Run, prepared: PreparedContest, members: Sequence[Path], settings: BlendSettings) -> None:
-    """Write each member's and the blend's labelled test lines, their out-of-fold scores, and what `predict` needs."""
+    """Write what the members and the blend say of all lines, their out-of-fold scores, and what `predict` needs."""
     watch = Stopwatch()
     train, test, folds = prepared.train, prepared.test, prepared.folds
     loaded = [blending.load_member(member, folds) for member in members]
@@ -24,6 +25,7 @@ def blend(run: Run, prepared: PreparedContest, members: Sequence[Path], settings
     known = prepared.known if settings.lookup else []
     for row in labelled:
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, replace_known_lines(row.test, known)))
+    save_answers(run.path, labelled)
     final = labelled[-1]
     blending.save_blend(run.path, settings.method, final.combination, members, folds, prepared.folder)
     out_of_fold = {row.name: all_metrics(row.out_of_fold, train) for row in labelled}
