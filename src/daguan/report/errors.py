@@ -66,7 +66,8 @@ def by_property(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
     table["f1"] = 2 * table["hits"] / (table["gold"] + table["predicted"])
     order = {name: number for number, name in enumerate([*(n for *_, n in SIZES), *(n for *_, n in TIMES), "seen"])}
     key = table["class"].map(lambda name: (order.get(name, -1), name))
-    return table.assign(_key=key).sort_values(["by", "_key"], kind="stable", ignore_index=True).drop(columns="_key")
+    table = table.assign(_way=table["by"].map([*WAYS].index), _key=key)
+    return table.sort_values(["_way", "_key"], kind="stable", ignore_index=True).drop(columns=["_way", "_key"])
 
 
 def _concatenated(tables: Sequence[DataFrame]) -> DataFrame:

@@ -304,7 +304,7 @@
 
   function block(line, from, to, rails) {
     const grid = make("div", { class: "block", style: `grid-template-columns: 9.5rem repeat(${to - from}, minmax(min-content, max-content))` });
-    grid.append(make("span", { class: "who", text: "tokens" }));
+    grid.append(make("span", { class: "who", text: `${from + 1}–${to}` }));
     for (let at = from; at < to; at++) {
       const global = first[line] + at, isUnsure = unsureAt(global) >= 0, chosen = at >= state.from && at < state.to;
       grid.append(make("span", { class: "tok" + (isUnsure ? " unsure" : "") + (chosen ? " chosen" : ""), tabindex: at === state.from || (at === from && (state.from < from || state.from >= to)) ? 0 : -1, role: "button", "data-at": at, "data-place": global, "aria-label": shown(text[global]) + ". " + marginalText(global).replaceAll("\n", "; "), onclick: (event) => choose(at, event.shiftKey), onkeydown: (event) => step(event, at, length(line)), title: texts ? tokens[text[global]] : null }, bdi(shown(text[global]))));
@@ -318,7 +318,7 @@
         if (one.stop <= from || one.start >= to) continue;
         const begin = Math.max(one.start, from) - from + 2, end = Math.min(one.stop, to) - from + 2, wrong = one.kind !== CORRECT && one.kind !== NO_GOLD && one.kind !== undefined;
         const name = L.labels[one.label] + (rail.gold ? "" : " " + one.probability.toFixed(2));
-        const said = `${rail.name}: ${L.labels[one.label]}, tokens ${one.start} to ${one.stop}` + (rail.gold ? "" : `, probability ${one.probability.toFixed(3)}`) + (wrong ? ", " + kindNames[one.kind] : "");
+        const said = `${name}, ${rail.name}, tokens ${one.start + 1} to ${one.stop}` + (wrong ? ", " + kindNames[one.kind] : "");
         grid.append(make("button", { type: "button", class: "span" + (rail.gold ? " gold" : "") + (wrong ? " wrong" : ""), style: `${colour(one.label)}; grid-row: ${number}; grid-column: ${begin} / ${end}`, title: said, "aria-label": said, onclick: () => { state.from = one.start; state.to = one.stop; detail(one.start); } }, bdi(name)));
       }
     }

@@ -88,7 +88,7 @@ def reliability(table: DataFrame, title: str) -> Any:
             description=altair.Text("hint:N"),
         )
     )
-    return altair.layer(diagonal, line, points).properties(width=260, height=260, title=title)
+    return altair.layer(diagonal, line, points).properties(width=WIDTH - 80, height=HEIGHT, title=title)
 
 
 def history(points: Sequence[tuple[int, float]]) -> Any:

@@ -56,7 +56,9 @@ def leaderboard_section(stages: Stages, findings: Findings, scores: dict[str, An
     submissions = table("Submissions", sent, [*forms.values()], final=stages.submission.stem)
     parts: list[Any] = [shown, submissions]
     if len(apart) > 1:
-        parts.append(matrix("Disagreement", apart, percent, "1 − F1 of the answers of two, out of fold, in percent."))
+        parts.append(
+            matrix("Disagreement", apart, percent, "of", "1 − F1 of the answers of two, out of fold, in percent.")
+        )
     return {"id": "leaderboard", "title": "Leaderboard", "text": "", "parts": parts}
 
 
@@ -83,9 +85,7 @@ def errors_section(findings: Findings, scores: dict[str, Any]) -> dict[str, Any]
         ]
     )
     ece = percent(scores["calibration"][final]["total"]["ece"])
-    drawn.append(
-        (f"reliability of {final}, expected calibration error {ece} %", plots.svg(plots.reliability(total, "")))
-    )
+    drawn.append((f"reliability of {final}, ECE {ece} %", plots.svg(plots.reliability(total, ""))))
     columns = [Column("track", "of", None), *(Column(name, name, count) for name in NAMES)]
     classes = [
         Column("by", "by"), Column("class", "class"), Column("track", "of"), Column("f1", "F1", percent),
@@ -115,7 +115,9 @@ def errors_section(findings: Findings, scores: dict[str, Any]) -> dict[str, Any]
         "parts": [
             {"plots": drawn},
             table("Kinds of errors", findings.table("by_kind"), columns, kinds, final),
-            matrix(f"Types: gold in rows, {final} in columns", confusion, count, f"{NOTHING}: no entity.", shares),
+            matrix(
+                f"Types: gold in rows, {final} in columns", confusion, count, "gold", f"{NOTHING}: no entity.", shares
+            ),
             table("F1 by class", by.assign(by=by["by"].map(TITLES)), classes),
             table(f"Calibration of {final}", eces, reliable, "In percent."),
         ],

@@ -10,10 +10,13 @@ from pandas import DataFrame, isna
 Format = Callable[[Any], str]
 
 percent: Format = lambda value: f"{100 * value:.2f}"  # noqa: E731
-points: Format = lambda value: f"{100 * value:+.2f}"  # noqa: E731
+points: Format = lambda value: f"{100 * value:+.2f}".replace("-", "−")  # noqa: E731
 count: Format = lambda value: f"{value:,.0f}"  # noqa: E731
 tenth: Format = lambda value: f"{value:,.1f}"  # noqa: E731
 thousandth: Format = lambda value: f"{value:.3f}"  # noqa: E731
+
+
+DARKEST = 40  # percent of colour behind text, on which it can still be read
 
 
 class Column(NamedTuple):
@@ -93,15 +96,17 @@ def _cell(column: Column, row: dict[str, Any], leads: bool) -> Cell:
     return Cell(column.form(value) if column.form else str(value), str(value), kind, line)
 
 
-def matrix(title: str, frame: DataFrame, form: Format, note: str = "", shares: DataFrame | None = None) -> Table:
-    """Returns a shown matrix, whose cells are shaded by `shares`, 0 to 1."""
+def matrix(
+    title: str, frame: DataFrame, form: Format, rows_are: str, note: str = "", shares: DataFrame | None = None
+) -> Table:
+    """Returns a shown matrix, whose cells are shaded by `shares`, 0 to 1; `rows_are` is above the names of its rows."""
     shades = frame if shares is None else shares
-    columns = [Column("", "", None), *(Column(name, name, form) for name in frame.columns)]
+    columns = [Column("", rows_are, None), *(Column(name, name, form) for name in frame.columns)]
     rows = []
     for name, values in frame.iterrows():
         cells = [Cell(str(name), str(name), "text")]
         for other, value in values.items():
-            heat = round(60 * float(shades.loc[name, other]), 1)
+            heat = round(DARKEST * float(shades.loc[name, other]), 1)
             cells.append(Cell(form(value), str(value), "", "", heat, "good" if name == other else "bad"))
         rows.append(Line(cells))
     return Table(title, columns, rows, note)
