@@ -48,5 +48,5 @@ def _plain(lines: Sequence[Sentence]) -> list[list[tuple[int, int, str, float]]]
     return [[(span.start, span.stop, span.label, span.probability) for span in line.gold] for line in lines]
 
 
-def _spans(lines: Sequence[Sequence[Sequence[object]]]) -> list[tuple[Span, ...]]:
+def _spans(lines: Sequence[Sequence[tuple[int, int, str, float]]]) -> list[tuple[Span, ...]]:
     return [tuple(Span(*span) for span in line) for line in lines]
