@@ -50,7 +50,7 @@ class MassSettings(TextClaimSettings):
     decoder_layers: int = setting(1, "Layers of the decoder.", ge=1)
     hidden: int = setting(128, "Width of both, a multiple of 64.", gt=0, multiple_of=64)
     length: int = setting(64, "Places of a row.", gt=0, multiple_of=16)
-    tokens: int = setting(800_000, "Tokens to pretrain on, repeats counted.", ge=1)
+    tokens: int = setting(500_000, "Tokens to pretrain on, repeats counted.", ge=1)
     batch_size: int = setting(16, "Rows of an update of pretraining.", ge=1)
     epochs: int = setting(3, "Passes over the task's lines, and over the tagger's.", ge=1)
     tagged_lines: int = setting(300, "Lines with labels that a tagger learns, the first of the file.", ge=1)

@@ -63,12 +63,12 @@ class TransformerXlSettings(TextClaimSettings):
     width: int = setting(128, "Width of each model, a multiple of 64.", gt=0, multiple_of=64)
     segment: int = setting(32, "Tokens of a segment, and of the memory in training.", ge=2)
     batch_size: int = setting(16, "Streams that an update reads side by side.", ge=1)
-    tokens: int = setting(800_000, "Tokens to train on, repeats counted.", ge=1)
+    tokens: int = setting(1_200_000, "Tokens to train on, repeats counted.", ge=1)
     learning_rate: float = setting(3e-3, "Peak learning rate.", gt=0)
-    held_out: int = setting(40_000, "Tokens at the end of the text that nothing trains on.", ge=100)
+    held_out: int = setting(20_000, "Tokens at the end of the text that nothing trains on.", ge=100)
     step: int = setting(16, "Tokens by which contexts grow, for RECL.", ge=1)
     steps: int = setting(8, "Number of contexts, for RECL.", ge=2)
-    judged: int = setting(1_000, "Held-out tokens that are judged with each context, for RECL.", ge=10)
+    judged: int = setting(600, "Held-out tokens that are judged with each context, for RECL.", ge=10)
     speed_context: int = setting(800, "Tokens of context in the measurement of speed.", ge=1)
 
     def check(self) -> None:
