@@ -37,6 +37,7 @@ for spans in model.spans(**tokenizer(lines, is_split_into_words=True, padding=Tr
     print(spans)  # half-open Span(start, stop, label, probability)
 label = pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple")
 print(label("7 8 9"))  # the same entities, by characters of tokens that white space separates
+print(label(lines, is_split_into_words=True))  # and of lists of tokens, by characters of the tokens joined by blanks
 ```
 
 The folder needs `torch`, `transformers` and `safetensors`. `trust_remote_code` lets transformers run its Python files.
