@@ -13,7 +13,8 @@ from torch.nn.functional import cross_entropy, log_softmax
 from claim_runs import run_at_toy_size
 from daguan.core.errors import DataError
 from daguan.core.settings import build
-from daguan.experiments.claims import label_smoothing, lookahead, multi_sample_dropout
+from daguan.experiments.claims import label_smoothing, lookahead, multi_sample_dropout, running
+from daguan.experiments.claims.claim import Part
 from daguan.experiments.claims.image_classifier import ImageClassifier
 from daguan.experiments.claims.images import ImageClaimSettings, image_inputs, read_images
 
@@ -248,3 +249,19 @@ def test_a_student_s_loss_is_hinton_s() -> None:
     images, targets = torch.randn(6, 3, 8, 8), torch.rand(6, 5).softmax(1)
     logs = log_softmax(classifier()(images) / 3, 1)
     assert torch.allclose(classifier(temperature=3.0).loss(images, targets), -9 * (targets * logs).sum(1).mean())
+
+
+def test_the_text_sides_of_the_full_grids_learn_and_differ(tmp_path: Path) -> None:
+    """One tagger for each number of samples starts from the same encoder; Lookahead changes the pretraining."""
+    words = [*SHORT, f"work={tmp_path}", "grid=full", "threads=1", "device=cpu"]
+    dropped = running.load("multi-sample-dropout", words)
+    one, two = (multi_sample_dropout.train(f"tagger-M={samples}", 1, dropped) for samples in (1, 2))
+    assert len(one["train_loss"]) == len(two["train_loss"]) == one["update"][-1]
+    assert one["train_loss"] != two["train_loss"]
+    related = multi_sample_dropout.relate({"tagger-M=1": one, "tagger-M=2": two}, dropped)
+    assert 1 <= related["tagger-M=2"]["updates_needed"] <= one["update"][-1]
+    ahead = running.load("lookahead", [*words, "tokens=8192"])
+    losses = [lookahead.train(side, 1, ahead)["pretrain_loss"] for side in ("pretrain", "pretrain+la")]
+    assert losses[0] != losses[1]
+    panels = {panel.title for panel in multi_sample_dropout.plot([Part("tagger-M=1", 1, one, 0.0)], dropped)}
+    assert "Taggers" in panels

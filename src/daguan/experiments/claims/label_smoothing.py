@@ -3,8 +3,9 @@
 `eps=…` are image classifiers, `crf-eps=…` taggers under a CRF with the exact soft-target cross entropy of nn/crf.py,
 and `student-eps=…` half as wide classifiers that learn the probabilities of a smoothed teacher, at a temperature. The
 expected calibration error is that of data/calibration.py, of images or of the tokens whose gold or answered tag is that
-of an entity. The spread of the clusters is the mean squared distance of the penultimate layer's test vectors from the
-mean of their class, as a share of that of these means from the mean of all.
+of an entity. The spread of the clusters is the mean squared distance of the training images' vectors, in the
+penultimate layer, from the mean of their class, as a share of that of these means from the mean of all (§2 speaks of
+training examples).
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ DIAGONAL = [(0.0, 0.0), (1.0, 1.0)]
 
 
 class SmoothingSettings(ImageAndTextSettings):
-    """The settings of `reproduce label-smoothing`. On images of which a network gets nearly all right there is no
-    overconfidence to cure: of the digits only some are for training."""
+    """The settings of `reproduce label-smoothing`. A network that is not overconfident, as that of the digits, is not
+    calibrated by smoothing: the claim needs images that are hard, such as CIFAR-10's, and few of them."""
 
-    train_images: int = setting(150, "Number of training images, the first ones; 0 for all.", ge=0)
+    train_images: int = setting(1_000, "Number of training images, the first ones; 0 for all.", ge=0)
     learning_rate: float = setting(1e-3, "Learning rate of Adam.", gt=0)
     temperature: float = setting(4.0, "Temperature at which a student learns from its teacher.", gt=0)
 
@@ -91,11 +92,11 @@ def calibrated(probabilities: NDArray[Any], labels: NDArray[np.int64]) -> Figure
 
 @torch.no_grad()
 def clusters(model: ImageClassifier, images: Images) -> Figures:
-    """Returns the spread of the test images' vectors, and those of three classes on the plane through the weights of
-    these classes (Müller et al. 2019 §2)."""
+    """Returns the spread of the training images' vectors, and those of three classes on the plane through the weights
+    of these classes (Müller et al. 2019 §2)."""
     device = next(model.parameters()).device
-    vectors = torch.cat([model.features(part.to(device)).cpu() for part in images.test.split(512)])  # type: ignore[no-untyped-call]
-    labels = images.test_labels
+    vectors = torch.cat([model.features(part.to(device)).cpu() for part in images.train.split(512)])  # type: ignore[no-untyped-call]
+    labels = images.train_labels
     figures: Figures = {"spread": spread(vectors, labels)}
     weights = model.classify.weight.cpu()
     plane, _ = torch.linalg.qr((weights[1:CLUSTERED] - weights[0]).T)
