@@ -171,7 +171,7 @@
     $("summary").dataset.milliseconds = (performance.now() - began).toFixed(1);
     if (!keep) { list.scrollTop = 0; }
     draw();
-    if (state.line < 0 && found.list.length) open(found.list[0], true);
+    if (!keep && found.list.length && !found.list.includes(state.line)) open(found.list[0], true);
   }
 
   function ask(typed) {
