@@ -55,7 +55,7 @@ def pretrainer(architecture: str, folder: Path, engine: EngineSettings, **more: 
 
 
 def tuner(engine: EngineSettings, **more: object) -> TaggerTrainer:
-    dropouts = {"encoder_dropout": 0.1, "dropout": 0.2, "token_dropout": 0.1, "encoder": "modern"}
+    dropouts = {"encoder_dropout": 0.1, "dropout": 0.2, "token_dropout": 0.1, "r_drop": 0.5, "encoder": "modern"}
     network = tagger("crf", **dropouts, ngram_buckets=64)
     trained = TrainedTagger(network, SCHEME, VOCABULARY, network_settings(dropouts), SIZE.window, 8)
     # four lines and three batches an update: the second update has one line
