@@ -100,5 +100,6 @@ def submissions(folder: Path) -> DataFrame:
     _, columns, rows, _ = submissions_table.read(folder)
     scores = read_scores(folder)
     table = DataFrame([[row.get(name, "") for name in columns] for row in rows], columns=columns)
+    table["command"] = [cell.strip("`").replace("\\|", "|") for cell in table["command"]]  # it was Markdown
     table.insert(1, "public score", [scores.get(name) for name in table["submission"]])
     return table
