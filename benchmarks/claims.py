@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,12 +60,19 @@ def reproduced(name: str, words: Sequence[str]) -> Line:
     """Returns the line of a claim, which is run now; its plot goes beside the page."""
     before = os.getloadavg()[2]
     outcome = running.run_claim(name, running.load(name, [f"work={WORK}", *words]))
-    plot = PLOTS / f"{'-'.join([name, *words]).replace('=', '-')}.svg"
+    plot = PLOTS / plot_name(name, words)
     plot.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(draw(outcome), plot)
     load = f"{before:.1f} to {os.getloadavg()[2]:.1f}"
     about = {"words": list(words), "plot": plot.name, "code": commit(), "cpu": machine(cores())["cpu"], "load": load}
-    return {**running.record(outcome), **about, "tables": tables_of(outcome)}
+    line = running.record(outcome)
+    sizes = {key: value for key, value in line["settings"].items() if key != "work"}  # a path of this machine
+    return {**line, **about, "settings": sizes, "tables": tables_of(outcome)}
+
+
+def plot_name(name: str, words: Sequence[str]) -> str:
+    """Returns the name of a file for the plot: words may hold paths."""
+    return re.sub("[^A-Za-z0-9]+", "-", " ".join([name, *words])) + ".svg"
 
 
 def recorded() -> list[Line]:
@@ -97,7 +105,7 @@ def write_page(lines: Sequence[Line], about: Mapping[str, Any]) -> None:
 def section(line: Line) -> list[str]:
     """Returns the parts of a claim's section: its command, paper and settings, its tables, its plot."""
     name = " ".join([line["claim"], *line["words"]])
-    sizes = ", ".join(f"{key} {value}" for key, value in line["settings"].items() if key != "work")
+    sizes = ", ".join(f"{key} {value}" for key, value in line["settings"].items())
     tables = [table([dict(zip(header, cells, strict=True)) for cells in rows]) for header, rows in line["tables"]]
     return [f"## {name}", f"{line['paper']}. Settings: {sizes}.", *tables, f"![{name}](claims/{line['plot']})"]
 

@@ -41,8 +41,14 @@ def test_a_recorded_claim_is_not_run_again_and_all_stand_on_the_page(
     for line in lines:
         assert f"(claims/{line['plot']})" in page
         assert (folder / "claims" / line["plot"]).is_file()
+        assert "work" not in line["settings"]
     claims.main(["one"])
     assert "## one\n" in (folder / "claims.md").read_text("utf-8")
+
+
+def test_a_plot_lies_beside_the_others_whatever_the_words_hold() -> None:
+    assert claims.plot_name("one", ["data=../a/b.npz", "seeds=2"]) == "one-data-a-b-npz-seeds-2.svg"
+    assert "/" not in claims.plot_name("one", ["work=/x/../y"])
 
 
 def test_an_unknown_claim_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,8 +72,9 @@ def print_outcome(outcome: Outcome, plot: Path) -> None:
 
 
 def tables_of(outcome: Outcome) -> list[tuple[tuple[str, ...], Rows]]:
-    """Returns the tables of an outcome that have rows, each with its header."""
-    columns = outcome.claim.columns
+    """Returns the tables of an outcome that have rows, each with its header, without figures that no side has."""
+    titles, there = outcome.claim.columns, {figure for part in outcome.parts for figure in part.figures}
+    columns = {figure: column for figure, column in titles.items() if figure in there}
     sides = list(dict.fromkeys(part.side for part in outcome.parts))
     of_sides = [(side, *(cell(outcome.parts, side, *column) for column in columns.items())) for side in sides]
     of_facts: Rows = [
@@ -82,7 +83,7 @@ def tables_of(outcome: Outcome) -> list[tuple[tuple[str, ...], Rows]]:
     ]
     tables: list[tuple[tuple[str, ...], Rows]] = [
         (("side", *(column.title for column in columns.values())), of_sides),
-        (COMPARISONS, [_compared(one, columns.get(one.comparison.figure)) for one in outcome.compared]),
+        (COMPARISONS, [_compared(one, titles.get(one.comparison.figure)) for one in outcome.compared]),
         (FACTS, of_facts),
     ]
     return [(header, rows) for header, rows in tables if rows]
