@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from daguan.nn.shares import is_share, local, placed_like
+from daguan.nn.shares import local, placed_like
 from daguan.nn.tables import AVERAGES
 
 
@@ -84,4 +84,4 @@ def lent(model: nn.Module, weights: Mapping[str, Tensor]) -> Iterator[None]:
 def copy_into(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     for name, weight in weights.items():
         parameter = model.get_parameter(name)
-        parameter.copy_(weight if is_share(weight) else placed_like(weight, parameter))
+        parameter.copy_(placed_like(weight, parameter))

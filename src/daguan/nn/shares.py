@@ -65,9 +65,9 @@ def whole_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def placed_like(tensor: Tensor, other: Tensor) -> Tensor:
-    """Returns a whole tensor on the device of the other one, in shares if that lies in shares and has its shape."""
+    """Returns the tensor on the device of the other one, in shares if that lies in shares and has its shape."""
     tensor = tensor.to(other.device)
-    if not is_share(other) or tensor.shape != other.shape:
+    if is_share(tensor) or not is_share(other) or tensor.shape != other.shape:
         return tensor
     from torch.distributed.tensor import DTensor, distribute_tensor
 

@@ -29,8 +29,7 @@ def to_train(
     """
     if not keeps_shares(engine):
         return model
-    copies: dict[int, object] = {}
-    copy, layers = deepcopy((model, layers), copies)
+    copy, layers = deepcopy((model, layers))
     model.cpu()
     divide(copy, layers, entries)
     return copy
