@@ -11,7 +11,8 @@ from typing import Any
 from daguan.cli.tables.text import print_table
 from daguan.core.files import write_text
 from daguan.experiments.claims.claim import Column, Part
-from daguan.experiments.claims.running import Compared, Outcome, claim_of
+from daguan.experiments.claims.parts import claim_of
+from daguan.experiments.claims.running import Compared, Outcome
 from daguan.experiments.claims.table import CLAIMS
 from daguan.experiments.geometry.tasks import TASKS
 

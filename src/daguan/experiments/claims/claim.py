@@ -18,12 +18,14 @@ Figures = dict[str, Any]  # numbers by name, and lists of numbers for plots
 class ClaimSettings(Section):
     """The settings that all claims have. A claim adds sizes of its own, which its sides depend on."""
 
-    seeds: int = setting(3, "Number of seeds; each trains every side.", ge=1)
+    seeds: int = setting(4, "Number of seeds; each trains every side.", ge=1)
     grid: str = setting("few", "`few`: the sides that carry the claim; `full`: all sides, a longer run.", choices=GRIDS)
     minutes: float = setting(
-        30.0, "No further seed is begun if it would end after these minutes; the first one always is.", gt=0
+        30.0,
+        "No further seed is begun if it would end after these minutes; as many as there are cores always are.",
+        gt=0,
     )
-    threads: int = setting(0, "Cores used; 0 for all.", ge=0)
+    threads: int = setting(0, "Cores used, each by a process of its own with a seed; 0 for all.", ge=0)
     device: str = setting("auto", "auto, cpu, cuda, cuda:1 and so on.")
     work: str = setting("data/work", "Where runs are stored.", is_path=True)
 

@@ -21,6 +21,14 @@ from daguan.experiments.claims import beginnings, mass_variants
 from daguan.experiments.claims.beginnings import Beginnings
 from daguan.experiments.claims.claim import Claim, Column, Comparison, Figures, Panel, Part, mean_curves
 from daguan.experiments.claims.learning import f1_on_test, pretrained, tagged
+from daguan.experiments.claims.small_encoders import (
+    HIDDEN,
+    LAYERS,
+    TUNING_RATE,
+    small_encoder,
+    small_pretraining,
+    small_tuning,
+)
 from daguan.experiments.claims.text import ClaimText, TextClaimSettings, inputs_of, text_of
 from daguan.models.encoders.loading import Encoder, MaskedLm
 from daguan.models.encoders.mass import MassForConditionalGeneration
@@ -29,7 +37,6 @@ from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.nn.tables import OPTIMISERS
-from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
 
@@ -46,9 +53,9 @@ class MassSettings(TextClaimSettings):
     corpus_lines: int = setting(
         10_000, "Unlabelled lines of people_daily to pretrain on, the first of the file; 0 for all.", ge=0
     )
-    layers: int = setting(2, "Layers of the encoder.", ge=1)
+    layers: int = setting(LAYERS, "Layers of the encoder.", ge=1)
     decoder_layers: int = setting(1, "Layers of the decoder.", ge=1)
-    hidden: int = setting(128, "Width of both, a multiple of 64.", gt=0, multiple_of=64)
+    hidden: int = setting(HIDDEN, "Width of both, a multiple of 64.", gt=0, multiple_of=64)
     length: int = setting(64, "Places of a row.", gt=0, multiple_of=16)
     tokens: int = setting(500_000, "Tokens to pretrain on, repeats counted.", ge=1)
     batch_size: int = setting(16, "Rows of an update of pretraining.", ge=1)
@@ -57,16 +64,11 @@ class MassSettings(TextClaimSettings):
 
     @property
     def encoder(self) -> EncoderSettings:
-        return EncoderSettings(
-            layers=self.layers, hidden=self.hidden, heads=self.hidden // 32, feed_forward=4 * self.hidden,
-            max_length=self.length, decoder_layers=self.decoder_layers,
-        )  # fmt: skip
+        return small_encoder(self.hidden, self.layers, self.length, decoder_layers=self.decoder_layers)
 
     @property
     def pretrain(self) -> PretrainSettings:
-        return PretrainSettings(
-            tokens=self.tokens, batch_size=self.batch_size, learning_rate=3e-3, muon_learning_rate=0.03
-        )
+        return small_pretraining(self.tokens, self.batch_size)
 
 
 def sides(chosen: MassSettings) -> Sequence[str]:
@@ -102,16 +104,15 @@ def _as_tagger(model: MassForConditionalGeneration, text: ClaimText, chosen: Mas
     """Returns the F1 of a tagger on a copy of the encoder."""
     few = replace(text, train=text.train[: chosen.tagged_lines])
     settings = ModelSettings(encoder="mass", head="crf")
-    fine = TrainSettings(epochs=chosen.epochs, encoder_learning_rate=1e-3)
     encoder = Encoder(deepcopy(model.base_model), settings.encoder_dropout)
-    tagger = tagged(few, chosen.encoder, settings, fine, chosen.engine, seed, encoder)
+    tagger = tagged(few, chosen.encoder, settings, small_tuning(chosen.epochs), chosen.engine, seed, encoder)
     return {"f1": f1_on_test(few, tagger, chosen.engine)}
 
 
 def _on_the_task(model: MassForConditionalGeneration, text: ClaimText, chosen: MassSettings, seed: int) -> Figures:
     train, test = (Beginnings.of(text.unseen(lines), text.vocabulary) for lines in (text.train, text.test))
     torch.manual_seed(stream_seed(seed, "task"))
-    beginnings.fine_tune(model, train, chosen.epochs, 32, 1e-3, seed)
+    beginnings.fine_tune(model, train, chosen.epochs, 32, TUNING_RATE, seed)
     found = beginnings.rouge_l(beginnings.written(model, test), test.targets)
     return {"task_perplexity": beginnings.perplexity(model, test), "rouge": found}
 

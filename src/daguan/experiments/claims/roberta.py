@@ -22,13 +22,20 @@ from daguan.experiments.claims.claim import Claim, Column, Comparison, Figures, 
 from daguan.experiments.claims.format_objective import FormatObjective
 from daguan.experiments.claims.input_formats import FORMATS, Document
 from daguan.experiments.claims.learning import encoder_of, f1_on_test, pretrained, tagged
+from daguan.experiments.claims.small_encoders import (
+    HIDDEN,
+    LAYERS,
+    LENGTH,
+    small_encoder,
+    small_pretraining,
+    small_tuning,
+)
 from daguan.experiments.claims.text import TextClaimSettings, inputs_of, text_of
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.nn.tables import OPTIMISERS
-from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.pretrain_settings import PretrainSettings
 
@@ -41,25 +48,20 @@ LARGER = 4, 8  # of steps and of text
 class RobertaSettings(TextClaimSettings):
     """The settings of `reproduce roberta`."""
 
-    layers: int = setting(2, "Layers of the encoder.", ge=1)
-    hidden: int = setting(128, "Width of the encoder, a multiple of 64.", gt=0, multiple_of=64)
-    length: int = setting(128, "Places of a row.", gt=0, multiple_of=16)
+    layers: int = setting(LAYERS, "Layers of the encoder.", ge=1)
+    hidden: int = setting(HIDDEN, "Width of the encoder, a multiple of 64.", gt=0, multiple_of=64)
+    length: int = setting(LENGTH, "Places of a row.", gt=0, multiple_of=16)
     tokens: int = setting(1_000_000, "Tokens to pretrain on, repeats counted.", ge=1)
     batch_size: int = setting(8, "Rows of an update.", ge=1)
     epochs: int = setting(3, "Passes over the labelled lines.", ge=1)
 
     @property
     def encoder(self) -> EncoderSettings:
-        return EncoderSettings(
-            layers=self.layers, hidden=self.hidden, heads=self.hidden // 32, feed_forward=4 * self.hidden,
-            max_length=self.length,
-        )  # fmt: skip
+        return small_encoder(self.hidden, self.layers, self.length)
 
     @property
     def pretrain(self) -> PretrainSettings:
-        return PretrainSettings(
-            tokens=self.tokens, batch_size=self.batch_size, learning_rate=3e-3, muon_learning_rate=0.03
-        )
+        return small_pretraining(self.tokens, self.batch_size)
 
 
 def sides(chosen: RobertaSettings) -> Sequence[str]:
@@ -83,9 +85,8 @@ def train(side: str, seed: int, chosen: RobertaSettings) -> Figures:
         made = partial(FormatObjective, documents=documents, name=side)
     trainer, tokens, losses = pretrained(text, "modern", chosen.encoder, settings, chosen.engine, seed, made)
     model = ModelSettings(encoder="modern", head="crf", ngram_buckets=0)
-    fine = TrainSettings(epochs=chosen.epochs, encoder_learning_rate=1e-3)
     encoder = encoder_of(trainer, model.encoder_dropout)
-    tagger = tagged(text, chosen.encoder, model, fine, chosen.engine, seed, encoder)
+    tagger = tagged(text, chosen.encoder, model, small_tuning(chosen.epochs), chosen.engine, seed, encoder)
     f1 = f1_on_test(text, tagger, chosen.engine)
     perplexities = [math.exp(loss) for loss in losses]
     return {"perplexity": perplexities[-1], "f1": f1, "tokens": tokens, "perplexities": perplexities}

@@ -1,26 +1,31 @@
 """Trains the sides of a claim with several seeds, continues where it was stopped, and compares them.
 
-Each side with each seed is a run of its own, `work/reproduce-CLAIM/SIDE-SEED-KEY`: written once, and used again by a
-longer run with more seeds or the full grid. Seeds are the outer loop, so that a stopped run has whole seeds.
+Each side with each seed is written once, and used again by a longer run with more seeds or the full grid. Seeds are the
+outer loop, as many at a time as there are processes, so that a stopped run has whole seeds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from daguan.core import settings
 from daguan.core.progress import Bar, Progress, say
-from daguan.core.runs import Run, Stopwatch, run_of
-from daguan.core.tables import Row
-from daguan.experiments.claims.claim import COMMON, Claim, ClaimSettings, Comparison, Fact, Part
+from daguan.experiments.claims.claim import Claim, ClaimSettings, Comparison, Fact, Part
+from daguan.experiments.claims.parts import (
+    Wanted,
+    claim_of,
+    part_of,
+    processes_of,
+    run_of_part,
+    train_parts,
+    wall_seconds,
+)
 from daguan.experiments.claims.table import CLAIMS
 from daguan.experiments.claims.verdict import AGAINST, HOLDS, NOT_SEEN, Interval, paired_interval, verdict_of
-from daguan.pipeline.stages import once
-from daguan.training.devices import prepare_process, share_cores
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Outcome:
     Attributes:
         parts: all sides with all seeds, seed after seed, with the figures that relate sides.
         left_out: seeds that the minutes did not allow.
+        seconds: wall time of all training.
     """
 
     name: str
@@ -50,14 +56,11 @@ class Outcome:
     chosen: ClaimSettings
     parts: tuple[Part, ...]
     left_out: int
+    seconds: float
 
     @property
     def folder(self) -> Path:
         return Path(self.chosen.work) / f"reproduce-{self.name}"
-
-    @property
-    def seconds(self) -> float:
-        return sum(part.seconds for part in self.parts)
 
     @cached_property
     def facts(self) -> Sequence[Fact]:
@@ -88,61 +91,37 @@ def load(name: str, words: Sequence[str]) -> ClaimSettings:
     return settings.load(claim_of(name).settings, None, words)
 
 
-def claim_of(name: str) -> Claim:
-    """Returns the claim, a row of the table."""
-    claim: Claim = CLAIMS[name].load()
-    return claim
-
-
 def run_claim(name: str, chosen: ClaimSettings) -> Outcome:
     """Trains what is not trained yet, and returns all that the settings name.
 
-    A seed is left out if it would take the run over its minutes, at the longest time that a seed took so far. The time
-    of parts that were trained before counts, so that a run that was stopped leaves out what a whole run leaves out.
+    Seeds are left out if they would take the run over its minutes, at the longest time that a seed took so far. The
+    time of parts that were trained before counts, so that a run that was stopped leaves out what a whole run leaves
+    out.
     """
-    claim = claim_of(name)
-    threads = share_cores(chosen.engine, 1)[1]
-    prepare_process(threads, chosen.engine)
+    claim, processes = claim_of(name), processes_of(chosen)
+    sides = claim.sides(chosen)
     parts: list[Part] = []
     spent = longest = 0.0
     with Bar(f"reproduce {name}") as bar:
-        for seed in range(1, chosen.seeds + 1):
-            sides = {side: _run(name, claim, side, seed, chosen) for side in claim.sides(chosen)}
-            done = all(run.finished for run in sides.values())
-            if seed > 1 and not done and spent + longest > 60 * chosen.minutes:
+        for first in range(1, chosen.seeds + 1, processes):
+            seeds = range(first, min(first + processes, chosen.seeds + 1))
+            wanted = [Wanted(name, side, seed, chosen) for side in sides for seed in seeds]
+            missing = [one for one in wanted if not run_of_part(one).finished]
+            if first > 1 and missing and spent + longest * len(seeds) > 60 * chosen.minutes:
                 used = f"{spent / 60:.1f} of {chosen.minutes:g} minutes used"
-                say(f"reproduce: {used}; seeds from {seed} on are left out")
-                return Outcome(name, claim, chosen, tuple(parts), chosen.seeds - seed + 1)
-            trained: list[Part] = []
-            for side, run in sides.items():
-                note = f"{side}, seed {seed} of {chosen.seeds}"
-                bar.show(Progress(len(parts) + len(trained), chosen.seeds * len(sides), "sides", note=note))
-                trained.append(_trained(run, claim, side, seed, chosen, threads))
-            seconds = sum(part.seconds for part in trained)
-            spent, longest = spent + seconds, max(longest, seconds)
-            parts += _related(claim, trained, chosen)
-    return Outcome(name, claim, chosen, tuple(parts), 0)
-
-
-def _run(name: str, claim: Claim, side: str, seed: int, chosen: ClaimSettings) -> Run:
-    """Returns the run of a side with a seed: its key covers the claim's own settings, its inputs and its code."""
-    learnt = {key: value for key, value in settings.to_dict(chosen).items() if key not in COMMON}
-    learnt |= {"side": side, "seed": seed, **claim.inputs(chosen)}
-    code = [Row(f"{claim.train.__module__}:train"), *claim.code(chosen)]
-    return run_of(Path(chosen.work) / f"reproduce-{name}", f"{side}-{seed}", learnt, code)
-
-
-def _trained(run: Run, claim: Claim, side: str, seed: int, chosen: ClaimSettings, threads: int) -> Part:
-    if not run.finished:
-        once(run, partial(_train, claim=claim, side=side, seed=seed, chosen=chosen), wait=True, threads=threads)
-    manifest = run.manifest()
-    return Part(side, seed, manifest["figures"], manifest["seconds"])
-
-
-def _train(run: Run, claim: Claim, side: str, seed: int, chosen: ClaimSettings) -> None:
-    watch = Stopwatch()
-    figures = claim.train(side, seed, chosen)
-    run.finish(watch.seconds, figures=figures)
+                say(f"reproduce: {used}; seeds from {first} on are left out")
+                return Outcome(name, claim, chosen, tuple(parts), chosen.seeds - first + 1, spent)
+            done = len(parts) + len(wanted) - len(missing)
+            bar.show(Progress(done, chosen.seeds * len(sides), "sides"))
+            for count, one in enumerate(train_parts(missing, processes), done + 1):
+                note = f"{one.side}, seed {one.seed} of {chosen.seeds}"
+                bar.show(Progress(count, chosen.seeds * len(sides), "sides", note=note))
+            trained = {(one.side, one.seed): part_of(one) for one in wanted}
+            seconds = wall_seconds([part.seconds for part in trained.values()], processes)
+            spent, longest = spent + seconds, max(longest, seconds / len(seeds))
+            for seed in seeds:
+                parts += _related(claim, [trained[side, seed] for side in sides], chosen)
+    return Outcome(name, claim, chosen, tuple(parts), 0, spent)
 
 
 def _related(claim: Claim, parts: Sequence[Part], chosen: ClaimSettings) -> list[Part]:

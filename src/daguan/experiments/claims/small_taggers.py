@@ -9,13 +9,13 @@ from daguan.core.settings import setting
 from daguan.core.tables import Row
 from daguan.experiments.claims.images import ImageClaimSettings, image_inputs
 from daguan.experiments.claims.learning import encoder_of, pretrained, tagged
+from daguan.experiments.claims.small_encoders import HIDDEN, small_encoder, small_pretraining, small_tuning
 from daguan.experiments.claims.text import ClaimText, TextClaimSettings, inputs_of, text_of
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import ModelSettings
 from daguan.nn.tables import OPTIMISERS
-from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.table import OBJECTIVES
 from daguan.training.prediction import TrainedTagger
 from daguan.training.pretrain_settings import PretrainSettings
@@ -26,9 +26,10 @@ ENCODER, HEAD = "modern", "crf"
 class ImageAndTextSettings(ImageClaimSettings):
     """The settings of claims about images and text."""
 
+    seeds: int = setting(8, "Number of seeds; each trains every side. Images are cheap.", ge=1)
     corpus_lines: int = setting(1_200, "Unlabelled lines of people_daily to pretrain an encoder on.", ge=1)
     tokens: int = setting(500_000, "Tokens to pretrain it on, repeats counted.", ge=1)
-    hidden: int = setting(128, "Width of that encoder, a multiple of 64.", gt=0, multiple_of=64)
+    hidden: int = setting(HIDDEN, "Width of that encoder, a multiple of 64.", gt=0, multiple_of=64)
     train_lines: int = setting(600, "Labelled lines to train a tagger on.", ge=1)
     test_lines: int = setting(1_000, "Labelled lines to test it on.", ge=1)
     epochs: int = setting(6, "Passes of a tagger over its lines.", ge=1)
@@ -43,12 +44,12 @@ class ImageAndTextSettings(ImageClaimSettings):
 
     @property
     def encoder(self) -> EncoderSettings:
-        """Returns the size of an encoder of two layers."""
-        return EncoderSettings(layers=2, hidden=self.hidden, heads=self.hidden // 32, feed_forward=4 * self.hidden)
+        """Returns the size of the encoder."""
+        return small_encoder(self.hidden)
 
     @property
     def pretrain(self) -> PretrainSettings:
-        return PretrainSettings(tokens=self.tokens, batch_size=8, learning_rate=3e-3, muon_learning_rate=0.03)
+        return small_pretraining(self.tokens, batch_size=8)
 
 
 def small_tagger(
@@ -61,8 +62,7 @@ def small_tagger(
     text, size = text_of(chosen.text), chosen.encoder
     trainer, _, _ = pretrained(text, ENCODER, size, chosen.pretrain, chosen.engine, seed)
     encoder = encoder_of(trainer, model.encoder_dropout)
-    fine = TrainSettings(epochs=chosen.epochs, encoder_learning_rate=1e-3)
-    return text, tagged(text, size, model, fine, chosen.engine, seed, encoder, losses)
+    return text, tagged(text, size, model, small_tuning(chosen.epochs), chosen.engine, seed, encoder, losses)
 
 
 def inputs(chosen: ImageAndTextSettings) -> dict[str, Any]:
