@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daguan.__main__ import main
-from daguan.experiments.claims.running import claim_of
+from daguan.experiments.claims.parts import claim_of
 from daguan.experiments.claims.table import CLAIMS
 
 

@@ -14,6 +14,7 @@ EFFECT = {"plain": 0.0, "better": 1.0, "more": 2.0}
 class ToySettings(ClaimSettings):
     """Settings of the toy claim."""
 
+    seeds: int = setting(3, "Number of seeds.", ge=1)
     noise: float = setting(0.01, "Standard deviation of a side's score.", ge=0)
 
 

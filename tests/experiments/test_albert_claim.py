@@ -14,6 +14,7 @@ from claim_runs import run_at_toy_size
 from daguan.core.settings import build
 from daguan.experiments.claims import albert
 from daguan.experiments.claims.albert_sizes import ALL, ATTENTION, BASE, FFN, NONE, PUBLISHED, Size, parameter_facts
+from daguan.experiments.claims.running import load
 from daguan.experiments.claims.shared_layers import FactorisedEmbedding, share
 from daguan.models.encoders.loading import MaskedLm
 from daguan.models.encoders.settings import EncoderSettings
@@ -126,8 +127,18 @@ def test_albert_at_toy_size(
     assert of["all"]["parameters"] < of["ffn"]["parameters"] < of["attention"]["parameters"] < of["none"]["parameters"]
     assert of["none"]["parameters"] < of["bert"]["parameters"]
     assert of["all"]["megabytes"] < of["none"]["megabytes"]
-    assert {side for side in of if "pairs" in of[side]} == {"sop", "nsp"}
+    assert {side for side in of if "pairs" in of[side]} == {"sop"}
+    assert of["all"]["updates"] == of["bert"]["updates"] == 4
     assert len(found["facts"]) == len(PUBLISHED)
+
+
+def test_a_side_in_time_has_the_updates_that_it_can_do_in_the_seconds_of_bert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"data={toy_news(tmp_path / 'news')}", "train_lines=30", "test_lines=0", "layers=1", "hidden=64"]
+    chosen = load("albert", [*words, "tokens=4096", "epochs=1", f"work={tmp_path}", "threads=1", "device=cpu"])
+    monkeypatch.setattr(albert, "seconds_an_update", lambda _, side, *__: 3.0 if side == albert.BERT else 2.0)
+    assert albert.train(albert.IN_TIME, 1, chosen)["updates"] == 6
 
 
 def test_each_side_of_the_full_grid_is_another_one() -> None:

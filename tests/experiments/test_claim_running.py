@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import toy_claim
+from daguan.core.errors import DataError
 from daguan.core.tables import Row
-from daguan.experiments.claims import running
+from daguan.experiments.claims import parts, running
 from daguan.experiments.claims.claim import Part, mean_curves
+from daguan.experiments.claims.parts import wall_seconds
 from daguan.experiments.claims.table import CLAIMS
 from daguan.experiments.claims.verdict import AGAINST, HOLDS
 
@@ -61,7 +64,7 @@ def test_a_stopped_run_continues_and_ends_as_a_whole_one(tmp_path: Path, monkeyp
 def test_the_first_seed_is_always_trained_and_no_other_beyond_the_minutes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running.Stopwatch, "seconds", 31.0)  # so that a seed of two sides takes 62 s
+    monkeypatch.setattr(parts.Stopwatch, "seconds", 31.0)  # so that a seed of two sides takes 62 s
     found = outcome(tmp_path / "one", "minutes=2")
     assert (toy_claim.TRAINED, found.left_out) == (ROUND[:2], 2)
     assert outcome(tmp_path / "two", "minutes=3").left_out == 1
@@ -81,5 +84,42 @@ def test_differences_are_paired_and_only_of_sides_that_were_trained(tmp_path: Pa
 
 def test_the_mean_curve_is_the_mean_of_points_as_far_as_all_seeds_reach() -> None:
     curves = [[0.0, 2.0, 9.0], [2.0, 4.0]]
-    parts = [Part("a", 1 + i, {"x": list(range(len(y))), "y": y}, 0.0) for i, y in enumerate(curves)]
-    assert mean_curves([*parts, Part("b", 1, {}, 0.0)], "x", "y") == {"a": [(0, 1), (1, 3)]}
+    both = [Part("a", 1 + i, {"x": list(range(len(y))), "y": y}, 0.0) for i, y in enumerate(curves)]
+    assert mean_curves([*both, Part("b", 1, {}, 0.0)], "x", "y") == {"a": [(0, 1), (1, 3)]}
+
+
+DIGITS = ["train_images=64", "width=2", "updates=3", "points=2", "seeds=3", "device=cpu"]
+
+
+def test_parts_that_are_trained_side_by_side_have_the_figures_of_those_that_are_trained_in_turn(tmp_path: Path) -> None:
+    """Three seeds on two processes: the last one has no other beside it."""
+    found = []
+    for threads in (1, 2):
+        words = [*DIGITS, f"threads={threads}", f"work={tmp_path / str(threads)}"]
+        found.append(running.run_claim("multi-sample-dropout", running.load("multi-sample-dropout", words)))
+    timed = ("second", "milliseconds")
+    alone, together = (
+        [(one.side, one.seed, {name: value for name, value in one.figures.items() if name not in timed})
+         for one in outcome.parts]
+        for outcome in found
+    )  # fmt: skip
+    assert alone == together
+    assert len(alone) == 12
+    seconds = [part.seconds for part in found[0].parts]
+    assert found[0].seconds == pytest.approx(sum(seconds))
+    shown = running.run_claim("multi-sample-dropout", found[1].chosen)
+    assert shown == found[1]
+
+
+def test_a_mistake_in_another_process_is_the_same_mistake(tmp_path: Path) -> None:
+    np.savez(tmp_path / "others.npz", others=np.zeros(3))
+    words = [*DIGITS, "threads=2", f"data={tmp_path / 'others.npz'}", f"work={tmp_path}"]
+    with pytest.raises(DataError, match=r"others\.npz: expected the arrays"):
+        running.run_claim("multi-sample-dropout", running.load("multi-sample-dropout", words))
+
+
+def test_the_wall_time_is_that_of_parts_which_are_begun_when_a_process_is_free() -> None:
+    assert wall_seconds([3.0, 1.0, 1.0, 2.0], 1) == 7.0
+    assert wall_seconds([3.0, 1.0, 1.0, 2.0], 2) == 4.0
+    assert wall_seconds([1.0, 1.0, 5.0], 2) == 6.0
+    assert wall_seconds([2.0, 1.0], 3) == 2.0

@@ -10,7 +10,7 @@ import pytest
 
 from daguan.__main__ import main
 from daguan.core.errors import DataError
-from daguan.experiments.claims import running
+from daguan.experiments.claims import parts, running
 from daguan.experiments.claims.text import TextClaimSettings, text_of
 from daguan.training.devices import prepare_process
 from toy_news import toy_news
@@ -51,7 +51,7 @@ def test_every_side_runs_the_table_is_printed_and_a_second_call_trains_nothing(
     words = ["reproduce", name, *SMALL, *TOYS[name], *data, f"work={tmp_path}"]
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    sides = [*running.claim_of(name).sides(running.load(name, words[2:]))]
+    sides = [*parts.claim_of(name).sides(running.load(name, words[2:]))]
     assert [part["side"] for part in found["parts"]] == sides
     assert found["verdict"] == "not seen at this size"  # of one seed
     assert len(found["comparisons"]) == COMPARED[name]
@@ -59,7 +59,7 @@ def test_every_side_runs_the_table_is_printed_and_a_second_call_trains_nothing(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(running, "_train", refuse)
+    monkeypatch.setattr(parts, "_train", refuse)
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert all(side in shown for side in sides)
@@ -69,7 +69,7 @@ def test_every_side_runs_the_table_is_printed_and_a_second_call_trains_nothing(
 
 def test_a_side_s_figures_are_the_same_when_it_is_trained_again(news: Path, tmp_path: Path) -> None:
     for name, side in (("roberta", "static"), ("mass", "discrete"), ("transformer-xl", "rnn"), ("pointer", "lstm")):
-        claim = running.claim_of(name)
+        claim = parts.claim_of(name)
         data = [] if name == "pointer" else [f"data={news}"]
         chosen = running.load(name, [*SMALL, *TOYS[name], *data, f"work={tmp_path}"])
         prepare_process(1)

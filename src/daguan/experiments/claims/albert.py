@@ -4,9 +4,9 @@ Sides are the modern encoder changed as ALBERT changes BERT (shared_layers.py), 
 so few updates: `all`, `attention`, `ffn` and `none` name what the layers share, `e64` to `e768` the paper's widths of
 embeddings, here as shares of the layers' width as there of 768, `e128` where no width is named. `sop` and `nsp` share
 all and also learn sentence order or next sentence; `bert` shares nothing and has embeddings as wide as its layers. Each
-encoder is pretrained on the same text in as many updates and then becomes a tagger. `all-in-time` has as many CPU seconds
-as `bert` in place of as many updates, by the seconds of a few updates of both, and so has `wide-in-time`, twice as
-wide (table 6 has an ALBERT four times as wide); their numbers of updates depend on the machine.
+encoder is pretrained on the same text in as many updates and then becomes a tagger. `all-in-time` has as many CPU
+seconds as `bert` in place of as many updates, by the seconds of a few updates of both, and so has `wide-in-time`, twice
+as wide (table 6 has an ALBERT four times as wide); their numbers of updates depend on the machine.
 """
 
 from __future__ import annotations
