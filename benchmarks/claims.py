@@ -26,6 +26,7 @@ from typing import Any
 from benchmarks.data import WORK
 from benchmarks.harness import ROOT, Report, Row, cores, machine, page, table
 from daguan.cli.tables.claims import draw, tables_of
+from daguan.core.processes import settle_environment
 from daguan.core.runs import commit
 from daguan.experiments.claims import running
 from daguan.experiments.claims.table import CLAIMS
@@ -111,4 +112,5 @@ def section(line: Line) -> list[str]:
 
 
 if __name__ == "__main__":
+    settle_environment()  # as `daguan reproduce` does
     main(sys.argv[1:])

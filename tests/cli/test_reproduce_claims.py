@@ -10,20 +10,21 @@ import pytest
 
 import toy_claim
 from daguan.__main__ import main
-from daguan.core.tables import Row
 from daguan.experiments.claims.claim import COMMON
-from daguan.experiments.claims.table import CLAIMS
+from daguan.experiments.claims.table import CLAIMS, ClaimRow
 from daguan.experiments.geometry.tasks import TASKS
 
 
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    monkeypatch.setitem(CLAIMS, "toy", Row("toy_claim:CLAIM", about="Toy 2026: more is better"))
+    monkeypatch.setitem(
+        CLAIMS, "toy", ClaimRow("toy_claim:CLAIM", about="Toy 2026: more is better", trains="nothing", minutes=1)
+    )
     monkeypatch.setattr(toy_claim, "TRAINED", [])
     return ["reproduce", "toy", f"work={tmp_path}", "threads=1", "device=cpu"]
 
 
-def test_the_list_names_every_claim_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_names_every_claim_and_what_it_trains(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce"]) == 0
     shown = capsys.readouterr().out
     assert all(f"\n{name} " in f"\n{shown}" for name in [*TASKS, *CLAIMS])
@@ -31,10 +32,28 @@ def test_the_list_names_every_claim_and_every_setting(capsys: pytest.CaptureFixt
     listed = {one["claim"]: one for one in json.loads(capsys.readouterr().out)}
     assert listed.keys() == {*TASKS, *CLAIMS}
     for name, row in CLAIMS.items():
-        assert set(COMMON) <= listed[name]["settings"].keys()
-        assert listed[name]["says"] == row.about
-        assert all(f" {setting}=" in shown for setting in listed[name]["settings"])
-        assert all(setting["meaning"] for setting in listed[name]["settings"].values())
+        one = listed[name]
+        assert set(COMMON) <= one["settings"].keys()
+        assert one["says"] == row.about
+        assert f"{row.about}. Trains {row.trains}." in shown
+        assert 0 < one["minutes"] <= one["settings"]["minutes"]["default"]
+        assert (one["sides"], one["seeds"]) >= (4, 3)
+        assert all(setting["meaning"] for setting in one["settings"].values())
+
+
+def test_a_claim_s_settings_stand_with_their_defaults_and_train_nothing(
+    toy: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*toy, "--settings"]) == 0
+    shown = capsys.readouterr().out
+    assert "noise=0.01  " in shown
+    assert "Standard deviation of a side's score." in shown
+    assert main([*toy, "--settings", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["noise"]["default"] == 0.01
+    assert main(["reproduce", "tsp", "--settings"]) == 0
+    assert "beam=" in capsys.readouterr().out
+    assert toy_claim.TRAINED == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_outcome_stands_beside_the_paper_s_figures(

@@ -22,14 +22,17 @@ ClaimWords = Annotated[
 def main(
     claim: ClaimName,
     words: ClaimWords,
+    show_settings: Annotated[
+        bool, typer.Option("--settings", help="Print the claim's settings; train nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Reproduce a claim of a paper, beside its figures.
 
-    Without a CLAIM all claims are listed, with their settings. convex-hull, delaunay and tsp train a pointer network on
+    Without a CLAIM all claims are listed. convex-hull, delaunay and tsp train a pointer network on
     instances made on the fly for `minutes` of wall-clock time and measure it on held-out ones (Vinyals et al. 2015,
     arXiv 1506.03134). Other claims train all sides with several seeds, give a verdict by the rule of
-    experiments/claims/verdict.py, and have the settings that the list shows. The same command continues an interrupted
+    experiments/claims/verdict.py, and have settings of their own. The same command continues an interrupted
     run, and shows a finished one.
     """
     from daguan.core.errors import ConfigError
@@ -38,6 +41,8 @@ def main(
 
     if not claim:
         _list_claims(as_json)
+    elif show_settings and claim in (*TASKS, *CLAIMS):
+        _show_settings(claim, as_json)
     elif claim in TASKS:
         _reproduce_task(claim, words, as_json)
     elif claim in CLAIMS:
@@ -53,6 +58,15 @@ def _list_claims(as_json: bool) -> None:
         print_json(claim_list())
     else:
         print_claims()
+
+
+def _show_settings(claim: str, as_json: bool) -> None:
+    from daguan.cli.tables.claims import claim_list, print_settings
+
+    if as_json:
+        print_json(next(one for one in claim_list() if one["claim"] == claim))
+    else:
+        print_settings(claim)
 
 
 def _reproduce_claim(name: str, words: list[str], as_json: bool) -> None:

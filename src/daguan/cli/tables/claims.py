@@ -10,44 +10,68 @@ from typing import Any
 
 from daguan.cli.tables.text import print_table
 from daguan.core.files import write_text
+from daguan.core.settings import Section
 from daguan.experiments.claims.claim import Column, Part
 from daguan.experiments.claims.parts import claim_of
 from daguan.experiments.claims.running import Compared, Outcome
 from daguan.experiments.claims.table import CLAIMS
 from daguan.experiments.geometry.tasks import TASKS
+from daguan.experiments.pointer_settings import PointingSettings
 
 Rows = list[tuple[str, ...]]
 PLOT = "plot.svg"
 NONE = "–"
+NUMBERS = ("sides", "seeds", "minutes")
 GEOMETRY = "Vinyals et al. 2015: a pointer network learns this problem from examples"
 COMPARISONS = ("claim", "paper", "difference", "95 % interval", "seeds", "verdict")
 FACTS = ("exact", "note", "ours", "paper", "verdict")
 
 
 def claim_list() -> list[dict[str, Any]]:
-    """Returns each claim with its one line, its paper and its settings, as JSON can hold it."""
-    tasks = [{"claim": task, "says": GEOMETRY, "paper": "arXiv 1506.03134", "settings": {}} for task in TASKS]
-    return tasks + [
-        {
-            "claim": name,
-            "says": row.about,
-            "paper": claim_of(name).paper,
-            "settings": {
-                key: {"default": field.default, "meaning": field.description}
-                for key, field in claim_of(name).settings.model_fields.items()
-            },
-        }
-        for name, row in CLAIMS.items()
-    ]
+    """Returns each claim with its one line, its paper, what it trains and its settings, as JSON can hold it; the
+    minutes are an estimate for two cores."""
+    return [_task(name) if name in TASKS else _claim(name) for name in (*TASKS, *CLAIMS)]
+
+
+def _task(name: str) -> dict[str, Any]:
+    minutes = PointingSettings().minutes
+    about = {"claim": name, "says": GEOMETRY, "paper": "arXiv 1506.03134", "trains": "a pointer network"}
+    return {**about, "sides": 1, "seeds": 1, "minutes": minutes, "settings": _meanings(PointingSettings)}
+
+
+def _claim(name: str) -> dict[str, Any]:
+    claim, row = claim_of(name), CLAIMS[name]
+    chosen = claim.settings()
+    about = {"claim": name, "says": row.about, "paper": claim.paper, "trains": row.trains}
+    numbers = {"sides": len(claim.sides(chosen)), "seeds": chosen.seeds, "minutes": row.minutes}
+    return {**about, **numbers, "settings": _meanings(claim.settings)}
+
+
+def _meanings(settings: type[Section]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"default": field.default, "meaning": field.description or ""}
+        for name, field in settings.model_fields.items()
+    }
 
 
 def print_claims() -> None:
-    """Print a line for each claim, and below it the settings."""
-    claims = claim_list()
-    print_table(("claim", "says"), [(one["claim"], one["says"]) for one in claims])
-    for one in claims:
-        words = " ".join(f"{name}={_word(setting['default'])}" for name, setting in one["settings"].items())
-        print(f"{one['claim']}: {words or 'the settings in `reproduce --help`'}", flush=True)
+    """Print a row for each claim."""
+    rows = [
+        (one["claim"], f"{one['says']}. Trains {one['trains']}.", *(f"{one[name]:g}" for name in NUMBERS))
+        for one in claim_list()
+    ]
+    print_table(("claim", "says", *NUMBERS), rows)
+    print(
+        "Minutes are estimates for two cores. `daguan reproduce CLAIM --settings` shows a claim's settings.", flush=True
+    )
+
+
+def print_settings(name: str) -> None:
+    """Print the settings of a claim, with their defaults and what they mean."""
+    about = _task(name) if name in TASKS else _claim(name)
+    print(f"{name}: {about['says']}. Trains {about['trains']}.\n{about['paper']}\n", flush=True)
+    rows = [(f"{key}={_word(one['default'])}", one["meaning"]) for key, one in about["settings"].items()]
+    print_table(("setting", "meaning"), rows)
 
 
 def _word(value: Any) -> str:

@@ -25,10 +25,10 @@ def print_table(header: Cells, rows: Sequence[Cells]) -> None:
 def table_lines(header: Cells, rows: Sequence[Cells], width: int = 0) -> list[str]:
     """Returns the lines of a table of at most that width, 0 for any.
 
-    Long names are folded. Where that is not enough, each row is a block of lines, one a cell.
+    Long names are folded, the widest column first. Where that is not enough, each row is a block of lines, one a cell.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for column in range(min(LEFT, len(widths))):
+    for column in sorted(range(min(LEFT, len(widths))), key=widths.__getitem__, reverse=True):
         over = sum(widths) + len(GAP) * (len(widths) - 1) - width
         if width and over > 0:
             widths[column] = max(min(NARROWEST, widths[column]), widths[column] - over)
