@@ -103,7 +103,7 @@ def test_the_same_updates_give_the_same_bytes_killed_or_not(tmp_path: Path) -> N
         (["tsp", "minutes=0"], "minutes: expected over 0, got 0.0"),
         (["tsp", "beam=0"], "beam: expected at least 1, got 0"),
         (["tsp", "minuets=1"], "minuets: no such setting; did you mean 'minutes'?"),
-        (["tsp", "--jsn"], "--jsn: no such option; known: --json, --help"),
+        (["tsp", "--jsn"], "--jsn: no such option; known: --settings, --json, --help"),
         (["tsp", "device=tpu"], "device: expected auto, cpu or cuda, got 'tpu'"),
     ],
 )

@@ -2,7 +2,9 @@
 
 On hulls of one size the pointer network meets the LSTM with and without attention; one that learns hulls of several
 sizes is tested on sizes that it has not seen. All networks have the same number of updates; the paper gives them a
-million examples. The paper does not describe its algorithms A1 and A2 for tours, so the nearest neighbour stands there.
+million examples. Of its algorithms for tours the paper describes A3 alone, which is Christofides'; A1 and A2 are of the
+order of n². The nearest neighbour, of that order too, stands in their place, and A3 is not built. Tours here have at
+most 12 points, whose shortest tour is found exactly; the paper's go on to 50.
 """
 
 from __future__ import annotations
