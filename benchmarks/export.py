@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.harness import ROOT, Comparison, Report, alternate, machine, options
+from benchmarks.harness import ROOT, Comparison, Report, Row, alternate, machine, options
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
 from daguan.data.format import read_labelled, read_unlabelled
@@ -38,10 +38,17 @@ Label = Callable[[Sequence[Sentence]], list[Sentence]]
 def main(words: list[str]) -> None:
     model, contest = Path(words[0]), Contest(Path(words[1]))
     asked = options(words[2:], __doc__)
+    report = Report("export", machine(1))
+    for row in measured(model, contest, asked.quick):
+        report.add(row)
+    report.show(asked.json)
+
+
+def measured(model: Path, contest: Contest, quick: bool = False) -> Iterator[Row]:
+    """Gives a row for each form, and for ours."""
     prepare_process(1)
     test, gold = read_unlabelled(contest.test), read_labelled(contest.test_gold)
-    rounds, test, gold = (1, test[:QUICK], gold[:QUICK]) if asked.quick else (ROUNDS, test, gold)
-    report = Report("export", machine(1))
+    rounds, test, gold = (1, test[:QUICK], gold[:QUICK]) if quick else (ROUNDS, test, gold)
     with exported(model) as sides:
         found = {name: label(test) for name, (label, _) in sides.items()}
         rates = alternate(rounds, {name: partial(rate, label, test) for name, (label, _) in sides.items()})
@@ -50,11 +57,8 @@ def main(words: list[str]) -> None:
         alike = sum(one.gold == other.gold for one, other in zip(found[name], found[OURS], strict=True))
         f1 = 100 * span_score(found[name], gold).f1
         row = {"form": name, "span F1": f"{f1:.2f}", "lines like ours": f"{alike} of {len(test)}", "MB": size}
-        report.add(
-            row
-            | {"lines/s": compared.ours, "ratio": compared.ratio, "spread": f"{compared.low:.2f}–{compared.high:.2f}"}
-        )
-    report.show(asked.json)
+        spread = f"{compared.low:.2f}–{compared.high:.2f}"
+        yield row | {"lines/s": compared.ours, "ratio": compared.ratio, "spread": spread}
 
 
 @contextmanager

@@ -4,14 +4,21 @@
 
 ENCODER is a folder in Hugging Face layout; the data are `ncbi` and `wnut17` of ../shared/text. The peer is the loop of
 Hugging Face's course: AutoModelForTokenClassification, AdamW, a linearly falling rate, batches of 16 lines, the label
-of a word at its first piece, the class of the highest logit. Ours is the tagger of configs/public.yaml: a CRF, n-gram
-features, averaged weights. Both train on all training lines for the same minutes (the number of updates follows from
-the speed of the first ones, after which training begins again) and in the same precision. The rate of each is the best
-of RATES by one model with the first nine tenths of the training lines, for a fifth of the minutes, on the last tenth.
-"blend" is configs/public.yaml whole: three folds of it, each for a third of the minutes, and the n-gram CRF.
+of a word at its first piece, the class of the highest logit. Ours is the tagger of configs/public.yaml: "alone" with
+the softmax of the peer, and with its CRF and n-gram features; both have averaged weights. All train on all training
+lines for the same minutes (the number of updates follows from the speed of the first ones, after which training begins
+again) and in the same precision. The rate of each is the best of RATES by one model with the first nine tenths of the
+training lines, for a fifth of the minutes, on the last tenth. "blend" is configs/public.yaml whole, with the CRF's
+rate: three folds of the tagger and the n-gram CRF in these minutes, its own preparations and its stack included.
 
-Scores are strict span F1 on the test part, the mean over seeds with the least and the highest. Every model's score is a
-line of data/benchmarks/public_encoder.jsonl and is not measured again: delete the line to do so.
+Scores are strict span F1 on the test part: the mean over seeds, its 95 % interval by a bootstrap over lines, and the
+least and the highest of a seed; a gain over the peer is on the same resampled lines. Every model's answer is a line of
+data/benchmarks/public_encoder.jsonl and is not made again: delete the line to do so. So the same command continues,
+and more seeds use what is there.
+
+The first line says how long the rest takes: N minutes a rate of five for each of three sides, and N for each seed of
+four sides, so 15 N minutes a data set with three seeds, and about a tenth more to measure speeds and to label. Ten
+minutes and both data sets: five and a half hours. `ncbi --minutes 4`: 1.1 hours.
 """
 
 from __future__ import annotations
@@ -22,25 +29,25 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from benchmarks.contests import printed
 from benchmarks.data import SHARED, WORK
-from benchmarks.harness import ROOT, Report, command, cores, machine
+from benchmarks.harness import ROOT, Report, Row, command, cores, machine
 from benchmarks.ours import precision
-from daguan.core.seeds import stream
-from daguan.core.types import Sentence, Span, labels_of
-from daguan.data.batches.collate import bucketed_order
+from benchmarks.token_classification import ENGINE, Peer, Task
+from daguan.core.types import Score, Sentence, Span, labels_of
+from daguan.data.bootstrap import resampled_f1
 from daguan.data.contest import Contest
 from daguan.data.format import read_labelled
-from daguan.data.span_score import span_score
+from daguan.data.span_score import span_scores
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import VocabularySettings, count_to_vocabulary
 from daguan.formats.code_book import CodeBook
@@ -50,27 +57,18 @@ from daguan.models.encoders.pieces import Pieces
 from daguan.models.encoders.public_checkpoint import load_public_checkpoint
 from daguan.models.tagger import Tagger
 from daguan.pipeline.settings import load
-from daguan.training.devices import autocast
-from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
 
 PRESET, DATA = str(ROOT / "configs" / "public.yaml"), ("ncbi", "wnut17")
 RECORDS = WORK / "public_encoder.jsonl"
 RATES = (2e-5, 5e-5, 1e-4, 2e-4, 5e-4)
-PEER, OURS, BLEND = "Hugging Face's loop", "daguan's tagger", "blend"
-BATCH, LENGTH, WARM, TIMED = 16, 128, 5, 20  # lines; pieces; updates before the speed is measured, and for it
-IGNORED = -100
-ENGINE = EngineSettings()
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a model is trained on and scored on."""
-
-    train: Sequence[Sentence]
-    test: Sequence[Sentence]
-    texts: dict[str, str]
+PEER, ALONE, CRF, BLEND = "Hugging Face's loop", "daguan, alone", "daguan, CRF and n-grams", "daguan, blend"
+TUNED = {PEER: (), ALONE: ("model.head=softmax", "model.ngram_buckets=0"), CRF: ()}
+TUNING = "tuning"  # in place of a seed
+SHARE = 1 / 5  # of the minutes, for each rate
+WARM, TIMED = 5, 20  # updates before the speed is measured, and for it
+Lines = list[Score]  # the counts of each line
 
 
 def measured_updates(minutes: float, step: Callable[[], object]) -> int:
@@ -83,102 +81,15 @@ def measured_updates(minutes: float, step: Callable[[], object]) -> int:
     return max(1, round(60 * minutes * TIMED / (time.monotonic() - since)))
 
 
-class Peer:
-    """Hugging Face's loop for token classification."""
-
-    def __init__(self, encoder: Path, task: Task, rate: float, seed: int) -> None:
-        from transformers import AutoModelForTokenClassification, AutoTokenizer
-
-        torch.manual_seed(seed)
-        self.task, self.seed = task, seed
-        self.tokenizer = AutoTokenizer.from_pretrained(encoder, add_prefix_space=True)
-        self.classes = ["O", *(f"{edge}-{label}" for label in labels_of(task.train) for edge in "BI")]
-        self.model = AutoModelForTokenClassification.from_pretrained(encoder, num_labels=len(self.classes))
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=rate)
-        self.examples = [self._example(line) for line in task.train]
-        self.rate, self.batches = rate, iter(())
-
-    def _words(self, line: Sentence) -> list[str]:
-        return [self.task.texts.get(token, token) for token in line.tokens]
-
-    def _example(self, line: Sentence) -> tuple[list[int], list[int]]:
-        cut = self.tokenizer(self._words(line), is_split_into_words=True, truncation=True, max_length=LENGTH)
-        names = ["O"] * len(line.tokens)
-        for span in line.gold:
-            names[span.start : span.stop] = [f"B-{span.label}", *[f"I-{span.label}"] * (span.stop - span.start - 1)]
-        owners = cut.word_ids()
-        firsts = [owner is not None and owner != before for owner, before in zip(owners, [None, *owners], strict=False)]
-        labels = [self.classes.index(names[o]) if f else IGNORED for o, f in zip(owners, firsts, strict=True)]
-        return cut["input_ids"], labels
-
-    def train(self, updates: int) -> None:
-        for update in range(updates):
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.rate * (1 - update / updates)
-            self.step()
-
-    def step(self) -> None:
-        """Do an update on the next lines."""
-        self.model.train()
-        indices = next(self.batches, None)
-        if indices is None:
-            lengths = [len(ids) for ids, _ in self.examples]
-            self.epoch = getattr(self, "epoch", -1) + 1
-            self.batches = iter(bucketed_order(lengths, BATCH, stream(self.seed, "peer", self.epoch)))
-            indices = next(self.batches)
-        chosen = [self.examples[i] for i in indices]
-        width = max(len(ids) for ids, _ in chosen)
-        ids, labels = (
-            torch.tensor([[*row, *[fill] * (width - len(row))] for row in rows])
-            for rows, fill in zip(zip(*chosen, strict=True), (self.tokenizer.pad_token_id, IGNORED), strict=True)
-        )
-        mask = torch.arange(width) < torch.tensor([[len(row)] for row, _ in chosen])
-        with autocast(ENGINE):
-            logits = self.model(ids, attention_mask=mask.long()).logits
-        self.optimiser.zero_grad()
-        torch.autograd.backward(cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED))
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-
-    @torch.no_grad()
-    def spans(self, lines: Sequence[Sentence]) -> list[tuple[Span, ...]]:
-        """Returns the spans of the classes with the highest logits; words that were cut off are in none."""
-        self.model.eval()
-        found = []
-        for line in lines:
-            words = self._words(line)
-            cut = self.tokenizer(
-                words, is_split_into_words=True, truncation=True, max_length=LENGTH, return_tensors="pt"
-            )
-            with autocast(ENGINE):
-                best = self.model(**cut).logits[0].argmax(1).tolist()
-            names = ["O"] * len(words)
-            for place, owner in reversed(list(enumerate(cut.word_ids()))):
-                if owner is not None:
-                    names[owner] = self.classes[best[place]]
-            found.append(spans_of(names))
-        return found
-
-
-def spans_of(names: Sequence[str]) -> tuple[Span, ...]:
-    """Returns the entities of BIO tags; an I- without a B- of its label before it begins one, as seqeval counts it."""
-    spans: list[Span] = []
-    for place, name in enumerate(names):
-        edge, _, label = name.partition("-")
-        before = spans[-1] if spans else None
-        if edge == "I" and before and before.stop == place and before.label == label:
-            spans[-1] = Span(before.start, place + 1, label)
-        elif edge != "O":
-            spans.append(Span(place, place + 1, label))
-    return tuple(spans)
-
-
 class Ours:
-    """The tagger of configs/public.yaml, trained on given lines."""
+    """A tagger of configs/public.yaml with some changes, trained on given lines."""
 
-    def __init__(self, encoder: Path, task: Task, rate: float, seed: int, updates: int = 0) -> None:
+    def __init__(
+        self, encoder: Path, task: Task, rate: float, seed: int, updates: int = 0, changes: Sequence[str] = ()
+    ) -> None:
         torch.manual_seed(seed)
-        made = load([PRESET, f"encoder.checkpoint={encoder}", f"train.encoder_learning_rate={rate:g}"]).member("public")
+        words = [PRESET, f"encoder.checkpoint={encoder}", f"train.encoder_learning_rate={rate:g}", *changes]
+        made = load(words).member("public")
         counts = Counter(token for line in [*task.train, *task.test] for token in line.tokens)
         vocabulary = count_to_vocabulary(counts, VocabularySettings(min_count=1))
         pieces = Pieces.of_checkpoint(encoder, task.texts)
@@ -200,46 +111,160 @@ class Ours:
         return decode_lines(self.trained.marginals(lines, ENGINE), self.trained.scheme)
 
 
-def f1_of(side: str, encoder: Path, task: Task, rate: float, seed: int, minutes: float) -> float:
-    """Returns the F1 on the test part of a model that was trained for the minutes."""
+def lines_of(side: str, encoder: Path, task: Task, rate: float, seed: int, minutes: float) -> Lines:
+    """Returns the counts of each test line, by a model that was trained for the minutes."""
     if side == PEER:
         updates = measured_updates(minutes, Peer(encoder, task, rate, seed).step)
         peer = Peer(encoder, task, rate, seed)
         peer.train(updates)
         spans = peer.spans(task.test)
     else:
-        ours = Ours(encoder, task, rate, seed, measured_updates(minutes, Ours(encoder, task, rate, seed).step))
+        new = partial(Ours, encoder, task, rate, seed, changes=TUNED[side])
+        ours = new(updates=measured_updates(minutes, new().step))
         ours.train()
         spans = ours.spans(task.test)
-    return 100 * span_score(annotate(task.test, spans), task.test).f1
+    return span_scores(annotate(task.test, spans), task.test)
 
 
-def blend_f1(folder: Path, encoder: Path, rate: float, seed: int, minutes: float) -> float:
-    """Returns the F1 on the test part of configs/public.yaml, three folds for a third of the minutes each."""
+def lines_of_blend(
+    folder: Path, encoder: Path, test: Sequence[Sentence], rate: float, seed: int, minutes: float
+) -> Lines:
+    """Returns the counts of each test line, by configs/public.yaml within the minutes."""
     words = [PRESET, f"data.dir={folder}", f"data.work={WORK}", f"data.submissions={WORK / 'submissions'}"]
     words += [f"encoder.checkpoint={encoder}", f"train.encoder_learning_rate={rate:g}", f"seed={seed}", "folds.count=3"]
     words += [f"budget.minutes={minutes:g}", "budget.weights={public: 20}"]
     command("run", words)
     found = json.loads(printed("score", [*words, "--json"]))
-    return 100 * found["test"][found["final"]]["span"]["f1"]
+    return span_scores(read_labelled(Path(found["model"], f"{found['final']}.txt")), test)
 
 
 class Records:
-    """The scores so far."""
+    """The answers so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def of(self, key: dict[str, Any], measure: Callable[[], float]) -> float:
-        """Returns the stored score, or measures and stores it."""
+    def known(self, key: dict[str, Any]) -> Lines | None:
+        """Returns the counts that were stored, None if there are none."""
         lines = self.path.read_text("utf-8").splitlines() if self.path.is_file() else []
-        for line in map(json.loads, lines):
-            if line["key"] == key:
-                return float(line["f1"])
-        f1 = measure()
+        stored = next((one["lines"] for one in map(json.loads, lines) if one["key"] == key), None)
+        return None if stored is None else [Score(*counts) for counts in stored]
+
+    def of(self, key: dict[str, Any], measure: Callable[[], Lines]) -> Lines:
+        """Returns the stored counts, or measures and stores them, with their F1 and the minutes that all took."""
+        if (stored := self.known(key)) is not None:
+            return stored
+        since = time.monotonic()
+        lines = measure()
+        took = round((time.monotonic() - since) / 60, 2)
+        counts = [(line.hits, line.predicted, line.gold) for line in lines]
+        record = {"key": key, "f1": percent(lines), "took": took, "lines": counts}
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"key": key, "f1": f1}) + "\n")
-        return f1
+            file.write(json.dumps(record) + "\n")
+        print(
+            f"{key['data']}, {key['side']}, {key['rate']:g}, {key['seed']}: {percent(lines):.2f}, {took} min",
+            flush=True,
+        )
+        return lines
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """The models of one data set, whose contest is in a folder."""
+
+    folder: Path
+    name: str
+    encoder: Path
+    minutes: float
+    seeds: int
+    records: Records
+
+    @cached_property
+    def whole(self) -> Task:
+        """All training lines and the test lines."""
+        contest = Contest(self.folder)
+        return Task(read_labelled(contest.train), read_labelled(contest.test_gold), CodeBook.texts(contest))
+
+    @cached_property
+    def tuning(self) -> Task:
+        """The first nine tenths of the training lines, and the last."""
+        train, low = self.whole.train, len(self.whole.train) * 9 // 10
+        return Task(train[:low], train[low:], self.whole.texts)
+
+    def key(self, side: str, rate: float, seed: int | str) -> dict[str, Any]:
+        about = {"data": self.name, "encoder": self.encoder.name, "minutes": self.minutes}
+        return about | {"side": side, "rate": rate, "seed": seed}
+
+    def minutes_left(self) -> float:
+        """Returns the minutes of training of all models that are not stored. A side whose rate is not known yet has
+        all of its seeds before it."""
+        tuned = {side: [self.records.known(self.key(side, rate, TUNING)) for rate in RATES] for side in TUNED}
+        left = SHARE * sum(one is None for of_side in tuned.values() for one in of_side)
+        for side in (*TUNED, BLEND):
+            known = all(one is not None for one in tuned[CRF if side == BLEND else side])
+            rate = self.rate(side) if known else 0.0
+            stored = [self.records.known(self.key(side, rate, seed)) for seed in range(1, self.seeds + 1)]
+            left += sum(one is None for one in stored)
+        return self.minutes * left
+
+    def rate(self, side: str) -> float:
+        """Returns the best rate of a side; the blend has that of the CRF."""
+        tuned = CRF if side == BLEND else side
+        minutes, found = SHARE * self.minutes, {}
+        for rate in RATES:
+            measure = partial(lines_of, tuned, self.encoder, self.tuning, rate, 0, minutes)
+            found[rate] = percent(self.records.of(self.key(tuned, rate, TUNING), measure))
+        return max(found, key=found.__getitem__)
+
+    def answers(self, side: str) -> list[Lines]:
+        """Returns what each seed's model answers."""
+        rate, found = self.rate(side), []
+        for seed in range(1, self.seeds + 1):
+            measure = partial(lines_of, side, self.encoder, self.whole, rate, seed, self.minutes)
+            if side == BLEND:
+                test = self.whole.test
+                measure = partial(lines_of_blend, self.folder, self.encoder, test, rate, seed, self.minutes)
+            found.append(self.records.of(self.key(side, rate, seed), measure))
+        return found
+
+    def rows(self) -> Iterator[Row]:
+        """Gives a row for each side."""
+        peer: list[Lines] = []
+        for side in (*TUNED, BLEND):
+            found = self.answers(side)
+            peer = peer or found
+            f1s = [percent(lines) for lines in found]
+            yield {
+                "data": self.name,
+                "side": side,
+                "rate": f"{self.rate(side):g}",
+                "minutes": f"{self.minutes:g}",
+                "test F1": interval(statistics.mean(f1s), resampled(found)),
+                "seeds": f"{len(f1s)}: {min(f1s):.1f} to {max(f1s):.1f}",
+                "over the peer": "" if side == PEER else gain(found, peer),
+            }
+
+
+def percent(lines: Lines) -> float:
+    """Returns F1 in percent."""
+    return 100 * sum(lines, Score()).f1
+
+
+def resampled(found: Sequence[Lines]) -> Any:
+    """Returns (resamples,): the mean F1 of several models on the same lines, drawn with replacement."""
+    return 100 * np.mean([resampled_f1(lines) for lines in found], axis=0)
+
+
+def interval(value: float, drawn: Any, form: str = ".1f") -> str:
+    """Returns a value with its 95 % interval."""
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
+def gain(ours: Sequence[Lines], peer: Sequence[Lines]) -> str:
+    """Returns the difference of mean F1 with its interval."""
+    means = [statistics.mean(percent(lines) for lines in found) for found in (ours, peer)]
+    return interval(means[0] - means[1], resampled(ours) - resampled(peer), "+.1f")
 
 
 def main(words: list[str]) -> None:
@@ -252,41 +277,16 @@ def main(words: list[str]) -> None:
     asked = parser.parse_args(words)
     WORK.mkdir(parents=True, exist_ok=True)
     records, report = Records(RECORDS), Report("public_encoder", machine(cores(), precision()))
+    tables = []
     for name in asked.names or DATA:
         source = SHARED.parent / "text" / name
         folder = folder_in(WORK, source)
         build_in(folder, source)
-        contest = Contest(folder)
-        train, test, texts = read_labelled(contest.train), read_labelled(contest.test_gold), CodeBook.texts(contest)
-        low = len(train) * 9 // 10
-        tuning, whole = Task(train[:low], train[low:], texts), Task(train, test, texts)
-        rates = {}
-        for side in (PEER, OURS):
-            key = {"data": name, "encoder": asked.encoder.name, "side": side, "minutes": asked.minutes}
-            found = {}
-            for rate in RATES:
-                measure = partial(f1_of, side, asked.encoder, tuning, rate, 0, asked.minutes / 5)
-                found[rate] = records.of(key | {"rate": rate, "seed": "tuning"}, measure)
-            rates[side] = max(found, key=found.__getitem__)
-        for side in (PEER, OURS, BLEND):
-            rate = rates[PEER if side == PEER else OURS]
-            key = {"data": name, "encoder": asked.encoder.name, "side": side, "minutes": asked.minutes, "rate": rate}
-            f1s = []
-            for seed in range(1, asked.seeds + 1):
-                measure = partial(f1_of, side, asked.encoder, whole, rate, seed, asked.minutes)
-                if side == BLEND:
-                    measure = partial(blend_f1, folder, asked.encoder, rate, seed, asked.minutes)
-                f1s.append(records.of(key | {"seed": seed}, measure))
-            report.add(
-                {
-                    "data": name,
-                    "side": side,
-                    "rate": f"{rate:g}",
-                    "minutes": f"{asked.minutes:g}",
-                    "test F1": f"{statistics.mean(f1s):.1f} ({min(f1s):.1f} to {max(f1s):.1f})",
-                    "seeds": len(f1s),
-                }
-            )
+        tables.append(DataTable(folder, name, asked.encoder, asked.minutes, asked.seeds, records))
+    print(f"{sum(table.minutes_left() for table in tables):.0f} min of training are left", flush=True)
+    for table in tables:
+        for row in table.rows():
+            report.add(row)
     report.show(asked.json)
 
 

@@ -87,7 +87,8 @@ def test_the_last_line_says_what_was_measured(
     assert set(sides) == {"teacher", "student", "best member"}
     assert {side["held_out"]["gold"] for side in sides.values()} == {sides["student"]["held_out"]["gold"]}
     assert (sides["teacher"]["models"], sides["student"]["models"]) == (4, 1)
-    for side in (sides["teacher"], sides["student"]):
+    assert sides["best member"]["models"] == 2  # of its folds
+    for side in sides.values():
         assert side["lines_per_second"] > 0
         assert side["megabytes"] > 0
         assert 0 < side["test"]["f1"] <= 1
@@ -172,6 +173,21 @@ def test_drawn_labels_teach_on_every_line(contest: Path, taught: Path, distilled
         for one in (distilled, root)
     )
     assert any(best[tokens] != drawn[tokens] for tokens in best.keys() & drawn.keys())
+
+
+@pytest.mark.parametrize(("length", "times"), [(9, None), (1.5, 1.5)])
+def test_a_student_of_a_planned_member_gets_updates_for_its_labelled_lines_too(
+    contest: Path, taught: Path, tmp_path: Path, length: float, times: float | None
+) -> None:
+    """In proportion to the lines, or up to the limit; those planned, 8 a fold, are for gold lines alone."""
+    root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
+    given = words(contest, root, "ensemble.small.updates=[8,8]", f"distil.length={length}")
+    with in_process():
+        assert main(["distil", *given]) == 0
+    for student, planned in (("scored", 8), ("shipped", 16)):
+        result = read_json(folder(root) / student / "result.json")
+        share = (result["training_lines"] + result["pseudo_labelled_lines"]) / result["training_lines"]
+        assert result["updates"] == pytest.approx(planned * (times or share), rel=0.2)
 
 
 class Killed(Exception):

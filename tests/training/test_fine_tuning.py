@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,16 @@ def trainer(
     pseudo: Sequence[Sentence] = (),
     pseudo_weight: float = 1.0,
     held_out: Sequence[Sentence] = SENTENCES,
+    updates: int = 0,
+    longest: float = math.inf,
     **settings: Any,
 ) -> TaggerTrainer:
     """4 sentences, 2 updates an epoch, 8 in all; more with pseudo-labelled ones."""
     made = tagger("crf", dropout=0.3, encoder_dropout=0.1, token_dropout=0.1)
     trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
     whole = {"epochs": 4, "batch_size": 2, "evaluations": 2, "checkpoint_seconds": 1e9} | settings
-    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, held_out, 1, pseudo, pseudo_weight)
+    made_of = SENTENCES, held_out, 1, pseudo, pseudo_weight, updates, longest
+    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, *made_of)
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -195,6 +199,19 @@ def test_each_epoch_has_all_lines_once_in_batches_of_one_kind() -> None:
             assert sorted(found) == sorted(len(line.tokens) for line in lines)
         orders.add(tuple(update.weight for update in updates))
     assert len(orders) > 1  # they are mixed
+
+
+@pytest.mark.parametrize(
+    ("lines", "longest", "expected"),
+    [(0, 4, 1), (4, 4, 2), (4, 1.5, 1.5), (4, 1, 1), (16, math.inf, 5), (16, 4, 4)],
+)
+@pytest.mark.parametrize("planned", [0, 6])
+def test_pseudo_labelled_lines_add_updates_in_proportion_up_to_a_limit(
+    planned: int, lines: int, longest: float, expected: float
+) -> None:
+    """Also to a number that a plan fixed for the gold lines alone: 8 updates by the epochs, or those planned."""
+    pseudo = [*SENTENCES * 4][:lines]
+    assert trainer(pseudo, updates=planned, longest=longest).updates == expected * (planned or 8)
 
 
 def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:

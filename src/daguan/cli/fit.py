@@ -35,7 +35,8 @@ def main(
     It is `run` with data.dir and budget.minutes in short, and with cpu_1h, which fits into any number of minutes, where
     no CONFIG is named. `daguan.fit` is the same in Python.
 
-    With --ship, `distil` and `export` follow, beyond the minutes: about as long as two folds of the student take.
+    With --ship, `distil` and `export` follow, beyond the minutes: at most distil.length times as long as two folds of the
+    student's member take, and the labelling of its lines.
     """
     from daguan.api.fitting import BUDGET
 

@@ -44,6 +44,12 @@ class DistilSettings(Section):
         gt=0,
         le=1,
     )
+    length: float = setting(
+        4.0,
+        "Most updates of it, as a multiple of those for the gold ones alone; up to "
+        "that, a line is read as often as a gold line would be alone, also where a budget's plan fixed the updates.",
+        ge=1,
+    )
 
     def check(self) -> None:
         require("test", self.test or self.corpus_lines > 0, "true, or distil.corpus_lines over 0", self.test)
@@ -56,6 +62,7 @@ class DistilSettings(Section):
             confidence=self.confidence,
             drawn=self.drawn,
             weight=self.weight,
+            length=self.length,
         )
 
 

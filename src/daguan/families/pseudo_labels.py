@@ -35,6 +35,12 @@ class PseudoLabelSettings(Section):
         gt=0,
         le=1,
     )
+    length: float = setting(
+        4.0,
+        "Most updates with these lines beside the gold ones, as a multiple of those for the gold ones alone; up to "
+        "that, a line is read as often as a gold line would be alone, also where a budget's plan fixed the updates.",
+        ge=1,
+    )
 
     def check(self) -> None:
         distinct = len(set(self.teachers)) == len(self.teachers)

@@ -33,13 +33,13 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     """Fine-tunes the fold's tagger, saves it, and answers."""
     settings = job.settings.train
     seed = stream_seed(job.seed, "tagger", job.fold, *([settings.seed] if settings.seed else []))
-    weight = job.settings.pseudo_labels.weight
+    labelled = job.settings.pseudo_labels
 
     def new_trainer(updates: int) -> TaggerTrainer:
-        trained = _new_tagger(job, data.scheme)
         return TaggerTrainer(
-            trained, settings, job.engine, data.train, data.held_out, seed, data.pseudo, weight, updates
-        )
+            _new_tagger(job, data.scheme), settings, job.engine, data.train, data.held_out, seed, data.pseudo,
+            labelled.weight, updates, labelled.length,
+        )  # fmt: skip
 
     trainer = new_trainer(job.planned_updates)
     if job.seconds:

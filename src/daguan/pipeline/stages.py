@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 READ = (".json", ".safetensors", ".txt")  # the files of a checkpoint's folder that are read
 WITHOUT_EFFECT = ("checkpoint_seconds",)  # settings that change no result
+IN_TRAINING = ("weight", "length")  # settings of pseudo-labels that labelling does not read
 BY_CONTENT = ("checkpoint", "counts", "runs")  # settings that name files or runs, whose content is in the key
 
 
@@ -305,13 +306,14 @@ def _member(stages: Stages, member: str) -> Inputs:
     if needs := family.needs(settings):
         facts["needs"] = sorted(stages.train(need).key for need in needs)
     if pseudo := stages.pseudo_labels(member):
-        facts["pseudo_labels"] = {"run": pseudo.key, "weight": settings.pseudo_labels.weight}
+        chosen = {name: getattr(settings.pseudo_labels, name) for name in IN_TRAINING}
+        facts["pseudo_labels"] = {"run": pseudo.key, **chosen}
     return Inputs(facts, settings, family.reads, (FAMILIES[settings.family], *family.rows(settings)))
 
 
 def _pseudo(stages: Stages, member: str) -> Inputs:
     asked = stages.settings.member(member).pseudo_labels
-    choice = {name: value for name, value in dict(asked).items() if name not in ("teachers", "weight")}
+    choice = {name: value for name, value in dict(asked).items() if name not in ("teachers", *IN_TRAINING)}
     facts = {"teachers": [run.path.name for run in stages.teachers(member)], "choice": choice}
     plain = stages.settings.blend.replace(lookup=False)  # pseudo-labels look no line up
     return Inputs(facts | _blended(stages), stages.settings.replace(blend=plain), ("blend",))

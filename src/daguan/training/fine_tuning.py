@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -104,8 +105,14 @@ class TaggerTrainer(Trainer[Update]):
         pseudo: Sequence[Sentence] = (),
         pseudo_weight: float = 1.0,
         updates: int = 0,
+        longest: float = math.inf,
     ) -> None:
-        """updates: number of all updates; 0 for those of `settings.epochs`."""
+        """
+        Args:
+            updates: number of updates for the lines of `train` alone; 0 for those of `settings.epochs`. Lines of
+                `pseudo` add theirs in proportion.
+            longest: the most updates, as a multiple of those for the lines of `train` alone.
+        """
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
         self.device = find_device(engine)
         model = trained.tagger.to_device(self.device)
@@ -121,7 +128,9 @@ class TaggerTrainer(Trainer[Update]):
         self.adversary = build_adversary(self.model, settings)
         self._thawed = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
         self.updates_per_epoch = len(self._epoch_order(0))
-        self.updates = updates or settings.epochs * self.updates_per_epoch
+        alone = max(1, math.ceil(self.gold_examples / (settings.batch_size * settings.accumulation)))
+        times = min(longest, self.updates_per_epoch / alone)
+        self.updates = round(times * (updates or settings.epochs * alone))
         require_synchronised("train", settings, self.updates)
         new_schedule = SCHEDULES[settings.schedule].load()
         self.schedule: Schedule = new_schedule(self.optimisers, self.updates, settings.warmup)

@@ -27,7 +27,9 @@ class TrainSettings(OptimiserSettings):
     seed: int = setting(
         0, "A further seed of the order of lines and of dropout, for runs that start from the same weights."
     )
-    epochs: int = setting(8, "Passes over the fold's training lines, pseudo-labelled ones included.", ge=1)
+    epochs: int = setting(
+        8, "Passes over the fold's training lines, pseudo-labelled ones included (up to pseudo_labels.length).", ge=1
+    )
     batch_size: int = setting(16, "Lines in a batch.", ge=1)
     accumulation: int = setting(
         1,

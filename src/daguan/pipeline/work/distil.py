@@ -146,7 +146,8 @@ def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], di
     path = prepared.contest.test_gold
     for name, score in (score_each(test, read_labelled(path)) if path.is_file() else {}).items():
         sides[name]["test"] = score
-    models = {TEACHER: find_models(lesson.blend), STUDENT: find_models(folder / MODEL)}
+    places = {TEACHER: lesson.blend, STUDENT: folder / MODEL, BEST: lesson.runs[lesson.best]}
+    models = {name: find_models(place) for name, place in places.items()}
     loaded = {name: (load_members(paths, lesson.engine), way) for name, (paths, way) in models.items()}
     for name, rate in rates(loaded, sample(prepared.test)).items():
         paths = [path for of_member in models[name][0] for path in of_member]
@@ -183,10 +184,13 @@ def answers_of_members(lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
 
 def answers_to_test(folder: Path, lesson: Lesson) -> Predictions:
     """Returns the answers to the test lines, as `predict` gives them."""
-    test = lesson.prepared.test
-    student = decode_lines(Marginals.load(folder / SHIPPED / TEST).per_line(), lesson.prepared.scheme)
-    teacher = lesson.teacher.combination.spans(test, lesson.teacher.test)
-    return {TEACHER: annotate(test, teacher), STUDENT: annotate(test, student)}
+    test, scheme, teacher = lesson.prepared.test, lesson.prepared.scheme, lesson.teacher
+    spans = {
+        TEACHER: teacher.combination.spans(test, teacher.test),
+        STUDENT: decode_lines(Marginals.load(folder / SHIPPED / TEST).per_line(), scheme),
+        BEST: decode_lines(teacher.test[lesson.best], scheme),
+    }
+    return {name: annotate(test, found) for name, found in spans.items()}
 
 
 def sample(sentences: Sequence[Sentence]) -> Sequence[Sentence]:
