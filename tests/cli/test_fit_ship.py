@@ -63,6 +63,16 @@ def test_a_run_ends_with_the_exported_student_of_the_best_tagger(
     [
         (["--ship", "."], ".: expected a new or empty folder"),
         (["--ship", "new", "--to", "tf"], "--to: expected hf or onnx or onnx-int8"),
+        (["members=ngram_crf", "--ship", "new"], "distil.student: expected the name of a tagger"),
+        (["distil.student=nobody", "--ship", "new"], "distil.student: expected tagger or ngram_crf or soup"),
+        (
+            ["ensemble.bad={model: {encoder: auto, pieces: first}, encoder: {checkpoint: public}}", "--ship", "new"],
+            "bad, which `distil` may make the student: expected a tagger that reads tokens, got one that reads pieces",
+        ),
+        (
+            ["ensemble.bad.model.head=pointer", "--ship", "new", "--to", "onnx"],
+            "bad, which `distil` may make the student: head pointer: expected one that scores a text at once",
+        ),
     ],
 )
 def test_what_cannot_be_shipped_is_refused_before_any_work(

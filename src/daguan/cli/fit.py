@@ -35,8 +35,8 @@ def main(
     It is `run` with data.dir and budget.minutes in short, and with cpu_1h, which fits into any number of minutes, where
     no CONFIG is named. `daguan.fit` is the same in Python.
 
-    With --ship, `distil` and `export` follow, beyond the minutes: at most distil.length times as long as two folds of the
-    student's member take, and the labelling of its lines.
+    With --ship, `distil` and `export` follow, beyond the minutes: at most distil.length times as long as two folds of
+    the student's member take, and the labelling of its lines.
     """
     from daguan.api.fitting import BUDGET
 
@@ -44,12 +44,23 @@ def main(
     budget = [] if minutes is None else [f"budget.minutes={minutes:g}"]
     words = [*named, f"data.dir={folder}", *budget]
     if ship:
-        from daguan.pipeline.shipping.export import form_for
-
-        form_for(ship, to)  # what cannot be written is refused before hours of training
+        _require_shippable(words, ship, to)  # before hours of training
     run.main(words, accept_code, csv, as_json)
     if ship:
         _ship(configuration(words, accept_code), ship, to, as_json)
+
+
+def _require_shippable(words: list[str], folder: Path, to: str) -> None:
+    """Raises DaguanError: what would be shipped cannot be written."""
+    from daguan.core.errors import ConfigError
+    from daguan.pipeline import distil
+    from daguan.pipeline.settings import load
+    from daguan.pipeline.shipping.export import form_for, refusal
+
+    form, settings = form_for(folder, to), load(words)
+    for student in distil.candidates(settings):
+        if reason := refusal(form, settings.member(student).model):
+            raise ConfigError(f"{student}, which `distil` may make the student: {reason}; or set distil.student")
 
 
 def _ship(words: list[str], folder: Path, to: str, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from daguan.pipeline.work.distil import LABELS, SCORED, SHIPPED, Lesson, distil,
 from daguan.training.devices import prepare_process, share_cores
 
 TAGGER = "tagger"
+NEEDED = "the name of a tagger, as no member is one that can be taught alone"
 
 
 def make(settings: Settings) -> Run:
@@ -39,20 +40,29 @@ def make(settings: Settings) -> Run:
     return stages.distil
 
 
+def candidates(settings: Settings) -> list[str]:
+    """Returns the members of which one becomes the student: the one that is named, else all taggers that need no other
+    member. Raises ConfigError: there is none, or the one that is named cannot be taught."""
+    if settings.distil.student:
+        _check(settings)
+        return [settings.distil.student]
+    taggers = [name for name in settings.members if settings.member(name).family == TAGGER]
+    alone = [name for name in taggers if not settings.needs_of(name)]
+    require("distil.student", bool(alone), NEEDED, "none")
+    return alone
+
+
 def with_student(settings: Settings) -> Settings:
     """Returns the settings with a student: the best tagger of the finished blend, unless one is named. Raises
     ConfigError: none of its members is a tagger."""
     if settings.distil.student:
         return settings
     stages = Stages(settings)
-    runs = {stages.train(name).path.name: name for name in settings.members if not settings.needs_of(name)}
-    found = [run.manifest() | {"run": run.path.name} for run in stages.members if run.path.name in runs]
-    taggers = [one for one in found if one["depends_on"]["family"] == TAGGER]
-    require(
-        "distil.student", bool(taggers), "the name of a tagger, as no member is one that can be taught alone", "none"
-    )
-    best = max(taggers, key=lambda one: one["out_of_fold"])
-    return settings.replace(distil=settings.distil.replace(student=runs[best["run"]]))
+    blended = {run.path.name for run in stages.members}
+    runs = {name: stages.train(name) for name in candidates(settings)}
+    f1s = {name: run.manifest()["out_of_fold"] for name, run in runs.items() if run.path.name in blended}
+    require("distil.student", bool(f1s), NEEDED, "none")
+    return settings.replace(distil=settings.distil.replace(student=max(f1s, key=f1s.__getitem__)))
 
 
 def _check(settings: Settings) -> None:

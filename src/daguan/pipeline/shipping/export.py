@@ -16,6 +16,7 @@ from daguan.ensemble.distillation import megabytes
 from daguan.families.family import family_in
 from daguan.formats.format import require_new
 from daguan.formats.translation import Translation
+from daguan.models.settings import ModelSettings
 from daguan.pipeline.shipping.model_card import model_card
 from daguan.pipeline.shipping.rivals import warn
 from daguan.pipeline.work.predict import find_models
@@ -38,11 +39,13 @@ class Form(NamedTuple):
         write: writes it into an existing folder. Raises CheckpointError: that form cannot hold the model.
         use: how it is used, in Markdown.
         check: looks for the packages that it needs. Raises ConfigError.
+        refusal: says why it cannot hold a tagger with these settings; empty where it can.
     """
 
     write: Callable[[TrainedTagger, Translation, Path], None]
     use: str
     check: Callable[[], None] = lambda: None
+    refusal: Callable[[ModelSettings], str] = lambda model: ""
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,8 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
     form = form_for(folder, to)
     path = one_model(model)
     trained, translation = TrainedTagger.load(path, CPU), Translation.load(path)
-    if trained.pieces:
-        read = "one that reads pieces of words by a public tokenizer (model.pieces), which no form holds yet"
-        raise CheckpointError(f"{path}: expected a tagger that reads tokens, got {read}")
+    if reason := refusal(form, trained.model):
+        raise CheckpointError(f"{path}: {reason}")
     labels = translation.labels(trained.scheme.labels)
     with naming(folder):
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +96,14 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
     tokens = translation.book.tokens if translation.book else ()
     unreadable = sum(len(token.split()) != 1 for token in tokens)
     return Exported(to, megabytes([folder]), unreadable, warn("export", path))
+
+
+def refusal(form: Form, model: ModelSettings) -> str:
+    """Returns why a form cannot hold a tagger with these settings, empty where it can."""
+    if model.pieces:
+        read = "one that reads pieces of words by a public tokenizer (model.pieces), which no form holds yet"
+        return f"expected a tagger that reads tokens, got {read}"
+    return form.refusal(model)
 
 
 def form_for(folder: Path, to: str) -> Form:

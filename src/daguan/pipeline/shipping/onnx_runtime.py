@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.onnx import symbolic_helper
 
-from daguan.core.errors import CheckpointError, ConfigError
+from daguan.core.errors import ConfigError
 from daguan.core.files import naming, write_json
 from daguan.data.batches.collate import Batch
 from daguan.data.vocabulary import SPECIALS
@@ -30,10 +30,12 @@ from daguan.models.heads.base import Head
 from daguan.models.heads.crf import CrfHead
 from daguan.models.heads.softmax import SoftmaxHead
 from daguan.models.heads.span_scoring import SpanScoringHead
+from daguan.models.heads.table import HEADS
+from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping import decode
 from daguan.pipeline.shipping.export import Form
-from daguan.pipeline.shipping.hugging_face import user_entries, without_packages
+from daguan.pipeline.shipping.hugging_face import EQUAL, user_entries, without_packages
 from daguan.training.prediction import TrainedTagger
 
 OPSET = 18
@@ -95,12 +97,10 @@ class IndexedBias(nn.Module):
 def write(trained: TrainedTagger, translation: Translation, folder: Path, int8: bool = False) -> None:
     """Writes graph, vocabulary, decoding and their description into an existing folder.
 
-    int8: whether the matrices are of 8 bits (dynamic quantisation). Raises CheckpointError: a head that has no graph.
+    int8: whether the matrices are of 8 bits (dynamic quantisation).
     """
     trained = without_packages(trained)
-    heads = [
-        described(stack.head, name) for stack, name in zip(trained.tagger.stacks, trained.model.heads, strict=True)
-    ]
+    heads = [described(stack.head) for stack in trained.tagger.stacks]
     entries = user_entries(trained.vocabulary, translation)
     labels = translation.labels(trained.scheme.labels)
     about = {"labels": labels, "window": trained.window, "overlap": trained.overlap, "heads": heads}
@@ -114,21 +114,26 @@ def write(trained: TrainedTagger, translation: Translation, folder: Path, int8: 
         shutil.copyfile(decode.__file__, folder / "decode.py")
 
 
-def described(head: Head, name: str) -> dict[str, Any]:
-    """Returns what decode.py needs of a head. Raises CheckpointError: its decoding calls the network at every step."""
+def described(head: Head) -> dict[str, Any]:
+    """Returns what decode.py needs of a head."""
     if isinstance(head, CrfHead):
         rules, size = head.crf.rules().detach(), head.extra_width
         moves, start, end = torch.split(rules, [size * size, size, size])
         tables = {"transitions": moves.view(size, size), "start": start, "end": end}
         return {"kind": "chain", **{name: table.tolist() for name, table in tables.items()}}
-    if isinstance(head, SpanScoringHead):
-        return {"kind": "spans"}
-    if type(head) is SoftmaxHead:
-        return {"kind": "tags"}
-    raise CheckpointError(
-        f"head {name}: expected one that scores a text at once, got one whose beam search calls its decoder at every "
-        "step, which a graph cannot hold; use --to hf"
-    )
+    return {"kind": "spans" if isinstance(head, SpanScoringHead) else "tags"}
+
+
+def searches(model: ModelSettings) -> str:
+    """Returns why a graph cannot hold a tagger: its decoding calls the network at every step. Empty where it can."""
+    for name in model.scorers:
+        head = HEADS[EQUAL.get(name, name)].load()
+        if not issubclass(head, CrfHead | SpanScoringHead) and head is not SoftmaxHead:
+            return (
+                f"head {name}: expected one that scores a text at once, got one whose beam search calls its decoder at "
+                "every step, which a graph cannot hold; use --to hf"
+            )
+    return ""
 
 
 def write_graph(tagger: Tagger, path: Path) -> None:
@@ -193,5 +198,5 @@ def _shifted(graph: Any, number: Any, places: Any) -> Any:
     return graph.op("Div", graph.op("Sub", number, graph.op("Mod", number, size)), size)
 
 
-FORM = Form(write, USE, require_onnx)
-FORM_INT8 = Form(partial(write, int8=True), USE, require_onnx)
+FORM = Form(write, USE, require_onnx, searches)
+FORM_INT8 = Form(partial(write, int8=True), USE, require_onnx, searches)
