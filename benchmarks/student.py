@@ -43,7 +43,7 @@ BOTH = ("uner_zh", PEOPLE)
 OWN = ("distil.test=false",)
 STUDENTS = {
     "best labels": (),
-    "drawn labels": ("distil.drawn=true", "distil.confidence=0"),
+    "drawn labels": ("distil.draws=8", "distil.confidence=0"),
 }
 QUICK = ("members=tagger,ngram_crf", "folds.lines=300", "distil.corpus_lines=200")
 LOSS, TIMES = 1.0, 10  # points of F1 that a student may lose to its blend, and how many times as fast it is to be

@@ -71,6 +71,11 @@ def folder(root: Path) -> Path:
     return found
 
 
+def labels(root: Path, student: str) -> Path:
+    """The file of the lines that a student learns from beside the gold ones."""
+    return folder(root) / "labels" / f"fold{0 if student == 'scored' else 2}.txt"
+
+
 def digests(root: Path) -> dict[str, str]:
     """All that is the same each time: models, labels, answers."""
     files = [path for path in folder(root).rglob("*") if path.suffix in (".safetensors", ".txt")]
@@ -161,18 +166,21 @@ def test_the_folder_alone_labels_lines_as_the_run_did(contest: Path, distilled: 
 def test_drawn_labels_teach_on_every_line(contest: Path, taught: Path, distilled: Path, tmp_path: Path) -> None:
     """No line is left out, however unsure, and the labels are not the most probable ones."""
     root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
-    given = words(contest, root, "distil.drawn=true", "distil.confidence=0", "distil.corpus_lines=1000000")
+    given = words(contest, root, "distil.draws=2", "distil.confidence=0", "distil.corpus_lines=1000000")
     with in_process():
         assert main(["distil", *given]) == 0
     labelled = read_json(folder(root) / "manifest.json")["labelled"]
-    for sources in labelled.values():
+    for name, sources in labelled.items():
         assert all(of["kept"] == of["offered"] > 0 for of in sources.values())
+        assert sum(of["kept"] for of in sources.values()) * 2 == len(read_labelled(labels(root, name)))
     assert labelled["shipped"]["corpus"]["offered"] > 20
-    best, drawn = (
-        {line.tokens: line.gold for line in read_labelled(folder(one) / "labels/fold2.txt")}
-        for one in (distilled, root)
-    )
-    assert any(best[tokens] != drawn[tokens] for tokens in best.keys() & drawn.keys())
+    drawn = read_labelled(labels(root, "shipped"))
+    best = {line.tokens: line.gold for line in read_labelled(labels(distilled, "shipped"))}
+    assert [line.tokens for line in drawn[::2]] == [line.tokens for line in drawn[1::2]]
+    assert any(one.gold != other.gold for one, other in zip(drawn[::2], drawn[1::2], strict=True))
+    assert any(best[line.tokens] != line.gold for line in drawn if line.tokens in best)
+    trained = read_json(folder(root) / "shipped" / "result.json")["pseudo_labelled_lines"]
+    assert trained == sum(of["kept"] for of in labelled["shipped"].values())
 
 
 @pytest.mark.parametrize(("length", "times"), [(9, None), (1.5, 1.5)])
@@ -248,6 +256,7 @@ def test_a_student_of_another_family_learns_by_label(contest: Path, distilled: P
         ("distil.student=needy", "distil.student: expected a member that needs no other's run, got 'needy'"),
         ("distil.student=soup", "distil.student: expected a member that needs no other's run, got 'soup'"),
         ("distil={student: ngram_crf, weight: 0.5}", "distil.weight: expected 1 with family ngram_crf"),
+        ("distil={student: ngram_crf, draws: 2}", "distil.draws: expected 0 or 1 with family ngram_crf"),
         ("distil={test: false, corpus_lines: 0}", "distil.test: expected true, or distil.corpus_lines over 0"),
         ("distil.confidence=2", "distil.confidence: expected 0 to 1, got 2.0"),
         ("distil.weight=0", "distil.weight: expected over 0, at most 1"),

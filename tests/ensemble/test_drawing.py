@@ -13,7 +13,7 @@ import pytest
 from daguan.core.seeds import stream
 from daguan.core.types import Span
 from daguan.ensemble.blend_settings import METHODS
-from daguan.ensemble.drawing import draw_spans, overlap
+from daguan.ensemble.drawing import Draws, draw_spans, overlap
 from daguan.ensemble.labelling import combine_marginals
 from noisy_members import noisy_data
 
@@ -65,7 +65,9 @@ def test_the_chosen_spans_are_candidates_with_the_same_probability(method: str) 
 def test_drawn_lines_have_as_many_entities_as_expected(method: str) -> None:
     combination, rng = fitted(method), stream(3, "draws")
     expected = sum(sum(found.values()) for found in combination.candidates(GIVEN.gold, GIVEN.marginals))
-    turns = [combine_marginals(GIVEN.gold, GIVEN.marginals, combination, rng) for _ in range(10)]
+    drawn = combine_marginals(GIVEN.gold, GIVEN.marginals, combination, Draws(rng, 10))
+    turns = [drawn[turn::10] for turn in range(10)]
+    assert all([line.sentence.tokens for line in turn] == [line.tokens for line in GIVEN.gold] for turn in turns)
     counts = [sum(len(line.sentence.gold) for line in turn) for turn in turns]
     assert len({tuple(line.sentence.gold for line in turn) for turn in turns}) > 5
     assert np.mean(counts) == pytest.approx(expected, rel=0.15)

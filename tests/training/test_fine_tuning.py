@@ -18,7 +18,7 @@ from daguan.data.batches.collate import bucketed_order
 from daguan.models.settings import ModelSettings
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.fine_tuning import PseudoLines, TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.prediction import TrainedTagger
 from resuming import assert_resumes
@@ -38,14 +38,15 @@ def trainer(
     held_out: Sequence[Sentence] = SENTENCES,
     updates: int = 0,
     longest: float = math.inf,
+    draws: int = 1,
     **settings: Any,
 ) -> TaggerTrainer:
     """4 sentences, 2 updates an epoch, 8 in all; more with pseudo-labelled ones."""
     made = tagger("crf", dropout=0.3, encoder_dropout=0.1, token_dropout=0.1)
     trained = TrainedTagger(made, SCHEME, VOCABULARY, ModelSettings(), SIZE.window, 10)
     whole = {"epochs": 4, "batch_size": 2, "evaluations": 2, "checkpoint_seconds": 1e9} | settings
-    made_of = SENTENCES, held_out, 1, pseudo, pseudo_weight, updates, longest
-    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, *made_of)
+    lines = PseudoLines(pseudo, pseudo_weight, longest, draws)
+    return TaggerTrainer(trained, TrainSettings(**whole), EXACT, SENTENCES, held_out, 1, lines, updates)
 
 
 def weights(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -212,6 +213,24 @@ def test_pseudo_labelled_lines_add_updates_in_proportion_up_to_a_limit(
     """Also to a number that a plan fixed for the gold lines alone: 8 updates by the epochs, or those planned."""
     pseudo = [*SENTENCES * 4][:lines]
     assert trainer(pseudo, updates=planned, longest=longest).updates == expected * (planned or 8)
+
+
+def test_each_epoch_reads_another_draw_of_all_pseudo_labelled_lines() -> None:
+    """In turn, and once each; updates are those of one draw."""
+    texts = [line.tokens for line in SENTENCES]
+    pseudo = [Sentence(text, (Span(0, 1, label),)) for text in texts for label in "ab"]
+    run = trainer(pseudo, draws=2)
+    assert run.updates == trainer(SENTENCES).updates
+    spans = []
+    for epoch in range(4):
+        read = sorted(int(i) for batch in run._epoch_order(epoch) for i in batch)
+        assert read[: run.gold_examples] == list(range(run.gold_examples))
+        rest = [run.examples[i] for i in read[run.gold_examples :]]
+        assert sorted(one.token_ids for one in rest) == sorted(one.token_ids for one in run.examples[:4])
+        spans.append({str(one.tag_ids) for one in rest})
+    assert spans[0] == spans[2]
+    assert spans[1] == spans[3]
+    assert not spans[0] & spans[1]
 
 
 def pseudo_gradients(weight: float, **settings: Any) -> dict[str, Tensor]:

@@ -33,10 +33,12 @@ class DistilSettings(Section):
     test: bool = setting(True, "Whether the test lines are labelled for it.")
     corpus_lines: int = setting(20_000, "Number of lines of the corpus to label for it, drawn at random.", ge=0)
     confidence: float = setting(0.5, "Lines whose least certain decision is less probable are left out.", ge=0, le=1)
-    drawn: bool = setting(
-        False,
-        "Whether labels are drawn from the blend's probabilities, in place of the most probable ones: soft labels. "
-        "Confidence 0 then leaves no line out.",
+    draws: int = setting(
+        0,
+        "How often a line's labels are drawn from the blend's probabilities, in place of the most probable ones: soft "
+        "labels. Each pass over the lines reads the next draw. Confidence 0 then leaves no line out. (0 or 1 with "
+        "family ngram_crf, which makes no passes.)",
+        ge=0,
     )
     weight: float = setting(
         1.0,
@@ -60,7 +62,7 @@ class DistilSettings(Section):
             test=self.test,
             corpus_lines=self.corpus_lines,
             confidence=self.confidence,
-            drawn=self.drawn,
+            draws=self.draws,
             weight=self.weight,
             length=self.length,
         )

@@ -8,10 +8,18 @@ family and its loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from daguan.core.types import Span
+
+
+class Draws(NamedTuple):
+    """How labels are drawn: by which generator, and how often those of a line."""
+
+    rng: np.random.Generator
+    count: int
 
 
 def draw_spans(probabilities: Mapping[Span, float], rng: np.random.Generator) -> tuple[Span, ...]:

@@ -14,7 +14,7 @@ from daguan.core.types import Sentence
 from daguan.data.marginals import LineMarginals, mean
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Combination, MemberMarginals
-from daguan.ensemble.drawing import draw_spans
+from daguan.ensemble.drawing import Draws, draw_spans
 from daguan.families.family import Model, family_in
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate, decode_lines
@@ -55,29 +55,33 @@ def label(
     combination: Combination,
     sentences: Sequence[Sentence],
     name: str,
-    rng: np.random.Generator | None = None,
+    draws: Draws | None = None,
 ) -> list[LabelledLine]:
-    """Labels all lines, with a progress bar `name`. Raises CheckpointError: models and combination differ in labels."""
+    """Labels all lines as `combine_marginals`, with a progress bar `name`. Raises CheckpointError: models and
+    combination differ in labels."""
     chunks = member_marginals(members, combination, sentences, name)
-    return [line for chunk, marginals in chunks for line in combine_marginals(chunk, marginals, combination, rng)]
+    return [line for chunk, marginals in chunks for line in combine_marginals(chunk, marginals, combination, draws)]
 
 
 def combine_marginals(
     sentences: Sequence[Sentence],
     marginals: MemberMarginals,
     combination: Combination,
-    rng: np.random.Generator | None = None,
+    draws: Draws | None = None,
 ) -> list[LabelledLine]:
-    """Returns the lines as labelled by the combination of the members' marginals; with `rng`, labels are drawn from its
-    probabilities."""
+    """Returns the lines as labelled by the combination of the members' marginals. With `draws`, labels are drawn from
+    its probabilities: each line stands as often in a row as they are drawn."""
     spans, confidences = combination.confident_spans(sentences, marginals)
     scheme, agreeing = TagScheme(combination.labels), np.zeros(len(sentences))
     for member in marginals:
         agreeing += [own == found for own, found in zip(decode_lines(member, scheme), spans, strict=True)]
-    agreements = (agreeing / len(marginals)).tolist()
-    if rng is not None:
-        spans = [draw_spans(found, rng) for found in combination.candidates(sentences, marginals)]
-    return [*map(LabelledLine, annotate(sentences, spans), confidences.tolist(), agreements)]
+    about = [*zip(sentences, confidences.tolist(), (agreeing / len(marginals)).tolist(), strict=True)]
+    if draws is not None:
+        candidates = combination.candidates(sentences, marginals)
+        spans = [draw_spans(found, draws.rng) for found in candidates for _ in range(draws.count)]
+        about = [one for one in about for _ in range(draws.count)]
+    lines, sure, agreed = zip(*about, strict=True) if about else ((), (), ())
+    return [*map(LabelledLine, annotate(lines, spans), sure, agreed)]
 
 
 def member_marginals(

@@ -28,6 +28,7 @@ from daguan.data.sampling import sample_lines
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import check_lines, load_held_out, load_test
 from daguan.ensemble.combination import Combination, Learner, MemberMarginals, OutOfFoldData
+from daguan.ensemble.drawing import Draws
 from daguan.ensemble.labelling import LabelledLine, combine_marginals, label, load_members
 from daguan.families.fold import MODEL
 from daguan.families.pseudo_labels import PseudoLabelSettings, labelled_file
@@ -58,11 +59,11 @@ class TeacherBlend:
         lines: Sequence[int],
         others: Sequence[Sentence],
         engine: EngineSettings,
-        rng: np.random.Generator | None = None,
+        draws: Draws | None = None,
     ) -> dict[str, list[LabelledLine]]:
         """Labels `lines` of the test file from stored marginals, and `others` with the models; returns both by source.
 
-        rng: draws the labels; None for the most probable ones.
+        draws: how labels are drawn; None for the most probable ones.
 
         Raises:
             CheckpointError: the stored marginals are of other lines.
@@ -70,11 +71,11 @@ class TeacherBlend:
         check_lines(test, self.test)
         marginals = [[member[line] for line in lines] for member in self.test]
         given = [test[line] for line in lines]
-        of_test = combine_marginals(given, marginals, self.combination, rng) if lines else []
+        of_test = combine_marginals(given, marginals, self.combination, draws) if lines else []
         of_others: list[LabelledLine] = []
         if others:
             members = load_members(self.models, engine)
-            of_others = label(members, self.combination, others, self.name, rng)
+            of_others = label(members, self.combination, others, self.name, draws)
         return dict(zip(SOURCES, (of_test, of_others), strict=True))
 
 
@@ -132,7 +133,7 @@ def select_reliable(
         if line.confidence >= settings.confidence and line.agreement >= settings.agreement
     ]
     bare = sum(not sentence.gold for sentence in gold)
-    if settings.drawn or bare == len(gold):
+    if settings.draws or bare == len(gold):
         return sure
     without = [place for place, sentence in enumerate(sure) if not sentence.gold]
     most = min(len(without), (len(sure) - len(without)) * bare // (len(gold) - bare))
@@ -140,10 +141,11 @@ def select_reliable(
     return [sentence for place, sentence in enumerate(sure) if sentence.gold or place in taken]
 
 
-def counts_of(offered: Sequence[LabelledLine], taken: Sequence[Sentence]) -> dict[str, int]:
-    """Returns counts for the manifest."""
+def counts_of(offered: Sequence[LabelledLine], taken: Sequence[Sentence], draws: int) -> dict[str, int]:
+    """Returns counts for the manifest: of lines, and of entities in the mean of a line's draws."""
     entities = sum(len(sentence.gold) for sentence in taken)
-    return {"offered": len(offered), "kept": len(taken), "entities": entities}
+    times = max(1, draws)
+    return {"offered": len(offered) // times, "kept": len(taken) // times, "entities": round(entities / times)}
 
 
 def write_pseudo_labels(
@@ -156,12 +158,13 @@ def write_pseudo_labels(
     """Writes the selected lines of a fold and, last, their counts by source."""
     taken = {source: select_reliable(offered[source], asked, gold) for source in SOURCES}
     write_lines(labelled_file(folder, fold), map(format_labelled, chain(*taken.values())))
-    write_json(folder / f"fold{fold}.json", {source: counts_of(offered[source], taken[source]) for source in SOURCES})
+    counts = {source: counts_of(offered[source], taken[source], asked.draws) for source in SOURCES}
+    write_json(folder / f"fold{fold}.json", counts)
 
 
-def draws(asked: PseudoLabelSettings, seed: int, fold: int) -> np.random.Generator | None:
-    """Returns what draws the labels of a fold's lines; None if they are not drawn."""
-    return stream(seed, "drawn-labels", fold) if asked.drawn else None
+def draws_of(asked: PseudoLabelSettings, seed: int, fold: int) -> Draws | None:
+    """Returns how the labels of a fold's lines are drawn; None if they are not."""
+    return Draws(stream(seed, "drawn-labels", fold), asked.draws) if asked.draws else None
 
 
 def require_corpus(path: Path, asked: PseudoLabelSettings, section: str = "pseudo_labels") -> None:

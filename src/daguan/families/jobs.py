@@ -45,7 +45,11 @@ def _run_alone(job: FoldJob, report: Report) -> dict[str, Any]:
         Marginals.of(data.fold.held_out, found.held_out).save(folder / HELD_OUT)
     Marginals.of(range(len(data.test)), found.test).save(folder / TEST)
     about = {"family": job.settings.family, "fold": job.fold, "training_lines": len(data.train)}
-    about |= {"pseudo_labelled_lines": len(data.pseudo), "held_out_lines": len(data.held_out), "threads": job.threads}
+    about |= {
+        "pseudo_labelled_lines": len(data.pseudo) // max(1, job.settings.pseudo_labels.draws),
+        "held_out_lines": len(data.held_out),
+        "threads": job.threads,
+    }
     result = {**about, "held_out": asdict(found.score), "f1": found.score.f1, **found.figures}
     write_json(folder / RESULT, result)
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -24,10 +24,12 @@ class PseudoLabelSettings(Section):
     agreement: float = setting(
         0.0, "Lines on which a smaller share of the teachers gives the blend's answer are left out.", ge=0, le=1
     )
-    drawn: bool = setting(
-        False,
-        "Whether labels are drawn from the blend's probabilities, in place of the most probable ones: soft labels. "
-        "Confidence 0 then leaves no line out.",
+    draws: int = setting(
+        0,
+        "How often a line's labels are drawn from the blend's probabilities, in place of the most probable ones: soft "
+        "labels. Each pass over the lines reads the next draw. Confidence 0 then leaves no line out. (0 or 1 with "
+        "family ngram_crf, which makes no passes.)",
+        ge=0,
     )
     weight: float = setting(
         0.5,
@@ -55,6 +57,7 @@ def labelled_file(folder: Path, fold: int) -> Path:
 
 
 def read_pseudo_labelled(folder: Path, fold: int) -> list[Sentence]:
-    """A fold's lines; there may be none. Raises DataError: no such file, or damaged."""
+    """A fold's lines, each text as often in a row as its labels were drawn; there may be none. Raises DataError: no
+    such file, or damaged."""
     path = labelled_file(folder, fold)
     return [] if path.is_file() and path.stat().st_size == 0 else read_labelled(path)

@@ -24,7 +24,7 @@ from daguan.models.tagger import Tagger
 from daguan.training import ranks
 from daguan.training.devices import device_facts
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.fine_tuning import TaggerTrainer
+from daguan.training.fine_tuning import PseudoLines, TaggerTrainer
 from daguan.training.loop import updates_a_second
 from daguan.training.prediction import TrainedTagger, default_overlap
 
@@ -33,13 +33,12 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
     """Fine-tunes the fold's tagger, saves it, and answers."""
     settings = job.settings.train
     seed = stream_seed(job.seed, "tagger", job.fold, *([settings.seed] if settings.seed else []))
-    labelled = job.settings.pseudo_labels
+    asked = job.settings.pseudo_labels
+    pseudo = PseudoLines(data.pseudo, asked.weight, asked.length, max(1, asked.draws))
 
     def new_trainer(updates: int) -> TaggerTrainer:
-        return TaggerTrainer(
-            _new_tagger(job, data.scheme), settings, job.engine, data.train, data.held_out, seed, data.pseudo,
-            labelled.weight, updates, labelled.length,
-        )  # fmt: skip
+        trained = _new_tagger(job, data.scheme)
+        return TaggerTrainer(trained, settings, job.engine, data.train, data.held_out, seed, pseudo, updates)
 
     trainer = new_trainer(job.planned_updates)
     if job.seconds:

@@ -72,7 +72,7 @@ def _check(settings: Settings) -> None:
     family = family_of(settings.member(student).family)
     alone = family.trains_alone and not settings.needs_of(student)
     require("distil.student", alone, "a member that needs no other's run", student)
-    require_weighed("distil.weight", settings.member(student).family, settings.distil.weight)
+    require_weighed("distil", settings.member(student).family, settings.distil.choice())
 
 
 def _distil(run: Run, stages: Stages) -> None:

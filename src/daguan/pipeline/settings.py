@@ -22,6 +22,7 @@ from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.distillation import DistilSettings
 from daguan.families.family import family_of
 from daguan.families.member import MemberSettings
+from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.families.table import FAMILIES
 from daguan.models.encoders.table import ENCODERS
 from daguan.nn.tables import WITHOUT_MATRICES
@@ -220,7 +221,7 @@ def load(words: list[str]) -> Settings:
             if found.engine.shard:
                 _require_shares(member, made, found.engine.devices)
         if made.pseudo_labels.teachers:
-            require_weighed(f"pseudo_labels.weight of {member}", made.family, made.pseudo_labels.weight)
+            require_weighed("pseudo_labels", made.family, made.pseudo_labels, f" of {member}")
     return found
 
 
@@ -245,7 +246,10 @@ def _require_learnt(found: Settings) -> None:
     require("pretrain.objective", learnt, f"'' unless model.encoder is {' or '.join(pretrained)}", asked)
 
 
-def require_weighed(place: str, family: str, weight: float) -> None:
-    """Raises ConfigError: the family cannot weigh lines."""
-    weighs = family_of(family).weighs_lines or weight == 1
-    require(place, weighs, f"1 with family {family}, which cannot weigh lines", weight)
+def require_weighed(section: str, family: str, asked: PseudoLabelSettings, of: str = "") -> None:
+    """Raises ConfigError: the family cannot weigh lines, or read one draw of their labels after another."""
+    weighs = family_of(family).weighs_lines
+    expected = f"1 with family {family}, which cannot weigh lines"
+    require(f"{section}.weight{of}", weighs or asked.weight == 1, expected, asked.weight)
+    expected = f"0 or 1 with family {family}, which makes no passes over lines"
+    require(f"{section}.draws{of}", weighs or asked.draws <= 1, expected, asked.draws)

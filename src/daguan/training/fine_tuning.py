@@ -75,21 +75,42 @@ class Lines:
         return replace(self, batches={number: batch.to(device) for number, batch in self.batches.items()})
 
 
+@dataclass(frozen=True, slots=True)
+class PseudoLines:
+    """Pseudo-labelled lines beside the gold ones.
+
+    Attributes:
+        lines: those of one text in a row, one for each draw of its labels.
+        weight: the factor of their gradients.
+        longest: the most updates, as a multiple of those for the gold lines alone.
+        draws: how often the labels of a text were drawn.
+    """
+
+    lines: Sequence[Sentence] = ()
+    weight: float = 1.0
+    longest: float = math.inf
+    draws: int = 1
+
+
+NO_PSEUDO_LINES = PseudoLines()
+
+
 class TaggerTrainer(Trainer[Update]):
     """Fine-tunes a tagger. Iterate `fit(folder)`; then the model has the last averaged weights.
 
     The held-out lines choose nothing, as they are scored afterwards: evaluations before the end only draw a curve. An
-    epoch contains all lines of `train` and all pseudo-labelled lines of `pseudo`, in separate batches; gradients of the
-    latter are multiplied by `pseudo_weight`.
+    epoch contains all lines of `train` and one draw of all pseudo-labelled lines, in separate batches.
 
     Attributes:
         lost_entities: number of training entities that are longer than the window
         gold_examples: number of examples from `train`, which are the first in `examples`
+        drawn: the places in `examples` of each draw of the pseudo-labelled lines
         updates: number of all updates
         average: the averaged weights
         evaluate_after: numbers of updates after which the held-out lines are evaluated
         f1s: held-out F1 of the averaged weights at each evaluation so far
         tokens: number of tokens trained on so far
+        epoch_tokens: number of tokens of the first epoch
     """
 
     model: Tagger
@@ -102,34 +123,33 @@ class TaggerTrainer(Trainer[Update]):
         train: Sequence[Sentence],
         held_out: Sequence[Sentence],
         seed: int,
-        pseudo: Sequence[Sentence] = (),
-        pseudo_weight: float = 1.0,
+        pseudo: PseudoLines = NO_PSEUDO_LINES,
         updates: int = 0,
-        longest: float = math.inf,
     ) -> None:
-        """
-        Args:
-            updates: number of updates for the lines of `train` alone; 0 for those of `settings.epochs`. Lines of
-                `pseudo` add theirs in proportion.
-            longest: the most updates, as a multiple of those for the lines of `train` alone.
-        """
+        """updates: number of updates for the lines of `train` alone; 0 for those of `settings.epochs`. Pseudo-labelled
+        lines add theirs in proportion."""
         self.trained, self.settings, self.engine, self.seed = trained, settings, engine, seed
         self.device = find_device(engine)
         model = trained.tagger.to_device(self.device)
         self.batches = BatchesAhead(self._lines, self.device)
-        self.held_out, self.pseudo_weight = held_out, pseudo_weight
-        gold, self.lost_entities = _examples(train, trained)
-        self.gold_examples = len(gold)
-        self.examples = gold + _examples(pseudo, trained)[0]
+        self.held_out, self.pseudo_weight = held_out, pseudo.weight
+        self.examples, self.lost_entities = _examples(train, trained)
+        self.gold_examples, self.drawn = len(self.examples), list[range]()
+        for draw in range(pseudo.draws):
+            of_draw, _ = _examples(pseudo.lines[draw :: pseudo.draws], trained)
+            self.drawn.append(range(len(self.examples), len(self.examples) + len(of_draw)))
+            self.examples += of_draw
         freeze(model, settings.frozen_layers)
         model = to_train(model, engine, model.encoder.depth.layers, entries=("loss",))
         optimisers = fine_tuning_optimisers(model, settings, matrix_dtype(engine))
         super().__init__(model, optimisers, settings.checkpoint_seconds)
         self.adversary = build_adversary(self.model, settings)
         self._thawed = [parameter for parameter in self.model.encoder.parameters() if parameter.requires_grad]
-        self.updates_per_epoch = len(self._epoch_order(0))
+        first = self._epoch_order(0)
+        self.updates_per_epoch = len(first)
+        self.epoch_tokens = sum(len(self.examples[i]) for indices in first for i in indices)
         alone = max(1, math.ceil(self.gold_examples / (settings.batch_size * settings.accumulation)))
-        times = min(longest, self.updates_per_epoch / alone)
+        times = min(pseudo.longest, self.updates_per_epoch / alone)
         self.updates = round(times * (updates or settings.epochs * alone))
         require_synchronised("train", settings, self.updates)
         new_schedule = SCHEDULES[settings.schedule].load()
@@ -165,7 +185,7 @@ class TaggerTrainer(Trainer[Update]):
                 self.f1s.append(self.evaluate().f1)
             if self.model is not self.trained.tagger:
                 self.trained.tagger.cpu()
-        expected = round(self.updates / self.updates_per_epoch * sum(map(len, self.examples)))
+        expected = round(self.updates / self.updates_per_epoch * self.epoch_tokens)
         total = self.tokens if self.finished else max(self.tokens + 1, expected)
         return Update(self.tokens, total, self.loss, tuple(self.f1s))
 
@@ -174,7 +194,7 @@ class TaggerTrainer(Trainer[Update]):
         if getattr(self, "_order_epoch", None) != epoch:
             self._order_epoch = epoch
             self._order = self._epoch_order(epoch)
-        indices = self._order[within]
+        indices = self._order[within % len(self._order)]  # a draw may be cut into a part more or less
         count = min(self.settings.accumulation, len(indices))
         weight = 1.0 if indices[0] < self.gold_examples else self.pseudo_weight
         own = ranks.own(range(count))
@@ -191,10 +211,11 @@ class TaggerTrainer(Trainer[Update]):
         lengths, gold = [example.width for example in self.examples], self.gold_examples
         size, streams = self.settings.batch_size * self.settings.accumulation, partial(stream, self.seed)
         order = bucketed_order(lengths[:gold], size, streams("batch-order", epoch))
-        if len(lengths) == gold:
+        draw = self.drawn[epoch % len(self.drawn)]
+        if not draw:
             return order
-        pseudo = bucketed_order(lengths[gold:], size, streams("pseudo-batch-order", epoch))
-        order += [indices + gold for indices in pseudo]
+        pseudo = bucketed_order(lengths[draw.start : draw.stop], size, streams("pseudo-batch-order", epoch))
+        order += [indices + draw.start for indices in pseudo]
         return [order[i] for i in streams("batch-mixing", epoch).permutation(len(order))]
 
     def _update(self, lines: Lines) -> Tensor:

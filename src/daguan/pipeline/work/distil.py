@@ -39,7 +39,7 @@ from daguan.ensemble.pseudo_labels import (
     TeacherBlend,
     Teachers,
     corpus_sample,
-    draws,
+    draws_of,
     lines_to_label,
     write_pseudo_labels,
 )
@@ -115,8 +115,8 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
         corpus = corpus_sample(prepared.contest.corpus, asked, [*known, *test], prepared.seed, "distil")
         lines = lines_to_label(test, known) if asked.test else []
         for fold, teacher in ((0, lesson.teachers.blend(0)), (count, lesson.teacher)):
-            rng = draws(asked, prepared.seed, fold)
-            write_pseudo_labels(folder, fold, teacher.label(test, lines, corpus, lesson.engine, rng), asked, train)
+            draws = draws_of(asked, prepared.seed, fold)
+            write_pseudo_labels(folder, fold, teacher.label(test, lines, corpus, lesson.engine, draws), asked, train)
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
     for name, sources in found.items():
         counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]

@@ -10,7 +10,14 @@ from daguan.core.files import read_json
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
 from daguan.ensemble.blend_settings import BlendSettings
-from daguan.ensemble.pseudo_labels import SOURCES, Teachers, corpus_sample, draws, lines_to_label, write_pseudo_labels
+from daguan.ensemble.pseudo_labels import (
+    SOURCES,
+    Teachers,
+    corpus_sample,
+    draws_of,
+    lines_to_label,
+    write_pseudo_labels,
+)
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.pipeline.work.prepared import PreparedContest
 from daguan.training.devices import prepare_process, share_cores
@@ -32,8 +39,8 @@ def pseudo_label(
     for fold in range(prepared.folds):
         about = run.path / f"fold{fold}.json"
         if not about.is_file():
-            rng = draws(asked, prepared.seed, fold)
-            labelled = taught_by.blend(fold).label(test, lines, corpus, engine, rng)
+            draws = draws_of(asked, prepared.seed, fold)
+            labelled = taught_by.blend(fold).label(test, lines, corpus, engine, draws)
             write_pseudo_labels(run.path, fold, labelled, asked, train)
         found.append(read_json(about))
     say(f"{run.path.name}: by {', '.join(path.name for path in teachers)}: {_summary(found)}")
