@@ -121,9 +121,12 @@ def test_each_text_is_offered_once_and_none_that_stands_in_train():
     assert lines_to_label([one, two, one, three, three], [Sentence(two.tokens, ())]) == [0, 3]
 
 
-def test_figures_count_what_is_offered_kept_and_in_it():
+@pytest.mark.parametrize("draws", [0, 1, 3])
+def test_figures_count_what_is_offered_kept_and_in_it(draws):
+    """Each line once, however often its labels are drawn."""
+    times = max(1, draws)
     taken = [line for line in TEST_GOLD if line.gold]
-    counts = counts_of([LabelledLine(line, 1.0, 1.0) for line in TEST_GOLD], taken)
+    counts = counts_of([LabelledLine(line, 1.0, 1.0) for line in TEST_GOLD * times], taken * times, draws)
     assert counts == {"offered": 30, "kept": len(taken), "entities": sum(len(line.gold) for line in TEST_GOLD)}
 
 
