@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 from benchmarks.public_encoder import ALONE, BLEND, CRF, PEER, RATES, TUNED, TUNING, DataTable, Records, gain
+from benchmarks.token_classification import Task
 
 from benchmarks import public_encoder
-from daguan.core.types import Score
+from daguan.core.types import Score, Sentence, Span
+from public_encoders import checkpoint
 
 GOOD, BAD = [Score(1, 1, 1)] * 30, [Score(0, 1, 1)] * 15 + [Score(1, 1, 1)] * 15
+UPDATES = 60
+TEXTS = [Sentence(("heart", "failure", "of", "mice"), (Span(0, 2, "D"),)), Sentence(("a", "aorta"), (Span(1, 2, "D"),))]
 
 
 def table(root: Path, seeds: int = 3) -> DataTable:
@@ -29,7 +33,7 @@ def test_the_minutes_that_are_left_are_those_of_models_that_are_not_stored(
 
     monkeypatch.setattr(public_encoder, "lines_of", lines_of)
     monkeypatch.setattr(public_encoder, "lines_of_blend", lambda *given: lines_of(BLEND, *given[1:]))
-    monkeypatch.setattr(DataTable, "whole", property(lambda self: public_encoder.Task([], [], {})))
+    monkeypatch.setattr(DataTable, "whole", property(lambda self: Task([], [], {})))
     assert table(tmp_path).minutes_left() == pytest.approx(150)
     list(table(tmp_path, seeds=1).rows())
     assert table(tmp_path).minutes_left() == pytest.approx(80)
@@ -54,3 +58,13 @@ def test_a_stored_answer_is_the_one_that_was_measured(tmp_path: Path) -> None:
 
 def test_a_gain_over_itself_is_certainly_none() -> None:
     assert gain([BAD, GOOD], [GOOD, BAD]) == "+0.0 (+0.0 to +0.0)"
+
+
+@pytest.mark.parametrize("side", TUNED)
+def test_each_side_learns_a_few_lines_by_a_public_encoder(
+    side: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_encoder, "measured_updates", lambda minutes, step: step() or UPDATES)
+    checkpoint(tmp_path / "public", "bert")
+    lines = public_encoder.lines_of(side, tmp_path / "public", Task(TEXTS * 20, TEXTS, {}), 1e-2, 1, 1.0)
+    assert [(line.hits, line.gold) for line in lines] == [(1, 1), (1, 1)]
