@@ -8,14 +8,15 @@ family and its loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from daguan.core.types import Span
 
 
-class Draws(NamedTuple):
+@dataclass(frozen=True)
+class Draws:
     """How labels are drawn: by which generator, and how often those of a line."""
 
     rng: np.random.Generator
