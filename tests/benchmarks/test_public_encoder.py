@@ -1,4 +1,4 @@
-"""The arithmetic of the table of public encoders: what is left to train, what is stored, intervals and gains."""
+"""The arithmetic of the table of public encoders: the minutes that remain, what is stored, intervals and gains."""
 
 from __future__ import annotations
 
