@@ -12,6 +12,8 @@ from benchmarks import claims
 from daguan.core.tables import Row
 from daguan.experiments.claims.table import CLAIMS
 
+HERE = "threads=1"  # in this process: others do not know the toy
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -28,22 +30,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_recorded_claim_is_not_run_again_and_all_stand_on_the_page(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    claims.main(["two", "seeds=2"])
+    claims.main(["two", "seeds=2", HERE])
     assert len(toy_claim.TRAINED) == 4
-    claims.main(["seeds=2", "--json"])
+    claims.main(["seeds=2", HERE, "--json"])
     assert len(toy_claim.TRAINED) == 8
     assert len(json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]) == 2
     lines = [json.loads(text) for text in (folder / "claims.jsonl").read_text("utf-8").splitlines()]
     assert [line["claim"] for line in lines] == ["two", "one"]
     page = (folder / "claims.md").read_text("utf-8")
-    assert page.index("## one seeds=2") < page.index("## two seeds=2")
+    assert page.index(f"## one seeds=2 {HERE}\n") < page.index(f"## two seeds=2 {HERE}\n")
     assert page.count("score, %: better over plain") == 2
     for line in lines:
         assert f"(claims/{line['plot']})" in page
         assert (folder / "claims" / line["plot"]).is_file()
         assert "work" not in line["settings"]
-    claims.main(["one"])
-    assert "## one\n" in (folder / "claims.md").read_text("utf-8")
+    claims.main(["one", HERE])
+    assert f"## one {HERE}\n" in (folder / "claims.md").read_text("utf-8")
 
 
 def test_a_plot_lies_beside_the_others_whatever_the_words_hold() -> None:
