@@ -42,7 +42,7 @@ DOORS = {
     "yaml": ("core/yaml_text.py",),
     "rich": ("core/terminal.py",),
     "pandas": ("api/", "report/"),
-    "altair": ("report/plots.py", "report/polygons.py"),
+    "altair": ("report/plots.py", "report/polygons.py", "report/study_plots.py"),
     "vl_convert": ("report/plots.py",),
     "jinja2": ("report/page.py",),
     "datasets": ("formats/hugging_face.py",),

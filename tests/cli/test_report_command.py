@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections import Counter
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
 
 from daguan.__main__ import main
+from daguan.competition.public_scores import record
 from daguan.data.contest import Contest
 from daguan.data.format import parse_labelled
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
 from daguan.report.lines import counts
 from report_pages import HOSTILE, Scripts, data_of, finished, hostile_run
 
@@ -60,7 +66,7 @@ def test_the_counts_of_the_page_are_those_of_score(
 def test_tokens_that_are_html_are_text_and_the_page_loads_nothing(page: str) -> None:
     parser = Scripts()
     parser.feed(page)
-    assert len(parser.scripts) == 2
+    assert len(parser.scripts) == 3
     assert set(HOSTILE.values()) <= set(data_of(page)["tokens"])
     assert "b" not in parser.tags[parser.tags.index("main") :]
     assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
@@ -123,3 +129,71 @@ def test_the_same_run_gives_the_same_page(
     assert main(["report", *words, "--output", str(path), "--json"]) == 0
     assert path.read_text("utf-8") == page
     assert json.loads(capsys.readouterr().out)["bytes"] == len(page.encode())
+
+
+def test_a_public_score_stands_beside_the_row_whose_answer_was_submitted(
+    page: str, words: list[str], tmp_path: Path
+) -> None:
+    (out,) = (Path(word.partition("=")[2]) for word in words if word.startswith("data.submissions="))
+    sent, path = tmp_path / "sent", tmp_path / "scored.html"
+    shutil.copytree(out, sent)
+    (answer,) = sent.glob("*.txt")
+    record(sent, answer.stem, 0.8125, "2019-08-31")
+    assert main(["report", *words, f"data.submissions={sent}", "--output", str(path)]) == 0
+    assert "0.812" not in page
+    rows = re.findall(r"<tr.*?</tr>", path.read_text("utf-8"), re.DOTALL)
+    scored = [row for row in rows if ">0.812<" in row]
+    assert [next(name for name in ("blend", answer.stem) if f">{name}<" in row) for row in scored] == [
+        "blend",
+        answer.stem,
+    ]
+
+
+def test_each_job_has_what_it_took(page: str, words: list[str]) -> None:
+    table = page[page.index('aria-label="Seconds of each job"') :]
+    rows = re.findall(r"<tr.*?</tr>", table[: table.index("</table>")], re.DOTALL)[1:]
+    stages = Counter(re.findall(r"<bdi>(.*?)</bdi>", row)[1] for row in rows)
+    assert stages == {"fine-tuning": 2, "prepare": 1, "blend": 1}
+
+
+def test_the_page_of_all_work_has_the_runs_of_its_folder(page: str, words: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "work.html"
+    assert main(["report", *words, "--of", "work", "--output", str(path)]) == 0
+    (work,) = (Path(word.partition("=")[2]) for word in words if word.startswith("data.work="))
+    text = path.read_text("utf-8")
+    for folder in (*work.glob("blend-*"), *work.glob("ngram_crf-*")):
+        assert f">{folder.name}<" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--of", "all"], "--of: expected run or study or work, got 'all'"),
+        (["--of", "study"], "run: python -m daguan tune"),
+        (["data.corrections=none.jsonl"], "none.jsonl: expected corrections that a report exported"),
+    ],
+)
+def test_what_there_is_no_page_of_is_named(
+    page: str, words: list[str], more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["report", *words, *more]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_prepare_takes_corrections(
+    page: str, words: list[str], contest_lines: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = next(n for n, line in enumerate(contest_lines) if line and parse_labelled(line).gold)
+    gold = parse_labelled(contest_lines[number])
+    ends = [0, *accumulate(len(token) + 1 for token in gold.tokens)]
+    ranges = [[start, stop - 1] for start, stop in pairwise(ends)]
+    given = {"file": "train.txt", "line": number + 1, "text": " ".join(gold.tokens), "tokens": ranges, "label": []}
+    marked = tmp_path / "corrections.jsonl"
+    marked.write_text(json.dumps(given) + "\n", "utf-8")
+    assert main(["prepare", *words, f"data.corrections={marked}"]) == 0
+    assert "training lines with other labels now: 1 (" in capsys.readouterr().err
+    stages = Stages(load([*words, f"data.corrections={marked}"]))
+    before, after = (Stages(load(words)).prepare.manifest(), stages.prepare.manifest())
+    counts = [one["report"]["entities"]["count"] for one in (before, after)]
+    assert counts[0] - counts[1] == len(gold.gold)

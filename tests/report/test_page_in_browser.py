@@ -12,6 +12,11 @@ import pytest
 
 from browsers import browser, opened, require_browser
 from daguan.__main__ import main
+from daguan.core.types import Sentence, Span
+from daguan.data.contest import Contest
+from daguan.data.format import read_labelled
+from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
 from report_pages import HOSTILE, data_of, finished, hostile_run, lengthened
 
 pytestmark = pytest.mark.services
@@ -148,6 +153,38 @@ def test_real_text_comes_from_a_file_that_stays_here(page: Path, running: Any, t
         one.page.set_input_files("#vocabulary", table)
         expect(one.page.locator(".tok").first).to_have_text(re.compile("text of "))
         assert one.requests == []
+
+
+def test_labels_that_are_corrected_in_the_page_are_those_that_prepare_takes(
+    page: Path, words: list[str], running: Any, tmp_path: Path
+) -> None:
+    """All labels of the first line are taken away; the first token of the second one becomes an entity."""
+    with opened(running, page) as one:
+        tokens = one.page.locator("#detail .tok")
+        for line in (1, 2):
+            one.page.fill("#query", f"line={line}")
+            expect(one.page.locator("#detail h3").first).to_contain_text(f"train.txt {line} ")
+            tokens.first.click()
+            if line == 1:
+                tokens.last.click(modifiers=["Shift"])
+                one.page.get_by_role("button", name="it is no entity").click()
+            else:
+                one.page.get_by_label("type", exact=True).select_option("b")
+                one.page.get_by_role("button", name="the string is").click()
+        with one.page.expect_download() as download:
+            one.page.locator("#export").click()
+        download.value.save_as(tmp_path / "corrections.jsonl")
+        assert one.complaints == []
+    (folder,) = (Path(word.partition("=")[2]) for word in words if word.startswith("data.dir="))
+    before = read_labelled(Contest(folder).train)
+    corrected = [*words, f"data.corrections={tmp_path / 'corrections.jsonl'}"]
+    assert main(["prepare", *corrected]) == 0
+    after = read_labelled(Stages(load(corrected)).contest.train)
+    assert after[0] == Sentence(before[0].tokens, ())
+    first = Span(0, 1, "b")
+    kept = [span for span in before[1].gold if span.start >= 1]
+    assert after[1] == Sentence(before[1].tokens, (first, *kept))
+    assert after[2:] == before[2:]
 
 
 def test_thirty_thousand_lines_are_drawn_and_filtered_at_once(page: Path, running: Any, tmp_path: Path) -> None:

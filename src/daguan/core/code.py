@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from daguan.core.files import sha256_of_json
@@ -56,14 +57,14 @@ def code_version() -> str:
 @cache
 def module_key(module: str) -> str:
     """A short hash of what one module computes."""
-    return sha256_of_json(ast.dump(_Computation().visit(_tree(module))))[:12]
+    return sha256_of_json(ast.dump(_computation(_tree(module))))[:12]
 
 
 @cache
 def _imports(module: str) -> list[str]:
     """The modules of this package that a module imports anywhere, except for type checkers alone."""
     found = set()
-    for node in _nodes(_tree(module)):
+    for node in _statements(_tree(module), of_types=False):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -72,12 +73,18 @@ def _imports(module: str) -> list[str]:
     return sorted(name for name in found if name.partition(".")[0] == PACKAGE and _path(name))
 
 
-def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, but for those under `if TYPE_CHECKING`."""
-    for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield node
-            yield from _nodes(node)
+def _statements(tree: ast.AST, of_types: bool) -> Iterator[ast.AST]:
+    """All statements of a tree, each before those within it. They hold all imports and functions, so no expression is
+    looked at. of_types: also those under `if TYPE_CHECKING`."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for node in getattr(tree, name, ()):
+            if of_types or not _is_of_types(node):
+                yield node
+                yield from _statements(node, of_types)
+
+
+def _is_of_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def _tree(module: str) -> ast.Module:
@@ -96,15 +103,14 @@ def _path(module: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
-class _Computation(ast.NodeTransformer):
-    """Takes what a module says, and declares, out of its tree."""
-
-    def visit(self, node: ast.AST) -> ast.AST:
+def _computation(tree: ast.Module) -> ast.Module:
+    """Returns the tree without what its module says and declares; it is changed in place."""
+    for node in chain([tree], _statements(tree, of_types=True)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [part for part in node.body if not _is_said(part)] or [ast.Pass()]
         if isinstance(node, ast.FunctionDef):
             _blank_messages(node)
-        return self.generic_visit(node)
+    return tree
 
 
 def _is_said(statement: ast.stmt) -> bool:
@@ -118,20 +124,25 @@ def _is_said(statement: ast.stmt) -> bool:
 
 
 def _called(value: object) -> str:
-    """Returns the name of the function that an expression calls, empty if it is no call."""
-    return ast.unparse(value.func) if isinstance(value, ast.Call) else ""
+    """Returns the name of the function that an expression calls, without what it is an attribute of; empty if it is no
+    call."""
+    called = value.func if isinstance(value, ast.Call) else None
+    return called.id if isinstance(called, ast.Name) else f".{called.attr}" if isinstance(called, ast.Attribute) else ""
 
 
 def _blank_messages(function: ast.FunctionDef) -> None:
     """Empty the strings of a function's messages, and of local names that only messages read."""
-    messages = [message for node in ast.walk(function) for message in _messages(node)]
+    nodes = [*ast.walk(function)]
+    messages = [message for node in nodes for message in _messages(node)]
+    if not messages:
+        return
     within = {id(node) for message in messages for node in ast.walk(message)}
-    loads = [node for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
-    elsewhere = {node.id for node in loads if id(node) not in within}
-    for node in ast.walk(function):
+    loads = [node for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]
+    names, elsewhere = {node.id for node in loads}, {node.id for node in loads if id(node) not in within}
+    for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if name not in elsewhere and any(node.id == name for node in loads):
+            if name in names - elsewhere:
                 messages.append(node.value)
     for node in (node for message in messages for node in ast.walk(message)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

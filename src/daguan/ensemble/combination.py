@@ -32,6 +32,7 @@ class OutOfFoldData:
         seed: for random choices.
         text: an index of all text without labels, None if there is none.
         settings: of the blend.
+        decoded: what each member decodes, `span_candidates.decoded_by`, where it is known already.
     """
 
     gold: Sequence[Sentence]
@@ -41,6 +42,7 @@ class OutOfFoldData:
     seed: int
     text: TextIndex | None = None
     settings: BlendSettings = field(default_factory=BlendSettings)
+    decoded: Sequence[list[list[tuple[Span, ...]]]] | None = None
 
 
 class ConfidentSpans(NamedTuple):

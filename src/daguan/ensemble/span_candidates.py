@@ -25,6 +25,7 @@ MEMBER_BIASES = (0.0, 1.5, 3.0)  # the same for the spans of a member
 PAIRS = 1 << 21  # of spans of a line, compared at a time
 NO_RIVAL = float(np.log(SMALLEST))  # no span has lower odds
 Floats = NDArray[np.float64]
+Decoded = list[list[tuple[Span, ...]]]  # by bias, the spans of each line
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,20 @@ class SpanCandidates:
     overlapping: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, marginals: MemberMarginals, scheme: TagScheme) -> SpanCandidates:
+    def of(
+        cls, marginals: MemberMarginals, scheme: TagScheme, decoded: Sequence[Decoded] | None = None
+    ) -> SpanCandidates:
         """Collects the spans that a member decodes with one of MEMBER_BIASES, or their mean with one of BIASES.
+
+        decoded: `decoded_by` of each member, where it is known.
 
         Features: for each member and the mean, the log-odds of the least certain token; the mean's average log
         marginal; the share of members that decode the span without a bias; the log-odds of its best rival; how near
         other spans are; its length (log) and type.
         """
         of_mean = mean(marginals)
-        by_member = [[*_biased(member, scheme, MEMBER_BIASES)] for member in marginals]
-        found_by = [[set(found) for found in decoded] for decoded, *_ in by_member]
+        by_member = [decoded_by(member, scheme) for member in marginals] if decoded is None else decoded
+        found_by = [[set(found) for found in unbiased] for unbiased, *_ in by_member]
         others = [bias for bias in BIASES if len(marginals) > 1 or bias not in MEMBER_BIASES]  # one is its own mean
         spans, lines = _union([*chain(*by_member), *_biased(of_mean, scheme, others)])
         positions = _TokenPositions.of(spans, lines, [len(probs) for probs in of_mean], scheme)
@@ -99,6 +104,11 @@ class SpanCandidates:
         """Returns (C,) the index of each span's label."""
         number = {label: index for index, label in enumerate(labels)}
         return np.array([number[span.label] for span in self.spans], np.int64)
+
+
+def decoded_by(member: Sequence[NDArray[np.floating]], scheme: TagScheme) -> Decoded:
+    """Returns the spans of each line that a member decodes with each of MEMBER_BIASES."""
+    return [*_biased(member, scheme, MEMBER_BIASES)]
 
 
 def _biased(

@@ -168,7 +168,7 @@ class StackLearner(Learner):
 
     def __init__(self, data: OutOfFoldData) -> None:
         self._data, labels = data, data.scheme.labels
-        self._candidates = SpanCandidates.of(data.marginals, data.scheme)
+        self._candidates = SpanCandidates.of(data.marginals, data.scheme, data.decoded)
         self._group_of_line = _groups_of(data)
         self._group_of_candidate = self._group_of_line[self._candidates.lines]
         strings = self._candidates.strings(data.gold)

@@ -151,9 +151,9 @@ def examine(asked: Settings, folder: Path) -> tuple[Contents, list[str], Setting
         return Contents(asked.data.dir), [f"{error}; `import --help` names the options for other formats"], asked
     faults = _failing(partial(prepare.require_places, stages), "data.submissions=FOLDER and name=NAME choose others")
     faults += _failing(partial(require_writable, stages.work), "data.work=FOLDER chooses another")
-    if not asked.data.dir and not is_built(asked.contest, stages.contest):
-        return Contents(str(stages.contest.folder), built=False), [*faults, *_missing_inputs(stages)], asked
-    contest, readable = stages.contest, asked
+    if not asked.data.dir and not is_built(asked.contest, stages.original):
+        return Contents(str(stages.original.folder), built=False), [*faults, *_missing_inputs(stages)], asked
+    contest, readable = stages.original, asked
     if stages.imports:
         contest = Contest(folder / "contest")
         readable = asked.replace(data=asked.data.replace(dir=str(contest.folder)))

@@ -11,6 +11,7 @@ from daguan.core.progress import say
 from daguan.core.runs import Run
 from daguan.core.settings import require
 from daguan.data import people_daily
+from daguan.formats.corrections import build_corrected
 from daguan.formats.importing import build_in
 from daguan.models.encoders import hub
 from daguan.pipeline.settings import Settings
@@ -76,8 +77,9 @@ def require_inputs(stages: Stages, fetches: bool = True) -> None:
 
 
 def build_contest(stages: Stages) -> None:
-    """Build the built-in contest, or the one that data in another format become, unless it is there."""
-    settings, contest = stages.settings, stages.contest
+    """Build the built-in contest, or the one that data in another format become, and one with the corrections, unless
+    they are there."""
+    settings, contest = stages.settings, stages.original
     if stages.imports and (built := build_in(contest.folder, Path(settings.data.dir))):
         lines = ", ".join(f"{name} {count:,}" for name, count in built.lines.items())
         say(f"imported {settings.data.dir} into {contest.folder}: lines of {lines}")
@@ -85,3 +87,7 @@ def build_contest(stages: Stages) -> None:
     if not settings.data.dir and not people_daily.is_built(settings.contest, contest):
         say(f"building the contest {settings.contest.folder} in {contest.folder}")
         people_daily.build(settings.contest, contest)
+    marked = settings.data.corrections
+    if marked and (taken := build_corrected(stages.contest, contest, Path(marked))):
+        left_out = f"; {taken.left_out:,} of test lines left out" if taken.left_out else ""
+        say(f"corrections: training lines with other labels now: {taken.changed:,}{left_out} ({stages.contest.folder})")

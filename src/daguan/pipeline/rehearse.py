@@ -40,7 +40,7 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
     prepare.build_contest(stages)
     made = make_contest(stages, settings)
     there = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
-    places = [f"data.{name}={made.path / folder}" for name, folder in there.items()]
+    places = [*(f"data.{name}={made.path / folder}" for name, folder in there.items()), "data.corrections=''"]
     trained = [make_blend([*call, *places]) for call in calls]
     about = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.answer.path.name for stages in trained]

@@ -51,6 +51,9 @@ class DataSettings(Section):
         "another format, as the command import reads it; empty takes the built-in contest.",
         is_path=True,
     )
+    corrections: str = setting(
+        "", "A corrections.jsonl that a report exported: `prepare` labels the training lines so.", is_path=True
+    )
     work: str = setting("data/work", "Where stages keep their runs.", is_path=True)
     submissions: str = setting("submissions", "Where submissions are written.", is_path=True)
     accept_code: bool = setting(

@@ -27,6 +27,7 @@ from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
 from daguan.families.table import FAMILIES
 from daguan.formats.code_book import CodeBook
+from daguan.formats.corrections import corrected_in
 from daguan.formats.importing import folder_in
 from daguan.formats.parts import is_foreign
 from daguan.formats.translation import Translation, reading_of
@@ -77,10 +78,12 @@ class Stages:
 
     Attributes:
         imports: whether the contest is made of data in another format.
+        original: the contest without corrections.
+        contest: with those of data.corrections.
 
     Raises:
         ConfigError: a member has the name of another run's folder.
-        DataError: data.dir is in another format, and has two files for one part.
+        DataError: data.dir is in another format, and has two files for one part; or there are no such corrections.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -92,7 +95,9 @@ class Stages:
         source = Path(settings.data.dir)
         self.imports = bool(settings.data.dir) and is_foreign(source)
         folder = folder_in(self.work, source) if self.imports else source
-        self.contest = Contest(folder if settings.data.dir else built_in)
+        self.original = Contest(folder if settings.data.dir else built_in)
+        marked = settings.data.corrections
+        self.contest = corrected_in(self.work, self.original, Path(marked)) if marked else self.original
         self._runs: dict[tuple[str, str], Run] = {}  # members may need others, and these others again
 
     def run(self, stage: str, member: str = "") -> Run:
@@ -114,8 +119,9 @@ class Stages:
     def data_sha256(self) -> dict[str, str]:
         """The hashes of the contest's files, and of its code book. Raises DataError: a file that it must have is
         missing."""
-        if (self.imports or not self.settings.data.dir) and not self.contest.folder.is_dir():
-            which = "imported" if self.imports else "built-in"
+        made = self.settings.data.corrections or self.imports or not self.settings.data.dir
+        if made and not self.contest.folder.is_dir():
+            which = "corrected" if self.settings.data.corrections else "imported" if self.imports else "built-in"
             raise MissingStageError(f"{self.contest.folder}: expected the {which} contest, got none", "prepare")
         book = CodeBook.files(self.contest) if CodeBook.is_in(self.contest) else ()
         return self.contest.sha256() | {path.name: sha256_of_file(path) for path in book}
@@ -356,7 +362,7 @@ STAGES = {
     "distil": StageRow("daguan.pipeline.work.distil:distil", ("distil",), inputs=_distil),
 }
 # folders of runs that are no member's
-RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "reproduce", "import", "report")
+RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "reproduce", "import", "corrected", "report")
 
 
 def read_sections(settings: Section, sections: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import metadata
 from typing import Any
 
-from daguan.core.files import write_text
+from daguan.core.errors import MissingStageError
+from daguan.core.files import read_json, write_text
 from daguan.core.progress import say
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import require, to_dict
@@ -25,7 +26,7 @@ from daguan.pipeline.tuning.study import Study
 from daguan.pipeline.tuning.trials import Trial, best_of
 from daguan.training.devices import share_cores
 
-BEST = "best.yaml"
+BEST, TRIALS = "best.yaml", "trials.json"
 FIXED = tuple(name for name in SHARED if name != "vocabulary")
 UNTOLD = ("trials", "workers", "timeout", "storage")  # of `tune`: change no trial
 STUDY = Row("daguan.pipeline.tuning.study:Study")
@@ -73,6 +74,17 @@ def make(settings: Settings) -> Study:
     runner = TrialRunner(settings, study.folder_of)
     search(study, runner, workers_of(settings), runner.stop)
     return study
+
+
+def finished(settings: Settings) -> tuple[Study, float | None]:
+    """Returns the study as `tune` left it, and the F1 of its best trial on the folds that no trial was scored on, if
+    that was measured. Raises MissingStageError: it was not begun."""
+    run = run_of_study(settings)
+    if not run.path.is_dir():
+        raise MissingStageError(f"{run.path}: expected a study, got none", run.stage)
+    record = run.path / TRIALS
+    score = read_json(record)["f1_on_other_folds"] if record.is_file() else None
+    return Study.open(run.path, space_of(settings), settings.tune, settings.seed), score
 
 
 def score_best(study: Study, settings: Settings) -> Score | None:

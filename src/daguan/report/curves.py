@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,28 +11,23 @@ from typing import Any
 from pandas import DataFrame
 
 from daguan.core.events import FILE
-from daguan.pipeline.stages import Stages
+from daguan.report.jobs import Trained
 
 COLUMNS = ("run", "job", "stage", "done", "share", "unit", "seconds", "loss", "rate", "f1")
-MOST_POINTS = 200  # of a job
+MOST_POINTS = 30  # of a job; with more, the curves of 25 jobs would be a tenth of a large page
 
 
-def curves(stages: Stages) -> DataFrame:
-    """Returns a row for each event of progress of the pretraining and the folds of this configuration's runs.
+def curves(runs: Sequence[Trained]) -> DataFrame:
+    """Returns a row for each event of progress of these runs' jobs.
 
     `seconds` are those of work, without the time between two processes; `share` is of the job's units.
     """
-    rows = []
-    seen = set()
-    members = [*stages.members, *(stages.train(member) for member in stages.settings.trained)]
-    pretrained = [run for member in stages.settings.trained if (run := stages.pretrain(member)) is not None]
-    for run in [*pretrained, *members]:
-        if run.path in seen:
-            continue
-        seen.add(run.path)
-        stage = "pretraining" if run in pretrained else "fine-tuning"
-        for path in sorted([*run.path.glob(FILE), *run.path.glob(f"fold*/{FILE}")]):
-            rows += [{"run": run.path.name, "stage": stage, **row} for row in _thinned([*events(path)])]
+    rows = [
+        {"run": run.folder.name, "stage": run.stage, **row}
+        for run in runs
+        for path in run.jobs(FILE)
+        for row in _thinned([*events(path)])
+    ]
     return DataFrame(rows, columns=COLUMNS)
 
 

@@ -8,17 +8,18 @@ from typing import Any
 
 from pandas import DataFrame
 
-from daguan.core.runs import environment
-from daguan.pipeline.budget.plan import used
+from daguan.core.runs import Run, environment
+from daguan.pipeline.budget.plan import Played
 from daguan.pipeline.stages import Stages
 from daguan.report import plots
 from daguan.report.curves import curves
-from daguan.report.tables import Column, table, tenth
+from daguan.report.jobs import Trained
+from daguan.report.tables import Column, Table, count, percent, table, tenth
 
 
-def curves_section(stages: Stages) -> dict[str, Any]:
-    """Returns loss, held-out F1 and learning rate of all runs, on what they have read and on seconds."""
-    found = curves(stages)
+def curves_section(runs: Sequence[Trained]) -> dict[str, Any]:
+    """Returns loss, held-out F1 and learning rate of runs, on what they have read and on seconds."""
+    found = curves(runs)
     names = {"tok": "tokens", "it": "iterations"}
     drawn = []
     for (stage, unit), rows in found.groupby(["stage", "unit"], sort=False):
@@ -46,28 +47,23 @@ def curves_section(stages: Stages) -> dict[str, Any]:
     }
 
 
-def making_section(stages: Stages, words: Sequence[str], scores: dict[str, Any]) -> dict[str, Any]:
-    """Returns commands, versions, the budget, and the seconds of each run. `words` are of the command line."""
+def making_section(
+    stages: Stages, words: Sequence[str], scores: dict[str, Any], jobs: DataFrame, budget: Played | None
+) -> dict[str, Any]:
+    """Returns commands, versions, and what each job was given and took. `words` are of the command line."""
     manifest, named = stages.answered(), shlex.join(words)
-    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
-    plan = used([*words]) or "no budget was set"
-    runs = [("prepare", stages.prepare), *((run.path.name, run) for run in stages.members), ("blend", stages.answer)]
-    seconds = [
-        {"run": name, "seconds": run.manifest()["seconds"], "commit": run.manifest()["commit"]} for name, run in runs
-    ]
     facts = [
         ("model", scores["model"]),
         ("submission", scores["submission"]),
         ("commit", f"{manifest['commit']} (the blend), {environment()['commit']} (this report)"),
-        ("Python", f"{manifest['python']} on {manifest['machine']}"),
-        ("packages", versions),
-        ("budget", plan),
+        *machine_facts(manifest),
+        ("budget", str(budget or "none was set")),
+        *(("left out by the budget", f"{name}: {why}") for name, why in (budget.left_out if budget else {}).items()),
         ("seed", str(stages.settings.seed)),
         ("folds", f"{stages.prepared.folds}"),
         *((f"SHA-256 of {name}", value) for name, value in stages.data_sha256.items()),
     ]
     commands = f"daguan run {named}\ndaguan score {named}\ndaguan report {named}".replace("  ", " ")
-    columns = [Column("run", "run"), Column("seconds", "seconds", tenth), Column("commit", "commit")]
     return {
         "id": "making",
         "title": "How it was made",
@@ -75,6 +71,41 @@ def making_section(stages: Stages, words: Sequence[str], scores: dict[str, Any])
         "parts": [
             {"title": "Commands", "code": commands},
             {"title": "Facts", "facts": facts},
-            table("Seconds", DataFrame(seconds), columns),
+            jobs_table(jobs, [("prepare", stages.prepare), ("blend", stages.answer)]),
         ],
     }
+
+
+def machine_facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Returns what a run's manifest says of its machine and packages."""
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    return [("Python", f"{manifest['python']} on {manifest['machine']}"), ("packages", versions)]
+
+
+def jobs_table(jobs: DataFrame, others: Sequence[tuple[str, Run]]) -> Table:
+    """Returns what each job was given and took, and the seconds of other stages by their names."""
+    stages = [
+        {"run": run.path.name, "stage": name, "seconds": run.manifest()["seconds"], "commit": run.manifest()["commit"]}
+        for name, run in others
+    ]
+    rows = [row._asdict() | {"share": _share(row)} for row in jobs.itertuples(index=False)]
+    frame = DataFrame([*rows, *stages], columns=[*jobs.columns, "share"])
+    planned = bool(frame["planned"].notna().any())
+    plan = Column("planned", "planned, s", tenth, "seconds of training that the budget gave to the job")
+    columns = [
+        Column("run", "run"), Column("stage", "stage"), Column("job", "job"), *([plan] if planned else []),
+        Column("seconds", "took, s", tenth, "seconds of training"),
+        *([Column("share", "took / planned, %", percent)] if planned else []),
+        Column("updates", "updates", count), Column("most_updates", "asked for", count, "updates by its settings"),
+        Column("f1", "F1", percent, "span F1 on the lines that the fold holds out"), Column("commit", "commit"),
+    ]  # fmt: skip
+    note = (
+        "A budget gives a job its seconds when the job begins; what one leaves over goes to those after it."
+        if planned
+        else ""
+    )
+    return table("Budget: planned and used" if planned else "Seconds of each job", frame, columns, note)
+
+
+def _share(row: Any) -> float | None:
+    return float(row.seconds / row.planned) if row.planned and row.planned == row.planned else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,10 @@ from pandas import DataFrame
 from daguan.api import frames
 from daguan.competition import submissions_table
 from daguan.competition.public_scores import read_scores
-from daguan.core.types import Sentence, Span
-from daguan.data.span_score import span_score
-from daguan.ensemble import blending
-from daguan.ensemble.blend_settings import METHODS
-from daguan.ensemble.combination import OutOfFoldData
+from daguan.core.files import sha256_of_file
 from daguan.families.fold import MODEL
 from daguan.pipeline.stages import Stages
-from daguan.report.tracks import Labelled
 
-MOST_BLENDED = 60e6  # tokens of train times squared members; up to it the blend itself is fitted without each member
 MEGABYTE = 1e6
 
 
@@ -43,6 +36,10 @@ def models(stages: Stages, scores: Mapping[str, Any], worth: Mapping[str, Any], 
     table["lines_per_second"] = [speeds.get(name) for name in names]
     table["mb"] = [sizes.get(name) for name in names]
     table["worth"] = [worth["without"].get(name) for name in names]
+    ends = [worth["interval"].get(name, (None, None)) for name in names]
+    table["worth_low"], table["worth_high"] = zip(*ends, strict=True)
+    if public := public_scores(Path(stages.settings.data.submissions), stages.answer.path, names):
+        table["public"] = [public.get(name) for name in names]
     others = apart.where(apart.index.to_numpy()[:, None] != apart.columns.to_numpy()[None, :])
     table["disagreement"] = [others.loc[name].mean() if len(others) > 1 else 0.0 for name in names]
     return table
@@ -61,38 +58,16 @@ def _size(run: Path) -> int:
     return sum(path.stat().st_size for path in run.glob(f"fold*/{MODEL}/**/*") if path.is_file())
 
 
-def worth(stages: Stages, found: Labelled) -> dict[str, Any]:
-    """Returns for each member the out-of-fold span F1 that the blend loses without it, and how that was found.
+def public_scores(folder: Path, answer: Path, names: Sequence[str]) -> dict[str, float]:
+    """Returns the public scores that were recorded of rows of a blend: a submission is a row's if it is equal to the
+    row's answer to the test lines.
 
-    The blend is fitted again without the member; the plain means of members are compared where that would take minutes.
+    folder: of the submissions; answer: of the blend.
     """
-    names = found.members
-    if len(names) < 2:
-        return {"how": "", "without": {}}
-    manifest = stages.answered()
-    work = len(names) ** 2 * sum(len(line.tokens) for line in found.train)
-    blended = manifest["method"] != blending.MEAN and work <= MOST_BLENDED
-    method = manifest["method"] if blended else blending.MEAN
-    gold = [Sentence(line.tokens, spans) for line, spans in zip(found.train, found.gold.train, strict=True)]
-
-    def f1(members: Sequence[int]) -> float:
-        data = stages.prepared.blend_data(stages.settings.blend)
-        data = replace(data, marginals=[found.marginals[number] for number in members])
-        how = method if len(members) > 1 or blended else blending.MEAN
-        return span_score(_lines(gold, _spans(data, how)), gold).f1
-
-    whole = manifest["out_of_fold"][found.final.name if blended else blending.MEAN]["span"]["f1"]
-    everyone = range(len(names))
-    without = {names[out]: whole - f1([number for number in everyone if number != out]) for out in everyone}
-    return {"how": method, "without": without}
-
-
-def _spans(data: OutOfFoldData, method: str) -> list[tuple[Span, ...]]:
-    return blending.nested_spans(METHODS[method].load().learner(data), data)
-
-
-def _lines(lines: Sequence[Sentence], spans: Sequence[tuple[Span, ...]]) -> list[Sentence]:
-    return [Sentence(line.tokens, of_line) for line, of_line in zip(lines, spans, strict=True)]
+    recorded = {folder / f"{name}.txt": score for name, score in read_scores(folder).items()}
+    scores = {sha256_of_file(path): score for path, score in recorded.items() if path.is_file()}
+    answers = {name: answer / f"{name}.txt" for name in names} if scores else {}
+    return {name: scores[key] for name, path in answers.items() if (key := sha256_of_file(path)) in scores}
 
 
 def submissions(folder: Path) -> DataFrame:

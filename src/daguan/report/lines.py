@@ -21,7 +21,7 @@ from daguan.report.tracks import GOLD, Labelled, Spans, Track
 TEST_FOLD = 255
 BEST = 3  # tags of a token that are kept
 SURE = 0.99  # probability of the best tag, from which on a token's marginals are not kept
-MOST_KEPT = 400_000  # tokens times tracks of marginals, about 5 MB
+MOST_KEPT = 240_000  # tokens times tracks of marginals, about 2 MB
 MOST_MEMBERS = 8  # whose own marginals are kept
 
 

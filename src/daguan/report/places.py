@@ -23,7 +23,7 @@ from daguan.report.occurrences import Ints, Occurrences, String, Text, occurrenc
 Numbers = dict[String, int]
 
 MOST_PLACES = 50  # of a string
-MOST_SNIPPETS = 40_000  # of the corpus, of all strings together
+MOST_SNIPPETS = 30_000  # of the corpus, of all strings together
 AROUND = 4  # tokens before and after a string in the corpus
 NEIGHBOURS = 5  # of each side
 NEAREST = 5  # similar strings

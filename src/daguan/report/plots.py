@@ -100,7 +100,7 @@ def history(points: Sequence[tuple[int, float]]) -> Any:
     base = altair.Chart(table, width=600, height=280)
     across = altair.X("trial:Q", title="trial", axis=altair.Axis(format="d", tickMinStep=1))
     up: dict[str, Any] = {"title": "F1, %", "scale": altair.Scale(zero=False)}
-    dots = base.mark_point(filled=True, color="#555555", size=40).encode(across, altair.Y("f1:Q", **up))
+    dots = base.mark_point(filled=True, color="#888888", size=40).encode(across, altair.Y("f1:Q", **up))
     line = base.mark_line(color=COLOURS[0], interpolate="step-after").encode(across, altair.Y("best:Q", **up))
     return altair.layer(line, dots)
 
@@ -112,7 +112,7 @@ def bars(values: Sequence[tuple[str, float]], title: str) -> Any:
         x=altair.X("value:Q", title=title),
         y=altair.Y("name:N", title=None, sort=None, axis=altair.Axis(labelLimit=320)),
     )
-    text = base.mark_text(align="left", dx=4, color="#333333").encode(text=altair.Text("value:Q", format=".3f"))
+    text = base.mark_text(align="left", dx=4, color=INK).encode(text=altair.Text("value:Q", format=".3f"))
     return base.mark_bar(color=COLOURS[0]) + text
 
 

@@ -1,8 +1,7 @@
-"""The sections of a page on scores, errors and data."""
+"""The sections of a page on errors and data."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pandas import DataFrame
@@ -10,56 +9,15 @@ from pandas import DataFrame
 from daguan.api import frames
 from daguan.data.contest import TEST, TRAIN
 from daguan.pipeline.stages import Stages
-from daguan.report import leaderboard, plots
+from daguan.report import plots
 from daguan.report.errors import NOTHING
 from daguan.report.findings import Findings
 from daguan.report.kinds import NAMES
-from daguan.report.tables import Column, count, matrix, percent, points, table, tenth, thousandth
+from daguan.report.tables import Column, count, matrix, percent, table, thousandth
 
 TITLES = {"type": "type", "length": "tokens", "frequency": "times in the other folds", "seen": "string", "fold": "fold"}
 PLOTTED = ("type", "length", "frequency", "fold")
 MOST_PLOTTED = 3  # tracks in a plot of F1
-
-
-def leaderboard_section(stages: Stages, findings: Findings, scores: dict[str, Any]) -> dict[str, Any]:
-    """Returns members, blend and submissions, and how far the answers differ."""
-    apart = findings.table("disagreement")
-    models = leaderboard.models(stages, scores, findings.worth, apart)
-    how = findings.worth["how"]
-    worth = f"F1 that the {how} of all loses without the member, in points" if how else ""
-    shown = table(
-        "Members and blend",
-        models,
-        [
-            Column("name", "name"),
-            Column("family", "family"),
-            Column("f1", "F1", percent, "strict span F1 out of fold, in percent"),
-            Column("f1_low", "95 %", percent, "bootstrap interval over lines", ("f1_low", "f1_high")),
-            Column("precision", "P", percent),
-            Column("recall", "R", percent),
-            Column("contest_f1", "contest F1", percent, "out of fold; positions and repeats do not count"),
-            Column("test_f1", "test F1", percent, "strict span F1 on the test lines"),
-            Column("test_low", "test 95 %", percent, "bootstrap interval over lines", ("test_low", "test_high")),
-            Column("test_contest_f1", "test contest F1", percent),
-            Column("calibration_error", "ECE", percent, "expected calibration error of entity probabilities, percent"),
-            Column("worth", f"worth ({how})" if how else "worth", points, worth),
-            Column("disagreement", "disagrees", percent, "mean of 1 − F1 against every other row, in percent"),
-            Column("seconds", "fit, s", tenth, "seconds of training, all folds"),
-            Column("lines_per_second", "lines/s", tenth, "test lines a second by all of its folds"),
-            Column("mb", "MB", tenth, "of the models of all folds"),
-        ],
-        final=scores["final"],
-    )
-    sent = leaderboard.submissions(Path(stages.settings.data.submissions))
-    forms = {name: Column(name, name, wide=name == "command") for name in sent.columns}
-    forms["public score"] = Column("public score", "public score", thousandth, "recorded by `plan record`")
-    submissions = table("Submissions", sent, [*forms.values()], final=stages.submission.stem)
-    parts: list[Any] = [shown, submissions]
-    if len(apart) > 1:
-        parts.append(
-            matrix("Disagreement", apart, percent, "of", "1 − F1 of the answers of two, out of fold, in percent.")
-        )
-    return {"id": "leaderboard", "title": "Leaderboard", "text": "", "parts": parts}
 
 
 def errors_section(findings: Findings, scores: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from daguan.cli.tables.text import print_table
 from daguan.core.files import write_json, write_text
 from daguan.core.types import Score
+from daguan.pipeline.tune import TRIALS
 from daguan.pipeline.tuning.trials import COMPLETE, Trial, best_of, pareto_front
 
 HISTORY, IMPORTANCES = "history.svg", "importances.svg"
@@ -22,7 +23,7 @@ def write_study(folder: Path, trials: Sequence[Trial], shares: Mapping[str, floa
     """Write study.md, trials.json and the plots; score: the best trial's on the folds that no trial was scored on."""
     from daguan.report import plots
 
-    write_json(folder / "trials.json", study_record(trials, shares, score))
+    write_json(folder / TRIALS, study_record(trials, shares, score))
     points = [(trial.index, 100 * trial.outcome.f1) for trial in trials if trial.outcome]
     write_text(folder / HISTORY, plots.svg(plots.history(points), alone=True))
     write_text(folder / IMPORTANCES, plots.svg(plots.bars([*shares.items()], "importance"), alone=True))

@@ -56,6 +56,11 @@ class State:
         found = vary(asked, {**self.changes, "ensemble": numbers}, "the plan")
         return found.replace(members=tuple(members), budget=budget)
 
+    def why_not(self, member: str) -> str:
+        """Returns why a member is not in the submitted blend."""
+        never = "the minutes did not pay for it" if member not in self.members else "the blend was no better with it"
+        return self.dropped.get(member, never)
+
 
 def load(words: list[str]) -> Settings:
     """Returns the settings of a command line; with a budget, as its finished plan has them. Raises ConfigError, or
@@ -135,10 +140,39 @@ def write_preset(folder: Path, settings: Settings) -> Path:
     return folder / PRESET
 
 
-def used(words: list[str]) -> str:
-    """Returns how many minutes of a budget were used; empty without one."""
+@dataclass(frozen=True)
+class Played:
+    """A finished budget.
+
+    Attributes:
+        minutes: that it had.
+        seconds: that were worked.
+        submitted: the members of the blend that is submitted.
+        left_out: by member that the settings name and that blend has not, why.
+    """
+
+    minutes: float
+    seconds: float
+    submitted: list[str]
+    left_out: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.seconds / 60:.1f} of {self.minutes:g} minutes used"
+
+
+def played(words: list[str]) -> Played | None:
+    """Returns the finished budget of a command line; None without one."""
     asked = plain.load(words)
     run = run_of_plan(asked)
     if run is None or not run.finished:
-        return ""
-    return f"budget: {run.manifest()['seconds'] / 60:.1f} of {asked.budget.minutes:g} minutes used"
+        return None
+    state = read_state(run.path)
+    others = [member for member in asked.members if member not in state.submitted]
+    left_out = {member: state.why_not(member) for member in others}
+    return Played(asked.budget.minutes, run.manifest()["seconds"], state.submitted, left_out)
+
+
+def used(words: list[str]) -> str:
+    """Returns how many minutes of a budget were used; empty without one."""
+    found = played(words)
+    return f"budget: {found}" if found else ""
