@@ -49,7 +49,9 @@ def test_the_lines_that_were_corrected_have_their_new_labels_and_the_others_thei
     numbers = (0, 7, len(lines) - 1)
     fixed = [relabelled(line) if number in numbers else line for number, line in enumerate(lines)]
     test = read_labelled(contest.test_gold)
-    marked = written(tmp_path, *(record(fixed[n], n + 1) for n in numbers), record(test[0], 1, "test.txt"))
+    earlier = record(Sentence(lines[7].tokens, ()), 8)  # the last correction of a line counts
+    records = [earlier, *(record(fixed[n], n + 1) for n in numbers), record(test[0], 1, "test.txt")]
+    marked = written(tmp_path, *records)
     made = corrected_in(tmp_path / "work", contest, marked)
     assert build_corrected(made, contest, marked) == Taken(len(numbers), 1)
     assert read_labelled(made.train) == fixed

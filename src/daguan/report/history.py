@@ -57,7 +57,7 @@ def making_section(
         ("submission", scores["submission"]),
         ("commit", f"{manifest['commit']} (the blend), {environment()['commit']} (this report)"),
         *machine_facts(manifest),
-        ("budget", str(budget or "none was set")),
+        ("budget", str(budget or "none in this configuration")),
         *(("left out by the budget", f"{name}: {why}") for name, why in (budget.left_out if budget else {}).items()),
         ("seed", str(stages.settings.seed)),
         ("folds", f"{stages.prepared.folds}"),

@@ -92,7 +92,8 @@ def _cell(column: Column, row: dict[str, Any], leads: bool) -> Cell:
     line = "{line},{start},{stop}".format(**row) if leads else ""
     if column.interval and not isna(row[column.interval[0]]) and column.form:
         low, high = (column.form(row[name]) for name in column.interval)
-        return Cell(f"{low}–{high}", str(row[column.interval[0]]), kind, line)
+        between = "–" if low[0].isdecimal() else " to "  # between signs, a dash would be read as one of them
+        return Cell(f"{low}{between}{high}", str(row[column.interval[0]]), kind, line)
     return Cell(column.form(value) if column.form else str(value), str(value), kind, line)
 
 
