@@ -62,6 +62,8 @@ def print_diagnosis(found: Diagnosis) -> None:
     print(f"GPUs      {', '.join(f'{name}, {size / 1e9:.0f} GB' for name, size in offer.gpus) or 'none'}")
     print(f"products  {', '.join(f'{name} {rate / 1e9:,.0f} GFLOP/s' for name, rate in offer.rates.items())}")
     print(f"disk      {offer.disk / 1e9:.1f} GB free where the work folder goes")
+    if offer.locks:
+        print(f"locks     {offer.locks}")
     if not contest.built:
         print(f"contest   {contest.folder}: `prepare` will build it")
     elif contest.lines:

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,7 @@ from daguan.core.code import changed_modules, module_keys
 from daguan.core.errors import CheckpointError, MissingStageError
 from daguan.core.files import TEMPORARY, read_json, sha256_of_json, write_json
 from daguan.core.progress import say
+from daguan.core.shared_disks import say_lock_doubt
 from daguan.core.tables import Row
 
 MANIFEST = "manifest.json"
@@ -38,20 +39,29 @@ PACKAGES = (
 
 @contextmanager
 def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
-    """Work in the folder alone. Raises CheckpointError: another process is at it, and we are not to wait."""
+    """Work in the folder alone. Raises CheckpointError: another process works there and we do not wait, or the disk
+    has no locks."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")  # the system frees it when its holder is killed
-    try:
-        held = lock.acquire(timeout=PATIENCE if wait else 0)
-    except Timeout:
-        if not wait:
-            raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
-        say(f"{folder.name}: waits for another process that works in {folder}")
-        held = lock.acquire()
-    with held:
+    say_lock_doubt(folder.parent)
+    with _held(folder, wait):
         for left_by_a_kill in folder.glob(TEMPORARY):
             left_by_a_kill.unlink()
         yield
+
+
+def _held(folder: Path, wait: bool) -> AbstractContextManager[object]:
+    lock = FileLock(folder / ".lock")  # the system frees it when its holder is killed
+    try:
+        try:
+            return lock.acquire(timeout=PATIENCE if wait else 0)
+        except Timeout:
+            if not wait:
+                raise CheckpointError(f"{folder}: expected to work here alone, got another process at it") from None
+            say(f"{folder.name}: waits for another process that works in {folder}")
+            return lock.acquire()
+    except OSError as error:
+        problem = f"{folder}: expected a disk with locks, got: {error}"
+        raise CheckpointError(f"{problem}; mount it with locks, or choose another by data.work=FOLDER") from None
 
 
 @dataclass(frozen=True)
@@ -166,13 +176,23 @@ def other_environment(run: Run, threads: int) -> str:
 
 def environment() -> dict[str, Any]:
     """Commit, package versions and machine, for manifests."""
-    versions = {package: metadata.version(package) for package in PACKAGES} | {"daguan": __version__}
+    versions = package_versions() | {"daguan": __version__}
     return {
         "commit": commit(),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "versions": versions,
     }
+
+
+def package_versions() -> dict[str, str]:
+    """Returns the version of each package on which bytes may depend; "none" where it is not installed, as a run that
+    does without it may be made there."""
+    found = dict.fromkeys(PACKAGES, "none")
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def commit() -> str:

@@ -16,6 +16,7 @@ import torch
 from daguan.core.errors import DaguanError
 from daguan.core.files import require_writable
 from daguan.core.runs import MANIFEST
+from daguan.core.shared_disks import lock_doubt
 from daguan.data.batches.packing import NumberedText
 from daguan.data.contest import Contest
 from daguan.data.folds import assign_folds, document_of_line
@@ -52,6 +53,7 @@ class Offer:
         rates: operations a second of matrix products, by device and precision.
         gpus: bytes of memory of each GPU, by its name.
         disk: bytes that are free where the work folder goes.
+        locks: why locks may not hold between machines there; empty where they do, or on a disk of one machine.
     """
 
     cpu: str
@@ -61,6 +63,7 @@ class Offer:
     rates: dict[str, float]
     gpus: tuple[tuple[str, int], ...]
     disk: int
+    locks: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def offered(work: Path) -> Offer:
         rates=rates,
         gpus=tuple((gpu.name, gpu.total_memory) for gpu in gpus),
         disk=shutil.disk_usage(there).free,
+        locks=lock_doubt(there),
     )
 
 
