@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conftest import TINY
+from daguan.core import progress
 from daguan.core.files import write_json
 from daguan.core.progress import Row
 from daguan.families.job import RESULT
@@ -20,14 +21,14 @@ from daguan.pipeline.stages import Stages
 from daguan.pipeline.whole_run import WholeRun
 
 
-def bar(share: float, left: float) -> Any:
-    return SimpleNamespace(row=lambda: Row("job", share, seconds_left=left))
+def bar(share: float, left: float, begun: float) -> Any:
+    return SimpleNamespace(row=lambda: Row("job", share, seconds_left=left), begun=begun)
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     clock = SimpleNamespace(seconds=0.0)
-    for module in (whole, whole_run):
+    for module in (whole, whole_run, progress):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
     return clock
 
@@ -36,21 +37,21 @@ def test_the_time_to_the_end_across_stages_by_hand(now: SimpleNamespace) -> None
     """A pretraining of 100 s; then four folds of 30 s, two at a time; then a blend of which 8 s are estimated."""
     folds = {f"fold{fold}": "tagger" for fold in range(4)}
     run = WholeRun(
-        Whole("pretrain", {"start": "start"}, 2),
-        Whole("train", folds, 2),
-        Whole("blend", {"blend": "blend"}, 1, expected={"blend": 8.0}),
+        Whole("pretrain", {"start": "start"}),
+        Whole("train", folds, at_once=2),
+        Whole("blend", {"blend": "blend"}, expected={"blend": 8.0}),
     )
-    run.pretraining.begin("start", bar(0.5, 50.0))
+    run.pretraining.give("start", bar(0.5, 50.0, 0.0))
     now.seconds = 50.0
     assert run.row() == Row("whole run", None, "0 of 6 jobs done")  # nothing is known of folds
     now.seconds = 100.0
     run.pretraining.end("start")
     assert run.row() == Row("whole run", None, "1 of 6 jobs done")
-    run.training.begin("fold0", bar(1 / 3, 20.0))
+    run.training.give("fold0", bar(1 / 3, 20.0, 100.0))
     now.seconds = 110.0
     assert run.row() == Row("whole run", 110 / (110 + 55 + 8), "1 of 6 jobs done", (20 + 3 * 30) / 2 + 8)
     for name in tuple(folds):
-        run.training.running[name] = (bar(1.0, 0.0), now.seconds - 30)
+        run.training.give(name, bar(1.0, 0.0, now.seconds - 30))
         run.training.end(name)
     assert run.row() == Row("whole run", 110 / 118, "5 of 6 jobs done", 8.0)
     with run.blends():

@@ -88,13 +88,21 @@ class Row:
 
 class Bar:
     """The bar of one job, fed with `Progress`, gone after its context. It opens at the first one, so that a resumed job
-    shows its own rate."""
+    shows its own rate.
+
+    Attributes:
+        begun: when the engine began the job, by the clock `time.monotonic`; None while it waits.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.begun: float | None = None
         self._first: Progress | None = None
         self._last: Progress | None = None
         self._since = 0.0
+
+    def begin(self) -> None:
+        self.begun = time.monotonic()
 
     def show(self, progress: Progress) -> None:
         self._last = progress

@@ -12,7 +12,6 @@ from daguan.pipeline.budget.estimates import Sizes
 from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.pretrain import pretrain_job, starts_of
 from daguan.pipeline.stages import Stages
-from daguan.training.devices import share_cores
 
 BLEND = "blend"
 
@@ -45,7 +44,9 @@ class WholeRun:
         if BLEND not in self.blending.kinds:
             yield
             return
-        self.blending.begin(BLEND, Bar(BLEND))
+        bar = Bar(BLEND)
+        bar.begin()
+        self.blending.give(BLEND, bar)
         yield
         self.blending.end(BLEND)
 
@@ -58,14 +59,14 @@ def whole_run(stages: Stages) -> WholeRun:
     training = [job for member in settings.trained for job in stages.fold_jobs(member, 1)]
     blending = {} if stages.blend.finished else {BLEND: BLEND}
     return WholeRun(
-        _whole(pretraining, share_cores(settings.engine, max(1, len(pretraining)))[0]),
-        _whole(training, share_cores(settings.engine, len(training))[0]),
-        Whole(BLEND, blending, 1, expected={BLEND: _blend_seconds(stages)}),
+        _whole(pretraining),
+        _whole(training),
+        Whole(BLEND, blending, expected={BLEND: _blend_seconds(stages)}),
     )
 
 
-def _whole(jobs: Sequence[Job], workers: int) -> Whole:
-    return Whole("jobs", {job.folder: job.kind_of_work for job in jobs if not job.finished}, workers)
+def _whole(jobs: Sequence[Job]) -> Whole:
+    return Whole("jobs", {job.folder: job.kind_of_work for job in jobs if not job.finished})
 
 
 def _blend_seconds(stages: Stages) -> float:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from daguan.core.errors import ConfigError, StoppedError
 from daguan.core.progress import Progress
-from daguan.pipeline.engines.local import LOG
+from daguan.pipeline.engines.local import LOG, LocalEngine
 from daguan.pipeline.engines.ray_task import PROGRESS, check_node, do, progress_in, versions
 
 HERE = str(Path(__file__).parents[3])
@@ -70,10 +70,21 @@ def after_progress(folder: Path, act: object) -> None:
 def test_a_cancelled_task_ends_its_process_and_is_not_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A second cancel does not end the wait for the checkpoint."""
     monkeypatch.chdir(tmp_path)
+    stop = LocalEngine.stop
+
+    def stop_when_cancelled_again(engine: LocalEngine) -> None:
+        interrupt_main()
+        time.sleep(0.2)
+        stop(engine)
+
+    monkeypatch.setattr(LocalEngine, "stop", stop_when_cancelled_again)
     after_progress(tmp_path, interrupt_main)  # as Ray does
+    before = signal.getsignal(signal.SIGINT)
     code, message = do(versions(), HERE, nap(tmp_path, 600.0))
     assert (code, "the same command continues" in message) == (StoppedError.exit_code, True)
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_a_process_that_somebody_ends_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ class LocalEngine:
             self._start_ranks(work, log, visible) as process,
         ):
             assert process.stdout is not None
+            bar.begin()
             for line in process.stdout:
                 if (progress := Progress.from_line(line)) is None:  # printed before the worker could prevent it
                     with naming(folder / LOG):

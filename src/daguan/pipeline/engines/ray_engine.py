@@ -63,8 +63,8 @@ class RayEngine:
     def stop(self) -> None:
         self._commands.stop()
         with self._lock:
-            self._stopping = True
-            for task in self._started:
+            tasks, self._stopping = [] if self._stopping else self._started, True
+            for task in tasks:  # once: a second cancel would interrupt a task that waits for its job's checkpoint
                 _ray().cancel(task)
 
     def do(self, work: Work, settings: EngineSettings, bar: Bar, watch: Watch) -> bool:
@@ -73,6 +73,8 @@ class RayEngine:
         (folder / PROGRESS).unlink(missing_ok=True)
         task = self._start(work, settings)
         while not _ray().wait([task], timeout=POLL_SECONDS)[0]:
+            if bar.begun is None and (folder / PROGRESS).is_file():
+                bar.begin()
             progress = progress_in(folder)
             if progress is None or progress == seen:
                 continue

@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,11 +20,11 @@ import daguan
 from daguan.core.errors import ConfigError, DaguanError, StoppedError
 from daguan.core.files import sha256_of_file, sha256_of_json, write_text
 from daguan.core.progress import Bar, Progress
-from daguan.core.runs import PACKAGES
+from daguan.core.runs import package_versions
 from daguan.pipeline.engines.local import LocalEngine
 from daguan.pipeline.engines.running import Work
 
-PROGRESS = "progress.json"  # of a job that runs
+PROGRESS = "progress.json"  # of a job that runs; empty before its first report
 POLL_SECONDS = 0.5
 
 
@@ -34,8 +33,7 @@ def versions() -> dict[str, str]:
     """Returns all that must be the same on every node for the same bytes, by name."""
     root = Path(daguan.__file__).parent
     code = {str(path.relative_to(root)): sha256_of_file(path) for path in sorted(root.rglob("*.py"))}
-    found = {package: metadata.version(package) for package in PACKAGES}
-    return {"daguan's code": sha256_of_json(code)[:12], "python": platform.python_version(), **found}
+    return {"daguan's code": sha256_of_json(code)[:12], "python": platform.python_version(), **package_versions()}
 
 
 def other_versions(expected: Mapping[str, str]) -> str:
@@ -75,24 +73,35 @@ def do(expected: dict[str, str], place: str, work: tuple[str, str, int, str, int
     if problem := other_versions(expected):
         return ConfigError.exit_code, f"{job.name}: node {platform.node()}: {problem}"
     os.chdir(place)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a node that was started in the background ignores it
     engine, cancelled = LocalEngine(), False
     report = Path(job.folder) / PROGRESS
+    write_text(report, "")
 
     def tell(progress: Progress) -> bool:
         write_text(report, progress.to_line())
         return True
 
-    with ThreadPoolExecutor(1) as executor, Bar(job.name) as bar:
+    with _interruptible(), ThreadPoolExecutor(1) as executor, Bar(job.name) as bar:
         doing = executor.submit(engine.do, job, bar, tell)
         try:
             while not wait([doing], POLL_SECONDS).done:  # ray.cancel interrupts between two looks
                 pass
         except KeyboardInterrupt:
             cancelled = True
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second cancel must not end the wait for the checkpoint
             engine.stop()
     report.unlink(missing_ok=True)
     return _outcome(doing, cancelled)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A context in which SIGINT interrupts, which a node that was started in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _outcome(doing: Future[bool], cancelled: bool) -> tuple[int, str]:

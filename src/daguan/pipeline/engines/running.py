@@ -67,7 +67,8 @@ class Engine(Protocol):
         """Return the number of jobs to give to it at a time, where `workers` fit on this machine."""
 
     def run(self, job: Job, bar: Bar, watch: Watch) -> bool:
-        """Do the job. `watch` sees every report and says whether to continue.
+        """Do the job. `bar.begin()` says when it no longer waits. `watch` sees every report and says whether to
+        continue.
 
         If it says no, the job is ended and keeps its checkpoint. Returns whether the job was done.
         """
@@ -119,11 +120,11 @@ def run_jobs(jobs: Sequence[Job], workers: int, whole: Whole | None = None) -> N
 def _run(jobs: Sequence[Job], workers: int, asked: Whole | None) -> None:
     engine = engine_of(jobs[0].engine)
     workers = engine.at_once(jobs, workers)
-    whole = asked or Whole("all jobs", {job.folder: job.kind_of_work for job in jobs}, workers)
+    whole = asked or Whole("all jobs", {job.folder: job.kind_of_work for job in jobs})
 
     def run(job: Job) -> None:
         with Bar(job.name) as bar:
-            whole.begin(job.folder, bar)
+            whole.give(job.folder, bar)
             do_job(engine, job, bar, lambda progress: True)
         whole.end(job.folder)
         say(f"{job.name}: {job.summary(result_of(job))}")

@@ -11,28 +11,31 @@ from daguan.core.progress import Bar, Row
 
 @dataclass
 class Whole:
-    """Jobs of which `workers` run at a time. A job is expected to take as long as those of its kind, or else as any.
+    """Jobs of which an engine does some at a time, and the others wait there or are not given to it yet. A job is
+    expected to take as long as those of its kind, or else as any.
 
     Attributes:
-        kinds: the kind of each job, by its name.
-        running: the bar of each running job, by its name, with the time of its begin.
+        kinds: the kind of each job that is not done, by its name.
+        given: the bar of each job that the engine has, by its name.
         seconds: how long the finished jobs of each kind took.
         expected: how long a job of a kind is estimated to take, where none has said anything.
+        at_once: the most jobs that were seen to run together.
     """
 
     name: str
     kinds: dict[str, str]
-    workers: int
-    running: dict[str, tuple[Bar, float]] = field(default_factory=dict)
+    given: dict[str, Bar] = field(default_factory=dict)
     seconds: dict[str, list[float]] = field(default_factory=dict)
     expected: dict[str, float] = field(default_factory=dict)
+    at_once: int = 1
 
-    def begin(self, name: str, bar: Bar) -> None:
-        self.running[name] = (bar, time.monotonic())
+    def give(self, name: str, bar: Bar) -> None:
+        self.given[name] = bar
 
     def end(self, name: str) -> None:
-        _, since = self.running.pop(name)
-        self.seconds.setdefault(self.kinds.pop(name), []).append(time.monotonic() - since)
+        bar, now = self.given.pop(name), time.monotonic()
+        since = now if bar.begun is None else bar.begun
+        self.seconds.setdefault(self.kinds.pop(name), []).append(now - since)
 
     @property
     def done(self) -> int:
@@ -41,15 +44,16 @@ class Whole:
 
     def row(self) -> Row:
         total = self.done + len(self.kinds)
-        shares = [bar.row().share or 0.0 for bar, _ in tuple(self.running.values())]
+        shares = [bar.row().share or 0.0 for bar in tuple(self.given.values())]
         amount = f"{self.done} of {total} jobs done"
         return Row(self.name, (self.done + sum(shares)) / max(1, total), amount, self.seconds_left())
 
     def seconds_left(self) -> float | None:
         """Returns the estimated seconds to the end of all jobs; None while no job says anything."""
-        running = dict(self.running)
         if not self.kinds:
             return 0.0
+        running = {name: (bar, bar.begun) for name, bar in tuple(self.given.items()) if bar.begun is not None}
+        self.at_once = max(self.at_once, len(running))
         took = {kind: [*found] for kind, found in self.seconds.items()}
         left: dict[str, float] = {}
         for name, (bar, since) in running.items():
@@ -66,4 +70,4 @@ class Whole:
                 expected = fmean(took.get(kind, every))
                 left[name] = max(0.0, expected - (time.monotonic() - running[name][1])) if name in running else expected
         now = [left[name] for name in running if name in left]
-        return max([sum(left.values()) / self.workers, *now])
+        return max([sum(left.values()) / self.at_once, *now])
