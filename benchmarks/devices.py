@@ -21,7 +21,7 @@ from daguan.pipeline.pretrain import pretrain_job
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 
-SMALL = ("contest.train_lines=3000", "contest.test_lines=300", "pretrain.tokens=200000", "train.epochs=1")
+SMALL = ("contest.train_lines=3000", "contest.test_lines=300", "pretrain.tokens=150000", "train.epochs=1")
 LESS = ("encoder.layers=1", "encoder.hidden=64", "encoder.heads=2", "encoder.feed_forward=128", "pretrain.tokens=20000")
 
 

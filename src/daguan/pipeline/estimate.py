@@ -14,6 +14,7 @@ from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, iter_corpus, split_tokens, write_lines
 from daguan.data.vocabulary import SPECIALS
+from daguan.families.family import family_of
 from daguan.pipeline import prepare
 from daguan.pipeline.budget import resources
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN, Task, folds_and_lines, largest_scale, makespan
@@ -276,15 +277,19 @@ def _prepare_seconds(sizes: Sizes, machine: Machine) -> float:
 
 
 def _tasks(stages: Stages, sizes: Sizes, speeds: Speeds, machine: Machine) -> list[Task]:
-    """Returns what all members need. A pretraining elsewhere is divided among all GPUs; one here is measured as it is
-    divided."""
+    """Returns what all members need, their evaluations included. A pretraining elsewhere is divided among all GPUs; one
+    here is measured as it is divided."""
+    settings, tasks = stages.settings, list[Task]()
     shared = max(1.0, DIVIDED * machine.gpus) if machine.gpus > 1 and not machine.measured else 1.0
-    tasks = tasks_of(stages, stages.settings.trained, sizes, speeds)
-    divided = {member for member in stages.settings.trained if is_pretrained(stages.settings, member)}
-    return [
-        replace(task, most=task.most / shared) if task.kind == PRETRAIN and task.member in divided else task
-        for task in tasks
-    ]
+    for task in tasks_of(stages, settings.trained, sizes, speeds):
+        if task.kind == FOLD:
+            made = settings.member(task.member)
+            labelled = (family_of(made.family).evaluations(made) - 1) * sizes.tokens / sizes.folds
+            task = replace(task, overhead=task.overhead + labelled / speeds.labelling(task.member))
+        elif is_pretrained(settings, task.member):
+            task = replace(task, most=task.most / shared)
+        tasks.append(task)
+    return tasks
 
 
 def _seconds(tasks: Sequence[Task], scale: float, workers: int) -> float:

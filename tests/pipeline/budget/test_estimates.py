@@ -51,6 +51,15 @@ def test_more_text_or_a_slower_machine_never_take_less(asked: Settings) -> None:
     assert no_longer(now, seconds(asked, small, sizes, SPEED / 2))
 
 
+def test_evaluations_before_the_end_take_the_time_to_label_the_held_out_lines(asked: Settings) -> None:
+    sizes = read_sizes(Stages(asked))[0]
+    once, more = (
+        seconds(asked.replace(train=asked.train.replace(evaluations=evaluations)), Machine(1), sizes)[2]
+        for evaluations in (1, 4)
+    )
+    assert more - once == pytest.approx(2 * 3 * sizes.tokens / (LABELLING * SPEED))  # two taggers, all folds together
+
+
 def test_finished_stages_take_nothing(asked: Settings) -> None:
     def estimate() -> Estimate:
         return stated_machine(asked, None, SPEED, 0.0, 0)

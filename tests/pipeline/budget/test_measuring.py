@@ -36,6 +36,25 @@ def test_each_member_is_measured_once_on_a_sample(
     assert not (tmp_path / "work").exists()
 
 
+def test_as_many_folds_of_a_member_as_fit_run_side_by_side_without_evaluations(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "TRAINED", 0.05)
+    words = ["members=[tagger, ngram_crf]", "engine.workers=2", "folds.count=3", "pretrain.tokens=0"]
+    asked = load([*TINY, *words, f"data.dir={contest}", f"data.work={tmp_path / 'work'}", "train.evaluations=3"])
+    jobs: list[Job] = []
+    monkeypatch.setattr(loop, "MEASURED_SECONDS", 0.05)
+    with in_process(before=jobs.append):
+        measuring.measure(asked, Stages(asked).contest, tmp_path / "sample")
+    assert sorted(job.name for job in jobs) == [
+        "ngram_crf fold 0",
+        "ngram_crf fold 1",
+        "tagger fold 0",
+        "tagger fold 1",
+    ]
+    assert {job.settings.train.evaluations for job in jobs} == {1}
+
+
 def test_a_sample_has_the_documents_of_its_lines(
     contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from daguan.core.settings_text import settings_text
 from daguan.data.batches.packing import HELD_OUT_BLOCKS
 from daguan.data.contest import Contest
 from daguan.data.format import iter_lines, write_lines
+from daguan.families.fold import FoldJob
 from daguan.families.job import Job, result_of
 from daguan.families.member import MemberSettings
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN
@@ -53,7 +54,7 @@ class Measurement:
 
 
 def measure(settings: Settings, contest: Contest, folder: Path) -> Measurement:
-    """Measures in an empty folder; returns the speeds of each member's own jobs, run side by side as a run does.
+    """Measures in an empty folder; returns the speeds of each member's own jobs, folds side by side as in a run.
 
     Raises:
         DataError: a malformed line in the sample.
@@ -117,11 +118,13 @@ def _encoders(
 def _folds(
     stages: Stages, members: Sequence[str], engine: Engine
 ) -> tuple[dict[str, float], dict[str, float], dict[tuple[str, str], float]]:
-    """Returns the tokens a second that each member trains on and labels, and the seconds besides."""
+    """Returns the tokens a second that each member trains on and labels, and the seconds besides.
+
+    As many folds of a member as fit run side by side, since a core that works beside others is slower than alone.
+    """
     settings = stages.settings
     workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
-    every = [job for fold in zip(*(stages.fold_jobs(one, threads) for one in members), strict=True) for job in fold]
-    jobs = [replace(job, seconds=TRAINED, pretrained="") for job in every[: max(workers, len(members))]]
+    jobs = [_brief(job) for one in members for job in stages.fold_jobs(one, threads)[:workers]]
     seconds = _run(engine, jobs, workers)
     sizes, folds, labels, starting = Sizes.of(stages), dict[str, float](), dict[str, float](), {}
     for job in reversed(jobs):  # the first of each member is the last to be noted
@@ -153,6 +156,12 @@ def _run(engine: Engine, jobs: Sequence[Job], workers: int) -> dict[str, float]:
         finally:  # after an error or an interrupt; otherwise there is nothing to stop
             if not all(job.finished for job in jobs):
                 engine.stop()
+
+
+def _brief(job: FoldJob) -> FoldJob:
+    """Returns a fold's job that trains for seconds and without evaluations, which would fill the seconds."""
+    without = job.settings.replace(train=job.settings.train.replace(evaluations=1))
+    return replace(job, settings=without, seconds=TRAINED, pretrained="")
 
 
 def _endless(job: Any) -> Any:
