@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from daguan.core.processes import ENVIRONMENT
 from daguan.data.batches.collate import collate
 from daguan.models.heads.table import HEADS
 from daguan.models.tagger import Tagger
@@ -22,7 +23,9 @@ NEAR = {"rtol": 1e-3, "atol": 1e-4}
 
 
 @pytest.fixture(autouse=True)
-def deterministic() -> None:
+def deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     prepare_process(1)
 
 
