@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
 import pytest
 
@@ -29,7 +29,7 @@ Before = Callable[[Job], None]
 class InProcessEngine:
     """An engine that does one job after the other here."""
 
-    lock = Lock()
+    lock = RLock()  # a command may do jobs
     report: Report = staticmethod(lambda progress: None)
     before: Before = staticmethod(lambda job: None)
 
