@@ -3,7 +3,6 @@ engine's to the byte."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -34,8 +33,7 @@ STUDY = ["members=tagger", "train.epochs=2", "pretrain.tokens=1024", "tune.trial
 STUDY += ["tune.space={train.head_learning_rate: {low: 1.0e-3, high: 1.0e-2, log: true}}"]
 
 pytestmark = pytest.mark.services
-if "DAGUAN_SERVICES" not in os.environ:  # scripts/test_services.sh sets it: there, absence is an error
-    pytest.importorskip("ray", reason="scripts/test_services.sh installs Ray")
+pytest.importorskip("ray", reason="needs ray: pip install 'daguan[ray]'")
 
 
 @pytest.fixture(scope="module")
