@@ -2,7 +2,7 @@
 
 On hulls of one size the pointer network meets the LSTM with and without attention; one that learns hulls of several
 sizes is tested on sizes that it has not seen. All networks have the same number of updates; the paper gives them a
-million examples. Of its algorithms for tours the paper describes A3 alone, which is Christofides'; A1 and A2 are of the
+million examples. The paper describes one of its algorithms for tours, A3, which is Christofides'; A1 and A2 are of the
 order of n². The nearest neighbour, of that order too, stands in their place, and A3 is not built. Tours here have at
 most 12 points, whose shortest tour is found exactly; the paper's go on to 50.
 """
