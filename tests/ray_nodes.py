@@ -70,9 +70,13 @@ def jobs_on(started: subprocess.Popen[bytes], worker: str = WORKER) -> list[Path
 
 
 def command(log: Path, *words: str) -> subprocess.Popen[bytes]:
-    """Start Python with these words, and with a log for its output."""
+    """Start Python with these words, and with a log for its output; SIGINT ends it even where the tests ignore it."""
+
+    def end_by_sigint() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     with log.open("wb") as file:
-        return subprocess.Popen([sys.executable, *words], stdout=file, stderr=file)
+        return subprocess.Popen([sys.executable, *words], stdout=file, stderr=file, preexec_fn=end_by_sigint)
 
 
 def until(condition: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
