@@ -19,6 +19,7 @@ DASHES = ([1, 0], [5, 2], [2, 2], [7, 2, 2, 2])
 INK, FAINT = "currentColor", "#88888844"
 FONT = 'system-ui, -apple-system, "Segoe UI", sans-serif'
 WIDTH, HEIGHT = 420, 220  # pixels
+PADDING = {"left": 14, "right": 14, "top": 5, "bottom": 5}  # fonts may be wider than the measured one
 
 
 def svg(chart: Any, alone: bool = False) -> str:
@@ -27,7 +28,7 @@ def svg(chart: Any, alone: bool = False) -> str:
     colours = {"labelColor": ink, "titleColor": ink}
     titles = {**colours, "titleFontWeight": "normal", "labelFontSize": 11, "titleFontSize": 11}
     styled = (
-        chart.configure(background="white" if alone else "transparent", font=FONT)
+        chart.configure(background="white" if alone else "transparent", font=FONT, padding=PADDING)
         .configure_axis(grid=True, gridColor=FAINT, domain=False, tickColor=FAINT, **titles)
         .configure_legend(orient="top", title=None, labelLimit=260, columns=2, **titles)
         .configure_header(labelFontWeight="normal", **colours)
@@ -35,7 +36,7 @@ def svg(chart: Any, alone: bool = False) -> str:
         .configure_view(stroke=None)
     )
     with altair.data_transformers.enable("default", max_rows=None):
-        return str(vl_convert.vegalite_to_svg(styled.to_dict(), vl_version="6.4"))
+        return str(vl_convert.vegalite_to_svg(styled.to_dict(validate=False), vl_version="6.4"))
 
 
 def curves(table: DataFrame, across: str, up: str, titles: tuple[str, str]) -> Any:
@@ -97,7 +98,7 @@ def history(points: Sequence[tuple[int, float]]) -> Any:
     table = DataFrame(
         [(*point, high) for point, high in zip(points, best, strict=True)], columns=["trial", "f1", "best"]
     )
-    base = altair.Chart(table, width=600, height=280)
+    base = altair.Chart(table, width=WIDTH, height=HEIGHT)
     across = altair.X("trial:Q", title="trial", axis=altair.Axis(format="d", tickMinStep=1))
     up: dict[str, Any] = {"title": "F1, %", "scale": altair.Scale(zero=False)}
     dots = base.mark_point(filled=True, color="#888888", size=40).encode(across, altair.Y("f1:Q", **up))

@@ -40,7 +40,7 @@ def parallel(trials: Sequence[Trial], axes: Mapping[str, Axis]) -> Any:
     marks = points.encode(across, up, colour, description=altair.Text("hint:N"))
     ends = [*_named(axes), (F1, 0.0, f"{low:.2f}"), (F1, 1.0, f"{high:.2f}")]
     named = DataFrame(ends, columns=["setting", "place", "name"])
-    text = altair.Chart(named).mark_text(align="left", dx=7, fontSize=10, color=INK)
+    text = altair.Chart(named).mark_text(align="left", dx=4, dy=-9, fontSize=10, color=INK)
     names = text.encode(across, up, text="name:N")
     return altair.layer(drawn, marks, names).properties(width=max(WIDTH, 118 * len(order)), height=HEIGHT + 40)
 
