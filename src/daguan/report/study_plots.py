@@ -14,6 +14,7 @@ from daguan.pipeline.tuning.settings import Axis
 from daguan.pipeline.tuning.trials import Trial, fold_of, pareto_front
 from daguan.report.plots import COLOURS, HEIGHT, INK, WIDTH
 
+RISING = ("#8089dd", "#22a39a", "#c8b400")  # read on light and dark, and by the colour-blind
 F1 = "F1"
 
 
@@ -31,8 +32,7 @@ def parallel(trials: Sequence[Trial], axes: Mapping[str, Axis]) -> Any:
     table["hint"] = [f"trial {row.trial}: F1 {row.f1:.2f}" for row in table.itertuples()]
     across = altair.X("setting:N", sort=order, title=None, axis=altair.Axis(labelAngle=0, labelLimit=150))
     up = altair.Y("place:Q", axis=None, scale=altair.Scale(domain=[-0.08, 1.08]))
-    told_apart = altair.Scale(scheme="viridis")  # by the colour-blind, and on light and dark
-    colour = altair.Color("f1:Q", scale=told_apart, legend=altair.Legend(format=".1f"))
+    colour = altair.Color("f1:Q", scale=altair.Scale(range=[*RISING]), legend=altair.Legend(format=".1f"))
     lines = altair.Chart(table).mark_line(strokeWidth=1.4, opacity=0.75)
     drawn = lines.encode(across, up, colour, detail="trial:N", order=altair.Order("_place:Q"))
     drawn = drawn.transform_calculate(_place=f"indexof({json.dumps(order)}, datum.setting)")
