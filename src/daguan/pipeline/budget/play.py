@@ -36,11 +36,12 @@ from daguan.pipeline.budget.estimates import (
     STARTING,
     Sizes,
     Speeds,
-    are_enough,
     deadline,
     is_baseline,
     is_pretrained,
     least_seconds,
+    lighter,
+    share_that_pays,
     tasks_of,
 )
 from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset, write_state
@@ -181,7 +182,7 @@ class Player:
             for member in self.asked.members:
                 tried = [*self.state.members, member]
                 others = sum(not is_baseline(self.asked, one) for one in tried)
-                if others <= 1 or self._are_enough(self._planned(tried), tried):
+                if others <= 1 or self._joins(member, self._planned(self.state.members), self._planned(tried)):
                     self.state.members = tried
                 else:
                     say(f"budget: the minutes do not pay for {member}")
@@ -199,13 +200,21 @@ class Player:
 
     def _planned(self, members: Sequence[str]) -> list[Task]:
         """Returns what these members need, by the speed that is known."""
-        return tasks_of(Stages(self.settings), members, self.sizes, Speeds(self.state.speed or SPEED))
+        tasks = tasks_of(Stages(self.settings), members, self.sizes, Speeds(self.state.speed or SPEED))
+        return lighter(tasks, self.state.gaps)
 
-    def _are_enough(self, tasks: list[Task], members: Sequence[str]) -> bool:
-        """Returns whether each fold among the tasks gets enough epochs beside what runs, for a blend of the members.
-        Those of an n-gram CRF need none."""
-        scale = largest_scale(tasks, self._free(), self.running, self._deadline(len(members)))
-        return are_enough(self.asked, tasks, scale)
+    def _joins(self, member: str, before: Sequence[Task], tasks: Sequence[Task]) -> bool:
+        """Returns whether the minutes pay for a member, fully or in gaps.
+
+        before, tasks: what else waits, without the member's tasks and with them.
+        """
+        members = {*self.complete, *(task.member for task in tasks)}
+        end = self._deadline(len(members))
+        scale = partial(largest_scale, free=self._free(), ends=self.running, limit=end)
+        share = share_that_pays(self.asked, member, before, tasks, scale)
+        if 0 < share < 1:
+            self.state.gaps[member] = share
+        return share > 0
 
     def _estimate_again(self, speed: float) -> None:
         """Take a speed of pretraining that is known better: estimate again what has not begun, and let further members
@@ -219,18 +228,16 @@ class Player:
         return any((self.folder / member).glob("fold*"))
 
     def _admit(self) -> None:
-        taking_part = self._taking_part
         for member in self.asked.members:
             if member in self.state.members:
                 continue
-            taking_part.append(member)
-            tasks = [*self.waiting, *(task for task in self._planned(taking_part) if task.member == member)]
-            if not self._are_enough(tasks, taking_part):
-                return
-            self.waiting = tasks
-            self.state.members.append(member)
-            say(f"budget: the minutes pay for {member} after all")
-            self.changed.notify_all()
+            planned = self._planned([*self._taking_part, member])
+            tasks = [*self.waiting, *(task for task in planned if task.member == member)]
+            if self._joins(member, self.waiting, tasks):
+                self.waiting = lighter(tasks, {member: self.state.gaps.get(member, 1.0)})
+                self.state.members.append(member)
+                say(f"budget: the minutes pay for {member} after all")
+                self.changed.notify_all()
 
     def _deadline(self, members: int) -> float:
         """Returns the second at which training must have ended, for a blend of that number of members."""
