@@ -9,7 +9,7 @@ import pytest
 
 from conftest import TINY
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN, Task, largest_scale, makespan
-from daguan.pipeline.budget.estimates import GAP_EPOCHS, GAP_KEPT, least_seconds, lighter, share_that_pays
+from daguan.pipeline.budget.estimates import GAP_KEPT, LEAST_SHARE, least_seconds, lighter, share_that_pays
 from daguan.pipeline.settings import Settings, load
 
 LIMIT = 3_400.0
@@ -50,7 +50,7 @@ def test_a_member_in_gaps_gets_enough_and_others_lose_next_to_nothing(
         given, own = scale(joined), [task for task in joined if task.member == "second"]
         assert given >= GAP_KEPT * scale(before)
         assert makespan(joined, given, [75.0] * workers, {}) <= LIMIT + 1e-6
-        assert all(task.training(given) >= GAP_EPOCHS * least_seconds(settings, task) for task in own)
+        assert all(task.training(given) >= LEAST_SHARE * least_seconds(settings, task) for task in own)
     if workers == 1:
         assert share in (0.0, 1.0)  # one worker never waits
 

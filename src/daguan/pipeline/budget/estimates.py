@@ -26,8 +26,9 @@ TYPES = 12  # this number of further types doubles the cost of a token
 PREPARE_TOKEN, PREPARE_LINE, SUBMIT_TOKEN = 0.35e-6, 0.3e-3, 5e-6
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that is kept free
-# in gaps: shares of a member's weight, largest first; its least share of budget.least_epochs; what others keep at least
-GAP_WEIGHTS, GAP_EPOCHS, GAP_KEPT = (0.7, 0.5, 0.35, 0.25), 0.5, 0.98
+LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
+# shares of its weight that a member may have in gaps, largest first; share of their time that others keep at least
+GAP_WEIGHTS, GAP_KEPT = tuple(tenth / 10 for tenth in range(9, 1, -1)), 0.98
 GPU = 30.0  # seconds of a core that a second of a GPU is worth
 MEMORY = 0.8  # share of the available memory that workers may fill
 PROCESS, TRAINED_TOKEN = 1e9, 1_500  # bytes of a worker: libraries and a small model; a token in an n-gram CRF
@@ -178,7 +179,7 @@ def share_that_pays(
     for share in GAP_WEIGHTS:
         fewer = lighter(tasks, {member: share})
         given, own = scale(fewer), [task for task in fewer if task.member == member]
-        if given >= GAP_KEPT * alone and are_enough(settings, own, given, GAP_EPOCHS):
+        if given >= GAP_KEPT * alone and are_enough(settings, own, given, LEAST_SHARE):
             return share
     return 0.0
 

@@ -32,6 +32,7 @@ from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Tas
 from daguan.pipeline.budget.estimates import (
     COMMAND,
     FINE_TUNING,
+    LEAST_SHARE,
     SPEED,
     STARTING,
     Sizes,
@@ -52,7 +53,6 @@ from daguan.training.prediction import annotate, decode_lines
 
 FIRST_TOKENS, FIRST_SECONDS, FIRST_SHARE = 150_000, 40.0, 0.15  # of the first n-gram CRF, at most
 LEAST_SECONDS = 0.001  # of training that a job is allotted; none would mean as many as it likes
-LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
 EARLY = 0.92  # share of the minutes below which the end is explained
 SLOWEST = 2.0  # pace of a blend that the first job's start may suggest
 OFTEN = 0.05  # share of the minutes up to which a blend is made whenever a member is complete
