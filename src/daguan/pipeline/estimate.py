@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,11 +29,10 @@ from daguan.pipeline.budget.estimates import (
     SUBMIT_TOKEN,
     Sizes,
     Speeds,
+    are_enough,
     deadline,
     is_baseline,
     is_pretrained,
-    lighter,
-    share_that_pays,
     tasks_of,
 )
 from daguan.pipeline.budget.measuring import measure, tokens_per_update
@@ -319,17 +317,14 @@ def _budgeted(
     most = int(asked.budget.passes * sizes.text_tokens)
     numbers = {one: {"pretrain": {"tokens": most}} for one in asked.members if is_pretrained(asked, one)}
     settings = vary(asked, {"folds": {"count": folds}, "ensemble": numbers}, "the estimate")
-    free, chosen, found, scale, gaps = [preparing] * workers, list[str](), list[Task](), 0.0, dict[str, float]()
+    free, chosen, found, scale = [preparing] * workers, list[str](), list[Task](), 0.0
     for member in asked.members:
         tried = [*chosen, member]
-        tasks = lighter(_tasks(Stages(settings.replace(members=tuple(tried))), sizes, speeds, machine), gaps)
+        tasks = _tasks(Stages(settings.replace(members=tuple(tried))), sizes, speeds, machine)
         end = deadline(limit, pace_of(speeds) * sizes.blend_seconds(len(tried)))
-        largest = partial(largest_scale, free=free, ends={}, limit=end)
-        first = sum(not is_baseline(asked, one) for one in tried) <= 1
-        share = 1.0 if first else share_that_pays(settings, member, found, tasks, largest)
-        if share:
-            gaps[member], chosen, found = share, tried, lighter(tasks, {member: share})
-            scale = largest(found)
+        given = largest_scale(tasks, free, {}, end) if tasks else 0.0
+        if sum(not is_baseline(asked, one) for one in tried) <= 1 or are_enough(settings, tasks, given):
+            chosen, found, scale = tried, tasks, given
     return settings.replace(members=tuple(chosen)), sizes, found, scale
 
 

@@ -74,10 +74,7 @@ def makespan(tasks: Sequence[Task], scale: float, free: Sequence[float], ends: M
 
 
 def largest_scale(tasks: Sequence[Task], free: Sequence[float], ends: Mapping[str, float], limit: float) -> float:
-    """Returns the most seconds for a weight of 1 with which all tasks end by the limit; 0 if they cannot, or if there
-    are none."""
-    if not tasks:
-        return 0.0
+    """Returns the most seconds for a weight of 1 with which all tasks end by the limit; 0 if they cannot."""
     useful = (task.most if task.most < math.inf else limit for task in tasks)
     low, high = 0.0, max(most / task.weight for most, task in zip(useful, tasks, strict=True))
     if makespan(tasks, high, free, ends) <= limit:  # all get what they can use, and more if that was estimated too low

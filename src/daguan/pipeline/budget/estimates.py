@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from daguan.core.types import Sentence, labels_of
@@ -26,9 +26,6 @@ TYPES = 12  # this number of further types doubles the cost of a token
 PREPARE_TOKEN, PREPARE_LINE, SUBMIT_TOKEN = 0.35e-6, 0.3e-3, 5e-6
 COMMAND = 6.0  # seconds until a command has loaded what it needs
 ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that is kept free
-LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
-# shares of its weight that a member may have in gaps, largest first; share of their time that others keep at least
-GAP_WEIGHTS, GAP_KEPT = tuple(tenth / 10 for tenth in range(9, 1, -1)), 0.98
 GPU = 30.0  # seconds of a core that a second of a GPU is worth
 MEMORY = 0.8  # share of the available memory that workers may fill
 PROCESS, TRAINED_TOKEN = 1e9, 1_500  # bytes of a worker: libraries and a small model; a token in an n-gram CRF
@@ -146,47 +143,13 @@ def least_seconds(settings: Settings, task: Task) -> float:
     return task.most * min(1.0, settings.budget.least_epochs / settings.member(task.member).train.epochs)
 
 
-def are_enough(settings: Settings, tasks: Sequence[Task], scale: float, share: float = 1.0) -> bool:
-    """Returns whether each fold among the tasks gets that share of budget.least_epochs at that scale. Those of an
-    n-gram CRF need none."""
+def are_enough(settings: Settings, tasks: Sequence[Task], scale: float) -> bool:
+    """Returns whether each fold among the tasks gets enough epochs at that scale. Those of an n-gram CRF need none."""
     return all(
-        task.training(scale) >= share * least_seconds(settings, task)
+        task.training(scale) >= least_seconds(settings, task)
         for task in tasks
         if task.kind == FOLD and not is_baseline(settings, task.member)
     )
-
-
-def share_that_pays(
-    settings: Settings,
-    member: str,
-    before: Sequence[Task],
-    tasks: Sequence[Task],
-    scale: Callable[[Sequence[Task]], float],
-) -> float:
-    """Returns the share of its weight with which a member may take part, 0 if it may not.
-
-    It is 1 if all members then get enough epochs. It is less for a member that trains in the gaps between the jobs of
-    others, as a worker has nothing to do while a pretraining or an odd last fold runs: it gets fewer epochs there, and
-    the others lose next to nothing.
-
-    Args:
-        before, tasks: what is to be done, without the member's tasks and with them.
-        scale: returns the largest scale with which tasks end in time.
-    """
-    if are_enough(settings, tasks, scale(tasks)):
-        return 1.0
-    alone = scale(before)
-    for share in GAP_WEIGHTS:
-        fewer = lighter(tasks, {member: share})
-        given, own = scale(fewer), [task for task in fewer if task.member == member]
-        if given >= GAP_KEPT * alone and are_enough(settings, own, given, LEAST_SHARE):
-            return share
-    return 0.0
-
-
-def lighter(tasks: Sequence[Task], weights: Mapping[str, float]) -> list[Task]:
-    """Returns the tasks with their members' weights multiplied by these."""
-    return [replace(task, weight=task.weight * weights.get(task.member, 1.0)) for task in tasks]
 
 
 def deadline(limit: float, blend: float) -> float:

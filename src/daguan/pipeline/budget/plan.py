@@ -36,7 +36,6 @@ class State:
         speed: tokens a second of pretraining, by one worker; 0 before it is measured.
         members: those that take part, in order; none before they are chosen.
         numbers: by member, the changes of its settings: tokens of pretraining, and updates of its folds once all ended.
-        gaps: by member that trains in the gaps between the jobs of others, the share of its weight that it has there.
         dropped: by member, why it does not take part after all.
         submitted: "first", or the members of the blend that is submitted.
         f1: of that blend, out of fold.
@@ -47,7 +46,6 @@ class State:
     speed: float = 0.0
     members: list[str] = field(default_factory=list)
     numbers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    gaps: dict[str, float] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
     f1: float = -1.0

@@ -32,17 +32,15 @@ from daguan.pipeline.budget.allotment import FIRST, FOLD, MEASURE, PRETRAIN, Tas
 from daguan.pipeline.budget.estimates import (
     COMMAND,
     FINE_TUNING,
-    LEAST_SHARE,
     SPEED,
     STARTING,
     Sizes,
     Speeds,
+    are_enough,
     deadline,
     is_baseline,
     is_pretrained,
     least_seconds,
-    lighter,
-    share_that_pays,
     tasks_of,
 )
 from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset, write_state
@@ -53,6 +51,7 @@ from daguan.training.prediction import annotate, decode_lines
 
 FIRST_TOKENS, FIRST_SECONDS, FIRST_SHARE = 150_000, 40.0, 0.15  # of the first n-gram CRF, at most
 LEAST_SECONDS = 0.001  # of training that a job is allotted; none would mean as many as it likes
+LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
 EARLY = 0.92  # share of the minutes below which the end is explained
 SLOWEST = 2.0  # pace of a blend that the first job's start may suggest
 OFTEN = 0.05  # share of the minutes up to which a blend is made whenever a member is complete
@@ -182,7 +181,7 @@ class Player:
             for member in self.asked.members:
                 tried = [*self.state.members, member]
                 others = sum(not is_baseline(self.asked, one) for one in tried)
-                if others <= 1 or self._joins(member, self._planned(self.state.members), self._planned(tried)):
+                if others <= 1 or self._are_enough(self._planned(tried), tried):
                     self.state.members = tried
                 else:
                     say(f"budget: the minutes do not pay for {member}")
@@ -200,21 +199,13 @@ class Player:
 
     def _planned(self, members: Sequence[str]) -> list[Task]:
         """Returns what these members need, by the speed that is known."""
-        tasks = tasks_of(Stages(self.settings), members, self.sizes, Speeds(self.state.speed or SPEED))
-        return lighter(tasks, self.state.gaps)
+        return tasks_of(Stages(self.settings), members, self.sizes, Speeds(self.state.speed or SPEED))
 
-    def _joins(self, member: str, before: Sequence[Task], tasks: Sequence[Task]) -> bool:
-        """Returns whether the minutes pay for a member, fully or in gaps.
-
-        before, tasks: what else waits, without the member's tasks and with them.
-        """
-        members = {*self.complete, *(task.member for task in tasks)}
-        end = self._deadline(len(members))
-        scale = partial(largest_scale, free=self._free(), ends=self.running, limit=end)
-        share = share_that_pays(self.asked, member, before, tasks, scale)
-        if 0 < share < 1:
-            self.state.gaps[member] = share
-        return share > 0
+    def _are_enough(self, tasks: list[Task], members: Sequence[str]) -> bool:
+        """Returns whether each fold among the tasks gets enough epochs beside what runs, for a blend of the members.
+        Those of an n-gram CRF need none."""
+        scale = largest_scale(tasks, self._free(), self.running, self._deadline(len(members)))
+        return are_enough(self.asked, tasks, scale)
 
     def _estimate_again(self, speed: float) -> None:
         """Take a speed of pretraining that is known better: estimate again what has not begun, and let further members
@@ -228,16 +219,18 @@ class Player:
         return any((self.folder / member).glob("fold*"))
 
     def _admit(self) -> None:
+        taking_part = self._taking_part
         for member in self.asked.members:
             if member in self.state.members:
                 continue
-            planned = self._planned([*self._taking_part, member])
-            tasks = [*self.waiting, *(task for task in planned if task.member == member)]
-            if self._joins(member, self.waiting, tasks):
-                self.waiting = lighter(tasks, {member: self.state.gaps.get(member, 1.0)})
-                self.state.members.append(member)
-                say(f"budget: the minutes pay for {member} after all")
-                self.changed.notify_all()
+            taking_part.append(member)
+            tasks = [*self.waiting, *(task for task in self._planned(taking_part) if task.member == member)]
+            if not self._are_enough(tasks, taking_part):
+                return
+            self.waiting = tasks
+            self.state.members.append(member)
+            say(f"budget: the minutes pay for {member} after all")
+            self.changed.notify_all()
 
     def _deadline(self, members: int) -> float:
         """Returns the second at which training must have ended, for a blend of that number of members."""

@@ -24,9 +24,8 @@ class BudgetSettings(Section):
     )
     least_epochs: float = setting(
         3.0,
-        "A member takes part if all members up to it then get at least this number of epochs, by an estimate, or if it "
-        "gets .3 of it while workers would wait for others' jobs; the n-gram CRF and the first other member always "
-        "do.",
+        "A member takes part if all members up to it then get at least this number of epochs, by an estimate; the "
+        "n-gram CRF and the first other member always do.",
         gt=0,
     )
     passes: float = setting(20.0, "Most passes of pretraining over the text.", gt=0)
