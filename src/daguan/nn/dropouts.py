@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+RATES = ("dropout", "attention_dropout")  # the names under which layers hold a rate of dropout as a number
+
 
 class ByteDropout(nn.Module):
     """Dropout (Srivastava et al. 2014) that draws one random byte an element on a CPU.
@@ -30,6 +32,16 @@ def set_byte_dropout(model: nn.Module, p: float) -> None:
     for module in model.modules():
         if isinstance(module, ByteDropout):
             module.p = p
+
+
+def set_every_dropout(model: nn.Module, p: float) -> None:
+    """Set every rate of torch's and Hugging Face's dropouts in the model, that of attention included."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = p
+        for name in RATES:
+            if type(vars(module).get(name)) in (int, float):
+                setattr(module, name, p)
 
 
 class TokenDropout(nn.Module):

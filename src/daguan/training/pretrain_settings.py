@@ -40,6 +40,14 @@ class PretrainSettings(OptimiserSettings):
     beta2: float = setting(
         0.98, "β₂ of the Adam family; the default is RoBERTa's (Liu et al. 2019, arXiv 1907.11692 §3.1).", ge=0, lt=1
     )
+    dropout: float = setting(
+        0.0,
+        "Rate of dropout in pretraining, after the embeddings and each sublayer, and of attention weights where the "
+        "encoder is Hugging Face's; BERT has 0.1 (Devlin et al. 2019, arXiv 1810.04805 §A.2). Over 0 an update has "
+        "one replica of the model.",
+        ge=0,
+        lt=1,
+    )
     warmup: float = setting(0.06, "Share of the updates in which the learning rate rises to its peak.", ge=0, lt=1)
     clip: float = setting(1.0, "Largest norm of the gradient; 0 does not clip, as RoBERTa's released recipe.", ge=0)
     checkpoint_seconds: float = setting(30.0, "Seconds between two checkpoints.")

@@ -96,7 +96,8 @@ class Pretrainer(Trainer[Update]):
         self.objective: Objective = make(plan)
         self.whole = self.objective.model.train()
         model = to_train(self.whole, engine, self.whole.layers)
-        self.replicas = Replicas(model, settings.batch_size)
+        self.seed = seed
+        self.replicas = self._replicas_of(model)
         self.batches = BatchesAhead(self._parts, plan.device)
         optimisers = pretraining_optimisers(model, settings, matrix_dtype(engine))
         require_synchronised("pretrain", settings, self.updates)
@@ -111,7 +112,7 @@ class Pretrainer(Trainer[Update]):
         )
         if self.model is not self.whole:
             self.model = self.whole
-            self.replicas = Replicas(self.model, self.settings.batch_size)
+            self.replicas = self._replicas_of(self.model)
 
     @property
     def finished(self) -> bool:
@@ -119,7 +120,9 @@ class Pretrainer(Trainer[Update]):
 
     def step(self) -> Tensor:
         self.schedule.set(self.done)
-        losses = self.replicas.map(self._train_on, self.batches.of(self.done))
+        parts = self.batches.of(self.done)
+        numbers = ranks.own(range(len(parts) * ranks.ranks()))  # within the update
+        losses = self.replicas.map(self._train_on, [*zip(numbers, parts, strict=False)])
         self.replicas.gather_gradients()
         ranks.sum_gradients(self.model)
         self.update_weights(self.settings.clip)
@@ -134,8 +137,18 @@ class Pretrainer(Trainer[Update]):
         own = ranks.own(self.objective.batch(update).split(at_a_time * self.settings.accumulation))
         return own if self.objective.plan.device.type == "cpu" else [part.pinned() for part in own]
 
-    def _train_on(self, model: nn.Module, part: Rows) -> Tensor:
-        """Compute the gradients of the part's share of the update's mean loss and return that share."""
+    def _replicas_of(self, model: Trained) -> Replicas:
+        """Returns a replica for each thread, but one alone with dropout: threads share a stream of random numbers."""
+        return Replicas(model, 1 if self.settings.dropout else self.settings.batch_size)
+
+    def _train_on(self, model: nn.Module, numbered: tuple[int, Rows]) -> Tensor:
+        """Compute the gradients of the part's share of the update's mean loss and return that share.
+
+        The dropout masks depend on the numbers of update and part alone.
+        """
+        number, part = numbered
+        if self.settings.dropout:
+            torch.manual_seed(stream_seed(self.seed, "pretrain-dropout", self.done, number))
         loss = self.objective.loss(model, part)
         torch.autograd.backward(loss)
         return loss.detach().double()
@@ -155,11 +168,15 @@ class Pretrainer(Trainer[Update]):
 
     def _evaluate(self, replicas: Replicas) -> dict[str, HeldOut]:
         total: dict[str, Sums] = {}
+        for model in replicas.models:
+            model.train(False)
         for measure, parts in self.objective.evaluations():
             measured = replicas.map(torch.no_grad()(measure), ranks.own(parts))
             for found in ranks.gathered([{name: astuple(one) for name, one in sums.items()} for sums in measured]):
                 for sums in found:
                     total |= {name: total.get(name, Sums()) + Sums(*one) for name, one in sums.items()}
+        for model in replicas.models:
+            model.train()
         return {name: sums.mean for name, sums in total.items()}
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -13,22 +13,11 @@ from daguan.data.vocabulary import CLS, SEP, UNK
 from daguan.models.encoders.architecture import Architecture, Depth
 from daguan.models.encoders.bert import choose_bert_attention
 from daguan.models.encoders.settings import EncoderSettings
-
-RATES = ("dropout", "attention_dropout")  # the names under which layers hold a rate of dropout as a number
+from daguan.nn.dropouts import set_every_dropout
 
 
 def not_new(settings: EncoderSettings, vocabulary_size: int) -> Any:
     raise AssertionError("only a checkpoint says which encoder to build")
-
-
-def set_every_dropout(model: Any, p: float) -> None:
-    """Set every rate of dropout in the model, that of attention included."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = p
-        for name in RATES:
-            if type(vars(module).get(name)) in (int, float):
-                setattr(module, name, p)
 
 
 def project_by_itself(model: Any, hidden: Tensor) -> Tensor:

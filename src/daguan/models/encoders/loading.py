@@ -18,6 +18,7 @@ from daguan.data.vocabulary import CLS, PAD, SEP
 from daguan.models.encoders.architecture import Architecture, Depth, as_numbers
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO, ENCODERS
+from daguan.nn.dropouts import set_every_dropout
 
 
 class Trained(nn.Module, ABC):
@@ -86,6 +87,11 @@ class MaskedLm(Trained):
     def encoders(self) -> list[nn.Module]:
         """Return the model without its head."""
         return [self.model.base_model]
+
+    def set_dropout(self, p: float) -> None:
+        """Set the rate of dropout of the model without its head, that of Hugging Face's attention weights included."""
+        set_every_dropout(self.model.base_model, p)
+        self.architecture.set_dropout(self.model.base_model, p)
 
     def to_device(self, device: torch.device) -> MaskedLm:
         """Move to the device, with the implementation of attention that is fastest there."""

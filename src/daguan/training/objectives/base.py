@@ -47,7 +47,13 @@ class Plan:
     engine: EngineSettings
 
     def new_lm(self) -> MaskedLm:
-        return MaskedLm(self.architecture, self.encoder, self.vocabulary_size).to_device(self.device)
+        return self.prepared(MaskedLm(self.architecture, self.encoder, self.vocabulary_size))
+
+    def prepared(self, lm: MaskedLm) -> MaskedLm:
+        """Returns the language model with the dropout of pretraining, on the device."""
+        if self.settings.dropout:
+            lm.set_dropout(self.settings.dropout)
+        return lm.to_device(self.device)
 
     @property
     def device(self) -> torch.device:

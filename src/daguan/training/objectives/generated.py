@@ -71,7 +71,7 @@ class GeneratedObjective(MlmObjective):
             raise ConfigError(f"pretrain.objective: expected mlm with a vocabulary of specials alone, got {self.name}")
         assert isinstance(self.model, MaskedLm)
         generator = Generator(plan.architecture, plan.encoder, plan.settings.generator_layers, self.model)
-        generator.lm.to_device(plan.device)
+        plan.prepared(generator.lm)
         self.model = self.new_model(generator, self.model).to(plan.device)
 
     def new_model(self, generator: Generator, lm: MaskedLm) -> Trained:
