@@ -96,7 +96,9 @@ CASES = [
 ENCODERS = [f"model.encoder={name}" for name in ("bert", "mass", "transformer_xl", "lstm")]
 OF_AN_ENCODER = (
     "albert",
+    "albert_paper",
     "electra",
+    "electra_paper",
     "lstm",
     "cnn",
     "cpu_1h",
