@@ -105,6 +105,7 @@ OF_AN_ENCODER = (
     "cpu_night",
     "public",
     "rank9",
+    "roberta_paper",
 )  # no other reads all of their settings
 OFF = [
     "model.head=softmax", "model.ngram_buckets=0", "pretrain.optimiser=adamw", "pretrain.tokens=0",
