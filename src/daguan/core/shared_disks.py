@@ -33,9 +33,7 @@ SHARED: dict[str, Callable[[Options], bool]] = {
     "nfs4": _nfs,
     "cifs": lambda options: "nobrl" not in options,  # mount.cifs(8)
     "smb3": lambda options: "nobrl" not in options,
-    "lustre": lambda options: (
-        "flock" in options
-    ),  # mount.lustre(8): without it there are none, with localflock local ones
+    "lustre": lambda options: "flock" in options,  # mount.lustre(8): else there are none, or local ones
     "9p": lambda options: False,
     "virtiofs": lambda options: False,
     "vboxsf": lambda options: False,
