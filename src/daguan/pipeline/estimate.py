@@ -33,6 +33,7 @@ from daguan.pipeline.budget.estimates import (
     deadline,
     is_baseline,
     is_pretrained,
+    most_tokens,
     tasks_of,
 )
 from daguan.pipeline.budget.measuring import measure, tokens_per_update
@@ -314,8 +315,8 @@ def _budgeted(
     worth = GPU if machine.gpus else 1.0
     folds, lines = folds_and_lines(sizes.tokens, sizes.lines, limit * workers * worth)
     sizes = _cut(sizes, folds, lines)
-    most = int(asked.budget.passes * sizes.text_tokens)
-    numbers = {one: {"pretrain": {"tokens": most}} for one in asked.members if is_pretrained(asked, one)}
+    pretrained = [one for one in asked.members if is_pretrained(asked, one)]
+    numbers = {one: {"pretrain": {"tokens": most_tokens(asked, one, sizes.text_tokens)}} for one in pretrained}
     settings = vary(asked, {"folds": {"count": folds}, "ensemble": numbers}, "the estimate")
     free, chosen, found, scale = [preparing] * workers, list[str](), list[Task](), 0.0
     for member in asked.members:

@@ -11,7 +11,17 @@ import pytest
 from conftest import TINY
 from daguan.pipeline import prepare
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN
-from daguan.pipeline.budget.estimates import FINE_TUNING, LABELLING, NGRAM_CRF, SPEED, STARTING, Sizes, Speeds, tasks_of
+from daguan.pipeline.budget.estimates import (
+    FINE_TUNING,
+    LABELLING,
+    NGRAM_CRF,
+    SPEED,
+    STARTING,
+    Sizes,
+    Speeds,
+    most_tokens,
+    tasks_of,
+)
 from daguan.pipeline.estimate import Estimate, Machine, estimated, read_sizes, stated_machine, stated_sizes
 from daguan.pipeline.settings import Settings, load
 from daguan.pipeline.stages import Stages
@@ -124,3 +134,13 @@ def test_what_is_not_measured_follows_from_pretraining_by_the_budget_s_ratios(as
     assert crf.most == made.ngram_crf.iterations * (sizes.fold_tokens / (2_000 * NGRAM_CRF))
     assert crf.overhead == STARTING + (sizes.tokens / 2 + sizes.test_tokens) / (LABELLING * 2_000)
     assert pretraining.overhead == STARTING
+
+
+@pytest.mark.parametrize(("passes", "masked", "causal"), [(20.0, 20_000, 5_000), (5.0, 5_000, 5_000), (0.5, 500, 500)])
+def test_a_causal_objective_gets_fewer_passes_over_a_small_text(
+    asked: Settings, passes: float, masked: int, causal: int
+) -> None:
+    ensemble = {"second": asked.ensemble["second"] | {"model": {"encoder": "transformer_xl"}}}
+    limited = asked.replace(ensemble=ensemble, budget=asked.budget.replace(passes=passes))
+    assert most_tokens(limited, "tagger", 1_000) == masked
+    assert most_tokens(limited, "second", 1_000) == causal

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from daguan.core.types import Sentence, labels_of
 from daguan.families.family import family_of
-from daguan.models.encoders.table import ENCODERS
+from daguan.models.encoders.table import ENCODERS, objective_of
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN, Task
 from daguan.pipeline.pretrain import starts_of
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
+from daguan.training.objectives.table import OBJECTIVES
 
 STARTING = 10.0  # seconds until a process has loaded what it needs, and has written its model
 SPEED = 3_000.0  # tokens a second of pretraining, by one worker, where nothing is pretrained that measures it
@@ -120,6 +121,13 @@ def is_pretrained(settings: Settings, member: str) -> bool:
     made = settings.member(member)
     starts = family_of(made.family).starts_from_pretraining(made)
     return starts and ENCODERS[made.model.encoder].pretrained and made.pretrain.tokens > 0
+
+
+def most_tokens(settings: Settings, member: str, text_tokens: int) -> int:
+    """Returns the most tokens of pretraining that a member's encoder can use, of a text with that number of them."""
+    made = settings.member(member)
+    objective = OBJECTIVES[objective_of(made.model.encoder, made.pretrain.objective)]
+    return int(min(settings.budget.passes, objective.passes) * text_tokens)
 
 
 def is_baseline(settings: Settings, member: str) -> bool:

@@ -41,6 +41,7 @@ from daguan.pipeline.budget.estimates import (
     is_baseline,
     is_pretrained,
     least_seconds,
+    most_tokens,
     tasks_of,
 )
 from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset, write_state
@@ -165,7 +166,7 @@ class Player:
         """Begin with the first n-gram CRF, and with the choice of members or what it needs."""
         for member in self.asked.members:
             if is_pretrained(self.asked, member):
-                most = int(self.asked.budget.passes * self.sizes.text_tokens)
+                most = most_tokens(self.asked, member, self.sizes.text_tokens)
                 self.state.numbers.setdefault(member, {"pretrain": {"tokens": most}})
         if not self.submission.is_file():
             self.waiting.append(Task(FIRST, self.baseline, most=FIRST_SECONDS, overhead=STARTING))

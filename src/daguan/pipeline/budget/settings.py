@@ -28,7 +28,9 @@ class BudgetSettings(Section):
         "n-gram CRF and the first other member always do.",
         gt=0,
     )
-    passes: float = setting(20.0, "Most passes of pretraining over the text.", gt=0)
+    passes: float = setting(
+        20.0, "Most passes of pretraining over the text; 5 by causal, which learns it by heart after them.", gt=0
+    )
 
     def check(self) -> None:
         for member, weight in self.weights.items():

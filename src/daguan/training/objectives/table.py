@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from daguan.core.tables import Row
@@ -14,9 +15,11 @@ class ObjectiveRow(Row):
     Attributes:
         reads: settings of `pretrain`, those of its section `masking` included.
         generator: whether a generator replaces tokens for it. Its sizes are the encoder's, so no checkpoint's.
+        passes: over a small text after which it learns the text by heart, as no mask changes what it reads.
     """
 
     generator: bool = False
+    passes: float = math.inf
 
 
 _REPLACED = ("masking.keep", "masking.random")
@@ -59,5 +62,6 @@ OBJECTIVES = {
     "causal": ObjectiveRow(
         "daguan.training.objectives.causal:CausalObjective",
         about="the next token in both directions; Dai et al. 2019, arXiv 1901.02860",
+        passes=5.0,
     ),
 }
