@@ -33,7 +33,7 @@ def test_every_setting_and_every_section_is_explained() -> None:
         assert field.description.endswith("."), path
     text = settings_text(Settings())
     assert all(" ".join(section.__doc__.split()) for section in sections(Settings))
-    assert "# Passes over the fold's training lines, pseudo-labelled ones included.\n  epochs: 8\n" in text
+    assert "  # Lines in a batch.\n  batch_size: 16\n" in text
 
 
 def sections(kind: type[Section]) -> list[type[Section]]:

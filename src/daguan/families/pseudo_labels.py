@@ -27,8 +27,8 @@ class PseudoLabelSettings(Section):
     draws: int = setting(
         0,
         "How often a line's labels are drawn from the blend's probabilities, in place of the most probable ones: soft "
-        "labels. Each pass over the lines reads the next draw. Confidence 0 then leaves no line out. (0 or 1 with "
-        "family ngram_crf, which makes no passes.)",
+        "labels. Each pass over the lines reads the next draw. Confidence 0 then leaves no line out; 0 or 1 draws "
+        "with family ngram_crf, which makes no passes.",
         ge=0,
     )
     weight: float = setting(
