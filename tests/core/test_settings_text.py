@@ -33,7 +33,8 @@ def test_every_setting_and_every_section_is_explained() -> None:
         assert field.description.endswith("."), path
     text = settings_text(Settings())
     assert all(" ".join(section.__doc__.split()) for section in sections(Settings))
-    assert "  # Lines in a batch.\n  batch_size: 16\n" in text
+    passes = "Passes over the fold's training lines, pseudo-labelled ones included (up to pseudo_labels.length)."
+    assert f"# {passes}\n  epochs: 8\n" in text
 
 
 def sections(kind: type[Section]) -> list[type[Section]]:

@@ -48,8 +48,8 @@ class DistilSettings(Section):
     )
     length: float = setting(
         4.0,
-        "Most updates of it, as a multiple of those for the gold ones alone; up to "
-        "that, a line is read as often as a gold line would be alone, also where a budget's plan fixed the updates.",
+        "Most updates of the student, as a multiple of those for the gold lines alone; up to that, a line is read as "
+        "often as a gold line would be alone, also where a budget's plan fixed the updates.",
         ge=1,
     )
 

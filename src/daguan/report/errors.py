@@ -109,9 +109,8 @@ def found_by_none(found: Labelled) -> float:
     """Returns the share of gold entities that no member gives, out of fold: no combination of these can find them."""
     members = [track for track in found.answers if track.name in found.members]
     given = [set[Span]().union(*(track.train[line] for track in members)) for line in range(len(found.train))]
-    golds = [span for line in found.gold.train for span in line]
-    missed = sum(span not in ours for ours, line in zip(given, found.gold.train, strict=True) for span in line)
-    return missed / max(1, len(golds))
+    missed = [span not in ours for ours, line in zip(given, found.gold.train, strict=True) for span in line]
+    return sum(missed) / max(1, len(missed))
 
 
 def confusion(found: Labelled, track: Track, labels: Mapping[str, str]) -> DataFrame:
