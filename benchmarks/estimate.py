@@ -1,4 +1,4 @@
-"""Compares `estimate` with what a run then takes, on three small sizes. It takes eight minutes on two quiet cores.
+"""Compares `estimate` with what a run then takes, on three small sizes. It takes four minutes on two quiet cores.
 
 Each is the smoke preset, or a change of it. The estimate measures the machine first; the run follows at once, in an
 empty work folder, so that both meet about the same load. A ratio over 1 is an estimate that was too long, and an error
