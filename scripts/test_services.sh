@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests that need a real server or browser. This installs into .venv PostgreSQL, a proxy, what the service of an exported
-# model needs, Playwright and axe-core, and Chromium where there is none. `scripts/test.sh` names and skips those for which
-# something is not there.
+# The tests that need a real server, cluster or browser. This installs into .venv PostgreSQL, Ray, a proxy, what the service of
+# an exported model needs, Playwright and axe-core, and Chromium where there is none. `scripts/test.sh` names and skips those for
+# which something is not there. Tests of a Ray cluster that take minutes are named and left out, unless DAGUAN_SERVICES=all.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$root"
@@ -12,4 +12,4 @@ if [ -n "$missing" ]; then
     DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $missing >/dev/null
 fi
 npm install --silent --no-audit --no-fund --prefix "$root/.venv" axe-core@4.14.1
-DAGUAN_SERVICES=here "$python" -m pytest -m services "$@"
+DAGUAN_SERVICES=${DAGUAN_SERVICES:-here} "$python" -m pytest -m services -rs "$@"

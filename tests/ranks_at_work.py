@@ -1,12 +1,15 @@
-"""A rank that trains tiny models in float64: python ranks_at_work.py FOLDER UPDATES [shard].
+"""A rank that trains tiny models in float64: python ranks_at_work.py FOLDER UPDATES [shard] [lost].
 
 It continues from the checkpoints in the folder, does that number of further updates, and the first rank writes all
-weights and scores. With `shard` each rank keeps a share of the weights.
+weights and scores. With `shard` each rank keeps a share of the weights. With `lost` the last rank is killed after the
+first update of the last model.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from itertools import islice
 from pathlib import Path
@@ -86,16 +89,18 @@ def trainers_of(folder: Path, shard: bool) -> dict[str, Trainer]:
     }
 
 
-def main(folder: Path, updates: int, shard: bool) -> None:
+def main(folder: Path, updates: int, shard: bool, lost: bool) -> None:
     torch.set_default_dtype(torch.float64)
     prepare_process(1)
     trainers = trainers_of(folder, shard)
     held = {name: sum(local(one).numel() for one in trainer.model.parameters()) for name, trainer in trainers.items()}
+    *_, last = trainers.values()
     tensors, figures = {}, {}
     for name, trainer in trainers.items():
         (folder / name).mkdir(exist_ok=True)
         for _ in islice(trainer.fit(folder / name), updates):
-            pass
+            if lost and trainer is last and ranks.rank() == ranks.ranks() - 1:
+                os.kill(os.getpid(), signal.SIGKILL)
         tensors |= {f"{name}/{key}": value.detach().clone() for key, value in trainer.state()[0].items()}
         figures[name] = {"loss": trainer.loss, "done": trainer.done}
         if isinstance(trainer, Pretrainer):
@@ -111,4 +116,4 @@ def main(folder: Path, updates: int, shard: bool) -> None:
 
 if __name__ == "__main__":
     with ranks.joined():
-        main(Path(sys.argv[1]), int(sys.argv[2]), shard="shard" in sys.argv)
+        main(Path(sys.argv[1]), int(sys.argv[2]), shard="shard" in sys.argv, lost="lost" in sys.argv)

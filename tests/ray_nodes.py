@@ -17,7 +17,7 @@ WORKER = "daguan.pipeline.engines.worker"
 PATIENCE = float(os.environ.get("PATIENCE", "300"))  # seconds for a step of the cluster, on a busy machine
 WAITS = (
     "raylet_start_wait_time_s", "worker_register_timeout_seconds", "gcs_server_request_timeout_seconds",
-    "health_check_timeout_ms",
+    "health_check_timeout_ms", "agent_register_timeout_ms",
 )  # fmt: skip
 
 

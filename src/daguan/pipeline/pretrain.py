@@ -11,7 +11,7 @@ from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.engines.whole import Whole
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages, tell_environment
+from daguan.pipeline.stages import Stages, decided, tell_environment
 from daguan.pipeline.work.pretrain import PretrainJob
 from daguan.training.devices import share_cores
 
@@ -68,7 +68,7 @@ def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
         member=member,
         contest=str(stages.contest.folder),
         settings=settings,
-        engine=stages.settings.engine,
+        engine=decided(stages.settings.engine),
         folder=str(run.path if run else ""),
         prepared=str(stages.prepare.path),
         threads=threads,
@@ -79,4 +79,4 @@ def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
 def finish(run: Run, job: PretrainJob) -> None:
     """Write the manifest of a run whose job is finished, unless it is there."""
     if not run.finished:
-        run.finish(**result_of(job), threads=job.threads)
+        run.finish(**result_of(job))

@@ -34,6 +34,7 @@ from daguan.formats.translation import Translation, reading_of
 from daguan.models.encoders import hub
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.settings import Settings
+from daguan.training.engine_settings import EngineSettings
 
 if TYPE_CHECKING:
     from daguan.pipeline.work.prepared import PreparedContest
@@ -261,7 +262,7 @@ class Stages:
             FoldJob(
                 member=member,
                 settings=settings,
-                engine=self.settings.engine,
+                engine=decided(self.settings.engine),
                 fold=fold,
                 folds=self.settings.folds.count,
                 folder=str(run.path / f"fold{fold}"),
@@ -278,6 +279,14 @@ class Stages:
             )
             for fold in range(self.settings.folds.count)
         ]
+
+
+def decided(engine: EngineSettings) -> EngineSettings:
+    """Returns the settings with the precision that `auto` means here, as the keys of runs have it: on the machine that
+    does a job it may mean another one."""
+    from daguan.training.devices import matrix_dtype
+
+    return engine.replace(precision="bf16" if "bfloat16" in str(matrix_dtype(engine)) else "float32")
 
 
 def _prepare(stages: Stages, _: str) -> Inputs:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +14,17 @@ import pytest
 import torch
 
 from conftest import TINY
-from daguan.core.errors import ConfigError
+from daguan.core.errors import ConfigError, StoppedError
+from daguan.core.files import write_json
 from daguan.core.progress import Bar, Progress
+from daguan.core.runs import CHECKPOINT
 from daguan.core.settings import load
 from daguan.families.fold import FoldJob
 from daguan.families.job import JOB, result_of
 from daguan.pipeline import prepare
 from daguan.pipeline import settings as pipeline_settings
 from daguan.pipeline.engines.local import LocalEngine
-from daguan.pipeline.engines.running import WorkerError, run_jobs
+from daguan.pipeline.engines.running import WORKER, WorkerError, run_jobs
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from daguan.training.devices import share_cores
@@ -61,6 +65,26 @@ def test_a_killed_process_ends_the_others_and_one_alone_continues_to_the_same_re
     assert LocalEngine().run(replace(together, processes=1), Bar("alone"), lambda progress: True)
     assert result_of(together)["f1"] == pytest.approx(result_of(whole)["f1"], abs=0.02)
     assert result_of(together)["updates"] == result_of(whole)["updates"]
+
+
+def test_the_command_of_one_job_starts_its_processes_and_sigterm_ends_them_with_a_checkpoint(
+    contest: Path, tmp_path: Path
+) -> None:
+    job = job_of(contest, tmp_path, *ALONE, TOGETHER, "train.checkpoint_seconds=1e9")
+    path = Path(job.folder) / JOB
+    write_json(path, job.to_json())
+    words = [sys.executable, "-m", WORKER, str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert Progress.from_line(process.stdout.readline()) is not None
+        assert len(ranks_at(path)) == 2
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert process.returncode == StoppedError.exit_code
+    assert not ranks_at(path)
+    assert (path.parent / CHECKPOINT).is_file()
+    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert job.finished
 
 
 def test_what_cannot_be_divided_has_one_process(contest: Path, tmp_path: Path) -> None:

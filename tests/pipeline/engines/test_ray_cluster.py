@@ -3,6 +3,7 @@ engine's to the byte."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from daguan.__main__ import main
 from daguan.core.errors import StoppedError
 from daguan.core.files import read_json
 from daguan.core.runs import CHECKPOINT
-from daguan.families.job import RESULT
+from daguan.families.job import JOB, RESULT
 from daguan.pipeline.budget.plan import read_state
 from in_process import in_process
 from ray_nodes import PATIENCE, command, head, jobs_on, lose, node, until
@@ -33,7 +34,12 @@ STUDY = ["members=tagger", "train.epochs=2", "pretrain.tokens=1024", "tune.trial
 STUDY += ["tune.space={train.head_learning_rate: {low: 1.0e-3, high: 1.0e-2, log: true}}"]
 
 pytestmark = pytest.mark.services
-pytest.importorskip("ray", reason="needs ray: pip install 'daguan[ray]'")
+if "DAGUAN_SERVICES" not in os.environ:  # scripts/test_services.sh sets it: there, absence is an error
+    pytest.skip("scripts/test_services.sh installs Ray, and starts a cluster alone", allow_module_level=True)
+LONG = pytest.mark.skipif(
+    os.environ.get("DAGUAN_SERVICES") != "all",
+    reason="minutes: DAGUAN_SERVICES=all bash scripts/test_services.sh tests/pipeline/engines/test_ray_cluster.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +92,10 @@ def test_a_killed_node_changes_no_byte(cluster: Cluster, contest: Path, tmp_path
     results = files(ray / "work", RESULT)
     assert results.keys() == files(local / "work", RESULT).keys()
     assert len(results) == 1 + 2 * 5  # the pretraining, and the folds
+    assert {read_json(job)["threads"] for job in ray.rglob(JOB)} == {1}
 
 
+@LONG
 def test_a_budget_drops_a_member_and_goes_on_after_ctrl_c(cluster: Cluster, contest: Path, tmp_path: Path) -> None:
     words = ["run", *SMALL, *BUDGET, *places(contest, tmp_path / "ray"), *on_the_cluster(cluster)]
     work, log = tmp_path / "ray" / "work", tmp_path / "run.log"
@@ -112,6 +120,7 @@ def test_a_budget_drops_a_member_and_goes_on_after_ctrl_c(cluster: Cluster, cont
     assert submissions[0] == submissions[1] != {}
 
 
+@LONG
 def test_a_study_has_the_trials_of_the_local_engine(cluster: Cluster, contest: Path, tmp_path: Path) -> None:
     words, log = ["tune", *SMALL, *STUDY], tmp_path / "tune.log"
     on_ray = daguan(log, *words, *places(contest, tmp_path / "ray"), *on_the_cluster(cluster))

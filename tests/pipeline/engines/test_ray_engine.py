@@ -10,7 +10,9 @@ from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.errors import ConfigError
 from daguan.pipeline.engines import ray_engine
+from daguan.pipeline.engines.running import Work
 from daguan.pipeline.settings import load
+from daguan.training.engine_settings import EngineSettings
 
 
 def test_without_ray_nothing_is_begun(
@@ -36,6 +38,13 @@ def test_without_ray_nothing_is_begun(
 def test_an_address_without_a_cluster_is_refused(address: str, message: str) -> None:
     with pytest.raises(ConfigError, match=rf"^engine\.address: {message}"):
         ray_engine.require_answer(address)
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_a_job_declares_what_all_its_processes_need(monkeypatch: pytest.MonkeyPatch, on_gpu: bool) -> None:
+    monkeypatch.setattr(ray_engine, "_on_gpu", lambda settings: on_gpu)
+    needs = ray_engine.needs_of(Work("job", "folder", 3, "{}", processes=4), EngineSettings(kind="ray", memory=1.5))
+    assert needs == {"CPU": 12, "GPU": 4 * on_gpu, "memory": 1.5 * 2**30}
 
 
 def test_settings_of_ray_are_refused_with_another_engine() -> None:

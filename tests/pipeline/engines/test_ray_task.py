@@ -36,7 +36,7 @@ def test_a_node_that_is_not_like_the_command_is_refused_in_one_line(tmp_path: Pa
     assert f"got daguan's code {code} instead of 0, torch {torch} instead of 1.0" in problem
     assert "share it" in check_node(versions(), f"{tmp_path}/none", "lock")[0]
     assert "on a disk that all nodes share" in check_node(versions(), HERE, str(tmp_path / "lock"))[0]
-    number, message = do(other, HERE, nap(tmp_path, 0))
+    number, message = do(other, HERE, nap(tmp_path, 0), 0)
     assert (number, "instead of 1.0" in message) == (ConfigError.exit_code, True)
     assert not (tmp_path / "job").exists()
 
@@ -47,12 +47,24 @@ def nap(folder: Path, seconds: float) -> tuple[str, str, int, str, int, str]:
 
 def test_a_task_does_a_job_and_says_why_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert do(versions(), HERE, nap(tmp_path, 0.0)) == (0, "")
+    assert do(versions(), HERE, nap(tmp_path, 0.0), 0) == (0, "")
     assert {path.name for path in (tmp_path / "job").iterdir()} >= {"job.json", "result.json", LOG}
     assert progress_in(tmp_path / "job") is None  # nothing is left of it
     name, _, threads, _, processes, worker = nap(tmp_path, 0.0)
-    code, message = do(versions(), HERE, (name, str(tmp_path / "bad"), threads, "{}", processes, worker))
+    code, message = do(versions(), HERE, (name, str(tmp_path / "bad"), threads, "{}", processes, worker), 0)
     assert (code, "KeyError" in message, "\n" in message) == (2, True, False)
+
+
+@pytest.mark.parametrize(("gpus", "visible"), [(0, {"CUDA_VISIBLE_DEVICES": ""}), (2, {})])
+def test_a_task_sees_no_gpu_unless_it_declares_one(
+    gpus: int, visible: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray names those that are declared, and leaves the variable alone where there are none."""
+    monkeypatch.chdir(tmp_path)
+    seen: list[object] = []
+    monkeypatch.setattr(LocalEngine, "do", lambda engine, work, bar, watch, named: seen.append(named))
+    assert do(versions(), HERE, nap(tmp_path, 0.0), gpus) == (0, "")
+    assert seen == [visible]
 
 
 def after_progress(folder: Path, act: object) -> None:
@@ -82,7 +94,7 @@ def test_a_cancelled_task_ends_its_process_and_is_not_tried_again(
     monkeypatch.setattr(LocalEngine, "stop", stop_when_cancelled_again)
     after_progress(tmp_path, interrupt_main)  # as Ray does
     before = signal.getsignal(signal.SIGINT)
-    code, message = do(versions(), HERE, nap(tmp_path, 600.0))
+    code, message = do(versions(), HERE, nap(tmp_path, 600.0), 0)
     assert (code, "the same command continues" in message) == (StoppedError.exit_code, True)
     assert signal.getsignal(signal.SIGINT) == before
 
@@ -91,7 +103,7 @@ def test_a_process_that_somebody_ends_is_tried_again(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     after_progress(tmp_path, lambda: os.kill(child_of(os.getpid()), signal.SIGTERM))
     with pytest.raises(InterruptedError):
-        do(versions(), HERE, nap(tmp_path, 600.0))
+        do(versions(), HERE, nap(tmp_path, 600.0), 0)
 
 
 def child_of(parent: int) -> int:

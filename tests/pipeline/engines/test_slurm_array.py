@@ -74,7 +74,7 @@ def documented(words: list[str]) -> tuple[str, str]:
     """Return the page's two scripts, with these words in place of the page's."""
     blocks = re.findall(r"```\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     (script,) = (block for block in blocks if "#SBATCH" in block)
-    (loop,) = (block for block in blocks if "sbatch --wait" in block)
+    (loop,) = (block for block in blocks if "sbatch --wait" in block and "--gres" not in block)
     changed, count = re.subn(r'^words=".*"$', f'words="{shlex.join(words)}"', loop, flags=re.MULTILINE)
     assert count == 1
     return script, changed

@@ -15,7 +15,7 @@ from daguan.core.errors import StoppedError
 from daguan.core.files import read_json
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.runs import CHECKPOINT
-from daguan.families.job import RESULT
+from daguan.families.job import JOB, RESULT
 from daguan.pipeline import job_files
 from daguan.pipeline.engines.worker import JOBS
 
@@ -55,7 +55,7 @@ def test_a_job_that_is_ended_by_sigterm_continues_and_has_the_same_bytes(
 
 
 def test_job_files_come_in_rounds(contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", "pretrain.tokens=1024"]
+    words = [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", "pretrain.tokens=1024", "engine.threads=3"]
     assert job_files.main(words) == 0
     (start,) = map(Path, capsys.readouterr().out.split())
     assert start.parent.name.startswith("pretrain-")
@@ -64,4 +64,6 @@ def test_job_files_come_in_rounds(contest: Path, tmp_path: Path, capsys: pytest.
     folds = [Path(line).parent for line in capsys.readouterr().out.split()]
     assert [folder.name for folder in folds] == 2 * ["fold0", "fold1"]
     assert {folder.parent.name.partition("-")[0] for folder in folds} == {"tagger", "ngram_crf"}
+    decided = [read_json(folder / JOB) for folder in (start.parent, *folds)]  # bytes depend on both
+    assert {(job["threads"], job["engine"]["precision"] in ("bf16", "float32")) for job in decided} == {(3, True)}
     assert job_files.main([*words, "data.no=1"]) == 2

@@ -17,7 +17,7 @@ from daguan.pipeline import settings as plain
 from daguan.pipeline.budget.allotment import folds_and_lines
 from daguan.pipeline.budget.settings import BudgetSettings
 from daguan.pipeline.settings import Settings
-from daguan.pipeline.stages import Stages
+from daguan.pipeline.stages import Stages, decided
 
 STATE, PRESET = "plan.json", "plan.yaml"
 FREE = ("name", "data", "contest", "blend", "distil", "tune", "plan", "rehearse")  # may change under a plan
@@ -112,7 +112,7 @@ def begun(run: Run, asked: Settings) -> State:
 def first_changes(asked: Settings) -> dict[str, Any]:
     """Returns the changes that follow from the data and the machine alone."""
     from daguan.pipeline.budget.estimates import GPU, MEMORY, PROCESS, TRAINED_TOKEN
-    from daguan.training.devices import cores, find_device, matrix_dtype, memory, share_cores
+    from daguan.training.devices import cores, find_device, memory, share_cores
 
     train, _ = Stages(asked).contest.read()
     tokens = sum(len(sentence.tokens) for sentence in train)
@@ -121,7 +121,7 @@ def first_changes(asked: Settings) -> dict[str, Any]:
     worth = GPU if find_device(asked.engine).type != "cpu" else 1.0
     count, lines = folds_and_lines(tokens, len(train), 60 * asked.budget.minutes * workers * worth)
     threads = asked.engine.threads or max(1, cores() // workers)
-    precision = "bf16" if "bfloat16" in str(matrix_dtype(asked.engine)) else "float32"
+    precision = decided(asked.engine).precision
     folds = {"count": count, "lines": min(asked.folds.lines or lines, lines or asked.folds.lines)}
     return {"folds": folds, "engine": {"precision": precision, "workers": workers, "threads": threads}}
 

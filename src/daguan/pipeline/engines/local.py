@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -28,6 +28,7 @@ from daguan.training.engine_settings import EngineSettings
 
 LOG = "worker.log"
 GRACE_SECONDS = 20.0  # for a rank to end by itself, once the others have ended
+LOOK_SECONDS = 0.5  # between two looks at work that a signal may end
 INTERRUPTED = (-signal.SIGINT, StoppedError.exit_code, -signal.SIGTERM)  # exit codes of processes asked to end
 
 
@@ -39,6 +40,10 @@ class LocalEngine:
         self._started: list[subprocess.Popen[str]] = []
         self._stopping = False
         self._jobs_on: Counter[str] = Counter()  # jobs that use each GPU now
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
 
     def stop(self) -> None:
         with self._lock:
@@ -139,6 +144,24 @@ class LocalEngine:
             raise WriteError(f"{name}: {_last_words(log, code)}")
         if code or not done:
             raise WorkerError(f"{name}: {_last_words(log, code)}")
+
+
+def do_until(number: signal.Signals, engine: LocalEngine, do: Callable[[], object]) -> None:
+    """Do it in another thread. The signal, or Ctrl-C, ends the engine's processes, each with a checkpoint; a second
+    signal does not end the wait for these. Raises what `do` raises."""
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            doing = executor.submit(do)
+            try:
+                while not wait([doing], LOOK_SECONDS).done:
+                    pass
+            except KeyboardInterrupt:
+                signal.signal(number, signal.SIG_IGN)
+                engine.stop()
+        doing.result()
+    finally:
+        signal.signal(number, before)
 
 
 def _end_with(other: subprocess.Popen[str], first: subprocess.Popen[str]) -> None:

@@ -23,13 +23,14 @@ from daguan.core.errors import ConfigError, DaguanError, StoppedError, WriteErro
 from daguan.core.progress import Bar, say
 from daguan.families.job import RESULT, Job
 from daguan.pipeline.engines.local import LocalEngine
-from daguan.pipeline.engines.ray_task import POLL_SECONDS, PROGRESS, check_node, do, progress_in, versions
+from daguan.pipeline.engines.ray_task import PROGRESS, check_node, do, progress_in, versions
 from daguan.pipeline.engines.running import Watch, Work, WorkerError
 from daguan.training.engine_settings import EngineSettings
 
 RETRIES = 10  # of a job whose node is lost, or whose process somebody ends
 ANSWER_SECONDS = 10.0  # for a cluster to accept a connection
 CHECK_SECONDS = 300.0  # for all nodes to start a process and answer
+POLL_SECONDS = 0.5  # between two looks at a job
 SEEN_SECONDS = 60.0  # until a file that another node wrote is seen here; NFS looks again after at most that
 GB = 2**30
 ERRORS: dict[int, type[DaguanError]] = {one.exit_code: one for one in (WorkerError, WriteError, StoppedError)}
@@ -99,7 +100,7 @@ class RayEngine:
         with self._lock:
             if self._stopping:
                 raise StoppedError("stopped before it was done; the same command continues")
-            self._started.append(task.remote(versions(), os.getcwd(), tuple(work)))
+            self._started.append(task.remote(versions(), os.getcwd(), tuple(work), needs["GPU"]))
             return self._started[-1]
 
     def _end(self, work: Work, task: Any) -> None:

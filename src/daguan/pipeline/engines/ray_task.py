@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import platform
 import signal
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,11 +20,10 @@ from daguan.core.errors import ConfigError, DaguanError, StoppedError
 from daguan.core.files import sha256_of_file, sha256_of_json, write_text
 from daguan.core.progress import Bar, Progress
 from daguan.core.runs import package_versions
-from daguan.pipeline.engines.local import LocalEngine
+from daguan.pipeline.engines.local import LocalEngine, do_until
 from daguan.pipeline.engines.running import Work
 
 PROGRESS = "progress.json"  # of a job that runs; empty before its first report
-POLL_SECONDS = 0.5
 
 
 @cache
@@ -64,8 +62,10 @@ def check_node(expected: dict[str, str], place: str, locked: str) -> tuple[str, 
         return "", True
 
 
-def do(expected: dict[str, str], place: str, work: tuple[str, str, int, str, int, str]) -> tuple[int, str]:
+def do(expected: dict[str, str], place: str, work: tuple[str, str, int, str, int, str], gpus: float) -> tuple[int, str]:
     """Do a job from the command's folder `place`; returns 0, or the exit code and the message of its DaguanError.
+
+    It sees the GPUs that Ray gave it; where it declared none, none at all, which Ray leaves to the task.
 
     Raises InterruptedError: somebody ended the process, but not this task, which is to be tried again.
     """
@@ -73,7 +73,8 @@ def do(expected: dict[str, str], place: str, work: tuple[str, str, int, str, int
     if problem := other_versions(expected):
         return ConfigError.exit_code, f"{job.name}: node {platform.node()}: {problem}"
     os.chdir(place)
-    engine, cancelled = LocalEngine(), False
+    engine = LocalEngine()
+    visible = {} if gpus else {"CUDA_VISIBLE_DEVICES": ""}
     report = Path(job.folder) / PROGRESS
     write_text(report, "")
 
@@ -81,38 +82,17 @@ def do(expected: dict[str, str], place: str, work: tuple[str, str, int, str, int
         write_text(report, progress.to_line())
         return True
 
-    with _interruptible(), ThreadPoolExecutor(1) as executor, Bar(job.name) as bar:
-        doing = executor.submit(engine.do, job, bar, tell)
-        try:
-            while not wait([doing], POLL_SECONDS).done:  # ray.cancel interrupts between two looks
-                pass
-        except KeyboardInterrupt:
-            cancelled = True
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second cancel must not end the wait for the checkpoint
-            engine.stop()
-    report.unlink(missing_ok=True)
-    return _outcome(doing, cancelled)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """A context in which SIGINT interrupts, which a node that was started in the background ignores."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _outcome(doing: Future[bool], cancelled: bool) -> tuple[int, str]:
-    try:
-        doing.result()
+        with Bar(job.name) as bar:  # ray.cancel sends SIGINT, which a node that was started in the background ignores
+            do_until(signal.SIGINT, engine, partial(engine.do, job, bar, tell, visible))
     except StoppedError as error:
-        if not cancelled:
+        if not engine.stopping:
             raise InterruptedError(str(error)) from None
         return error.exit_code, str(error)
     except DaguanError as error:
         return error.exit_code, str(error)
+    finally:
+        report.unlink(missing_ok=True)
     return 0, ""
 
 

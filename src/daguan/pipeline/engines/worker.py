@@ -2,11 +2,14 @@
 where nothing else is printed.
 
 It lives as long as its pipe: when the parent is killed, the next report fails and the worker ends. On SIGTERM it saves
-a checkpoint and ends with exit code 130; the same command continues from there.
+a checkpoint and ends with exit code 130; the same command continues from there. Where several processes do the job, it
+starts them, unless a launcher has.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -16,11 +19,12 @@ from typing import Any, NamedTuple, TextIO
 from daguan.core.errors import DaguanError, ended, exit_code_of
 from daguan.core.files import read_json
 from daguan.core.processes import settle_environment
-from daguan.core.progress import Progress
+from daguan.core.progress import Bar, Progress
 from daguan.core.streams import settle_streams, take_stdout
 from daguan.families.fold import FoldJob
 from daguan.families.job import Job
 from daguan.families.jobs import run_job
+from daguan.pipeline.engines.local import LocalEngine, do_until
 from daguan.pipeline.work.pretrain import PretrainJob, pretrain
 from daguan.training import ranks
 
@@ -59,8 +63,12 @@ def main(path: str, reports: TextIO) -> int:
         values = read_json(Path(path))
         kind = JOBS[values["kind"]]
         job = kind.job.from_json(values, path)
-        with ranks.joined():
-            kind.run(job, _Reporter(reports) if ranks.is_first() else lambda progress: None)
+        reporter = _Reporter(reports)
+        if job.processes > 1 and ranks.COUNT not in os.environ:
+            _by_ranks(job, reporter)
+        else:
+            with ranks.joined():
+                kind.run(job, reporter if ranks.is_first() else lambda progress: None)
     except BrokenPipeError:
         sys.stderr.close()  # the parent is gone: nobody to tell
         return 1
@@ -69,6 +77,18 @@ def main(path: str, reports: TextIO) -> int:
     except OSError as error:
         return ended(str(error), exit_code_of(error))
     return 0
+
+
+def _by_ranks(job: Job, report: Callable[[Progress], None]) -> None:
+    """Do the job by processes of its own, of which the first one reports."""
+    engine = LocalEngine()
+
+    def watch(progress: Progress) -> bool:
+        report(progress)
+        return True
+
+    with Bar(job.name) as bar:
+        do_until(signal.SIGTERM, engine, lambda: engine.run(job, bar, watch))
 
 
 if __name__ == "__main__":

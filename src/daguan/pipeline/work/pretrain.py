@@ -70,7 +70,7 @@ def pretrain(job: PretrainJob, report: Report) -> dict[str, Any]:
         if ranks.of_first(job.finished):
             return result_of(job)
         prepare_process(job.threads, job.engine)
-        result = _make(job, folder, Vocabulary.load(Path(job.prepared)), report)
+        result = _make(job, folder, Vocabulary.load(Path(job.prepared)), report) | {"threads": job.threads}
         if not ranks.is_first():
             return {}
         write_json(folder / RESULT, result)
