@@ -21,18 +21,26 @@ wheel=$(echo "$scratch"/dist/daguan-*.whl)
 
 part "exported models where only their packages are"
 pip_install "$scratch/venv" torch transformers safetensors
-pip_install "$scratch/onnx" numpy onnxruntime
-model=$(echo "$root"/tests/stored/tagger-*/fold0)
+pip_install "$scratch/onnx" numpy onnxruntime tokenizers
+tokens=$(echo "$root"/tests/stored/tagger-*/fold0)
 here() { PYTHONPATH=$root/src:$root/tests "$python" "$@"; }
 here -c 'from conftest import random_sentence
 from daguan.core.seeds import stream
 for length in range(1, 200):
-    print("_".join(random_sentence(stream(length, "lines"), length).tokens))' >"$scratch/lines.txt"
-here -m daguan predict "$model" "$scratch/lines.txt" "$scratch/labelled.txt" engine.device=cpu engine.precision=float32
-here -m daguan export "$model" "$scratch/shipped_hf" --to hf
-here -m daguan export "$model" "$scratch/shipped_onnx" --to onnx
-"$scratch/venv/bin/python" "$root/scripts/check_export.py" "$scratch/shipped_hf" "$scratch/labelled.txt"
-"$scratch/onnx/bin/python" "$root/scripts/check_export.py" "$scratch/shipped_onnx" "$scratch/labelled.txt"
+    print("_".join(random_sentence(stream(length, "lines"), length).tokens))' >"$scratch/tokens.txt"
+here -c 'import sys
+from pathlib import Path
+from exported_models import piece_lines, stored_pieces
+stored_pieces(Path(sys.argv[1]), "bert", "crf", "mean")
+print(*map("_".join, piece_lines()), sep="\n")' "$scratch/public" >"$scratch/words.txt"
+for kind in tokens words; do # a vocabulary of our own, and a public encoder with its tokenizer
+    model=$([ $kind = tokens ] && echo "$tokens" || echo "$scratch/public")
+    here -m daguan predict "$model" "$scratch/$kind.txt" "$scratch/$kind" engine.device=cpu engine.precision=float32
+    here -m daguan export "$model" "$scratch/${kind}_hf" --to hf
+    here -m daguan export "$model" "$scratch/${kind}_onnx" --to onnx
+    "$scratch/venv/bin/python" "$root/scripts/check_export.py" "$scratch/${kind}_hf" "$scratch/$kind"
+    "$scratch/onnx/bin/python" "$root/scripts/check_export.py" "$scratch/${kind}_onnx" "$scratch/$kind"
+done
 
 pip_install "$scratch/venv" "$wheel" nbclient ipykernel
 export PATH="$scratch/venv/bin:$PATH"

@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from daguan.core.seeds import stream
@@ -19,6 +20,8 @@ from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.ensemble.labelling import load_members
 from daguan.models.encoders.loading import Encoder, load_encoder, new_encoder
+from daguan.models.encoders.pieces import Pieces
+from daguan.models.encoders.public_checkpoint import load_public_checkpoint
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.encoders.table import AUTO
 from daguan.models.settings import ModelSettings
@@ -26,6 +29,12 @@ from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.export import CPU, export
 from daguan.pipeline.work.predict import predict
 from daguan.training.prediction import TrainedTagger, default_overlap
+from public_encoders import LONG
+from public_encoders import checkpoint as public_checkpoint
+
+Lines = Sequence[Sequence[str]]
+Texts = Mapping[str, str]
+NONE: Texts = {}
 
 LABELS = ("a", "b", "c2")
 TOKENS = tuple(f"w{number}" for number in range(40))
@@ -41,6 +50,40 @@ class Forbid:
 
 sys.meta_path.insert(0, Forbid())
 """
+LABEL = {
+    "hf": """
+import json
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+from transformers.utils import logging
+
+logging.disable_progress_bar()
+given, found = json.loads(sys.argv[1]), {}
+for folder in sys.argv[2:]:
+    model = AutoModelForTokenClassification.from_pretrained(folder, trust_remote_code=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+    spans = model.spans(**tokenizer(given, is_split_into_words=True, padding=True, return_tensors="pt"))
+    label = pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple")
+    texts = [" ".join(line) for line in given]
+    found[folder] = {
+        "spans": [[(s.start, s.stop, s.label, s.probability) for s in line] for line in spans],
+        "groups": [[(e["entity_group"], e["start"], e["end"]) for e in line] for line in label(texts, batch_size=4)],
+    }
+print(json.dumps(found))
+""",
+    "onnx": """
+import json, sys
+given, found = json.loads(sys.argv[1]), {}
+for folder in sys.argv[2:]:
+    sys.path.insert(0, folder)
+    from decode import Labeller
+    *spans, none = Labeller(folder).spans([*given, []])
+    found[folder] = {"spans": spans}
+    assert none == []
+    del sys.modules["decode"], sys.path[0]
+print(json.dumps(found))
+""",
+}  # the code of a process without daguan that labels lines by models of a form
+WITHOUT = {"hf": [], "onnx": ["torch", "transformers"]}  # what such a process does without beside daguan
 
 
 def lines() -> list[list[str]]:
@@ -54,22 +97,67 @@ def stored(folder: Path, encoder: str, head: str, width: int = 16, **settings: A
     """Store a tagger of random weights."""
     size = build(EncoderSettings, SIZES | {"hidden": width, "feed_forward": 2 * width}, place="test")
     model = build(ModelSettings, {"encoder": encoder, "head": head, "lstm_hidden": 8, **settings}, place="test")
-    vocabulary, scheme = Vocabulary((*SPECIALS, *TOKENS)), TagScheme(LABELS)
+    vocabulary = Vocabulary((*SPECIALS, *TOKENS))
     torch.manual_seed(0)
     made = checkpoint(folder / "from") if encoder == AUTO else new_encoder(encoder, size, len(vocabulary), 0.0)
-    tagger = Tagger(made, scheme, model)
+    return _stored(folder, made, size, model, vocabulary)
+
+
+def _stored(
+    folder: Path,
+    encoder: Encoder,
+    size: EncoderSettings,
+    model: ModelSettings,
+    vocabulary: Vocabulary,
+    pieces: Pieces | None = None,
+) -> Path:
+    tagger, scheme = Tagger(encoder, TagScheme(LABELS), model), TagScheme(LABELS)
     with torch.no_grad():
         for parameter in tagger.parameters():
             parameter += NOISE * torch.randn_like(parameter)
-    TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size)).save(folder)
+    TrainedTagger(tagger, scheme, vocabulary, model, size.window, default_overlap(size), pieces).save(folder)
     return folder
 
 
-def our_spans(model: Path) -> list[list[tuple[int, int, str, float]]]:
-    """Returns what daguan answers for the lines, in float32."""
+def our_spans(model: Path, given: Lines | None = None) -> list[list[tuple[int, int, str, float]]]:
+    """Returns what daguan answers for lines, by default those of `lines`, in float32."""
     members = load_members([[model]], CPU)
-    found = predict(members, None, [Sentence(tuple(line)) for line in lines()])
+    found = predict(members, None, [Sentence(tuple(line)) for line in given or lines()])
     return [[(s.start, s.stop, s.label, s.probability) for s in sentence.gold] for sentence in found]
+
+
+def piece_lines() -> list[list[str]]:
+    """Returns lines of words for the tokenizers of public_encoders.py: with unknown words, ones that are spelt like
+    special tokens, one of which nothing is left, and some with more pieces than the window."""
+    words = [
+        "Heart",
+        "failure",
+        "of",
+        "mice",
+        "heartmice",
+        "Aorta",
+        "a-b",
+        "é",
+        "\u200b",
+        "?!",
+        "[MASK]",
+        "<mask>",
+        "b",
+    ]
+    rng = stream(1, "piece lines")
+    found = [[words[i] for i in rng.integers(0, len(words), length)] for length in (1, 2, 9, 14, 15, 30, 75, 100)]
+    return [*found, ["\u200b"], ["of", 40 * "mice", "Aorta", *("a-b-a-b" for _ in range(20)), LONG, "b"]]
+
+
+def stored_pieces(folder: Path, name: str, head: str, pieces: str, texts: Texts = NONE, **settings: Any) -> Path:
+    """Store a tagger of random weights over a public encoder of a type, with its own tokenizer."""
+    public_checkpoint(folder / "from", name)
+    size = build(EncoderSettings, SIZES | {"checkpoint": str(folder / "from")}, place="test")
+    asked = {"encoder": AUTO, "head": head, "pieces": pieces, "lstm_hidden": 8, **settings}
+    cut = Pieces.of_checkpoint(folder / "from", texts)
+    torch.manual_seed(0)
+    encoder = Encoder(load_public_checkpoint(AUTO, size, cut.vocabulary).base_model, 0.0)
+    return _stored(folder, encoder, size, build(ModelSettings, asked, place="test"), Vocabulary(SPECIALS), cut)
 
 
 def checkpoint(folder: Path) -> Encoder:
@@ -99,15 +187,26 @@ def in_a_clean_process(script: str, words: Sequence[str], scratch: Path, without
 def answers_of(
     cases: Mapping[str, tuple[str, str, dict[str, Any]]],
     form: str,
-    label: str,
     root: Path,
-    without: Sequence[str] = (),
+    store: Callable[..., Path] = stored,
+    given: Lines | None = None,
 ) -> dict[str, Any]:
-    """Returns by case what its model answers, ours and exported. `label` is the code of the process without daguan."""
-    ours, folders = {}, {}
+    """Returns by case what its model answers, ours and exported, of the given lines. `store` makes the model."""
+    given, ours, folders = given or lines(), {}, {}
     for name, (encoder, head, settings) in cases.items():
-        model = stored(root / "ours" / name, encoder, head, **settings)
+        model = store(root / "ours" / name, encoder, head, **settings)
         export(model, root / name, form)
-        ours[name], folders[name] = our_spans(model), str(root / name)
-    found = in_a_clean_process(label, [json.dumps(lines()), *folders.values()], root, without=without)
+        ours[name], folders[name] = our_spans(model, given), str(root / name)
+    found = in_a_clean_process(LABEL[form], [json.dumps(given), *folders.values()], root, without=WITHOUT[form])
     return {name: (ours[name], found[folder]) for name, folder in folders.items()}
+
+
+def require_our_spans(ours: list[Any], theirs: dict[str, Any], given: Lines) -> None:
+    """Require of an exported model our spans and their probabilities, and of its pipeline our spans in the text."""
+    assert [[tuple(span[:3]) for span in line] for line in theirs["spans"]] == [[s[:3] for s in line] for line in ours]
+    for line, its in zip(ours, theirs["spans"], strict=True):
+        assert [span[3] for span in its] == pytest.approx([span[3] for span in line], abs=2e-3)
+    if "groups" in theirs:
+        for line, its, words in zip(ours, theirs["groups"], given, strict=True):
+            starts = [sum(len(word) + 1 for word in words[:place]) for place in range(len(words) + 1)]
+            assert its == [[label, starts[start], starts[stop] - 1] for start, stop, label, _ in line]

@@ -16,6 +16,7 @@ from daguan.models.encoders.settings import EncoderSettings
 
 PUBLIC = ["the", "of", "and"]
 WORDS = ["heart", "fail", "##ure", "of", "mice", "##mice", "a", "##or", "##ta", "-", "b"]
+LONG = "a" + 40 * "or"  # 41 pieces, for wordpieces have at most 100 characters
 BERTS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROBERTAS = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 SIZE = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -46,7 +47,7 @@ def spelt_contest(contest: Path, folder: Path) -> Path:
     """A copy of a contest whose tokens have words beside them, one of which has more pieces than a tiny window."""
     made = shutil.copytree(contest, folder)
     tokens = sorted({token for line in read_labelled(contest / "train.txt") for token in line.tokens})
-    texts = ["mice" * 20, *("heart" * (place % 2) + "mice" * (place % 3 + 1) for place in range(1, len(tokens)))]
+    texts = [LONG, *("heart" * (place % 2) + "mice" * (place % 3 + 1) for place in range(1, len(tokens)))]
     (made / "vocab.tsv").write_text("".join(f"{n}\t{text}\n" for n, text in zip(tokens, texts, strict=True)), "utf-8")
     return made
 

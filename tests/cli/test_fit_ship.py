@@ -21,6 +21,7 @@ CONFIG = [
     "distil.corpus_lines=0",
     "distil.confidence=0",
 ]
+PIECES = "{model: {encoder: auto, pieces: first}, encoder: {checkpoint: public}}"
 
 
 def words(root: Path, contest: Path, *more: str) -> list[str]:
@@ -66,9 +67,10 @@ def test_a_run_ends_with_the_exported_student_of_the_best_tagger(
         (["members=ngram_crf", "--ship", "new"], "distil.student: expected the name of a tagger"),
         (["distil.student=nobody", "--ship", "new"], "distil.student: expected tagger or ngram_crf or soup"),
         (
-            ["ensemble.bad={model: {encoder: auto, pieces: first}, encoder: {checkpoint: public}}", "--ship", "new"],
-            "bad, which `distil` may make the student: expected a tagger that reads tokens, got one that reads pieces",
+            [f"ensemble.bad={PIECES}", "ensemble.bad.model.ngram_buckets=9", "--ship", "new"],
+            "bad, which `distil` may make the student: model.ngram_buckets: expected 0 with model.pieces",
         ),
+        ([f"ensemble.bad={PIECES}", "--ship", "new"], "public: expected a readable tokenizer, got: "),
         (
             ["ensemble.bad.model.head=pointer", "--ship", "new", "--to", "onnx"],
             "bad, which `distil` may make the student: head pointer: expected one that scores a text at once",

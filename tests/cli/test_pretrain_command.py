@@ -12,14 +12,16 @@ from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.files import read_json
 from daguan.core.settings import load
+from daguan.data.contest import Contest
 from daguan.data.format import read_labelled
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.families.family import family_of
+from daguan.formats.code_book import CodeBook
 from daguan.models.encoders.loading import load_encoder
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from in_process import in_process
-from public_encoders import PUBLIC, bert_of_words, checkpoint, spelt_contest
+from public_encoders import LONG, PUBLIC, bert_of_words, checkpoint, spelt_contest
 
 BERT = ("model.encoder=bert", "model.head=crf")
 LSTM = ("model.encoder=lstm", "encoder.ngram_buckets=50", "vectors.kind=word2vec", "vectors.epochs=2")
@@ -93,13 +95,16 @@ def test_a_checkpoint_of_another_type_is_pretrained_further_fine_tuned_and_used(
 
 
 @pytest.mark.parametrize("more", [("pretrain.tokens=0", "model.pieces=first"), ("model.pieces=mean",)])
-def test_a_checkpoint_that_keeps_its_tokenizer_reads_the_words_of_the_contest(contest, tmp_path, more) -> None:
+def test_a_checkpoint_that_keeps_its_tokenizer_reads_the_words_of_the_contest(contest, tmp_path, more, capsys) -> None:
     """At once or pretrained further; lines have more pieces than the window, and one token has, too."""
     checkpoint(tmp_path / "public", "bert")
     spelt = spelt_contest(contest, tmp_path / "spelt")
     settings = ("model.encoder=auto", f"encoder.checkpoint={tmp_path / 'public'}", "model.head=crf", *more)
     with in_process():
         run(spelt, tmp_path, *settings, "members=tagger", "train.epochs=1")
+    (word,) = (token for token, text in CodeBook.texts(Contest(spelt)).items() if text == LONG)
+    often = sum(token == word for line in read_labelled(spelt / "train.txt") for token in line.tokens)
+    assert f"tagger: {often} tokens of more than 30 pieces, of " in capsys.readouterr().err
     (blend,) = (tmp_path / "work").glob("blend-*")
     out = tmp_path / "predicted.txt"
     assert main(["predict", str(blend), str(contest / "test.txt"), str(out)]) == 0

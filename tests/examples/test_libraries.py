@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daguan.pipeline.shipping.export import export
-from exported_models import in_a_clean_process, lines, our_spans, stored
+from exported_models import WITHOUT, in_a_clean_process, lines, our_spans, piece_lines, stored, stored_pieces
 from served import ROOT
 
 SPACY = f"""
@@ -45,12 +45,19 @@ given, folder = json.loads(sys.argv[1]), sys.argv[2]
 label = pipeline("token-classification", model=folder, trust_remote_code=True, aggregation_strategy="simple")
 print(json.dumps([entities(label, given, 4), entities(label, given, 1)]))
 """
-LINES = lines()
+LINES = {"tokens": lines(), "pieces": piece_lines()}
+
+
+@pytest.fixture(scope="module", params=LINES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """What the model reads."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stored(tmp_path_factory.mktemp("model"), "modern", "crf")
+def model(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    return stored(folder, "modern", "crf") if kind == "tokens" else stored_pieces(folder, "bert", "crf", "first")
 
 
 def places(found: list[Any]) -> list[list[tuple[Any, ...]]]:
@@ -58,14 +65,12 @@ def places(found: list[Any]) -> list[list[tuple[Any, ...]]]:
 
 
 @pytest.mark.parametrize("form", ["onnx", "hf"])
-def test_the_component_of_spacy_gives_our_spans(form: str, model: Path, tmp_path: Path) -> None:
+def test_the_component_of_spacy_gives_our_spans(form: str, kind: str, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("spacy")
-    without = {"hf": [], "onnx": ["torch", "transformers"]}[form]
     export(model, tmp_path / "out", form)
-    found = in_a_clean_process(
-        SPACY, [json.dumps(LINES), str(tmp_path / "out"), str(tmp_path / "stored")], tmp_path, without
-    )
-    ours = our_spans(model)
+    words = [json.dumps(LINES[kind]), str(tmp_path / "out"), str(tmp_path / "stored")]
+    found = in_a_clean_process(SPACY, words, tmp_path, WITHOUT[form])
+    ours = our_spans(model, LINES[kind])
     assert places(found["pipe"]) == places(found["one by one"]) == places(ours)
     twice = [[(2 * start + 1, 2 * stop, label) for start, stop, label, _ in line] for line in ours]
     assert places(found["white space"]) == twice
@@ -73,7 +78,7 @@ def test_the_component_of_spacy_gives_our_spans(form: str, model: Path, tmp_path
     assert probabilities == pytest.approx([one[3] for line in ours for one in line], abs=2e-3)
 
 
-def test_the_pipeline_of_hugging_face_takes_lines_of_tokens(model: Path, tmp_path: Path) -> None:
+def test_the_pipeline_of_hugging_face_takes_lines_of_tokens(kind: str, model: Path, tmp_path: Path) -> None:
     export(model, tmp_path / "out", "hf")
-    batched, single = in_a_clean_process(PIPELINE, [json.dumps(LINES), str(tmp_path / "out")], tmp_path)
-    assert places(batched) == places(single) == places(our_spans(model))
+    batched, single = in_a_clean_process(PIPELINE, [json.dumps(LINES[kind]), str(tmp_path / "out")], tmp_path)
+    assert places(batched) == places(single) == places(our_spans(model, LINES[kind]))

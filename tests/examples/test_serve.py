@@ -15,7 +15,7 @@ import pytest
 
 from daguan.core.seeds import stream
 from daguan.pipeline.shipping.export import export
-from exported_models import lines, our_spans, stored
+from exported_models import WITHOUT, lines, our_spans, piece_lines, stored, stored_pieces
 from served import Service, served
 
 pytestmark = pytest.mark.services
@@ -23,7 +23,6 @@ if "DAGUAN_SERVICES" not in os.environ:  # scripts/test_services.sh sets it: the
     for name in ("fastapi", "uvicorn", "prometheus_client"):
         pytest.importorskip(name, reason="scripts/test_services.sh installs examples/requirements.txt")
 
-FORMS: dict[str, list[str]] = {"hf": [], "onnx": ["torch", "transformers"]}  # what its process lacks beside daguan
 LIMITS = ["--body", "4000", "--lines", "12", "--tokens", "100", "--batch-tokens", "256"]
 LINES, AT_ONCE, REQUESTS = lines(), 16, 60
 
@@ -38,11 +37,11 @@ def ours(model: Path) -> list[list[tuple[int, int, str, float]]]:
     return our_spans(model)
 
 
-@pytest.fixture(scope="module", params=FORMS)
+@pytest.fixture(scope="module", params=WITHOUT)
 def service(request: pytest.FixtureRequest, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp(request.param)
     export(model, folder / "out", request.param)
-    with served(folder / "out", folder, LIMITS, without=FORMS[request.param]) as found:
+    with served(folder / "out", folder, LIMITS, without=WITHOUT[request.param]) as found:
         yield found
 
 
@@ -130,3 +129,19 @@ def test_a_busy_service_refuses_more_and_a_terminated_one_answers_what_it_was_as
         assert status == 200
         assert [spans_of(line) for line in answer["entities"]] == [[span[:3] for span in line] for line in ours] * 100
         assert service.process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("form", WITHOUT)
+def test_a_public_encoder_is_served_with_its_tokenizer(form: str, tmp_path: Path) -> None:
+    model, given = stored_pieces(tmp_path / "model", "bert", "crf", "mean"), piece_lines()
+    export(model, tmp_path / "out", form)
+    with served(tmp_path / "out", tmp_path, without=WITHOUT[form]) as service:
+        answers = [
+            service.ask("/predict", asked)[1] for asked in ({"lines": given}, {"texts": [*map(" ".join, given)]})
+        ]
+    ours = our_spans(model, given)
+    by_words, by_text = ([spans_of(line) for line in answer["entities"]] for answer in answers)
+    assert by_words == [[span[:3] for span in line] for line in ours]
+    for line, words, found in zip(ours, given, by_text, strict=True):
+        starts = [len(" ".join([*words[:place], ""])) for place in range(len(words) + 1)]
+        assert found == [(starts[start], starts[stop] - 1, label) for start, stop, label, _ in line]

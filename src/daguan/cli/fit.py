@@ -53,14 +53,21 @@ def main(
 def _require_shippable(words: list[str], folder: Path, to: str) -> None:
     """Raises DaguanError: what would be shipped cannot be written."""
     from daguan.core.errors import ConfigError
+    from daguan.models.encoders import hub
+    from daguan.models.encoders.pieces import Pieces
     from daguan.pipeline import distil
     from daguan.pipeline.settings import load
     from daguan.pipeline.shipping.export import form_for, refusal
 
     form, settings = form_for(folder, to), load(words)
     for student in distil.candidates(settings):
-        if reason := refusal(form, settings.member(student).model):
+        made = settings.member(student)
+        if reason := refusal(form, made.model):
             raise ConfigError(f"{student}, which `distil` may make the student: {reason}; or set distil.student")
+        if made.model.pieces and not hub.is_absent(made.encoder.checkpoint):
+            checkpoint = made.encoder.checkpoint
+            place = hub.here(checkpoint) if hub.is_on_hub(checkpoint) else checkpoint
+            Pieces.of_checkpoint(Path(place), {}).backend()
 
 
 def _ship(words: list[str], folder: Path, to: str, as_json: bool) -> None:

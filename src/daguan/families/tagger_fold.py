@@ -57,6 +57,7 @@ def train(job: FoldJob, data: FoldData, report: Report) -> FoldResult:
         "most_updates": settings.epochs * trainer.updates_per_epoch,
         "f1s": trainer.f1s,
         "lost_entities": trainer.lost_entities,
+        "cut_tokens": trainer.cut_tokens,
         **device_facts(job.engine),
         "parameters": sum(parameter.numel() for parameter in trained.tagger.parameters()),
     }

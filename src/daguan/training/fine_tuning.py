@@ -103,6 +103,7 @@ class TaggerTrainer(Trainer[Update]):
 
     Attributes:
         lost_entities: number of training entities that are longer than the window
+        cut_tokens: number of training tokens that have more pieces than the window holds
         gold_examples: number of examples from `train`, which are the first in `examples`
         drawn: the places in `examples` of each draw of the pseudo-labelled lines
         updates: number of all updates
@@ -134,6 +135,7 @@ class TaggerTrainer(Trainer[Update]):
         self.batches = BatchesAhead(self._lines, self.device)
         self.held_out, self.pseudo_weight = held_out, pseudo.weight
         self.examples, self.lost_entities = _examples(train, trained)
+        self.cut_tokens = sum(map(trained.cut_tokens, train))
         self.gold_examples, self.drawn = len(self.examples), list[range]()
         for draw in range(pseudo.draws):
             of_draw, _ = _examples(pseudo.lines[draw :: pseudo.draws], trained)

@@ -99,6 +99,10 @@ class TrainedTagger:
         assert self.pieces is not None
         return [pieces[: self.window] for pieces in self.pieces.encode(tokens)]
 
+    def cut_tokens(self, sentence: Sentence) -> int:
+        """Returns how many tokens have more pieces than the window holds."""
+        return sum(len(of) > self.window for of in self.pieces.encode(sentence.tokens)) if self.pieces else 0
+
     def costs(self, sentence: Sentence) -> list[int]:
         """Returns the length of each token, as windows count it."""
         return [len(pieces) for pieces in self.cut(sentence.tokens)] if self.pieces else [1] * len(sentence.tokens)

@@ -16,10 +16,8 @@ from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, UNK, Vocabulary
 from daguan.formats.code_book import CodeBook
 from daguan.formats.translation import Translation
-from daguan.models.encoders.pieces import Pieces
 from daguan.pipeline.shipping.hugging_face import tokenizer, user_entries
 from daguan.pipeline.shipping.modeling_daguan import bio_logits
-from public_encoders import tokenizer_of
 from stored_model import STORED
 
 (BLEND,) = STORED.glob("blend-*")
@@ -81,18 +79,6 @@ def test_a_blend_in_python_is_refused_too(tmp_path: Path) -> None:
         daguan.load(BLEND).export(tmp_path / "out")
 
 
-def test_a_tagger_that_reads_pieces_is_refused(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(TAGGER / "fold0" / "model", model)
-    tokenizer_of("wordpiece").save_pretrained(tmp_path / "public")
-    Pieces.of_checkpoint(tmp_path / "public", {}).save(model / "encoder")
-    about = json.loads((model / "tagger.json").read_text("utf-8"))
-    about["model"]["pieces"] = "first"
-    (model / "tagger.json").write_text(json.dumps(about), "utf-8")
-    with pytest.raises(CheckpointError, match=r"expected a tagger that reads tokens, got one that reads pieces"):
-        daguan.load(model).export(tmp_path / "out")
-
-
 def test_the_tokenizer_reads_the_users_own_tokens() -> None:
     """Special tokens, and numbers that stand for no token of the user, are unknown, as to the model."""
     vocabulary = Vocabulary((*SPECIALS, "0", "1", "2", "7"))
@@ -121,7 +107,10 @@ def test_logits_are_highest_at_the_decoded_tag() -> None:
     names = ["O", "B-a", "I-a", "B-b", "I-b"]
     as_bio = {"B": "B", "I": "I", "E": "I", "S": "B"}
     expected = [tag if tag == "O" else as_bio[tag[0]] + tag[1:] for tag in (scheme.tags[i] for i in tags)]
-    assert [names[i] for i in bio_logits(probs, tags).argmax(1)] == expected
+    later = np.zeros(len(tags), bool)
+    assert [names[i] for i in bio_logits(probs, tags, later).argmax(1)] == expected
+    inside = [name.replace("B-", "I-") for name in expected]
+    assert [names[i] for i in bio_logits(probs, tags, ~later).argmax(1)] == inside
 
 
 def test_a_stored_model_with_the_users_own_labels_is_exported_with_them(tmp_path: Path) -> None:

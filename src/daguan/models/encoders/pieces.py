@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from daguan.formats.code_book import UNKNOWN
 from daguan.models.encoders.public_checkpoint import NONE, PublicVocabulary
 from daguan.models.settings import FIRST
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 TOKENIZER, TEXTS = "tokenizer", "pieces.json"  # a folder and a file beside the encoder
 
 
@@ -32,6 +35,7 @@ class Pieces:
     Attributes:
         vocabulary: the pieces, after our special tokens.
         texts: what a token of the contest stands for, where it stands for another text.
+        tokenizer: that of the checkpoint.
     """
 
     def __init__(self, tokenizer: Any, texts: Mapping[str, str]) -> None:
@@ -42,7 +46,7 @@ class Pieces:
         own = [piece for piece, row in public.rows.items() if row not in public.specials and piece not in SPECIALS]
         self.vocabulary = Vocabulary([*SPECIALS, *own])
         self.texts = dict(texts)
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._ids = {public.rows[piece]: number for number, piece in enumerate(own, start=len(SPECIALS))}
         self._known: dict[str, list[int]] = {}
 
@@ -61,7 +65,7 @@ class Pieces:
     def save(self, folder: Path) -> None:
         """Writes the tokenizer as Hugging Face does, and what the contest's tokens stand for."""
         with naming(folder):
-            self._tokenizer.save_pretrained(folder / TOKENIZER)
+            self.tokenizer.save_pretrained(folder / TOKENIZER)
         write_json(folder / TEXTS, self.texts)
 
     @classmethod
@@ -72,6 +76,26 @@ class Pieces:
     def load(cls, folder: Path) -> Pieces:
         """Returns what `save` wrote. Raises CheckpointError."""
         return cls.of_checkpoint(folder / TOKENIZER, read_json(folder / TEXTS))
+
+    @property
+    def table(self) -> Tensor:
+        """Returns (R,) our number for each row of the tokenizer's own vocabulary; its special tokens are unknown."""
+        table = torch.full((1 + max(self.tokenizer.get_vocab().values()),), UNK)
+        table[[*self._ids]] = torch.tensor([*self._ids.values()])
+        return table
+
+    def backend(self) -> Tokenizer:
+        """Returns the tokenizer as the package tokenizers has it, which cuts nothing off. Raises CheckpointError: it is
+        Python code of transformers."""
+        if not self.tokenizer.is_fast:
+            got = f"{type(self.tokenizer).__name__}, which is Python code of transformers"
+            raise CheckpointError(f"{self.tokenizer.name_or_path}: expected a tokenizer to export, got {got}")
+        from tokenizers import Tokenizer
+
+        made = Tokenizer.from_str(self.tokenizer.backend_tokenizer.to_str())
+        made.no_truncation()
+        made.no_padding()
+        return made
 
     def encode(self, tokens: Sequence[str]) -> list[list[int]]:
         """Returns the pieces of each token, of which there is at least one."""
@@ -89,10 +113,20 @@ class Pieces:
             yield flat[np.repeat(starts[ids], lengths) + within]
 
     def _cut(self, token: str) -> list[int]:
-        text = token.removeprefix(UNKNOWN) if token.startswith(UNKNOWN) and len(token) > 1 else token
-        cut = self._tokenizer([self.texts.get(token, text)], is_split_into_words=True, add_special_tokens=False)
+        cut = self.tokenizer(
+            [text_of(token, self.texts)],
+            is_split_into_words=True,
+            add_special_tokens=False,
+            split_special_tokens=False,
+        )
         self._known[token] = [self._ids.get(row, UNK) for row in cut["input_ids"]] or [UNK]
         return self._known[token]
+
+
+def text_of(token: str, texts: Mapping[str, str]) -> str:
+    """Returns the text that is read for a token of a contest. Where some tokens stand for texts, one that stands for
+    none is an unknown text; else tokens are texts."""
+    return texts.get(token, token.removeprefix(UNKNOWN)) if texts else token
 
 
 def pooled(hidden: Tensor, rows: PieceRows, pooling: str) -> Tensor:

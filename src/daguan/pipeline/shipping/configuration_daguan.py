@@ -14,8 +14,9 @@ class DaguanConfig(PreTrainedConfig):
         encoder: the fields of the encoder's configuration.
         tagger: the settings of the tagger: its heads and their sizes.
         labels: the types of entities, in the order of the heads' tags.
-        window: number of tokens that the model reads at once; longer lines are cut into windows.
-        overlap: number of tokens that neighbouring windows share.
+        window: number of pieces of words that the model reads at once; longer lines are cut into windows.
+        overlap: number of pieces that neighbouring windows share.
+        rows: number of rows of the tokenizer's vocabulary; 0 where each word is one piece with the model's number.
     """
 
     model_type = "daguan"
@@ -24,3 +25,4 @@ class DaguanConfig(PreTrainedConfig):
     labels: list[str] | None = None
     window: int = 126
     overlap: int = 47
+    rows: int = 0

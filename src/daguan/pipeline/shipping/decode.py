@@ -1,17 +1,19 @@
-"""Labels lines with an exported model by ONNX Runtime: this file, numpy and onnxruntime are all it needs.
+"""Labels lines with an exported model by ONNX Runtime: this file, numpy and onnxruntime are all it needs, and the
+package tokenizers for a model that reads words in pieces.
 
     from decode import Labeller
     Labeller(FOLDER).spans([["7", "8", "9"]])  # of each line: (start, stop, label, probability), half-open in tokens
 
-The graph gives the scores of each head; what follows is here, for other languages to copy: windows, marginals of tags
-(BIOES: 0 is outside, then begin, inside, end and single of each label), and the best legal sequence. B windows of up to
-T tokens, K tags, X labels. tests/pipeline/shipping holds it against the package's own decoding.
+The graph gives the scores of each head; what goes before it and what follows is here, for other languages to copy:
+pieces of tokens (one each where tokens have numbers of their own), windows, marginals of tags (BIOES: 0 is outside,
+then begin, inside, end and single of each label), and the best legal sequence. B windows of up to P pieces of T
+tokens, K tags, X labels. tests/pipeline/shipping holds it against the package's own decoding.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ class Labeller:
 
         place = Path(folder)
         self.about = json.loads((place / "model.json").read_text("utf-8"))
-        self.ids: dict[str, int] = json.loads((place / "vocabulary.json").read_text("utf-8"))
+        self.pieces = self._read_pieces(place)
         self.session = onnxruntime.InferenceSession(str(place / "model.onnx"), **options)
         self.allowed = allowed_tags(len(self.about["labels"]))
 
@@ -42,37 +44,85 @@ class Labeller:
 
     def marginals(self, lines: Sequence[Sequence[str]]) -> list[Floats]:
         """Returns P(tag) (T,K) of each line, in half precision, as the package does."""
-        ids = [[self.ids.get(token, UNKNOWN) for token in line] for line in lines]
-        cuts = [windows(len(line), self.about["window"], self.about["overlap"]) for line in ids]
-        pieces = [ids[number][start:stop] for number, of_line in enumerate(cuts) for start, stop, *_ in of_line]
-        order = sorted(range(len(pieces)), key=lambda i: -len(pieces[i]))
+        size, overlap = self.about["window"], self.about["overlap"]
+        cut = [[pieces[:size] for pieces in line] for line in self.pieces(lines)]
+        places = [windows([*map(len, line)], size, overlap) for line in cut]
+        parts = [cut[number][start:stop] for number, of_line in enumerate(places) for start, stop, *_ in of_line]
+        widths = [sum(map(len, part)) for part in parts]
+        order = sorted(range(len(parts)), key=lambda i: -widths[i])
         answers: dict[int, Floats] = {}
         while order:
-            rows = max(1, CELLS // max(1, len(pieces[order[0]])))
+            rows = max(1, CELLS // max(1, widths[order[0]]))
             batch, order = order[:rows], order[rows:]
-            answers.update(zip(batch, self._batch([pieces[i] for i in batch]), strict=True))
-        parts = (answers[i] for i in range(len(pieces)))
-        joined = [[next(parts)[low - start : high - start] for start, _, low, high in of_line] for of_line in cuts]
+            answers.update(zip(batch, self._batch([parts[i] for i in batch]), strict=True))
+        each = (answers[i] for i in range(len(parts)))
+        joined = [[next(each)[low - start : high - start] for start, _, low, high in of_line] for of_line in places]
         return [np.concatenate(of_line).astype(np.float16) for of_line in joined]
 
-    def _batch(self, pieces: Sequence[Sequence[int]]) -> list[Floats]:
-        """Returns P(tag) (T,K) of each piece of ids: the mean over the heads."""
-        lengths = np.array([len(piece) for piece in pieces])
-        token_ids = np.full((len(pieces), max(FEWEST, lengths.max())), PAD)
-        for row, piece in enumerate(pieces):
-            token_ids[row, : len(piece)] = piece
-        inside = np.arange(token_ids.shape[1]) < lengths[:, None]
-        real = np.maximum(lengths, 1)  # a line without tokens has no answer
-        scores = self.session.run(None, {"token_ids": token_ids, "lengths": real})
+    def _read_pieces(self, folder: Path) -> Callable[[Sequence[Sequence[str]]], list[list[list[int]]]]:
+        """Returns what gives the numbers of the pieces of each token, at least one."""
+        if (folder / "vocabulary.json").is_file():
+            ids = json.loads((folder / "vocabulary.json").read_text("utf-8"))
+            return lambda lines: [[[ids.get(token, UNKNOWN)] for token in line] for line in lines]
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return lambda lines: pieces_of(lines, tokenizer, self.about["texts"], self.about["unknown"])
+
+    def _batch(self, parts: Sequence[Sequence[list[int]]]) -> list[Floats]:
+        """Returns P(tag) (T,K) of each part of a line in pieces: the mean over the heads."""
+        words, lengths = (np.array([*map(size, parts)]) for size in (len, lambda part: sum(map(len, part))))
+        starts, ids = (np.full((len(parts), max(FEWEST, counts.max())), PAD) for counts in (words, lengths))
+        owners = np.zeros_like(ids)
+        for row, part in enumerate(parts):
+            counts = [*map(len, part)]
+            ids[row, : lengths[row]] = [number for pieces in part for number in pieces]
+            owners[row, : lengths[row]] = np.repeat(np.arange(len(part)), counts)
+            starts[row, : len(part)] = np.cumsum(counts) - counts
+        inside = np.arange(starts.shape[1]) < words[:, None]
+        real = {"lengths": np.maximum(lengths, 1), "words": np.maximum(words, 1)}  # one without tokens has no answer
+        given = {"ids": ids, "owners": owners, "starts": starts, **real}
+        scores = self.session.run(None, {one.name: given[one.name] for one in self.session.get_inputs()})
         found = [of_head(one, inside, head) for one, head in zip(scores, self.about["heads"], strict=True)]
-        return [probs[:length] for probs, length in zip(np.mean(found, axis=0), lengths, strict=True)]
+        return [probs[:length] for probs, length in zip(np.mean(found, axis=0), words, strict=True)]
 
 
-def windows(length: int, size: int, overlap: int) -> list[tuple[int, int, int, int]]:
-    """Returns (start, stop, low, high) of windows over a line: what is read, and what is taken from its answer."""
-    starts = [max(0, min(start, length - size)) for start in range(0, max(1, length - overlap), size - overlap)]
-    stops = [min(start + size, length) for start in starts]
-    cuts = [0, *((after + stop) // 2 for after, stop in zip(starts[1:], stops, strict=False)), length]
+def pieces_of(
+    lines: Sequence[Sequence[str]], tokenizer: Any, texts: dict[str, str], unknown: int
+) -> list[list[list[int]]]:
+    """Returns the rows of the tokenizer's vocabulary that each token is cut into; texts: what tokens stand for."""
+    read = [[texts.get(one, one.removeprefix("?")) if texts else one for one in line] for line in lines]
+    found = []
+    for line, cut in zip(read, tokenizer.encode_batch(read, True, add_special_tokens=False), strict=True):
+        pieces: list[list[int]] = [[] for _ in line]
+        for row, place in zip(cut.ids, cut.word_ids, strict=True):
+            pieces[place].append(row)
+        found.append([rows or [unknown] for rows in pieces])
+    return found
+
+
+def windows(costs: Sequence[int], size: int, overlap: int) -> list[tuple[int, int, int, int]]:
+    """Returns (start, stop, low, high) of windows over a line: what is read, and what is taken from its answer.
+
+    costs: the number of pieces of each token.
+    """
+    sums = np.concatenate([[0], np.cumsum(costs, dtype=np.int64)])
+
+    def stop_after(start: int) -> int:
+        longest = int(np.searchsorted(sums, sums[start] + size, side="right")) - 1
+        return min(max(longest, start + 1), len(costs))
+
+    def start_before(stop: int, room: int) -> int:
+        return int(np.searchsorted(sums, sums[stop] - room, side="left"))
+
+    starts, stops = [0], [stop_after(0)]
+    while stops[-1] < len(costs):
+        start = max(start_before(stops[-1], overlap), start_before(stops[-1] + 1, size))
+        if sums[-1] - sums[start] <= size:
+            start = start_before(len(costs), size)
+        starts.append(start)
+        stops.append(stop_after(start))
+    cuts = [0, *((after + stop) // 2 for after, stop in zip(starts[1:], stops, strict=False)), len(costs)]
     return [*zip(starts, stops, cuts, cuts[1:], strict=False)]
 
 

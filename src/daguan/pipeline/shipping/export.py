@@ -55,7 +55,7 @@ class Exported:
     Attributes:
         form: a key of FORMS.
         megabytes: its size in 10⁶ bytes.
-        unreadable_tokens: number of tokens with white space, which text cannot hold.
+        unreadable_tokens: number of tokens with white space, which text cannot hold, of a model that reads tokens.
         ahead: by how much span F1 other models are ahead of it out of fold, by name.
     """
 
@@ -93,16 +93,15 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
             if folder.is_dir():
                 folder.rmdir()  # empty, and in the way on some systems
             made.rename(folder)
-    tokens = translation.book.tokens if translation.book else ()
+    tokens = translation.book.tokens if translation.book and not trained.pieces else ()
     unreadable = sum(len(token.split()) != 1 for token in tokens)
     return Exported(to, megabytes([folder]), unreadable, warn("export", path))
 
 
 def refusal(form: Form, model: ModelSettings) -> str:
     """Returns why a form cannot hold a tagger with these settings, empty where it can."""
-    if model.pieces:
-        read = "one that reads pieces of words by a public tokenizer (model.pieces), which no form holds yet"
-        return f"expected a tagger that reads tokens, got {read}"
+    if model.pieces and model.ngram_buckets:
+        return "model.ngram_buckets: expected 0 with model.pieces, as an exported tokenizer gives no tokens of n-grams"
     return form.refusal(model)
 
 

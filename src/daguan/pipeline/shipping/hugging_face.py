@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -18,21 +18,24 @@ from daguan.core.tables import Row
 from daguan.data.vocabulary import PAD, SPECIALS, UNK, Vocabulary
 from daguan.formats.translation import Translation
 from daguan.models.encoders.architecture import Architecture
+from daguan.models.encoders.pieces import Pieces
 from daguan.models.heads.table import HEADS
 from daguan.models.settings import LSTM, TOGETHER
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.export import Form
 from daguan.pipeline.shipping.sources import PACKAGE, SHIPPING, Linker
+from daguan.pipeline.shipping.tokenization_daguan import DaguanTokenizer
 from daguan.training.prediction import TrainedTagger
 
 ROOTS = (("configuration_daguan", "DaguanConfig"), ("modeling_daguan", "DaguanForTokenClassification"))
+TOKENIZER = ("tokenization_daguan", "DaguanTokenizer")
 EQUAL = {"pytorch_crf": "crf"}  # the same model with the same weights, which needs no package of its own
 USE = """```python
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 model = AutoModelForTokenClassification.from_pretrained(FOLDER, trust_remote_code=True)
-tokenizer = AutoTokenizer.from_pretrained(FOLDER, trust_remote_code=True)  # has no code of its own
-lines = [["7", "8", "9"]]  # lists of tokens, without white space
+tokenizer = AutoTokenizer.from_pretrained(FOLDER, trust_remote_code=True)
+lines = [["7", "8", "9"]]  # lists of tokens
 for spans in model.spans(**tokenizer(lines, is_split_into_words=True, padding=True, return_tensors="pt")):
     print(spans)  # half-open Span(start, stop, label, probability)
 label = pipeline("token-classification", model=model, tokenizer=tokenizer, aggregation_strategy="simple")
@@ -54,7 +57,10 @@ def write(trained: TrainedTagger, translation: Translation, folder: Path) -> Non
         save_file(weights(trained), folder / "model.safetensors", {"format": "pt"})
         for name, text in sources(trained, heads).items():
             write_text(folder / f"{name}.py", text)
-        tokenizer(trained.vocabulary, translation).save_pretrained(folder)
+        if trained.pieces:
+            piece_tokenizer(trained.pieces, texts_of(trained.pieces, translation)).save_pretrained(folder)
+        else:
+            tokenizer(trained.vocabulary, translation).save_pretrained(folder)
 
 
 def without_packages(trained: TrainedTagger) -> TrainedTagger:
@@ -87,6 +93,7 @@ def configuration(trained: TrainedTagger, translation: Translation, heads: Seque
         "labels": labels,
         "window": trained.window,
         "overlap": trained.overlap,
+        "rows": len(trained.pieces.table) if trained.pieces else 0,
         "encoder": trained.tagger.encoder.model.config.to_dict(),
         "tagger": to_dict(trained.model) | {"heads": heads},
     }
@@ -97,13 +104,16 @@ def weights(trained: TrainedTagger) -> dict[str, Any]:
     tensors = {f"tagger.{name}": tensor for name, tensor in trained.tagger.state_dict().items()}
     for name, table in trained.tagger.heads.named_buffers(prefix="tagger.heads"):
         tensors.setdefault(name, table)
+    if trained.pieces:
+        tensors["table"] = trained.pieces.table
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def sources(trained: TrainedTagger, heads: Sequence[str]) -> dict[str, str]:
     """Returns the text of each Python file of the folder, by its name without `.py`."""
     written = {f"{SHIPPING}parts": encoder_source(trained), "daguan.models.heads.table": heads_source(heads)}
-    return Linker(written).files((SHIPPING + module, name) for module, name in ROOTS)
+    roots = (*ROOTS, TOKENIZER) if trained.pieces else ROOTS
+    return Linker(written).files((SHIPPING + module, name) for module, name in roots)
 
 
 def encoder_source(trained: TrainedTagger) -> str:
@@ -157,6 +167,27 @@ def tokenizer(vocabulary: Vocabulary, translation: Translation) -> PreTrainedTok
         padding_side="right",
         model_input_names=["input_ids", "attention_mask"],
     )
+
+
+def piece_tokenizer(pieces: Pieces, texts: Mapping[str, str]) -> DaguanTokenizer:
+    """Returns the tokenizer of a public encoder, which counts the words, and reads texts for those that stand for them.
+    Raises CheckpointError: as `Pieces.backend`."""
+    its = pieces.tokenizer
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    specials = {name: token for name in names if (token := getattr(its, name))}
+    return DaguanTokenizer(  # type: ignore[no-untyped-call]
+        tokenizer_object=pieces.backend(),
+        **{"pad_token": its.unk_token} | specials,
+        padding_side="right",
+        model_input_names=["input_ids", "attention_mask"],
+        texts=dict(texts),
+        auto_map={"AutoTokenizer": [None, ".".join(TOKENIZER)]},
+    )
+
+
+def texts_of(pieces: Pieces, translation: Translation) -> Mapping[str, str]:
+    """Returns the text that each of the user's tokens stands for, if it stands for one and is no text itself."""
+    return {} if translation.book else pieces.texts
 
 
 def user_entries(vocabulary: Vocabulary, translation: Translation) -> list[str]:

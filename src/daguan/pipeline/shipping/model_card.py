@@ -32,8 +32,8 @@ def model_card(model: Path, trained: TrainedTagger, labels: Sequence[str], licen
         f"---\nlicense: {licence}\npipeline_tag: token-classification\ntags: [daguan, token-classification]\n---\n",
         f"# {run.name if run else model.name}\n",
         f"A sequence tagger of daguan {__version__}: encoder "
-        f"`{trained.model.encoder}`, head `{trained.model.head}`, {parameters:,} parameters, "
-        f"{len(trained.vocabulary):,} tokens in the vocabulary. It finds {len(labels)} types of entities: "
+        f"`{_encoder(trained)}`, head `{trained.model.head}`, {parameters:,} parameters, {_vocabulary(trained)}. "
+        f"It finds {len(labels)} types of entities: "
         f"{', '.join(f'`{label}`' for label in labels)}.\n",
         f"## Use\n\n{use}",
         "## Data\n",
@@ -45,6 +45,17 @@ def model_card(model: Path, trained: TrainedTagger, labels: Sequence[str], licen
         *([f"## Provenance\n\nRun `{run.name}`, commit `{manifest['commit']}`.\n"] if run else []),
     ]
     return "\n".join(parts)
+
+
+def _encoder(trained: TrainedTagger) -> str:
+    """Returns the type of the encoder, as Hugging Face names one that only a public checkpoint has."""
+    return trained.tagger.encoder.model.config.model_type if trained.pieces else trained.model.encoder
+
+
+def _vocabulary(trained: TrainedTagger) -> str:
+    if trained.pieces:
+        return f"{len(trained.pieces.vocabulary):,} pieces of words, by the tokenizer of the public checkpoint below it"
+    return f"{len(trained.vocabulary):,} tokens in the vocabulary"
 
 
 def _data(run: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -101,11 +112,16 @@ def _rows(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[tuple
 
 def _limits(trained: TrainedTagger) -> Iterator[str]:
     """Gives what the model cannot do."""
-    yield "- It knows the tokens of its vocabulary; all others are one unknown token to it."
+    unit = "pieces of words" if trained.pieces else "tokens"
+    if trained.pieces:
+        yield "- Its words are the tokens of the data that it was trained on: text should be split in the same way."
+        yield "- The licence of the public checkpoint below it holds for its weights, too."
+    else:
+        yield "- It knows the tokens of its vocabulary; all others are one unknown token to it."
     yield "- It finds entities of the types above alone, and none that overlap."
     yield (
-        f"- It reads {trained.window:,} tokens at once. Longer lines are cut into windows that share "
-        f"{trained.overlap:,} tokens or more, and joined again: an entity has no context beyond its window."
+        f"- It reads {trained.window:,} {unit} at once. Longer lines are cut into windows that share about "
+        f"{trained.overlap:,} {unit}, and joined again: an entity has no context beyond its window."
     )
     yield "- Its scores hold for lines as those it was measured on."
     yield "- It only labels: it cannot be trained further.\n"

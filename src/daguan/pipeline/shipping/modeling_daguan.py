@@ -1,12 +1,14 @@
-"""An exported model: it labels lines of token ids, in Hugging Face's layout and without the package daguan.
+"""An exported model: it labels lines of words, in Hugging Face's layout and without the package daguan.
 
 Lines may have any length: windows are cut, stitched and decoded inside the model, as `daguan predict` does it. Export
-writes this module and what it needs beside the weights (sources.py). B lines of up to T tokens, K tags, X types.
+writes this module and what it needs beside the weights (sources.py). A model whose words have vectors of their own
+reads each word as one piece. B lines of up to P pieces of T words, K tags, X types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +24,7 @@ from daguan.data.batches.collate import Example, collate, sorted_batches
 from daguan.data.batches.windows import stitch, windows_of
 from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
+from daguan.data.vocabulary import UNK
 from daguan.models.encoders.loading import FramedEncoder
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.configuration_daguan import DaguanConfig
@@ -38,6 +41,7 @@ class DaguanForTokenClassification(PreTrainedModel):
 
     config_class = DaguanConfig
     config: DaguanConfig
+    table: Tensor
     main_input_name = "input_ids"
 
     def __init__(self, config: DaguanConfig) -> None:
@@ -46,69 +50,102 @@ class DaguanForTokenClassification(PreTrainedModel):
         settings: Any = SimpleNamespace(**(config.tagger or {}))
         encoder: Any = FramedEncoder(new_encoder(config.encoder or {}))
         self.tagger = Tagger(encoder, self.scheme, settings)
+        if config.rows:
+            self.register_buffer("table", torch.zeros(config.rows, dtype=torch.long))
         for module in self.tagger.heads.modules():  # their tables are stored, too, as no code of theirs fills them here
             for name, buffer in [*module.named_buffers(recurse=False)]:
                 module.register_buffer(name, buffer)
         self.post_init()  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
-    def marginals(self, lines: Sequence[Sequence[int]]) -> list[Marginals]:
-        """Return P(tag) (T,K) of each line of token ids, none of which is empty."""
+    def marginals(self, lines: Sequence[Sequence[list[int]]]) -> list[Marginals]:
+        """Return P(tag) (T,K) of each line, none of which is empty: the model's numbers of the pieces of each word."""
         size, overlap = self.config.window, self.config.overlap
-        by_line = [windows_of(number, [1] * len(line), size, overlap) for number, line in enumerate(lines)]
+        cut = [[pieces[:size] for pieces in line] for line in lines]
+        by_line = [windows_of(number, [*map(len, line)], size, overlap) for number, line in enumerate(cut)]
         windows = [window for of_line in by_line for window in of_line]
-        examples = [Example(list(lines[window.line][window.start : window.stop])) for window in windows]
-        lengths, found = [len(example) for example in examples], {}
-        for indices in sorted_batches(lengths, BATCH_TOKENS, MULTIPLE, self._most_rows):
+        examples = [self._example(cut[window.line][window.start : window.stop]) for window in windows]
+        widths, found = [example.width for example in examples], {}
+        for indices in sorted_batches(widths, BATCH_TOKENS, MULTIPLE, self._most_rows):
             batch = collate([examples[i] for i in indices], MULTIPLE).to(self.device)
             probs = self.tagger.marginals(batch).float().cpu().numpy()
             for row, i in enumerate(indices):
-                found[windows[i]] = probs[row, : lengths[i]].astype(np.float16)
+                found[windows[i]] = probs[row, : len(examples[i])].astype(np.float16)
         return [stitch(of_line, [found[window] for window in of_line]) for of_line in by_line]
 
     def _most_rows(self, length: int) -> int:
         return BATCH_SCORES // self.tagger.scores_per_row(length)
 
-    def spans(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> list[list[Span]]:
-        """Return the entities of each line: Span(start, stop, label, probability), half-open in tokens.
+    def _example(self, words: list[list[int]]) -> Example:
+        if self.config.rows:
+            return Example([UNK] * len(words), pieces=words)
+        return Example([number for (number,) in words])
 
-        input_ids (B,T) and attention_mask (B,T) are what the tokenizer gives for lists of tokens with
-        is_split_into_words=True and padding=True.
+    def spans(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, words: Tensor | None = None, **_: Any
+    ) -> list[list[Span]]:
+        """Return the entities of each line: Span(start, stop, label, probability), half-open in words.
+
+        input_ids (B,P), attention_mask (B,P) and words (B,P) are what the tokenizer gives for lists of words with
+        is_split_into_words=True and padding=True; not every tokenizer gives `words`.
         """
-        kept, answers = self._answers(input_ids, attention_mask)
+        kept, answers = self._answers(input_ids, self._owners(input_ids, attention_mask, words))
         decoded = [self.scheme.decode(tags) for tags in decode_tags(answers, self.scheme)] if answers else []
         of_row = dict(zip(kept, with_probabilities(decoded, answers, self.scheme), strict=True))
         return [list(of_row.get(row, ())) for row in range(len(input_ids))]
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> TokenClassifierOutput:
-        """Return logits (B,T,1+2X) of O, and of B- and I- of each type: log-probabilities.
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, words: Tensor | None = None, **_: Any
+    ) -> TokenClassifierOutput:
+        """Return logits (B,P,1+2X) of O, and of B- and I- of each type: log-probabilities.
 
         The highest one is that of the tag that decoding chose, so that a pipeline with aggregation_strategy="simple"
-        gives the model's own entities.
+        gives the model's own entities. The pieces of a word have its logits, but for what begins at its first one.
         """
-        kept, answers = self._answers(input_ids, attention_mask)
+        owners = self._owners(input_ids, attention_mask, words)
+        kept, answers = self._answers(input_ids, owners)
         logits = torch.zeros(*input_ids.shape, 1 + 2 * len(self.scheme.labels))
-        inside = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         for row, probs, tags in zip(kept, answers, decode_tags(answers, self.scheme) if answers else [], strict=True):
-            logits[row, inside[row].bool().cpu()] = torch.from_numpy(bio_logits(probs, tags))
+            of_row = owners[row].cpu()
+            inside = of_row > 0
+            place = of_row[inside].numpy() - 1
+            later = np.diff(place, prepend=-1) == 0
+            logits[row, inside] = torch.from_numpy(bio_logits(probs[place], tags[place], later))
         return TokenClassifierOutput(logits=logits.to(self.device))
 
-    def _answers(self, input_ids: Tensor, attention_mask: Tensor | None) -> tuple[list[int], list[Marginals]]:
-        """Return the numbers of the rows with tokens, and their marginals (T,K)."""
+    def _owners(self, input_ids: Tensor, attention_mask: Tensor | None, words: Tensor | None) -> Tensor:
+        """Return (B,P) the number of the word that a piece is of, from 1; 0 at padding. Raises ValueError: it is not
+        given."""
+        if self.config.rows:
+            if words is None:
+                raise ValueError(
+                    "expected `words` beside `input_ids`, as this model's own tokenizer gives them, got none"
+                )
+            return words
         inside = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        lines = [ids[real.bool()].tolist() for ids, real in zip(input_ids, inside, strict=True)]
+        return inside.cumsum(1) * inside
+
+    def _answers(self, input_ids: Tensor, owners: Tensor) -> tuple[list[int], list[Marginals]]:
+        """Return the numbers of the rows with words, and their marginals (T,K)."""
+        numbers = self.table[input_ids] if self.config.rows else input_ids
+        lines = []
+        for of_row, owner in zip(numbers, owners, strict=True):
+            pieces = iter(of_row[owner > 0].tolist())
+            lines.append([[*islice(pieces, count)] for count in owner.bincount()[1:].tolist()])
         kept = [row for row, line in enumerate(lines) if line]
         return kept, self.marginals([lines[row] for row in kept])
 
 
-def bio_logits(probs: Marginals, tags: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the log-probabilities (T,1+2X) of O, B- and I- by type, of BIOES marginals (T,K) and the decoded tags
-    (T,), whose logits are lifted to be the highest."""
+def bio_logits(probs: Marginals, tags: NDArray[np.int64], later: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the log-probabilities (P,1+2X) of O, B- and I- by type, of BIOES marginals (P,K) and the decoded tags
+    (P,), whose logits are lifted to be the highest. Nothing begins at the later pieces (P,) of a word."""
     outside, begin, inside, end, single = probs[:, :1], *(probs[:, first::4] for first in range(1, 5))
-    pairs = np.stack([begin + single, inside + end], axis=2).reshape(len(probs), -1)
-    logits = log_probs(np.concatenate([outside, pairs], axis=1))
+    begins, goes_on, later = begin + single, inside + end, later[:, None]
+    pairs = np.stack([np.where(later, 0, begins), np.where(later, begins + goes_on, goes_on)], axis=2)
+    logits = log_probs(np.concatenate([outside, pairs.reshape(len(probs), -1)], axis=1))
     places = np.arange(len(tags))
     chosen = bio_tags(tags)
+    chosen += later[:, 0] & (chosen % 2 == 1)
     best = logits.max(1)
     led = logits.argmax(1) == chosen
     logits[places, chosen] = np.where(led, best, best + LIFT)

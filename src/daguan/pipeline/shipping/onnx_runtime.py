@@ -1,7 +1,7 @@
 """Writes a trained tagger as a graph for ONNX Runtime, with its decoding beside it in numpy (decode.py).
 
-The graph goes from token ids to the scores of each head. It is traced, which takes a second, where `torch.export` takes
-half a minute; tests hold it against the tagger for each encoder and each head.
+The graph goes from numbers of tokens, or of the pieces of words, to the scores of each head. It is traced, which takes
+a second, where `torch.export` takes half a minute; tests hold it against the tagger for each encoder and each head.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from torch.onnx import symbolic_helper
 
 from daguan.core.errors import ConfigError
 from daguan.core.files import naming, write_json
-from daguan.data.batches.collate import Batch
-from daguan.data.vocabulary import SPECIALS
+from daguan.data.batches.collate import Batch, PieceRows, length_mask
+from daguan.data.vocabulary import PAD, SPECIALS
 from daguan.formats.translation import Translation
 from daguan.models.encoders.modern import DistanceBias
+from daguan.models.encoders.pieces import pooled
 from daguan.models.heads.base import Head
 from daguan.models.heads.crf import CrfHead
 from daguan.models.heads.softmax import SoftmaxHead
@@ -35,7 +36,7 @@ from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping import decode
 from daguan.pipeline.shipping.export import Form
-from daguan.pipeline.shipping.hugging_face import EQUAL, user_entries, without_packages
+from daguan.pipeline.shipping.hugging_face import EQUAL, texts_of, user_entries, without_packages
 from daguan.training.prediction import TrainedTagger
 
 OPSET = 18
@@ -49,8 +50,8 @@ labeller = Labeller(FOLDER)
 print(labeller.spans([["7", "8", "9"]]))  # of each line: (start, stop, label, probability), half-open in tokens
 ```
 
-The folder needs `numpy` and `onnxruntime`. `model.onnx` takes `token_ids` (B,T) and `lengths` (B,), both int64, T of at
-least 2, and gives the scores of each head; `decode.py` says what follows.
+The folder needs `numpy` and `onnxruntime`, and `tokenizers` if it has a `tokenizer.json`. `decode.py` says what goes
+into `model.onnx`, and what follows from the scores of each head that come out of it.
 """
 
 
@@ -61,21 +62,32 @@ class Places:
 
 
 class ScoresOfHeads(nn.Module):
-    """A tagger's part that becomes the graph."""
+    """A tagger's part that becomes the graph. B lines of up to P pieces of words, and T words."""
 
-    def __init__(self, tagger: Tagger) -> None:
+    def __init__(self, tagger: Tagger, table: Tensor | None) -> None:
+        """table (R,): the number of each row of the tokenizer's vocabulary, of a tagger that reads pieces."""
         super().__init__()
-        self.tagger, self.places = deepcopy(tagger), Places()
+        self.tagger, self.table, self.places = deepcopy(tagger), table, Places()
         for parent in [*self.tagger.modules()]:
             for name, child in [*parent.named_children()]:
                 if type(child) is DistanceBias:
                     setattr(parent, name, IndexedBias(child, self.places))
 
-    def forward(self, token_ids: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        """Return the scores of each head: of tags (B,T,K), or of spans (B,T,T,X)."""
-        self.places.value = torch.arange(token_ids.shape[1] + FRAME)
-        batch = Batch(token_ids, lengths, None)
-        hidden, found = self.tagger.encoder(token_ids, batch.mask), []
+    def forward(self, ids: Tensor, lengths: Tensor, *of_words: Tensor) -> tuple[Tensor, ...]:
+        """Return the scores of each head: of tags (B,T,K), or of spans (B,T,T,X).
+
+        ids (B,P), lengths (B,); of_words: owners (B,P) and starts (B,T), as `PieceRows` has them, and the number of
+        words (B,); nothing where each word is one piece.
+        """
+        self.places.value = torch.arange(ids.shape[1] + FRAME)
+        batch, mask = Batch(ids, lengths, None), length_mask(lengths, ids.shape[1])
+        if self.table is not None:
+            ids = self.table[ids].masked_fill(~mask, PAD)
+        hidden, found = self.tagger.encoder(ids, mask), []
+        if of_words:
+            owners, starts, words = of_words
+            hidden = pooled(hidden, PieceRows(ids, lengths, owners, starts), self.tagger.pieces)
+            batch = Batch(starts, words, None)
         for stack in self.tagger.stacks:
             (scores,) = stack.scores(hidden, batch)
             found.append(stack.head.weights(scores) if isinstance(stack.head, SpanScoringHead) else scores)
@@ -95,22 +107,26 @@ class IndexedBias(nn.Module):
 
 
 def write(trained: TrainedTagger, translation: Translation, folder: Path, int8: bool = False) -> None:
-    """Writes graph, vocabulary, decoding and their description into an existing folder.
+    """Writes graph, vocabulary or tokenizer, decoding and their description into an existing folder.
 
     int8: whether the matrices are of 8 bits (dynamic quantisation).
     """
     trained = without_packages(trained)
     heads = [described(stack.head) for stack in trained.tagger.stacks]
-    entries = user_entries(trained.vocabulary, translation)
     labels = translation.labels(trained.scheme.labels)
     about = {"labels": labels, "window": trained.window, "overlap": trained.overlap, "heads": heads}
+    pieces = trained.pieces
     with naming(folder):
-        write_graph(trained.tagger, folder / GRAPH)
+        write_graph(trained.tagger, pieces.table if pieces else None, folder / GRAPH)
         if int8:
             quantise(folder / GRAPH)
+        if pieces:
+            pieces.backend().save(str(folder / "tokenizer.json"))
+            about |= {"texts": texts_of(pieces, translation), "unknown": pieces.tokenizer.unk_token_id}
+        else:
+            tokens = user_entries(trained.vocabulary, translation)[len(SPECIALS) :]
+            write_json(folder / "vocabulary.json", {token: id for id, token in enumerate(tokens, start=len(SPECIALS))})
         write_json(folder / "model.json", about)
-        tokens = entries[len(SPECIALS) :]
-        write_json(folder / "vocabulary.json", {token: id for id, token in enumerate(tokens, start=len(SPECIALS))})
         shutil.copyfile(decode.__file__, folder / "decode.py")
 
 
@@ -136,15 +152,19 @@ def searches(model: ModelSettings) -> str:
     return ""
 
 
-def write_graph(tagger: Tagger, path: Path) -> None:
+def write_graph(tagger: Tagger, table: Tensor | None, path: Path) -> None:
     """Traces the tagger on a small batch."""
-    batch = {"token_ids": torch.full((3, 12), len(SPECIALS)), "lengths": torch.tensor([12, 7, 3])}
-    axes = {"token_ids": {0: "lines", 1: "tokens"}, "lengths": {0: "lines"}}
+    batch = {"ids": torch.full((3, 12), len(SPECIALS)), "lengths": torch.tensor([12, 7, 3])}
+    axes = {"ids": {0: "lines", 1: "pieces"}, "lengths": {0: "lines"}}
+    if table is not None:
+        owners, starts = torch.arange(12).expand(3, 12) // 2, torch.arange(0, 12, 2).expand(3, 6)
+        batch |= {"owners": owners, "starts": starts, "words": torch.tensor([6, 4, 2])}
+        axes |= {"owners": axes["ids"], "starts": {0: "lines", 1: "words"}, "words": {0: "lines"}}
     outputs = [f"scores{number}" for number in range(len(tagger.stacks))]
     with torch.no_grad(), warnings.catch_warnings(), _operations():
         warnings.simplefilter("ignore")  # of tracing in general; the tests compare what is traced
         torch.onnx.export(
-            ScoresOfHeads(tagger).eval(), tuple(batch.values()), str(path), dynamo=False, opset_version=OPSET,
+            ScoresOfHeads(tagger, table).eval(), tuple(batch.values()), str(path), dynamo=False, opset_version=OPSET,
             input_names=[*batch], output_names=outputs, dynamic_axes=axes,
         )  # fmt: skip
 
