@@ -17,6 +17,7 @@ from daguan.families.member import MemberSettings
 from daguan.training.engine_settings import EngineSettings
 
 JOB, RESULT, UPDATES = "job.json", "result.json", "updates.json"
+PLANNED = 0.95  # share of the allotted seconds that updates are to take, as a job's first seconds tell their speed
 Report = Callable[[Progress], None]
 
 
@@ -66,7 +67,8 @@ class Job(ABC):
         return self.settings.seed
 
     def fixed_updates(self, updates_a_second: Callable[[], float], most: int, watch: Stopwatch) -> int:
-        """Returns the number of updates that the allotted seconds pay for, less those on the watch, from 1 to `most`.
+        """Returns the number of updates, from 1 to `most`, that PLANNED of the allotted seconds pay for, less those on
+        the watch.
 
         It is fixed once and kept in the folder, so that a restarted job does the same number.
         """
@@ -76,7 +78,7 @@ class Job(ABC):
         known = ranks.of_first(int(read_json(path)) if path.is_file() else 0)
         if not known:
             speed = updates_a_second()
-            known = ranks.of_first(max(1, min(most, int((self.seconds - watch.seconds) * speed))))
+            known = ranks.of_first(max(1, min(most, int((PLANNED * self.seconds - watch.seconds) * speed))))
             if ranks.is_first():
                 write_json(path, known)
         return int(known)

@@ -15,7 +15,7 @@ from daguan.core.progress import Bar
 from daguan.core.types import Score
 from daguan.data.format import format_labelled, write_lines
 from daguan.families.fold import FoldJob
-from daguan.families.job import RESULT, Job
+from daguan.families.job import PLANNED, RESULT, Job
 from daguan.pipeline import prepare
 from daguan.pipeline.budget import play
 from daguan.pipeline.budget.allotment import folds_and_lines
@@ -40,11 +40,13 @@ class Clock:
 
 @dataclass
 class Machine:
-    """An engine of one worker, where everything takes `slow` times as long after each step."""
+    """An engine of one worker, where everything takes `slow` times as long after each step, and training `later` times
+    as long as the first seconds of a job let it expect."""
 
     player: Player
     clock: Clock
     slow: Sequence[float]
+    later: float = 1.0
     jobs: int = 0
 
     @property
@@ -73,14 +75,14 @@ class Machine:
         updates = (
             0
             if isinstance(job, PretrainJob) and job.measures
-            else max(1, min(most, int(job.seconds / (each * self.factor))))
+            else max(1, min(most, int(PLANNED * job.seconds / (each * self.factor))))
         )
         for _ in range(20):  # the neighbours may come or go while the job works
-            self.clock.seconds += updates * each * self.factor / 20
+            self.clock.seconds += updates * each * self.factor * self.later / 20
             self.player._watch_time()
             if self.player.over and job.name != "ngram_crf on all lines":
                 raise StoppedError("stopped")
-        trained = updates * each * self.factor
+        trained = updates * each * self.factor * self.later
         self.clock.seconds += (8 + labelling) * self.factor
         about = {"seconds": trained, "updates": updates, "most_updates": most, "tokens": updates * 2048}
         scored = {"held_out_lines": 1, "held_out": asdict(Score(1, 1, 1)), "f1": 1.0, "training_lines": 1}
@@ -103,8 +105,9 @@ class Machine:
 
 
 def played(
-    contest: Path, root: Path, monkeypatch: pytest.MonkeyPatch, lines: int, minutes: float, slow: Sequence[float]
-) -> tuple[Player, Clock]:
+    contest: Path, root: Path, monkeypatch: pytest.MonkeyPatch, lines: int, minutes: float, slow: Sequence[float],
+    later: float = 1.0,
+) -> tuple[Player, Clock]:  # fmt: skip
     words = [*TINY, f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
     words += [MEMBERS, ENSEMBLE, "engine.workers=1", "ngram_crf.iterations=100", f"budget.minutes={minutes}"]
     asked = load(words)
@@ -119,7 +122,7 @@ def played(
     folder = root / "work" / "budget-1"
     folder.mkdir()
     player = Player(folder, asked, state, clock)  # type: ignore[arg-type]
-    machine = Machine(player, clock, slow)
+    machine = Machine(player, clock, slow, later)
     player.engine = player.blender = machine
     monkeypatch.setattr(play, "engine_of", lambda settings: machine)
     monkeypatch.setattr(
@@ -157,6 +160,17 @@ def test_the_minutes_are_used_and_never_exceeded(
     assert share <= 1.0
     all_that_pays = len(state.submitted) == 4 and not any("updates" in changes for changes in state.numbers.values())
     assert share >= least or all_that_pays
+
+
+@pytest.mark.parametrize("later", [0.8, 1.1, 1.2])
+@pytest.mark.parametrize(("lines", "minutes"), [(1_350, 15), (4_000, 60), (17_000, 60)])
+def test_no_member_is_lost_to_a_last_fold_that_takes_longer_than_it_was_measured_to_take(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, minutes: float, later: float
+) -> None:
+    player, clock = played(contest, tmp_path, monkeypatch, lines, minutes, (1.0,), later)
+    assert not player.state.dropped
+    assert player.state.submitted == player.state.members
+    assert clock.seconds <= 60 * minutes
 
 
 def test_where_no_more_training_pays_the_run_ends_and_says_so(

@@ -26,7 +26,8 @@ TYPES = 12  # this number of further types doubles the cost of a token
 # seconds of `prepare` for each token of the text and for each labelled line; of `submit` for each token of test lines
 PREPARE_TOKEN, PREPARE_LINE, SUBMIT_TOKEN = 0.35e-6, 0.3e-3, 5e-6
 COMMAND = 6.0  # seconds until a command has loaded what it needs
-ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that is kept free
+ENDING, MARGIN = 6.0, 0.015  # seconds to write the submission; share of the minutes that no job is allotted
+GRACE = 0.5  # share of the margin after which what still trains is ended; the rest stays free
 GPU = 30.0  # seconds of a core that a second of a GPU is worth
 MEMORY = 0.8  # share of the available memory that workers may fill
 PROCESS, TRAINED_TOKEN = 1e9, 1_500  # bytes of a worker: libraries and a small model; a token in an n-gram CRF
@@ -161,8 +162,14 @@ def are_enough(settings: Settings, tasks: Sequence[Task], scale: float) -> bool:
 
 
 def deadline(limit: float, blend: float) -> float:
-    """Returns the second at which training must have ended, for a blend of that number of seconds."""
+    """Returns the second at which training is to end, for a blend of that number of seconds."""
     return limit * (1 - MARGIN) - ENDING - blend
+
+
+def last_end(limit: float, blend: float) -> float:
+    """Returns the second at which training is ended: jobs that took longer than allotted may use a part of the margin,
+    as a member whose last fold is ended is lost."""
+    return deadline(limit, blend) + GRACE * MARGIN * limit
 
 
 def tasks_of(stages: Stages, members: Sequence[str], sizes: Sizes, speeds: Speeds) -> list[Task]:

@@ -40,6 +40,7 @@ from daguan.pipeline.budget.estimates import (
     deadline,
     is_baseline,
     is_pretrained,
+    last_end,
     least_seconds,
     most_tokens,
     tasks_of,
@@ -157,7 +158,9 @@ class Player:
         with self.changed:
             if time.monotonic() - self.stored >= KEEP_SECONDS:
                 self._store()
-            if self.submission.is_file() and self.watch.seconds >= self._deadline(len(self.complete)):
+            if self.submission.is_file() and self.watch.seconds >= last_end(
+                self.limit, self._blend_seconds(len(self.complete))
+            ):
                 self.over = True
                 self._drop([task.member for task in self.waiting], "no time is left")
                 self.engine.stop()
@@ -234,8 +237,11 @@ class Player:
             self.changed.notify_all()
 
     def _deadline(self, members: int) -> float:
-        """Returns the second at which training must have ended, for a blend of that number of members."""
-        return deadline(self.limit, self.pace * self.sizes.blend_seconds(members))
+        """Returns the second at which training is to end, for a blend of that number of members."""
+        return deadline(self.limit, self._blend_seconds(members))
+
+    def _blend_seconds(self, members: int) -> float:
+        return self.pace * self.sizes.blend_seconds(members)
 
     # The work of one of several threads
 
