@@ -15,6 +15,7 @@ from daguan.__main__ import main
 from daguan.competition import gate
 from daguan.core.files import sha256_of_file
 from daguan.data.format import format_unlabelled, read_labelled
+from daguan.data.span_score import span_score
 from daguan.pipeline.rehearse import make_contest
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
@@ -92,7 +93,40 @@ def test_the_same_again_skips_what_is_done(contest: Path, root: Path, capfd: pyt
     assert "play: done before" in printed.err
     (line,) = printed.out.splitlines()
     (played,) = folder(root).glob("play-*")
-    assert json.loads(line) == {"rehearsal": str(played), **outcome(root)}
+    (advised,) = folder(root).glob("advice-*/manifest.json")
+    steps = json.loads(advised.read_text("utf-8"))["steps"]
+    assert json.loads(line) == {"rehearsal": str(played), **outcome(root), "steps": steps}
+
+
+def test_each_step_gives_what_the_blend_after_it_scores_on_the_hidden_lines(
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second configuration has trained a third member."""
+    third = "ensemble.third={family: ngram_crf, ngram_crf: {c1: 4}}"
+    own, other = (tmp_path / f"{name}.yaml" for name in ("own", "other"))
+    own.write_text("members: [ngram_crf, other]", "utf-8")
+    other.write_text("members: [third]", "utf-8")
+    shared = [word for word in words(contest, tmp_path)[2:] if not word.startswith("members=")]
+    capsys.readouterr()
+    assert main(["rehearse", str(own), *shared, third, f"rehearse.configs=[{other}]", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["steps"]
+    assert [one["do"] for one in found] == ["drop", "drop", "add", "add", "add"]
+    made = folder(tmp_path)
+    places = {"dir": made / "contest", "work": made / "work", "submissions": made / "out"}
+    inner = [*shared, third, *(f"data.{name}={path}" for name, path in places.items())]
+
+    def f1(members: str) -> float:
+        blended = [str(own), *inner, f"members={members}"]
+        assert main(["blend", *blended]) == 0
+        answer = Stages(load(blended)).answer
+        final = answer.manifest()["final"]
+        return span_score(read_labelled(answer.path / f"{final}.txt"), read_labelled(made / "hidden_gold.txt")).f1
+
+    base = f1("[ngram_crf,other]")
+    kept = {one["member"].rpartition("-")[0]: one["gain"] for one in found[:3]}
+    assert kept["ngram_crf"] == pytest.approx(f1("[other]") - base)
+    assert kept["other"] == pytest.approx(f1("[ngram_crf]") - base)
+    assert kept["third"] == pytest.approx(f1("[ngram_crf,other,third]") - base)
 
 
 def test_the_contest_and_the_game_repeat(contest: Path, root: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from functools import partial
+from typing import NamedTuple
 
 from daguan.competition.candidates import Candidate
 from daguan.competition.forecast import LineCounts
@@ -29,8 +30,22 @@ CONTEST, GOLD = "contest", "hidden_gold.txt"  # the labels are outside of the fo
 HIDING, PLAYING = (Row(f"daguan.competition.rehearsal:{name}") for name in ("hide", "rehearse"))
 
 
-def make(words: list[str]) -> tuple[Run, list[Stages]]:
-    """Train every configuration on the lines that are not hidden, and play; returns the game and the trained stages."""
+class Rehearsal(NamedTuple):
+    """A contest that was played.
+
+    Attributes:
+        played: the run that holds the game.
+        trained: the stages of every configuration, on the lines that are not hidden.
+        gold: the hidden lines with their labels.
+    """
+
+    played: Run
+    trained: list[Stages]
+    gold: list[Sentence]
+
+
+def make(words: list[str]) -> Rehearsal:
+    """Train every configuration on the lines that are not hidden, and play."""
     settings = load(words)
     calls = _calls(words, settings)
     for call in calls:  # before hours of training
@@ -45,8 +60,9 @@ def make(words: list[str]) -> tuple[Run, list[Stages]]:
     about = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.answer.path.name for stages in trained]
     played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **about}, [PLAYING])
-    once(played, lambda run: _play(run, made, trained, settings))
-    return played, trained
+    gold = read_labelled(made.path / GOLD)
+    once(played, lambda run: _play(run, made, trained, settings, gold))
+    return Rehearsal(played, trained, gold)
 
 
 def make_contest(stages: Stages, settings: Settings) -> Run:
@@ -87,9 +103,8 @@ def _check(settings: Settings) -> None:
         require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
 
 
-def _play(run: Run, made: Run, trained: list[Stages], settings: Settings) -> None:
+def _play(run: Run, made: Run, trained: list[Stages], settings: Settings, gold: list[Sentence]) -> None:
     watch = Stopwatch()
-    gold = read_labelled(made.path / GOLD)
     answers = {name: found for stages in trained for name, found in _answers(stages).items()}
     candidates = [Candidate.of(name, *about) for name, about in answers.items()]
     planner = Planner(candidates, LineCounts(made.manifest()["kept"], len(gold)), settings.plan)

@@ -371,7 +371,7 @@ STAGES = {
     "distil": StageRow("daguan.pipeline.work.distil:distil", ("distil",), inputs=_distil),
 }
 # folders of runs that are no member's
-RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "reproduce", "import", "corrected", "report")
+RESERVED = (*STAGES, "budget", "tune", "rehearse", "play", "advice", "reproduce", "import", "corrected", "report")
 
 
 def read_sections(settings: Section, sections: Iterable[str]) -> dict[str, dict[str, Any]]:

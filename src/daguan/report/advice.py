@@ -1,8 +1,8 @@
-"""Advice that follows from a finished run: which members to leave out, to train longer, or to add."""
+"""Advice that follows from a finished run: which members to leave out, to train longer, to change, or to add."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +13,13 @@ from daguan.core.runs import MANIFEST
 from daguan.families.member import MemberSettings
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline import settings
+from daguan.pipeline.budget.estimates import is_baseline, is_pretrained, most_tokens
+from daguan.pipeline.stages import Stages
 
 KINDS_OF = "cpu_1h"  # the preset with members of many kinds
-CUT = 0.95  # share of the updates that were asked for, below which training was cut short
+CUT = 0.95  # share of what was asked for, or is of use, below which training was short
 TAGGER = "tagger"
-LONGER, DROP, ADD = "train longer", "drop", "add"
+LONGER, DROP, CHANGE, ADD = "train longer", "drop", "change", "add"
 
 
 class Advice(NamedTuple):
@@ -38,21 +40,66 @@ class Advice(NamedTuple):
     minutes: float | None = None
 
 
-def advice(
-    models: DataFrame, worth: Mapping[str, Any], jobs: DataFrame, left_out: Mapping[str, str], kinds: Iterable[str]
-) -> DataFrame:
+class Reasons(NamedTuple):
+    """What the settings and runs of a blend say of its members.
+
+    Attributes:
+        short: by run, in what its training was shorter than is of use.
+        changes: by run, what to change.
+        left_out: by member, why it is not in the blend.
+        kinds: of members that this blend does not have, with a member of KINDS_OF that is of it.
+    """
+
+    short: Mapping[str, Sequence[str]] = {}
+    changes: Mapping[str, str] = {}
+    left_out: Mapping[str, str] = {}
+    kinds: Mapping[str, str] = {}
+
+
+def reasons(stages: Stages, left_out: Mapping[str, str]) -> Reasons:
+    """Returns the reasons for advice on a finished blend; left_out: by member, why a budget left it out."""
+    asked, preset = stages.settings, settings.load([KINDS_OF])
+    members = () if asked.blend.runs else asked.members
+    ours = {stages.train(member).path.name: member for member in members}
+    alike = {_kind_of(preset.member(name)): preset.member(name) for name in reversed(preset.members)}
+    tokens = stages.prepare.manifest()["report"]["corpus"]["tokens"]
+    short, changes = {}, {}
+    for run, member in ours.items():
+        made, other = asked.member(member), alike.get(_kind_of(asked.member(member)))
+        short[run] = _short(asked, member, tokens)
+        if made.family == TAGGER and other and not made.updates and made.train.epochs < other.train.epochs:
+            up_to = f"in {KINDS_OF} up to {other.train.epochs} times"
+            short[run].append(f"its folds read their lines {made.train.epochs} times (train.epochs), {up_to}")
+        if is_baseline(asked, member) and not made.ngram_crf.text_features:
+            changes[run] = f"ngram_crf.text_features=true, as in {KINDS_OF}: it then reads the text without labels"
+    return Reasons(short, changes, left_out, missing_kinds([run.path for run in stages.members]))
+
+
+def _short(asked: settings.Settings, member: str, tokens: int) -> list[str]:
+    """Returns how little of the text a member's pretraining read; nothing if it read what is of use."""
+    if not is_pretrained(asked, member):
+        return []
+    read = asked.member(member).pretrain.tokens / max(1, tokens)
+    most = most_tokens(asked, member, tokens) / max(1, tokens)
+    text = f"its pretraining read the text {read:.1f} times (pretrain.tokens); up to {most:.0f} are of use"
+    return [text] if read < CUT * most else []
+
+
+def advice(models: DataFrame, worth: Mapping[str, Any], jobs: DataFrame, known: Reasons) -> DataFrame:
     """Returns a row for each advice, the member with the most worth a minute first.
 
-    models: of `leaderboard.models`; worth: of `worth.worth`; jobs: of `jobs.jobs`; left_out: by member, why it is not
-    in the blend; kinds: of members that this blend does not have.
+    models: of `leaderboard.models`; worth: of `worth.worth`; jobs: of `jobs.jobs`.
     """
     members = models[models["name"].isin(jobs["run"])]
     minutes = {row.name: row.seconds / 60 for row in members.itertuples(index=False)}
     dropped = _to_drop(worth, minutes)
-    found = [_advice(name, dropped, worth, jobs, its) for name, its in minutes.items()]
-    given = sorted((one for one in found if one), key=lambda one: -_rate(one.worth, one.minutes))
-    given += [Advice(ADD, member, why) for member, why in left_out.items()]
-    given += [Advice(ADD, kind, f"this blend has no member of this kind, as {KINDS_OF} has") for kind in kinds]
+    found = [one for name, its in minutes.items() for one in _advice(name, dropped, worth, jobs, its, known)]
+    given = sorted(found, key=lambda one: -_rate(one.worth, one.minutes))
+    given += [Advice(ADD, member, why) for member, why in known.left_out.items()]
+    whys = {
+        kind: f"no member is of this kind; {name!r} of configs/{KINDS_OF}.yaml is" for kind, name in known.kinds.items()
+    }
+    given += [Advice(ADD, kind, why) for kind, why in whys.items()]
     return DataFrame(given, columns=Advice._fields)
 
 
@@ -74,14 +121,17 @@ def _rate(worth: float | None, minutes: float | None) -> float:
 
 
 def _advice(
-    name: str, dropped: Mapping[str, str], worth: Mapping[str, Any], jobs: DataFrame, minutes: float
-) -> Advice | None:
-    """Returns what to do with a member; None where there is nothing to say."""
+    name: str, dropped: Mapping[str, str], worth: Mapping[str, Any], jobs: DataFrame, minutes: float, known: Reasons
+) -> Iterator[Advice]:
+    """Yields what to do with a member."""
     its = worth["without"].get(name)
     if name in dropped:
-        return Advice(DROP, name, dropped[name], its, minutes)
-    why = _cut(jobs[jobs["run"] == name])
-    return Advice(LONGER, name, why, its, minutes) if why else None
+        yield Advice(DROP, name, dropped[name], its, minutes)
+        return
+    if whys := [*filter(None, [_cut(jobs[jobs["run"] == name])]), *known.short.get(name, [])]:
+        yield Advice(LONGER, name, "; ".join(whys), its, minutes)
+    if name in known.changes:
+        yield Advice(CHANGE, name, known.changes[name], its, minutes)
 
 
 def _cut(jobs: DataFrame) -> str:
@@ -93,13 +143,18 @@ def _cut(jobs: DataFrame) -> str:
     return f"its folds did {done:,.0f} of the {asked:,.0f} updates that its settings ask for"
 
 
-def missing_kinds(folders: Sequence[Path]) -> list[str]:
-    """Returns the kinds of members of the preset KINDS_OF that none of these trained runs is."""
-    manifests = [read_json(folder / MANIFEST)["depends_on"] for folder in folders]
-    ours = {_kind(one["family"], one.get("model", {}).get("encoder", "")) for one in manifests}
-    preset = settings.load([KINDS_OF])
-    theirs = [_kind_of(preset.member(name)) for name in preset.members]
-    return [kind for kind in dict.fromkeys(theirs) if kind not in ours]
+def missing_kinds(folders: Sequence[Path]) -> dict[str, str]:
+    """Returns the kinds of members of the preset KINDS_OF that none of these runs is, with its first member of each."""
+    ours, preset = set(map(kind_of, folders)), settings.load([KINDS_OF])
+    theirs = {_kind_of(preset.member(name)): name for name in reversed(preset.members)}
+    ordered = dict.fromkeys(_kind_of(preset.member(name)) for name in preset.members)
+    return {kind: theirs[kind] for kind in ordered if kind not in ours}
+
+
+def kind_of(folder: Path) -> str:
+    """Returns the kind of member that a trained run is."""
+    found = read_json(folder / MANIFEST)["depends_on"]
+    return _kind(found["family"], found.get("model", {}).get("encoder", ""))
 
 
 def _kind_of(member: MemberSettings) -> str:

@@ -66,17 +66,32 @@ def submissions_table(folder: Path, ours: str) -> Table:
 
 def _advice(stages: Stages, findings: Findings, models: DataFrame, jobs: DataFrame, budget: Played | None) -> list[Any]:
     """Returns what to do next, and how far such advice was right on the folds."""
-    kinds = advice.missing_kinds([run.path for run in stages.members])
-    found = advice.advice(models, findings.worth, jobs, budget.left_out if budget else {}, kinds)
+    known = advice.reasons(stages, budget.left_out if budget else {})
+    found = advice.advice(models, findings.worth, jobs, known)
     columns = [
         Column("advice", "do"), Column("member", "member"), Column("worth", "worth", points, "points of F1"),
         Column("minutes", "took, min", tenth, "all its folds, without pretraining"), Column("why", "why"),
     ]  # fmt: skip
     note = (
         f"{percent(findings.found_by_none)} % of the gold entities are given by no member: only other members, or more "
-        "training, can find these. Members with the most worth a minute come first."
+        f"training, can find these. {_unseen(findings, stages.answered()['final'])}Members with the most worth a "
+        "minute come first."
     )
     return [table("What to do next", found, columns, note), *_checked(findings)]
+
+
+def _unseen(findings: Findings, final: str) -> str:
+    """Returns how many gold entities have a string that is no entity in the other folds, and how many are found."""
+    by = findings.table("by_property")
+    rows = by[(by["by"] == "seen") & (by["track"] == final)].set_index("class")
+    if "unseen" not in rows.index:
+        return ""
+    row = rows.loc["unseen"]
+    share, found = row["gold"] / max(1, rows["gold"].sum()), row["recall"]
+    return (
+        f"{100 * share:.0f} % have a string that is no entity in the other folds, and the blend finds "
+        f"{100 * found:.0f} % of these: what helps there is text without labels, and members of more kinds. "
+    )
 
 
 def _checked(findings: Findings) -> list[dict[str, str]]:

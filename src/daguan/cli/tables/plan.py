@@ -78,3 +78,46 @@ def print_rehearsal(outcome: dict[str, Any]) -> None:
         for way, found in outcome["ways"].items()
     ]
     print_table(header, rows)
+
+
+def print_advice(steps: list[dict[str, Any]]) -> None:
+    """Print what each step gave on the hidden lines, the advised ones first, and how often advice was right; gains are
+    in points of span F1."""
+    rows = [
+        (
+            one["configuration"],
+            one["do"],
+            one["member"],
+            "advised" if one["advised"] else "",
+            _points(one["gain"]),
+            " to ".join(map(_points, one["interval"])),
+            "" if one["random"] is None else _points(one["random"]),
+            "" if one["better"] is None else f"{100 * one['better']:.0f}",
+        )
+        for one in sorted(steps, key=lambda one: not one["advised"])
+    ]
+    header = ("configuration", "step", "member", "", "gain", "95 % interval", "at random", "better in %")
+    print_table(header, rows)
+    print(f"advice: {_advice(steps)}")
+
+
+def _advice(steps: list[dict[str, Any]]) -> str:
+    """Returns how often advised steps gained on the hidden lines, and how often more than a step at random."""
+    advised = [one for one in steps if one["advised"]]
+    compared = [one for one in advised if one["random"] is not None]
+    if not advised:
+        return "none of these steps is advised"
+    mean, gained = sum(one["gain"] for one in advised) / len(advised), sum(one["gain"] > 0 for one in advised)
+    text = f"{gained} of {len(advised)} advised steps gained, {_points(mean)} on average"
+    if not compared:
+        return text + "; there was no other step of their kinds"
+    drawn, ours = (sum(one[name] for one in compared) / len(compared) for name in ("random", "gain"))
+    better = sum(one["gain"] > one["random"] for one in compared)
+    return text + (
+        f"; {better} of {len(compared)} gained more than a step of the same kind at random ({_points(ours)} and "
+        f"{_points(drawn)} on average)"
+    )
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}"
