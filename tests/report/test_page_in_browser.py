@@ -17,6 +17,8 @@ from daguan.data.contest import Contest
 from daguan.data.format import read_labelled
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
+from daguan.report.columns import unpacked
+from daguan.report.kinds import CORRECT
 from report_pages import HOSTILE, data_of, finished, hostile_run, lengthened
 
 pytestmark = pytest.mark.services
@@ -83,6 +85,71 @@ def test_the_counts_of_every_filter_are_those_of_score(
                     chip.click()
 
 
+def test_folds_kinds_and_confidences_divide_what_is_counted(page: Path, running: Any) -> None:
+    """The table of kinds has the same counts."""
+    with opened(running, page) as one:
+        summary = one.page.locator("#summary")
+        whole = counts_of(summary.inner_text())
+        table = one.page.locator("table", has=one.page.get_by_role("columnheader", name="wrong type and bounds"))
+        names = table.locator("thead th").all_inner_texts()
+        row = table.locator("tbody tr.final td").all_inner_texts()
+        of_kinds = {name: int(cell.replace(",", "")) for name, cell in zip(names[1:], row[1:], strict=True)}
+        chips = one.page.locator("#kinds .chip")
+        shown = {chip.locator("bdi").inner_text(): chip.locator("i").inner_text() for chip in chips.all()}
+        assert shown == {name: f"{count:,}" for name, count in of_kinds.items() if count}
+        folds = one.page.locator("#fold option").evaluate_all("all => all.map(one => one.value)")
+        parts = []
+        for fold in folds[1:]:
+            one.page.select_option("#fold", fold)
+            parts.append(counts_of(summary.inner_text()))
+        assert tuple(map(sum, zip(*parts, strict=True))) == whole
+        one.page.select_option("#fold", folds[0])
+        lines = data_of(page.read_text("utf-8"))["lines"]
+        columns = {name: unpacked(column) for name, column in lines["tracks"][1]["columns"].items()}
+        here = slice(columns["first"][lines["train"]])
+        for low, high in ((0, 60), (40, 85), (95, 100)):
+            one.page.fill("#low", str(low))
+            one.page.fill("#high", str(high))
+            one.page.locator("#query").focus()
+            sure = columns["probability"][here]
+            within = (sure >= round(255 * low / 100)) & (sure <= round(255 * high / 100))
+            right = int((within & (columns["kind"][here] == CORRECT)).sum())
+            assert counts_of(summary.inner_text())[:2] == (right, int(within.sum()))
+
+
+def test_tables_are_sorted_by_any_column(page: Path, running: Any) -> None:
+    with opened(running, page) as one:
+        table = one.page.locator("table.sortable").first
+        head = table.locator("thead th", has_text="F1").first
+        column = int(head.evaluate("node => node.cellIndex"))
+        for direction, wanted in (("descending", True), ("ascending", False)):
+            head.get_by_role("button").click()
+            assert head.get_attribute("aria-sort") == direction
+            cells = table.locator(f"tbody td:nth-child({column + 1})").evaluate_all("all => all.map(n => n.dataset.v)")
+            assert [*map(float, cells)] == sorted(map(float, cells), reverse=wanted)
+
+
+def test_an_unsure_token_shows_the_best_tags_of_every_member(page: Path, running: Any) -> None:
+    tracks = data_of(page.read_text("utf-8"))["lines"]["marginals"]["tracks"]
+    with opened(running, page) as one:
+        one.page.select_option("#part", "all")
+        one.page.locator("#kinds .chip").first.click()
+        token = one.page.locator(".tok.unsure").first
+        token.hover()
+        shown = one.page.locator("#tip").inner_text().splitlines()
+        assert [line.partition(":")[0] for line in shown] == tracks
+        assert all(re.search(r"[a-zO]\S* [01]\.\d\d", line) for line in shown)
+
+
+def test_on_paper_all_tables_are_whole_and_the_explorer_is_not_there(page: Path, running: Any) -> None:
+    with opened(running, page) as one:
+        one.page.emulate_media(media="print")
+        assert not one.page.locator(".explorer").is_visible()
+        assert not one.page.locator("nav").is_visible()
+        cut = "all => all.filter(one => getComputedStyle(one).overflowY !== 'visible').length"
+        assert one.page.locator(".scroll").evaluate_all(cut) == 0
+
+
 def test_every_control_is_reached_by_the_keyboard(page: Path, running: Any) -> None:
     with opened(running, page) as one:
         controls = "a[href], button:not([disabled]):not([tabindex='-1']), input, select, [tabindex='0']"
@@ -126,7 +193,7 @@ def test_nothing_is_wider_than_the_window(page: Path, running: Any, width: int) 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_no_serious_fault(page: Path, running: Any, scheme: str, width: int) -> None:
     with opened(running, page, width, color_scheme=scheme) as one:
         assert one.faults() == []

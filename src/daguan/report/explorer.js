@@ -103,13 +103,14 @@
 
   function chip(group, key, label, count) {
     const pressed = group.has(key);
+    const dot = group === state.types ? make("span", { class: "dot", style: colour(key), "aria-hidden": "true" }) : null;
     return make("button", { type: "button", class: "chip", "aria-pressed": String(pressed), onclick: () => {
       if (pressed) group.delete(key); else group.add(key);
       const own = group === state.types ? "types" : "kinds";
       update();
       const again = [...$(own).children].find((node) => node.dataset.key === String(key));
       if (again) again.focus();
-    }, "data-key": key }, bdi(label), make("i", { text: many(count) }));
+    }, "data-key": key }, dot, bdi(label), make("i", { text: many(count) }));
   }
 
   function update(keep) {
@@ -207,11 +208,12 @@
       const same = (place) => ours.find((one) => one.start <= place && place < one.stop) === mine && theirs.find((one) => one.start <= place && place < one.stop) === its;
       while (end < stop && same(end)) end++;
       const piece = bdi(wordsOf(line, at, end));
-      snip.append(mine || its ? make("span", { class: "mark" + (its ? " gold" : "") + (mine ? " ours" : ""), style: colour((its || mine).label) }, piece) : piece, " ");
+      snip.append(mine || its ? make("span", { class: "mark" + (its ? " gold" : "") + (mine ? " ours" : ""), style: colour((its || mine).label) }, piece, make("small", {}, bdi(typesOf(its, mine)))) : piece, " ");
       at = end;
     }
     return make("div", { class: "row", role: "option", id: "row" + index, style: `top: ${index * ROW}px`, "aria-selected": String(line === state.line), "aria-posinset": index + 1, "aria-setsize": state.list.length, onclick: () => open(line) }, meta, snip);
   }
+  const typesOf = (its, mine) => [its, mine].filter(Boolean).map((one) => L.labels[one.label]).filter((name, at, all) => !at || name !== all[0]).join(" → ");  // gold → ours
   const wordsOf = (line, from, to) => { const found = []; for (let at = first[line] + from; at < first[line] + to; at++) found.push(shown(text[at])); return found.join(" "); };
 
   function move(by) {

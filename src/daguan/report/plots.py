@@ -14,7 +14,9 @@ import altair
 import vl_convert
 from pandas import DataFrame
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b8a800")  # Okabe and Ito 2008
+COLOURS = (  # six of Okabe and Ito 2008, and two that are as far from these to the colour-blind
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8250e6", "#a05032",
+)  # fmt: skip
 DASHES = ([1, 0], [5, 2], [2, 2], [7, 2, 2, 2])
 INK, FAINT = "currentColor", "#88888844"
 FONT = 'system-ui, -apple-system, "Segoe UI", sans-serif'
