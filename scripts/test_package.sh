@@ -32,7 +32,8 @@ here -c 'import sys
 from pathlib import Path
 from exported_models import piece_lines, stored_pieces
 stored_pieces(Path(sys.argv[1]), "bert", "crf", "mean")
-print(*map("_".join, piece_lines()), sep="\n")' "$scratch/public" >"$scratch/words.txt"
+lines = ([word for word in line if word.isprintable()] for line in piece_lines()[::-1])
+print(*("_".join(line) for line in lines if line), sep="\n")' "$scratch/public" >"$scratch/words.txt"
 for kind in tokens words; do # a vocabulary of our own, and a public encoder with its tokenizer
     model=$([ $kind = tokens ] && echo "$tokens" || echo "$scratch/public")
     here -m daguan predict "$model" "$scratch/$kind.txt" "$scratch/$kind" engine.device=cpu engine.precision=float32

@@ -10,8 +10,11 @@ import pytest
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.files import read_json
+from daguan.data.format import read_unlabelled
 from daguan.pipeline.shipping.rivals import ahead_of
+from exported_models import LABEL, in_a_clean_process, our_spans, require_our_spans
 from in_process import in_process
+from public_encoders import checkpoint, spelt_contest
 
 CONFIG = [
     "pretrain.tokens=0",
@@ -57,6 +60,21 @@ def test_a_run_ends_with_the_exported_student_of_the_best_tagger(
             assert f"{command}: warning: {student}" in said
         assert f": {100 * lead:.2f} points of span F1 below {name} out of fold" in said
         assert f"`{name}` by {100 * lead:.2f} points" in card
+
+
+def test_a_public_encoder_is_taught_and_shipped_with_its_tokenizer(contest: Path, tmp_path: Path) -> None:
+    """The shipped model gives the student's spans of all test lines, in a process without daguan."""
+    checkpoint(tmp_path / "public", "bert")
+    spelt = spelt_contest(contest, tmp_path / "spelt")
+    public = PIECES.replace("checkpoint: public", f"checkpoint: {tmp_path / 'public'}")
+    shipped = tmp_path / "shipped"
+    with in_process():
+        more = [f"ensemble.good={public}", "ensemble.good.train.epochs=2", "ensemble.good.model.head=crf"]
+        assert main(words(tmp_path, spelt, *more, "members=good", "--ship", str(shipped))) == 0
+    (student,) = (tmp_path / "work").glob("distil-*")
+    lines = [list(line.tokens) for line in read_unlabelled(spelt / "test.txt")]
+    found = in_a_clean_process(LABEL["hf"], [json.dumps(lines), str(shipped)], tmp_path)[str(shipped)]
+    require_our_spans(our_spans(student / "model", lines), found, lines)
 
 
 @pytest.mark.parametrize(
