@@ -20,7 +20,9 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from benchmarks.data import WORK
@@ -104,11 +106,18 @@ def write_page(lines: Sequence[Line], about: Mapping[str, Any]) -> None:
 
 
 def section(line: Line) -> list[str]:
-    """Returns the parts of a claim's section: its command, paper and settings, its tables, its plot."""
+    """Returns the parts of a claim's section: its command, what its sides are, paper and settings, tables, plot."""
     name = " ".join([line["claim"], *line["words"]])
     sizes = ", ".join(f"{key} {value}" for key, value in line["settings"].items())
     tables = [table([dict(zip(header, cells, strict=True)) for cells in rows]) for header, rows in line["tables"]]
-    return [f"## {name}", f"{line['paper']}. Settings: {sizes}.", *tables, f"![{name}](claims/{line['plot']})"]
+    sources = f"{line['paper']}. Settings: {sizes}."
+    return [f"## {name}", *explanation(line["claim"]), sources, *tables, f"![{name}](claims/{line['plot']})"]
+
+
+def explanation(name: str) -> list[str]:
+    """Returns what the module of a claim says of its sides: the paragraphs of its docstring after the first line."""
+    module = import_module(CLAIMS[name].path.partition(":")[0])
+    return [textwrap.fill(" ".join(part.split()), 120) for part in (module.__doc__ or "").split("\n\n")[1:]]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from benchmarks import claims
 from daguan.core.tables import Row
 from daguan.experiments.claims.table import CLAIMS
 
+ROWS = dict(CLAIMS)
 HERE = "threads=1"  # in this process: others do not know the toy
 
 
@@ -46,6 +47,13 @@ def test_a_recorded_claim_is_not_run_again_and_all_stand_on_the_page(
         assert "work" not in line["settings"]
     claims.main(["one", HERE])
     assert f"## one {HERE}\n" in (folder / "claims.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_claim_explains_its_sides(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CLAIMS, name, ROWS[name])
+    assert all(claims.explanation(name))
+    assert len(claims.explanation(name)) >= 1
 
 
 def test_a_plot_lies_beside_the_others_whatever_the_words_hold() -> None:
