@@ -181,6 +181,7 @@ def in_a_clean_process(script: str, words: Sequence[str], scratch: Path, without
         cwd=scratch, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "[W:onnxruntime" not in done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 

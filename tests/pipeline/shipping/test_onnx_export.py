@@ -11,9 +11,19 @@ import pytest
 
 from daguan.__main__ import main
 from daguan.models.encoders.table import ENCODERS
-from daguan.models.settings import LSTM
+from daguan.models.settings import FIRST, LSTM
 from daguan.pipeline.shipping.export import export
-from exported_models import LABEL, answers_of, in_a_clean_process, lines, require_our_spans, stored
+from exported_models import (
+    LABEL,
+    WITHOUT,
+    answers_of,
+    in_a_clean_process,
+    lines,
+    piece_lines,
+    require_our_spans,
+    stored,
+    stored_pieces,
+)
 
 pytest.importorskip("onnxruntime")
 HEADS = ("softmax", "crf", "pytorch_crf", "span", "biaffine", "global_pointer")
@@ -56,5 +66,18 @@ def test_matrices_of_8_bits_take_less_space(tmp_path: Path) -> None:
     export(model, tmp_path / "small", "onnx-int8")
     sizes = [(tmp_path / name / "model.onnx").stat().st_size for name in ("plain", "small")]
     assert sizes[1] < 0.5 * sizes[0]
-    (found,) = in_a_clean_process(LABEL["onnx"], [json.dumps(lines()), str(tmp_path / "small")], tmp_path).values()
-    assert len(found["spans"]) == len(lines())
+
+
+@pytest.mark.parametrize("reads", ["tokens", "pieces"])
+def test_a_graph_of_8_bits_labels_and_nothing_is_said_of_it(
+    reads: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    if reads == "tokens":
+        model, given = stored(tmp_path / "model", "lstm", "biaffine"), lines()
+    else:
+        model, given = stored_pieces(tmp_path / "model", "deberta-v2", "biaffine", FIRST), piece_lines()
+    export(model, tmp_path / "small", "onnx-int8")
+    assert not caplog.records
+    words = [json.dumps(given), str(tmp_path / "small")]
+    (found,) = in_a_clean_process(LABEL["onnx"], words, tmp_path, WITHOUT["onnx"]).values()
+    assert len(found["spans"]) == len(given)

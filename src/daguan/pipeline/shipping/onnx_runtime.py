@@ -42,6 +42,7 @@ from daguan.training.prediction import TrainedTagger
 OPSET = 18
 FRAME = 2  # [CLS] and [SEP]
 GRAPH = "model.onnx"
+WITH_MATRICES = ["Conv", "Gather", "LSTM", "MatMul"]
 REMEDY = "run: pip install 'daguan[onnx]'"
 USE = """```python
 from decode import Labeller  # decode.py of this folder
@@ -155,12 +156,16 @@ def searches(model: ModelSettings) -> str:
 def write_graph(tagger: Tagger, table: Tensor | None, path: Path) -> None:
     """Traces the tagger on a small batch."""
     batch = {"ids": torch.full((3, 12), len(SPECIALS)), "lengths": torch.tensor([12, 7, 3])}
-    axes = {"ids": {0: "lines", 1: "pieces"}, "lengths": {0: "lines"}}
+    axes = {"ids": {0: "lines", 1: "words" if table is None else "pieces"}, "lengths": {0: "lines"}}
     if table is not None:
         owners, starts = torch.arange(12).expand(3, 12) // 2, torch.arange(0, 12, 2).expand(3, 6)
         batch |= {"owners": owners, "starts": starts, "words": torch.tensor([6, 4, 2])}
         axes |= {"owners": axes["ids"], "starts": {0: "lines", 1: "words"}, "words": {0: "lines"}}
     outputs = [f"scores{number}" for number in range(len(tagger.stacks))]
+    for name, stack in zip(outputs, tagger.stacks, strict=True):
+        axes[name] = dict.fromkeys(range(1, 3 if isinstance(stack.head, SpanScoringHead) else 2), "words") | {
+            0: "lines"
+        }
     with torch.no_grad(), warnings.catch_warnings(), _operations():
         warnings.simplefilter("ignore")  # of tracing in general; the tests compare what is traced
         torch.onnx.export(
@@ -177,7 +182,7 @@ def quantise(path: Path) -> None:
     with TemporaryDirectory() as scratch:
         plain = Path(scratch) / path.name
         quant_pre_process(path, plain, skip_optimization=True, skip_symbolic_shape=True)
-        quantize_dynamic(plain, path)
+        quantize_dynamic(plain, path, op_types_to_quantize=WITH_MATRICES)
 
 
 def require_onnx() -> None:
