@@ -52,7 +52,8 @@ def test_a_member_may_be_trained_longer_for_several_reasons_and_changed_but_not_
     given = {(row.member, row.advice): row.why for row in found.itertuples() if row.member != "cheap"}
     few = "its pretraining was short; its epochs were few"
     assert given == {
-        ("bad", DROP): "the blend is better without it",
+        ("bad", DROP): "the blend is better without it; or train it longer: "
+        f"its folds did 10 of the 100 updates that its settings ask for; {few}",
         ("cut", LONGER): f"its folds did 100 of the 200 updates that its settings ask for; {few}",
         ("good", LONGER): few,
         ("good", CHANGE): "so",

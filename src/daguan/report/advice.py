@@ -125,11 +125,12 @@ def _advice(
 ) -> Iterator[Advice]:
     """Yields what to do with a member."""
     its = worth["without"].get(name)
+    short = "; ".join([*filter(None, [_cut(jobs[jobs["run"] == name])]), *known.short.get(name, [])])
     if name in dropped:
-        yield Advice(DROP, name, dropped[name], its, minutes)
+        yield Advice(DROP, name, dropped[name] + (f"; or train it longer: {short}" if short else ""), its, minutes)
         return
-    if whys := [*filter(None, [_cut(jobs[jobs["run"] == name])]), *known.short.get(name, [])]:
-        yield Advice(LONGER, name, "; ".join(whys), its, minutes)
+    if short:
+        yield Advice(LONGER, name, short, its, minutes)
     if name in known.changes:
         yield Advice(CHANGE, name, known.changes[name], its, minutes)
 
