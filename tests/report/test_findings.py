@@ -156,6 +156,27 @@ def test_a_planted_label_error_is_suspected_first(found: Labelled) -> None:
     assert suspicions.label_errors(planted, LABELS)["line"].iloc[0] == line
 
 
+@pytest.mark.parametrize("answered", [0.8, 0.95])
+def test_a_sure_other_answer_is_suspected_before_none_where_models_miss_entities(
+    found: Labelled, answered: float
+) -> None:
+    """Of four lines with an entity each, the models miss two, and give another type in one."""
+    lines = [Sentence(("1", "2", "3"), (Span(0, 2, "a"),)) for _ in range(4)]
+    final = [(Span(0, 2, "a", 0.9),), (), (), (Span(0, 2, "b", answered),)]
+    tracks = [Track("gold", GOLD, [line.gold for line in lines], []), Track("blend", FINAL, final, [])]
+    asked = {"train": lines, "tracks": tracks, "marginals": [marginals(lines, final)]}
+    table = suspicions.label_errors(Labelled(**{**vars(found), **asked}), LABELS)
+    assert table["line"].tolist() == [3, 1, 2]
+    assert table["suspicion"].iloc[0] <= answered
+    assert table["suspicion"].iloc[1:].max() <= 1 / 4  # their recall
+
+
+def test_suspicions_are_probabilities_and_fall(found: Labelled) -> None:
+    table = suspicions.label_errors(found, LABELS)
+    assert table["suspicion"].between(0, 1).all()
+    assert table["suspicion"].is_monotonic_decreasing
+
+
 def test_strings_in_several_ways_are_those_that_brute_force_finds(found: Labelled) -> None:
     table = suspicions.ambiguous_strings(found, LABELS).set_index("string")
     ways: dict[str, set[str]] = {}

@@ -11,7 +11,7 @@ from pandas import DataFrame
 
 from daguan.data.marginals import mean
 from daguan.data.span_probabilities import span_probability
-from daguan.report.kinds import CORRECT, MISSED, NAMES, kinds
+from daguan.report.kinds import CORRECT, MISSED, NAMES, SPURIOUS, kinds
 from daguan.report.occurrences import String, Text, occurrences
 from daguan.report.tracks import Labelled
 
@@ -22,24 +22,26 @@ RARE = 20  # entities of a rare type
 def label_errors(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
     """Returns the gold labels that the models doubt most, by falling suspicion.
 
-    The models had not seen the lines. The suspicion that a gold entity is wrong is 1 − P(entity) under the mean of the
-    members' marginals; that one is missing is the probability of the entity that the blend gives there. Entities that
-    all answers give, and gold ones that the blend gives, are no suspects. cleanlab ranks tokens in the same way, by the
-    probability of the given label (Northcutt et al. 2021, arXiv 1911.00068).
+    The models had not seen the lines. The suspicion is how sure they are of what the blend answers instead: P(answer)
+    times 1 − P(gold entity), the one by the blend, the other by the mean of the members' marginals; P(answer) alone
+    where gold has nothing. Where the blend answers nothing, its recall stands for P(answer), as models miss many
+    entities that are right. Entities that gold and the blend give are no suspects.
     """
+    answers, recall = found.final.train, _recall(found)
     rows: list[dict[str, Any]] = []
     for number, probs in enumerate(mean(found.marginals)):
-        gold, ours = found.gold.train[number], found.final.train[number]
+        gold, ours = found.gold.train[number], answers[number]
         of_predicted, of_gold = kinds(ours, gold)
-        suspects = [
-            (span, 1 - span_probability(probs, span, found.scheme), f"gold entity is {NAMES[fate]}")
-            for span, fate in zip(gold, of_gold, strict=True)
-            if fate != CORRECT
-        ]
+        suspects = []
+        for span, fate in zip(gold, of_gold, strict=True):
+            if fate != CORRECT:
+                there = [one.probability for one in ours if one.start < span.stop and span.start < one.stop]
+                doubt = 1 - span_probability(probs, span, found.scheme)
+                suspects.append((span, max(there, default=recall) * doubt, f"gold entity is {NAMES[fate]}"))
         suspects += [
             (span, span.probability, "entity is not in gold")
             for span, kind in zip(ours, of_predicted, strict=True)
-            if NAMES[kind] == "spurious"
+            if kind == SPURIOUS
         ]
         for span, suspicion, why in suspects:
             rows.append(
@@ -56,6 +58,16 @@ def label_errors(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
             )
     table = DataFrame(rows, columns=["line", "start", "stop", "type", "string", "suspicion", "why", "agree"])
     return table.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True).head(MOST)
+
+
+def _recall(found: Labelled) -> float:
+    """Returns the share of the gold entities of train that the blend gives; 0 if there are none."""
+    fates = [
+        fate
+        for answer, gold in zip(found.final.train, found.gold.train, strict=True)
+        for fate in kinds(answer, gold)[1]
+    ]
+    return fates.count(CORRECT) / max(1, len(fates))
 
 
 def ambiguous_strings(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
