@@ -160,7 +160,7 @@ def test_a_planted_label_error_is_suspected_first(found: Labelled) -> None:
 def test_a_sure_other_answer_is_suspected_before_none_where_models_miss_entities(
     found: Labelled, answered: float
 ) -> None:
-    """Of four lines with an entity each, the models miss two, and give another type in one."""
+    """Four lines have one entity each: the models find one, miss two and give one another type."""
     lines = [Sentence(("1", "2", "3"), (Span(0, 2, "a"),)) for _ in range(4)]
     final = [(Span(0, 2, "a", 0.9),), (), (), (Span(0, 2, "b", answered),)]
     tracks = [Track("gold", GOLD, [line.gold for line in lines], []), Track("blend", FINAL, final, [])]
