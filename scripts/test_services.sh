@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests that need a real server, cluster or browser. This installs into .venv PostgreSQL, Ray, a proxy, what the service of
 # an exported model needs, Playwright and axe-core, and Chromium where there is none. `scripts/test.sh` names and skips those for
-# which something is not there. Tests of a Ray cluster that take minutes are named and left out, unless DAGUAN_SERVICES=all.
+# which something is not there. The tests of a Ray cluster take minutes: they are named and left out, unless DAGUAN_SERVICES=all.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$root"
