@@ -27,11 +27,13 @@ def label_errors(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
     where gold has nothing. Where the blend answers nothing, its recall stands for P(answer), as models miss many
     entities that are right. Entities that gold and the blend give are no suspects.
     """
-    answers, recall = found.final.train, _recall(found)
+    compared = [kinds(ours, gold) for ours, gold in zip(found.final.train, found.gold.train, strict=True)]
+    fates = [fate for _, of_gold in compared for fate in of_gold]
+    recall = fates.count(CORRECT) / max(1, len(fates))
     rows: list[dict[str, Any]] = []
     for number, probs in enumerate(mean(found.marginals)):
-        gold, ours = found.gold.train[number], answers[number]
-        of_predicted, of_gold = kinds(ours, gold)
+        gold, ours = found.gold.train[number], found.final.train[number]
+        of_predicted, of_gold = compared[number]
         suspects = []
         for span, fate in zip(gold, of_gold, strict=True):
             if fate != CORRECT:
@@ -58,16 +60,6 @@ def label_errors(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
             )
     table = DataFrame(rows, columns=["line", "start", "stop", "type", "string", "suspicion", "why", "agree"])
     return table.sort_values("suspicion", ascending=False, kind="stable", ignore_index=True).head(MOST)
-
-
-def _recall(found: Labelled) -> float:
-    """Returns the share of the gold entities of train that the blend gives; 0 if there are none."""
-    fates = [
-        fate
-        for answer, gold in zip(found.final.train, found.gold.train, strict=True)
-        for fate in kinds(answer, gold)[1]
-    ]
-    return fates.count(CORRECT) / max(1, len(fates))
 
 
 def ambiguous_strings(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
