@@ -72,6 +72,21 @@ def test_the_first_seed_is_always_trained_and_no_other_beyond_the_minutes(
     assert outcome(tmp_path / "three", "minutes=4").left_out == 0
 
 
+def test_where_the_minutes_pay_for_fewer_seeds_than_processes_these_are_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes train four parts of 31 s in 62 s, and the two parts of a seed alone in 31 s."""
+    monkeypatch.setattr(parts.Stopwatch, "seconds", 31.0)
+    monkeypatch.setattr(running, "processes_of", lambda chosen: 2)
+    monkeypatch.setattr(running, "train_parts", lambda wanted, processes: parts.train_parts(wanted, 1))
+    for minutes, seeds in ((1.0, 2), (1.5, 2), (1.6, 3), (2.0, 3), (2.1, 4)):
+        found = outcome(tmp_path / str(minutes), "seeds=4", f"minutes={minutes}")
+        assert {part.seed for part in found.parts} == set(range(1, seeds + 1)), minutes
+        assert found.left_out == 4 - seeds
+        assert found.seconds == 31.0 * seeds
+        assert outcome(tmp_path / str(minutes), "seeds=4", f"minutes={minutes}") == found
+
+
 def test_differences_are_paired_and_only_of_sides_that_were_trained(tmp_path: Path) -> None:
     few = outcome(tmp_path)
     assert [(one.comparison.side, one.verdict) for one in few.compared] == [("better", HOLDS), ("plain", AGAINST)]

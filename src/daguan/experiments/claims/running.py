@@ -1,7 +1,7 @@
 """Trains the sides of a claim with several seeds, continues where it was stopped, and compares them.
 
 Each side with each seed is written once, and used again by a longer run with more seeds or the full grid. Seeds are the
-outer loop, as many at a time as there are processes, so that a stopped run has whole seeds.
+outer loop, so that a stopped run has whole seeds: as many at a time as there are processes, or as the minutes allow.
 """
 
 from __future__ import annotations
@@ -102,15 +102,18 @@ def run_claim(name: str, chosen: ClaimSettings) -> Outcome:
     sides = claim.sides(chosen)
     parts: list[Part] = []
     spent = longest = 0.0
+    first = 1
     with Bar(f"reproduce {name}") as bar:
-        for first in range(1, chosen.seeds + 1, processes):
+        while first <= chosen.seeds:
             seeds = range(first, min(first + processes, chosen.seeds + 1))
-            wanted = [Wanted(name, side, seed, chosen) for side in sides for seed in seeds]
-            missing = [one for one in wanted if not run_of_part(one).finished]
-            if first > 1 and missing and spent + longest * len(seeds) > 60 * chosen.minutes:
+            wanted, missing = _wanted_and_missing(name, sides, seeds, chosen)
+            while missing and first > 1 and spent + longest * len(seeds) > 60 * chosen.minutes:
+                seeds = seeds[:-1]
+                wanted, missing = _wanted_and_missing(name, sides, seeds, chosen)
+            if not seeds:
                 used = f"{spent / 60:.1f} of {chosen.minutes:g} minutes used"
                 say(f"reproduce: {used}; seeds from {first} on are left out")
-                return Outcome(name, claim, chosen, tuple(parts), chosen.seeds - first + 1, spent)
+                break
             done = len(parts) + len(wanted) - len(missing)
             bar.show(Progress(done, chosen.seeds * len(sides), "sides"))
             for count, one in enumerate(train_parts(missing, processes), done + 1):
@@ -121,7 +124,16 @@ def run_claim(name: str, chosen: ClaimSettings) -> Outcome:
             spent, longest = spent + seconds, max(longest, seconds / len(seeds))
             for seed in seeds:
                 parts += _related(claim, [trained[side, seed] for side in sides], chosen)
-    return Outcome(name, claim, chosen, tuple(parts), 0, spent)
+            first = seeds.stop
+    return Outcome(name, claim, chosen, tuple(parts), chosen.seeds + 1 - first, spent)
+
+
+def _wanted_and_missing(
+    name: str, sides: Sequence[str], seeds: Sequence[int], chosen: ClaimSettings
+) -> tuple[list[Wanted], list[Wanted]]:
+    """Returns the parts of these seeds, and those of them that are not trained yet."""
+    wanted = [Wanted(name, side, seed, chosen) for side in sides for seed in seeds]
+    return wanted, [one for one in wanted if not run_of_part(one).finished]
 
 
 def _related(claim: Claim, parts: Sequence[Part], chosen: ClaimSettings) -> list[Part]:
