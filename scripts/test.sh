@@ -8,7 +8,9 @@ export OMP_WAIT_POLICY=passive
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-"$python" -m pytest -n auto --dist loadfile -rs "$@" # -rs names the skipped tests, such as those of an extra that is not installed
+# files in their own order, as reordered ones would end with the longest tests, which are alone in theirs; -rs names the
+# skipped tests, such as those of an extra that is not installed
+"$python" -m pytest -n auto --dist loadfile --no-loadscope-reorder -rs "$@"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
