@@ -93,7 +93,7 @@ class AlbertSettings(TextClaimSettings):
     )
     layers: int = setting(4, "Layers of the encoder.", ge=1)
     hidden: int = setting(192, "Width of the encoder, a multiple of 64.", gt=0, multiple_of=64)
-    tokens: int = setting(300_000, "Tokens to pretrain on, repeats counted.", ge=1)
+    tokens: int = setting(250_000, "Tokens to pretrain on, repeats counted.", ge=1)
     batch_size: int = setting(8, "Rows of an update.", ge=1)
     adam_rate: float = setting(3e-3, "Learning rate of AdamW where it trains all weights.", gt=0)
     lamb_rate: float = setting(1e-2, "Learning rate of LAMB.", gt=0)
