@@ -122,10 +122,14 @@ def bars(values: Sequence[tuple[str, float]], title: str) -> Any:
 def panel(
     title: str, across: str, up: str, series: Mapping[str, Sequence[tuple[float, float]]], mark: str, log: bool
 ) -> Any:
-    """Returns points by the name of their series, joined by lines for the mark `line`; log: of the axis across."""
+    """Returns points by the name of their series, joined by lines for the mark `line`, where a series of one point is a
+    dot; log: of the axis across."""
     rows = [(name, x, y, place) for name, points in series.items() for place, (x, y) in enumerate(points)]
     base = altair.Chart(DataFrame(rows, columns=["series", "x", "y", "place"]), width=WIDTH, height=HEIGHT, title=title)
-    drawn = base.mark_line(strokeWidth=1.6) if mark == "line" else base.mark_point(filled=True, size=24, opacity=0.7)
+    if mark == "line":
+        drawn = base.mark_line(strokeWidth=1.6, point=altair.OverlayMarkDef(filled=True, size=20))
+    else:
+        drawn = base.mark_point(filled=True, size=24, opacity=0.7)
     return drawn.encode(
         x=altair.X("x:Q", title=across, scale=altair.Scale(type="log" if log else "linear", zero=False)),
         y=altair.Y("y:Q", title=up, scale=altair.Scale(zero=False)),

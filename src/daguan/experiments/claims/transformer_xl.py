@@ -2,7 +2,9 @@
 
 Five small language models read people_daily forwards in segments, all with the modern encoder's blocks, but for the
 LSTM. What the models see in training is as long with recurrence as it is in the paper's ablation: a memory of one
-segment. RECL is by the paper's definition over the models of one seed, on the tenth of the tokens that are hardest.
+segment. RECL is by the paper's definition over the models of one seed, on the tenth of the tokens that are hardest. A
+memory of 0 stands beside the LSTM, whose state reaches back without one, and beside the model with absolute positions,
+which cannot use one.
 """
 
 from __future__ import annotations
