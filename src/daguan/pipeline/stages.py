@@ -314,6 +314,8 @@ def _member(stages: Stages, member: str) -> Inputs:
     settings = stages.settings.member(member)
     family = family_of(settings.family)
     facts = {"family": settings.family} | _trained_with(stages, settings)
+    if settings.updates:
+        facts["updates"] = list(settings.updates)
     if settings.conflicts.run:
         stages.named("conflicts.run", settings.conflicts.run)
     if pretrain := stages.pretrain(member):

@@ -20,7 +20,7 @@ from daguan.pipeline import prepare
 from daguan.pipeline.budget import play
 from daguan.pipeline.budget.allotment import folds_and_lines
 from daguan.pipeline.budget.estimates import Sizes
-from daguan.pipeline.budget.plan import State
+from daguan.pipeline.budget.plan import State, read_state
 from daguan.pipeline.budget.play import Player
 from daguan.pipeline.engines.running import Watch
 from daguan.pipeline.settings import load
@@ -219,3 +219,22 @@ def test_a_member_that_is_let_in_late_starts_from_the_pretraining_that_the_other
     starts = {stages.pretrain(member).path.name for member in player.state.submitted if member != "ngram_crf"}
     assert len(player.state.submitted) > 2
     assert {path.name for path in (tmp_path / "work").glob("pretrain-*")} == starts
+
+
+def test_a_run_gets_its_name_after_the_plan_has_stored_what_the_name_follows_from(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves, move = list[tuple[State, Path]](), play._move
+
+    def noted(folder: Path, into: Path) -> None:
+        moves.append((read_state(folder.parent), into))
+        move(folder, into)
+
+    monkeypatch.setattr(play, "_move", noted)
+    player, _ = played(contest, tmp_path, monkeypatch, 300, 5, (1.0,))
+    for stored, into in moves:
+        stages = Stages(stored.followed(player.asked, player.asked.members, player.asked.budget))
+        members = player.asked.members
+        assert into in {run.path for one in members for run in (stages.train(one), stages.pretrain(one)) if run}
+    assert len(moves) > len(player.state.submitted)  # pretraining, too
+    assert any("updates" in changes for changes in player.state.numbers.values())

@@ -375,6 +375,7 @@ class Player:
         stages = Stages(self.settings)
         run = stages.pretrain(task.member)
         assert run is not None
+        self._store()  # the numbers by which a restarted plan finds the run
         _move(Path(job.folder), run.path)
         tell_environment(run, self.threads)
         finished = pretrain.pretrain_job(stages, task.member, self.threads)
@@ -401,6 +402,7 @@ class Player:
             self.state.numbers.setdefault(task.member, {})["updates"] = [one["updates"] for one in found]
         stages = Stages(self.settings)
         run = stages.train(task.member)
+        self._store()
         _move(self.folder / task.member, run.path)
         tell_environment(run, self.threads)
         train.finish(stages, task.member, stages.fold_jobs(task.member, self.threads))
