@@ -1,4 +1,4 @@
-"""Sequence labelling on text nobody can read: from anonymised tokens to a checked submission.
+"""Sequence labelling on anonymised text: from raw files to a checked submission and a model.
 
 The names in `__all__` are the library; everything else is private and may change. A name is imported when it is first
 used, so that `import daguan` stays quick: it loads neither torch nor pandas.

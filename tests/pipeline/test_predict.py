@@ -8,7 +8,7 @@ from daguan.core.errors import CheckpointError, DataError
 from daguan.core.types import Span
 from daguan.formats.code_book import CodeBook
 from daguan.formats.translation import Translation
-from daguan.pipeline.predict import _asked, _format_to_label
+from daguan.pipeline.predict import _format_to_label, _read
 from daguan.pipeline.work.predict import find_models
 
 BOOK = CodeBook({"Ann": "0", "went": "1", "A": "2"}, {"PER": "per"})
@@ -48,7 +48,7 @@ def test_a_text_is_cut_as_that_of_the_data_was(tmp_path):
     path.write_text(json.dumps({"text": "Ann\nwent"}), "utf-8")
 
     def tokens(**reading):
-        return [sentence.tokens for sentence in _asked(path, "jsonl", Translation(BOOK, reading)).sentences]
+        return [sentence.tokens for sentence in _read(path, "jsonl", Translation(BOOK, reading)).sentences]
 
     assert tokens() == [("0",), ("1",)]
     assert tokens(whole=True) == [("0", "1")]
@@ -61,7 +61,7 @@ def test_labels_of_what_is_to_be_labelled_do_not_matter(tmp_path):
     text = "Ann\nwent on"
     path.write_text(json.dumps({"text": text, "label": [[0, 8, "PER"], [2, 6, "X"], [3, 3, "Y"]]}), "utf-8")
     plain.write_text(json.dumps({"text": text}), "utf-8")
-    found, expected = (_asked(one, "jsonl", Translation(BOOK)) for one in (path, plain))
+    found, expected = (_read(one, "jsonl", Translation(BOOK)) for one in (path, plain))
     assert (found.sentences, found.lines) == (expected.sentences, expected.lines)
     assert [document.spans for document in found.documents] == [None]
 
@@ -70,7 +70,7 @@ def test_offsets_outside_a_text_are_a_fault_of_the_file(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"text": "Ann", "label": [[0, 9, "PER"]]}), "utf-8")
     with pytest.raises(DataError, match=r"a\.jsonl:1: expected offsets within 3 characters, got 0 and 9"):
-        _asked(path, "jsonl", Translation(BOOK))
+        _read(path, "jsonl", Translation(BOOK))
 
 
 def test_probabilities_pass_through_the_code_book():

@@ -54,11 +54,11 @@ def tune(config: str | Path = "tune", settings: Mapping[str, Any] | None = None)
     from daguan.pipeline import tune as search
     from daguan.pipeline.budget.plan import load
 
-    asked = load(words_of(config, settings or {}))
-    study = search.make(asked)
-    score = search.score_best(study, asked)
+    configuration = load(words_of(config, settings or {}))
+    study = search.make(configuration)
+    score = search.score_best(study, configuration)
     with folder_lock(study.folder, wait=True):
-        best = search.write_best(study, asked)
+        best = search.write_best(study, configuration)
     return Study(
         study.folder,
         frames.trials(study.trials()),

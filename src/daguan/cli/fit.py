@@ -61,11 +61,11 @@ def _require_shippable(words: list[str], folder: Path, to: str) -> None:
 
     form, settings = form_for(folder, to), load(words)
     for student in distil.candidates(settings):
-        made = settings.member(student)
-        if reason := refusal(form, made.model):
+        config = settings.member(student)
+        if reason := refusal(form, config.model):
             raise ConfigError(f"{student}, which `distil` may make the student: {reason}; or set distil.student")
-        if made.model.pieces and not hub.is_absent(made.encoder.checkpoint):
-            checkpoint = made.encoder.checkpoint
+        if config.model.pieces and not hub.is_absent(config.encoder.checkpoint):
+            checkpoint = config.encoder.checkpoint
             place = hub.here(checkpoint) if hub.is_on_hub(checkpoint) else checkpoint
             Pieces.of_checkpoint(Path(place), {}).backend()
 

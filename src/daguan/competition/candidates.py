@@ -1,5 +1,5 @@
-"""Describes possible submissions: labelled test lines with the out-of-fold score of their maker. Needs no gold
-labels."""
+"""Describes possible submissions: labelled test lines with the out-of-fold score of the model
+that made them. Needs no gold labels."""
 
 from __future__ import annotations
 

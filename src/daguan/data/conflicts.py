@@ -23,7 +23,7 @@ class ConflictSettings(Section):
 
     training: str = setting(
         KEEP,
-        "What training does with them: `keep` all, `drop` all, or `relabel` all with one of their annotations.",
+        "What training does with such lines: `keep` or `drop` all, or `relabel` all with one of their annotations.",
         choices=WAYS,
     )
     run: str = setting(

@@ -27,11 +27,13 @@ class DistilSettings(Section):
 
     student: str = setting(
         "",
-        "The member whose settings make that model; empty takes the blend's best tagger out of fold. It need not be "
+        "The member whose settings the student has; empty takes the blend's best tagger out of fold. It need not be "
         "blended, but it must need no other member's run.",
     )
-    test: bool = setting(True, "Whether the test lines are labelled for it.")
-    corpus_lines: int = setting(20_000, "Number of lines of the corpus to label for it, drawn at random.", ge=0)
+    test: bool = setting(True, "Whether the test lines are labelled for the student.")
+    corpus_lines: int = setting(
+        20_000, "Number of lines of the corpus to label for the student, drawn at random.", ge=0
+    )
     confidence: float = setting(0.5, "Lines whose least certain decision is less probable are left out.", ge=0, le=1)
     draws: int = setting(
         0,
@@ -42,7 +44,7 @@ class DistilSettings(Section):
     )
     weight: float = setting(
         1.0,
-        "Weight of such a line's loss beside that of a gold one (1 with family ngram_crf, which cannot weigh lines).",
+        "Weight of the loss of such a line; a gold line has 1. Family ngram_crf cannot weigh lines and takes 1 only.",
         gt=0,
         le=1,
     )

@@ -1,7 +1,7 @@
 """What a family of members is: one class, and one row of the table in families/table.py.
 
 A family says here, without loading any library that computes, what its members need before them and which settings
-they depend on; it trains, answers and loads through modules that it imports when it is asked to.
+they depend on; the modules that train, answer and load are imported only when they are used.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Family(ABC):
         computes_in_precision: whether the result depends on engine.precision.
         weighs_lines: whether a training line can count less than another.
         divides: whether several devices train a fold together.
-        resumes: whether a killed fold goes on from where it was.
+        resumes: whether a killed fold continues from its checkpoint.
         trains_alone: whether a member is trained by itself, so that it can be searched over or distilled into.
         is_baseline: whether it is the contest's official baseline, which a blend should beat. A budget trains it first:
             it is cheap and never diverges.

@@ -33,7 +33,7 @@ class PseudoLabelSettings(Section):
     )
     weight: float = setting(
         0.5,
-        "Weight of such a line's loss beside that of a gold one (1 with family ngram_crf, which cannot weigh lines).",
+        "Weight of the loss of such a line; a gold line has 1. Family ngram_crf cannot weigh lines and takes 1 only.",
         gt=0,
         le=1,
     )

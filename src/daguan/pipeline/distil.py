@@ -102,8 +102,8 @@ def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:
     """Returns the jobs of the scored student, on fold 0, and of the shipped one, on the fold after the last, which
     holds nothing out."""
     member = stages.settings.distil.student
-    made = stages.settings.member(member)
-    student = made.replace(pseudo_labels=stages.settings.distil.choice())
+    config = stages.settings.member(member)
+    student = config.replace(pseudo_labels=stages.settings.distil.choice())
     job = stages.fold_jobs(member, threads)[0]
     job = replace(job, member=STUDENT, settings=student, pseudo_labels=str(folder / LABELS))
     return [

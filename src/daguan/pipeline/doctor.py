@@ -106,18 +106,18 @@ class Diagnosis:
         return asdict(self)
 
 
-def diagnose(asked: Settings) -> Diagnosis:
+def diagnose(settings: Settings) -> Diagnosis:
     """Returns what is found here for a configuration."""
-    offer = offered(Path(asked.data.work))
-    faults = _failing(lambda: find_device(asked.engine), "engine.device=auto takes what is there")
+    offer = offered(Path(settings.data.work))
+    faults = _failing(lambda: find_device(settings.engine), "engine.device=auto takes what is there")
     with TemporaryDirectory() as folder:
-        contest, wrong, readable = examine(asked, Path(folder))
+        contest, wrong, readable = examine(settings, Path(folder))
         faults += wrong
-        checkpoints = {asked.member(one).encoder.checkpoint for one in asked.trained}
+        checkpoints = {settings.member(one).encoder.checkpoint for one in settings.trained}
         to_fetch = [] if faults else sorted(filter(hub.is_absent, checkpoints))
         if contest.lines and not faults:
             faults += [*_missing_runs(readable), *([] if to_fetch else room_faults(readable, offer))]
-    preset, why = chosen(offer, contest, built_in=not asked.data.dir)
+    preset, why = chosen(offer, contest, built_in=not settings.data.dir)
     return Diagnosis(offer, contest, preset, why, tuple(faults), tuple(to_fetch))
 
 
@@ -144,27 +144,27 @@ def offered(work: Path) -> Offer:
     )
 
 
-def examine(asked: Settings, folder: Path) -> tuple[Contents, list[str], Settings]:
+def examine(settings: Settings, folder: Path) -> tuple[Contents, list[str], Settings]:
     """Returns what the contest's folder holds, what is wrong with it, and the settings of a contest with these lines.
 
     folder: an empty one, into which data in another format are imported. What is wrong is what `prepare` would refuse.
     """
     try:
-        stages = Stages(asked)
+        stages = Stages(settings)
     except DaguanError as error:
-        return Contents(asked.data.dir), [f"{error}; `import --help` names the options for other formats"], asked
+        return Contents(settings.data.dir), [f"{error}; `import --help` names the options for other formats"], settings
     faults = _failing(partial(prepare.require_places, stages), "data.submissions=FOLDER and name=NAME choose others")
     faults += _failing(partial(require_writable, stages.work), "data.work=FOLDER chooses another")
-    if not asked.data.dir and not is_built(asked.contest, stages.original):
-        return Contents(str(stages.original.folder), built=False), [*faults, *_missing_inputs(stages)], asked
-    contest, readable = stages.original, asked
+    if not settings.data.dir and not is_built(settings.contest, stages.original):
+        return Contents(str(stages.original.folder), built=False), [*faults, *_missing_inputs(stages)], settings
+    contest, readable = stages.original, settings
     if stages.imports:
         contest = Contest(folder / "contest")
-        readable = asked.replace(data=asked.data.replace(dir=str(contest.folder)))
-        wrong = _failing(partial(build_in, contest.folder, Path(asked.data.dir)), "`import --repair` mends some")
+        readable = settings.replace(data=settings.data.replace(dir=str(contest.folder)))
+        wrong = _failing(partial(build_in, contest.folder, Path(settings.data.dir)), "`import --repair` mends some")
         if wrong:
-            return Contents(asked.data.dir), [*faults, *wrong], asked
-    contents, wrong = _read(asked, contest)
+            return Contents(settings.data.dir), [*faults, *wrong], settings
+    contents, wrong = _read(settings, contest)
     return contents, [*faults, *wrong, *_missing_inputs(Stages(readable))], readable
 
 
@@ -174,33 +174,33 @@ def _missing_inputs(stages: Stages) -> list[str]:
     )
 
 
-def _missing_runs(asked: Settings) -> list[str]:
+def _missing_runs(settings: Settings) -> list[str]:
     """Returns what is wrong with the runs that settings name; before `prepare`, only whether they are there."""
-    stages = Stages(asked)
-    named = {*asked.blend.runs, *(asked.member(one).conflicts.run for one in asked.trained)} - {""}
+    stages = Stages(settings)
+    named = {*settings.blend.runs, *(settings.member(one).conflicts.run for one in settings.trained)} - {""}
     if stages.prepare.finished or not all((stages.work / name / MANIFEST).is_file() for name in named):
         return _failing(partial(prepare.require_runs, stages), "`runs` lists those that are there")
     return []
 
 
-def _read(asked: Settings, contest: Contest) -> tuple[Contents, list[str]]:
+def _read(settings: Settings, contest: Contest) -> tuple[Contents, list[str]]:
     """Returns what the files of a contest's folder hold, and what is wrong with them."""
     remedy = "data/README.md has the formats, and `import` reads others"
     if wrong := _failing(contest.sha256, remedy):
-        return Contents(asked.data.dir), wrong
+        return Contents(settings.data.dir), wrong
     faults, checked = [], [0]
     if contest.corpus.is_file():
         faults += _failing(partial(_check_corpus, contest.corpus, checked), remedy)
     try:
         train, test = read_checked(contest)
     except (DaguanError, OSError) as error:
-        return Contents(asked.data.dir), [f"{error}; {remedy}", *faults]
+        return Contents(settings.data.dir), [f"{error}; {remedy}", *faults]
     faults += _failing(
-        lambda: assign_folds(train, asked.folds, document_of_line(contest, len(train), asked.folds)),
+        lambda: assign_folds(train, settings.folds, document_of_line(contest, len(train), settings.folds)),
         "folds.count=2 needs two lines or groups, and folds.group=1 no groups",
     )
     contents = Contents(
-        folder=asked.data.dir or str(contest.folder),
+        folder=settings.data.dir or str(contest.folder),
         lines=len(train),
         tokens=sum(len(sentence.tokens) for sentence in train),
         types=len({span.label for sentence in train for span in sentence.gold}),
@@ -232,29 +232,29 @@ def _failing(check: Callable[[], object], remedy: str) -> list[str]:
     return []
 
 
-def room_faults(asked: Settings, offer: Offer) -> list[str]:
+def room_faults(settings: Settings, offer: Offer) -> list[str]:
     """Returns what a run of the configuration would lack: memory, memory of the GPU, disk. A budget fits itself to the
     memory."""
-    gpus = min(1, len(offer.gpus)) if find_device(asked.engine).type != "cpu" else 0
-    found = stated_machine(asked, None, SPEED, 0.0, gpus)
+    gpus = min(1, len(offer.gpus)) if find_device(settings.engine).type != "cpu" else 0
+    found = stated_machine(settings, None, SPEED, 0.0, gpus)
     faults = []
-    for stage in () if asked.budget.minutes else found.stages:
+    for stage in () if settings.budget.minutes else found.stages:
         if stage.memory > offer.memory:
             faults.append(
-                f"memory: expected about {_gb(stage.memory)} for the stage {stage.stage} of {asked.name}, got "
+                f"memory: expected about {_gb(stage.memory)} for the stage {stage.stage} of {settings.name}, got "
                 f"{_gb(offer.memory)} available; fewer engine.workers or a larger pretrain.accumulation needs less"
             )
         if gpus and stage.gpu_memory > offer.gpus[0][1]:
             faults.append(
                 f"memory of {offer.gpus[0][0]}: expected about {_gb(stage.gpu_memory)} for the stage {stage.stage} of "
-                f"{asked.name}, got {_gb(offer.gpus[0][1])}; a smaller pretrain.batch_size with pretrain.accumulation "
-                "needs less"
+                f"{settings.name}, got {_gb(offer.gpus[0][1])}; a smaller pretrain.batch_size with "
+                "pretrain.accumulation needs less"
             )
     disk = sum(stage.disk for stage in found.stages)
     if disk > offer.disk:
         faults.append(
-            f"{asked.data.work}: expected about {_gb(disk)} of disk for {asked.name}, got {_gb(offer.disk)} free; free "
-            "some, or data.work=FOLDER on another disk"
+            f"{settings.data.work}: expected about {_gb(disk)} of disk for {settings.name}, got {_gb(offer.disk)} "
+            "free; free some, or data.work=FOLDER on another disk"
         )
     return faults
 

@@ -49,18 +49,18 @@ ROWS = ("prepare", "pretrain", "train", "blend", "submit")
 LINE_TOKENS, LINE_ENTITIES, TYPES = 51, 1.95, 3  # the official contest's, for sizes that are stated
 ENTRIES = 20_000  # of a vocabulary, where there is no text to count them in
 SAMPLE_LINES = 20_000  # of a corpus whose tokens are not counted
-LOADED = BLEND / 2  # seconds of a blend that a command has spent which has trained before
+LOADED = BLEND / 2  # of the seconds of a blend, those that a command which has trained has spent already
 UPDATE = 0.05  # seconds of an update on a GPU, at least: its operations start one after another (assumed, not measured)
-DIVIDED = 0.9  # share of N GPUs' speed that a pretraining reaches which is divided among them (assumed)
+DIVIDED = 0.9  # share of the speed of N GPUs together that one pretraining on all of them reaches (assumed)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What an estimate is for.
+    """The machine that an estimate is for.
 
     Attributes:
-        cores: of the processor.
-        gpus: 0 for none.
+        cores: number of cores.
+        gpus: number of GPUs; 0 for none.
         measured: whether the speeds were measured here.
         command: seconds until a command has loaded what it needs.
     """
@@ -97,8 +97,8 @@ class Estimate:
     """The estimate of a whole run.
 
     Attributes:
-        members: those that take part; a budget pays for some of them.
-        entries: of the vocabulary.
+        members: the members that take part; a budget may pay for some of them only.
+        entries: number of entries of the vocabulary.
     """
 
     machine: Machine
@@ -161,24 +161,24 @@ def _corpus_tokens(corpus: Path) -> tuple[int, set[str]]:
     return round(tokens * corpus.stat().st_size / max(1, size)), known
 
 
-def measured_here(asked: Settings, size: tuple[int, int, int] | None) -> Estimate:
+def measured_here(settings: Settings, size: tuple[int, int, int] | None) -> Estimate:
     """Returns the estimate for this machine, after about a minute of measuring.
 
     size: labelled lines, test lines and corpus tokens; None for those of the configuration's contest.
     """
-    stages = Stages(asked)
+    stages = Stages(settings)
     prepare.build_contest(stages)
     with TemporaryDirectory() as folder:
-        found = measure(asked, stages.contest, Path(folder))
-    there = 0 if find_device(asked.engine).type == "cpu" else len(gpus(asked.engine)) or 1
+        found = measure(settings, stages.contest, Path(folder))
+    there = 0 if find_device(settings.engine).type == "cpu" else len(gpus(settings.engine)) or 1
     machine = Machine(cores(), there, True, found.command)
     if size is None:
         return estimated(stages, *read_sizes(stages), found.speeds, machine)
-    return _without_contest(asked, size, found.speeds, machine)
+    return _without_contest(settings, size, found.speeds, machine)
 
 
 def stated_machine(
-    asked: Settings, size: tuple[int, int, int] | None, tokens_per_second: float, operations: float, devices: int
+    settings: Settings, size: tuple[int, int, int] | None, tokens_per_second: float, operations: float, devices: int
 ) -> Estimate:
     """Returns the estimate for a machine elsewhere.
 
@@ -187,15 +187,15 @@ def stated_machine(
         operations: floating-point operations a second that pretraining reaches on one worker's device.
         devices: GPUs, 0 for none. `pretrain` is assumed to have engine.devices of that number, `train` of one.
     """
-    machine, anywhere = Machine(cores(), devices), asked.replace(engine=asked.engine.replace(device="cpu"))
+    machine, anywhere = Machine(cores(), devices), settings.replace(engine=settings.engine.replace(device="cpu"))
     if size is not None:
-        entries = resources.entries_of(asked, ENTRIES)
-        speeds = stated_speeds(asked, entries, tokens_per_second, operations, devices)
+        entries = resources.entries_of(settings, ENTRIES)
+        speeds = stated_speeds(settings, entries, tokens_per_second, operations, devices)
         return _without_contest(anywhere, size, speeds, machine)
     stages = Stages(anywhere)
     prepare.build_contest(stages)
     sizes, entries = read_sizes(stages)
-    speeds = stated_speeds(asked, entries, tokens_per_second, operations, devices)
+    speeds = stated_speeds(settings, entries, tokens_per_second, operations, devices)
     return estimated(stages, sizes, entries, speeds, machine)
 
 
@@ -205,17 +205,17 @@ def stated_speeds(
     """Returns the speeds that follow from stated figures. What has no encoder runs on the processor's cores."""
     encoders = {}
     for member in settings.trained:
-        made = settings.member(member)
+        config = settings.member(member)
         if is_baseline(settings, member):
             continue
-        each = operations_per_token(made.encoder, entries, made.pretrain.masking.rate)
+        each = operations_per_token(config.encoder, entries, config.pretrain.masking.rate)
         speed = tokens_per_second or operations / each
-        encoders[member] = min(speed, tokens_per_update(made) / UPDATE) if devices else speed
+        encoders[member] = min(speed, tokens_per_update(config) / UPDATE) if devices else speed
     elsewhere = SPEED if devices or not tokens_per_second else tokens_per_second
     return Speeds(elsewhere, encoders, update=UPDATE if devices else 0.0)
 
 
-def _without_contest(asked: Settings, size: tuple[int, int, int], speeds: Speeds, machine: Machine) -> Estimate:
+def _without_contest(settings: Settings, size: tuple[int, int, int], speeds: Speeds, machine: Machine) -> Estimate:
     """Returns the estimate for sizes alone: nothing of it is finished."""
     with TemporaryDirectory() as name:
         contest = Contest(Path(name) / "contest")
@@ -223,9 +223,9 @@ def _without_contest(asked: Settings, size: tuple[int, int, int], speeds: Speeds
         write_lines(contest.train, [format_labelled(line)])
         write_lines(contest.test, [format_unlabelled(line)])
         places = DataSettings(dir=str(contest.folder), work=f"{name}/work", submissions=f"{name}/out")
-        sizes = stated_sizes(*size, asked.folds.count)
-        entries = resources.entries_of(asked, ENTRIES)
-        return estimated(Stages(asked.replace(data=places)), sizes, entries, speeds, machine)
+        sizes = stated_sizes(*size, settings.folds.count)
+        entries = resources.entries_of(settings, ENTRIES)
+        return estimated(Stages(settings.replace(data=places)), sizes, entries, speeds, machine)
 
 
 def estimated(stages: Stages, sizes: Sizes, entries: int, speeds: Speeds, machine: Machine) -> Estimate:
@@ -284,8 +284,8 @@ def _tasks(stages: Stages, sizes: Sizes, speeds: Speeds, machine: Machine) -> li
     shared = max(1.0, DIVIDED * machine.gpus) if machine.gpus > 1 and not machine.measured else 1.0
     for task in tasks_of(stages, settings.trained, sizes, speeds):
         if task.kind == FOLD:
-            made = settings.member(task.member)
-            labelled = (family_of(made.family).evaluations(made) - 1) * sizes.tokens / sizes.folds
+            config = settings.member(task.member)
+            labelled = (family_of(config.family).evaluations(config) - 1) * sizes.tokens / sizes.folds
             task = replace(task, overhead=task.overhead + labelled / speeds.labelling(task.member))
         elif is_pretrained(settings, task.member):
             task = replace(task, most=task.most / shared)
@@ -298,7 +298,7 @@ def _seconds(tasks: Sequence[Task], scale: float, workers: int) -> float:
 
 
 def _row(name: str, finished: bool, seconds: float, needs: Sequence[Need], workers: int = 1) -> StageEstimate:
-    """Returns the estimate of a stage; nothing if it is finished. Those needs that are largest meet."""
+    """Returns the estimate of a stage, all 0 if it is finished. Its memory is enough for the largest needs at once."""
     if finished:
         return StageEstimate(name)
     largest = sorted((need.memory for need in needs), reverse=True)[:workers]
@@ -310,21 +310,21 @@ def _budgeted(
     stages: Stages, sizes: Sizes, speeds: Speeds, machine: Machine, preparing: float
 ) -> tuple[Settings, Sizes, list[Task], float]:
     """Returns the settings, sizes and tasks that the minutes pay for, with the scale of their seconds."""
-    asked = stages.settings
-    workers, limit = machine.workers(asked.engine, machine.gpus or machine.cores), 60 * asked.budget.minutes
+    requested = stages.settings
+    workers, limit = machine.workers(requested.engine, machine.gpus or machine.cores), 60 * requested.budget.minutes
     worth = GPU if machine.gpus else 1.0
     folds, lines = folds_and_lines(sizes.tokens, sizes.lines, limit * workers * worth)
     sizes = _cut(sizes, folds, lines)
-    pretrained = [one for one in asked.members if is_pretrained(asked, one)]
-    numbers = {one: {"pretrain": {"tokens": most_tokens(asked, one, sizes.text_tokens)}} for one in pretrained}
-    settings = vary(asked, {"folds": {"count": folds}, "ensemble": numbers}, "the estimate")
+    pretrained = [one for one in requested.members if is_pretrained(requested, one)]
+    numbers = {one: {"pretrain": {"tokens": most_tokens(requested, one, sizes.text_tokens)}} for one in pretrained}
+    settings = vary(requested, {"folds": {"count": folds}, "ensemble": numbers}, "the estimate")
     free, chosen, found, scale = [preparing] * workers, list[str](), list[Task](), 0.0
-    for member in asked.members:
+    for member in requested.members:
         tried = [*chosen, member]
         tasks = _tasks(Stages(settings.replace(members=tuple(tried))), sizes, speeds, machine)
         end = deadline(limit, pace_of(speeds) * sizes.blend_seconds(len(tried)))
         given = largest_scale(tasks, free, {}, end) if tasks else 0.0
-        if sum(not is_baseline(asked, one) for one in tried) <= 1 or are_enough(settings, tasks, given):
+        if sum(not is_baseline(requested, one) for one in tried) <= 1 or are_enough(settings, tasks, given):
             chosen, found, scale = tried, tasks, given
     return settings.replace(members=tuple(chosen)), sizes, found, scale
 

@@ -38,11 +38,11 @@ def next_jobs(words: list[str]) -> Sequence[Job]:
     prepare.make(settings)
     stages = Stages(settings)
     starts = pretrain.starts_of(stages, settings.trained)
-    made = pretrain.jobs_of(stages, starts)[0]
-    if begun := [job for job in made.values() if not job.finished]:
+    jobs = pretrain.jobs_of(stages, starts)[0]
+    if begun := [job for job in jobs.values() if not job.finished]:
         return begun
     for name, run in starts.items():
-        pretrain.finish(run, made[name])
+        pretrain.finish(run, jobs[name])
     _, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
     for members in train.rounds_of(settings):
         train.pseudo_labels(stages, members)

@@ -38,15 +38,15 @@ class Entry:
 
     @classmethod
     def of(cls, run: str, manifest: dict[str, Any]) -> Entry:
-        told = manifest["depends_on"]
-        model = told.get("model", {})  # the n-gram CRF has neither encoder nor head
+        depends_on = manifest["depends_on"]
+        model = depends_on.get("model", {})  # the n-gram CRF has neither encoder nor head
         return cls(
             run=run,
             lines=manifest["lines"],
-            family=told["family"],
+            family=depends_on["family"],
             encoder=model.get("encoder", ""),
             head=model.get("head", ""),
-            seed=told["seed"],
+            seed=depends_on["seed"],
             folds=len(manifest["folds"]),
             f1=manifest["out_of_fold"],
             seconds=manifest["seconds"],

@@ -36,7 +36,7 @@ NUMBERS = re.compile(r"[0-9]+(_[0-9]+)*(/.*)?")  # a line of a contest in which 
 
 
 @dataclass(frozen=True)
-class Asked:
+class Unlabelled:
     """What is to be labelled.
 
     Attributes:
@@ -70,19 +70,19 @@ def label(
     require("--from", not read_as or read_as in FORMATS, " or ".join(FORMATS), read_as)
     paths, combination = find_models(folder)
     translation = Translation.load(paths[0][0])
-    asked = _asked(source, read_as or _format_to_label(source, translation), translation)
-    written = written or (CONTEST if asked.format == CONTEST else guess_new(target, asked.format))
-    _require_target(target, written, asked.format)
+    unlabelled = _read(source, read_as or _format_to_label(source, translation), translation)
+    written = written or (CONTEST if unlabelled.format == CONTEST else guess_new(target, unlabelled.format))
+    _require_target(target, written, unlabelled.format)
     prepare_process(share_cores(engine, 1)[1], engine)
     members = load_members(paths, engine)
     watch = Stopwatch()
-    labelled = predict(members, combination, asked.sentences)
-    facts = _write(target, written, labelled, asked, translation)
-    tokens, seconds = sum(len(sentence.tokens) for sentence in asked.sentences), watch.seconds
+    labelled = predict(members, combination, unlabelled.sentences)
+    facts = _write(target, written, labelled, unlabelled, translation)
+    tokens, seconds = sum(len(sentence.tokens) for sentence in unlabelled.sentences), watch.seconds
     return {
-        "lines": len(asked.sentences),
+        "lines": len(unlabelled.sentences),
         "models": sum(map(len, members)),
-        "lines_per_second": len(asked.sentences) / seconds,
+        "lines_per_second": len(unlabelled.sentences) / seconds,
         "tokens_per_second": tokens / seconds,
         **facts,
     }
@@ -104,10 +104,10 @@ def _format_to_label(source: Path, translation: Translation) -> str:
     return TEXT if translation.book and not NUMBERS.fullmatch(first) else CONTEST
 
 
-def _asked(source: Path, format: str, translation: Translation) -> Asked:
+def _read(source: Path, format: str, translation: Translation) -> Unlabelled:
     """Returns what is to be labelled; labels that the source has are not read. Raises ConfigError or DataError."""
     if format == CONTEST:
-        return Asked(read_unlabelled(source), CONTEST)
+        return Unlabelled(read_unlabelled(source), CONTEST)
     its = Source(path=str(source), format=format, only_test=True, repairs=tuple(REPAIRS), **translation.reading)
     if source == STANDARD:
         documents, found = format_of(format).read(source, its.options()), format
@@ -116,7 +116,7 @@ def _asked(source: Path, format: str, translation: Translation) -> Asked:
     documents = [replace(document, spans=None) for document in documents]
     lines = lines_of(documents, its.whole)
     sentences = [Sentence(translation.encode(documents[number].tokens[start:stop])) for number, start, stop in lines]
-    return Asked(sentences, found, documents, lines)
+    return Unlabelled(sentences, found, documents, lines)
 
 
 def _require_target(target: Path, written: str, source: str) -> None:
@@ -131,14 +131,14 @@ def _require_target(target: Path, written: str, source: str) -> None:
 
 
 def _write(
-    target: Path, written: str, labelled: Iterable[Sentence], asked: Asked, translation: Translation
+    target: Path, written: str, labelled: Iterable[Sentence], unlabelled: Unlabelled, translation: Translation
 ) -> dict[str, Any]:
     """Writes the labelled lines, and returns what is known of the documents."""
-    if asked.format == CONTEST:
+    if unlabelled.format == CONTEST:
         _write_lines(target, map(format_labelled if written == CONTEST else _json_of_line, labelled))
         return {}
     spans = [translation.decode(sentence.gold) for sentence in labelled]
-    documents = with_spans(asked.documents, asked.lines, spans)
+    documents = with_spans(unlabelled.documents, unlabelled.lines, spans)
     if written == JSON:
         _write_lines(target, map(_json_of, documents))
     else:

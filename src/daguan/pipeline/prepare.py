@@ -65,15 +65,15 @@ def require_inputs(stages: Stages, fetches: bool = True) -> None:
     """
     _ = stages.translation
     for member in stages.settings.trained:
-        made = stages.settings.member(member)
+        config = stages.settings.member(member)
         if fetches:
-            hub.fetch(made.encoder.checkpoint)
-        if fetches or not hub.is_absent(made.encoder.checkpoint):
+            hub.fetch(config.encoder.checkpoint)
+        if fetches or not hub.is_absent(config.encoder.checkpoint):
             start_files(stages.member(member))
-        if made.pseudo_labels.teachers:
+        if config.pseudo_labels.teachers:
             from daguan.ensemble.pseudo_labels import require_corpus  # with torch, which `prepare` does not need
 
-            require_corpus(stages.contest.corpus, made.pseudo_labels)
+            require_corpus(stages.contest.corpus, config.pseudo_labels)
 
 
 def build_contest(stages: Stages) -> None:

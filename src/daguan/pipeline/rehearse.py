@@ -53,15 +53,15 @@ def make(words: list[str]) -> Rehearsal:
     require_engine(settings.engine, settings.data.work)
     stages = Stages(settings)
     prepare.build_contest(stages)
-    made = make_contest(stages, settings)
+    contest_run = make_contest(stages, settings)
     there = {"dir": CONTEST, "work": "work", "submissions": "submissions"}
-    places = [*(f"data.{name}={made.path / folder}" for name, folder in there.items()), "data.corrections=''"]
+    places = [*(f"data.{name}={contest_run.path / folder}" for name, folder in there.items()), "data.corrections=''"]
     trained = [make_blend([*call, *places]) for call in calls]
     about = {"plan": to_dict(settings.plan), "rehearse": to_dict(settings.rehearse)}
     keys = [stages.answer.path.name for stages in trained]
-    played = run_of(made.path, "play", {"seed": settings.seed, "blends": keys, **about}, [PLAYING])
-    gold = read_labelled(made.path / GOLD)
-    once(played, lambda run: _play(run, made, trained, settings, gold))
+    played = run_of(contest_run.path, "play", {"seed": settings.seed, "blends": keys, **about}, [PLAYING])
+    gold = read_labelled(contest_run.path / GOLD)
+    once(played, lambda run: _play(run, contest_run, trained, settings, gold))
     return Rehearsal(played, trained, gold)
 
 
@@ -103,11 +103,11 @@ def _check(settings: Settings) -> None:
         require(name, not runs, "none in a rehearsal: it saw the hidden lines", runs)
 
 
-def _play(run: Run, made: Run, trained: list[Stages], settings: Settings, gold: list[Sentence]) -> None:
+def _play(run: Run, contest_run: Run, trained: list[Stages], settings: Settings, gold: list[Sentence]) -> None:
     watch = Stopwatch()
     answers = {name: found for stages in trained for name, found in _answers(stages).items()}
     candidates = [Candidate.of(name, *about) for name, about in answers.items()]
-    planner = Planner(candidates, LineCounts(made.manifest()["kept"], len(gold)), settings.plan)
+    planner = Planner(candidates, LineCounts(contest_run.manifest()["kept"], len(gold)), settings.plan)
     truth = HiddenScores.of([answers[name][1] for name in planner.names], gold)
     outcome = rehearse(planner, truth, settings.plan.public_share, settings.rehearse, settings.seed)
     run.finish(watch.seconds, outcome=json.loads(json.dumps(outcome)))

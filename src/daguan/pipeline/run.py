@@ -21,15 +21,15 @@ def make(words: list[str]) -> Stages:
 
 def make_blend(words: list[str]) -> Stages:
     """Make all runs up to the blend; returns the stages."""
-    asked = plain.load(words)
-    require_engine(asked.engine, asked.data.work)
-    if asked.budget.minutes:
-        play(asked)
+    settings = plain.load(words)
+    require_engine(settings.engine, settings.data.work)
+    if settings.budget.minutes:
+        play(settings)
         return blend.make(load(words))
-    prepare.make(asked)
-    whole = whole_run(Stages(asked))
+    prepare.make(settings)
+    whole = whole_run(Stages(settings))
     with shown(whole.row):
-        pretrain.make(asked, whole.pretraining)
-        train.train(asked, whole.training)
+        pretrain.make(settings, whole.pretraining)
+        train.train(settings, whole.training)
         with whole.blends():
-            return blend.make(asked)
+            return blend.make(settings)

@@ -1,4 +1,4 @@
-"""The line of a whole run: the jobs of its stages, one stage after another, and the time to the end of the last one."""
+"""The progress of a whole run: the jobs of all its stages, and the time until the last of them ends."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BLEND = "blend"
 
 
 class WholeRun:
-    """All that a run has to do. Its time to the end is known as soon as each stage has a job that reports its own.
+    """All jobs of a run. The remaining time is known as soon as a job of each stage has reported its own.
 
     Attributes:
         pretraining, training: the jobs of these stages, each after the stage before it.
-        blending: the blend, of which an estimate is known.
+        blending: the blend, whose seconds are estimated beforehand.
     """
 
     def __init__(self, pretraining: Whole, training: Whole, blending: Whole) -> None:

@@ -23,14 +23,14 @@ LONGER, DROP, CHANGE, ADD = "train longer", "drop", "change", "add"
 
 
 class Advice(NamedTuple):
-    """One advice.
+    """One piece of advice.
 
     Attributes:
         advice: what to do.
-        member: with which member.
-        why: what it follows from.
-        worth: of the member, as a fraction; None where it is not known.
-        minutes: that the member took.
+        member: the member to do it with.
+        why: the reason.
+        worth: the worth of the member, as a fraction; None where it is not known.
+        minutes: minutes that the member took.
     """
 
     advice: str
@@ -44,10 +44,10 @@ class Reasons(NamedTuple):
     """What the settings and runs of a blend say of its members.
 
     Attributes:
-        short: by run, in what its training was shorter than is of use.
+        short: by run, how its training was shorter than is of use.
         changes: by run, what to change.
         left_out: by member, why it is not in the blend.
-        kinds: of members that this blend does not have, with a member of KINDS_OF that is of it.
+        kinds: by kind of member that this blend does not have, a member of KINDS_OF of that kind.
     """
 
     short: Mapping[str, Sequence[str]] = {}
@@ -76,7 +76,7 @@ def reasons(stages: Stages, left_out: Mapping[str, str]) -> Reasons:
 
 
 def _short(asked: settings.Settings, member: str, tokens: int) -> list[str]:
-    """Returns how little of the text a member's pretraining read; nothing if it read what is of use."""
+    """Returns how little of the text a member's pretraining read; nothing if it read as much as is of use."""
     if not is_pretrained(asked, member):
         return []
     read = asked.member(member).pretrain.tokens / max(1, tokens)
@@ -86,7 +86,7 @@ def _short(asked: settings.Settings, member: str, tokens: int) -> list[str]:
 
 
 def advice(models: DataFrame, worth: Mapping[str, Any], jobs: DataFrame, known: Reasons) -> DataFrame:
-    """Returns a row for each advice, the member with the most worth a minute first.
+    """Returns a row for each piece of advice, the member with the most worth a minute first.
 
     models: of `leaderboard.models`; worth: of `worth.worth`; jobs: of `jobs.jobs`.
     """
@@ -104,8 +104,9 @@ def advice(models: DataFrame, worth: Mapping[str, Any], jobs: DataFrame, known: 
 
 
 def _to_drop(worth: Mapping[str, Any], minutes: Mapping[str, float]) -> dict[str, str]:
-    """Returns the members to leave out, each with the reason: those without which the blend is better, or else one, the
-    worth of whose minutes is least, if the blend is not shown to be worse without it. Others may count more then."""
+    """Returns the members to leave out, each with the reason: those without which the blend is better, or else the one
+    with the least worth a minute, unless the blend is shown to be worse without it. Only one, as the worth of the
+    others changes without it."""
     ends = worth["interval"]
     harmful = {name: "the blend is better without it" for name in minutes if name in ends and ends[name][1] <= 0}
     if harmful or not ends:
@@ -123,7 +124,7 @@ def _rate(worth: float | None, minutes: float | None) -> float:
 def _advice(
     name: str, dropped: Mapping[str, str], worth: Mapping[str, Any], jobs: DataFrame, minutes: float, known: Reasons
 ) -> Iterator[Advice]:
-    """Yields what to do with a member."""
+    """Yields the advice on a member."""
     its = worth["without"].get(name)
     short = "; ".join([*filter(None, [_cut(jobs[jobs["run"] == name])]), *known.short.get(name, [])])
     if name in dropped:

@@ -38,17 +38,17 @@ def _bin(value: int, bins: Sequence[tuple[int, int, str]]) -> str:
     return next(name for low, high, name in bins if low <= value <= high)
 
 
-def by_property(found: Labelled, labels: Mapping[str, str]) -> DataFrame:
+def by_property(labelled: Labelled, labels: Mapping[str, str]) -> DataFrame:
     """Returns precision, recall and F1 of every track, out of fold, by each property of an entity.
 
     A predicted entity counts in its own class, and so does a gold one, so that the counts of the classes of one
     property add up to those of all entities. labels: the user's, by those of the scheme.
     """
-    seen = _taught(found)
-    gold = _prepared(frame(found.train, found.gold.train, seen), found, labels)
+    seen = _taught(labelled)
+    gold = _prepared(frame(labelled.train, labelled.gold.train, seen), labelled, labels)
     rows = []
-    for track in found.answers:
-        ours = _prepared(frame(found.train, track.train, seen), found, labels)
+    for track in labelled.answers:
+        ours = _prepared(frame(labelled.train, track.train, seen), labelled, labels)
         keys = set(zip(*(gold[name] for name in ("line", "start", "stop", "type")), strict=True))
         ours["hit"] = [key in keys for key in zip(*(ours[n] for n in ("line", "start", "stop", "type")), strict=True)]
         for way in WAYS:
@@ -76,27 +76,27 @@ def _concatenated(tables: Sequence[DataFrame]) -> DataFrame:
     return concat(tables, ignore_index=True)
 
 
-def _prepared(table: DataFrame, found: Labelled, labels: Mapping[str, str]) -> DataFrame:
-    folds = found.fold_of_line[table["line"].to_numpy(np.int64)]
+def _prepared(table: DataFrame, labelled: Labelled, labels: Mapping[str, str]) -> DataFrame:
+    folds = labelled.fold_of_line[table["line"].to_numpy(np.int64)]
     return table.assign(fold=[f"fold {fold}" for fold in folds], type=table["type"].map(labels.get))
 
 
-def _taught(found: Labelled) -> list[Counter[str]]:
+def _taught(labelled: Labelled) -> list[Counter[str]]:
     """Returns for each training line the entities of the other folds, by their string."""
-    folds = range(int(found.fold_of_line.max(initial=0)) + 1)
+    folds = range(int(labelled.fold_of_line.max(initial=0)) + 1)
     by_fold: list[Counter[str]] = [Counter() for _ in folds]
-    for line, fold in zip(found.train, found.fold_of_line.tolist(), strict=True):
+    for line, fold in zip(labelled.train, labelled.fold_of_line.tolist(), strict=True):
         by_fold[fold].update("_".join(line.tokens[span.start : span.stop]) for span in line.gold)
     everything = sum(by_fold, Counter())
     others = [everything - own for own in by_fold]
-    return [others[fold] for fold in found.fold_of_line.tolist()]
+    return [others[fold] for fold in labelled.fold_of_line.tolist()]
 
 
-def by_kind(found: Labelled) -> DataFrame:
+def by_kind(labelled: Labelled) -> DataFrame:
     """Returns for each track the number of entities of each kind, out of fold."""
     rows = []
-    for track in found.answers:
-        judged = [kinds(ours, theirs) for ours, theirs in zip(track.train, found.gold.train, strict=True)]
+    for track in labelled.answers:
+        judged = [kinds(ours, theirs) for ours, theirs in zip(track.train, labelled.gold.train, strict=True)]
         counted = Counter(chain.from_iterable(of_predicted for of_predicted, _ in judged))
         missed = Counter(chain.from_iterable(of_gold for _, of_gold in judged))
         missed_kind = NAMES.index("missed")
@@ -105,21 +105,21 @@ def by_kind(found: Labelled) -> DataFrame:
     return DataFrame(rows)
 
 
-def found_by_none(found: Labelled) -> float:
+def found_by_none(labelled: Labelled) -> float:
     """Returns the share of gold entities that no member gives, out of fold: no combination of these can find them."""
-    members = [track for track in found.answers if track.name in found.members]
-    given = [set[Span]().union(*(track.train[line] for track in members)) for line in range(len(found.train))]
-    missed = [span not in ours for ours, line in zip(given, found.gold.train, strict=True) for span in line]
+    members = [track for track in labelled.answers if track.name in labelled.members]
+    given = [set[Span]().union(*(track.train[line] for track in members)) for line in range(len(labelled.train))]
+    missed = [span not in ours for ours, line in zip(given, labelled.gold.train, strict=True) for span in line]
     return sum(missed) / max(1, len(missed))
 
 
-def confusion(found: Labelled, track: Track, labels: Mapping[str, str]) -> DataFrame:
+def confusion(labelled: Labelled, track: Track, labels: Mapping[str, str]) -> DataFrame:
     """Returns the number of entities by gold type (rows) and predicted type (columns), out of fold.
 
     A predicted entity stands in the row of the gold one that it overlaps most; `–` is no entity.
     """
     counts: Counter[tuple[str, str]] = Counter()
-    for ours, theirs in zip(track.train, found.gold.train, strict=True):
+    for ours, theirs in zip(track.train, labelled.gold.train, strict=True):
         met = set()
         for span in ours:
             overlaps = [(min(span.stop, gold.stop) - max(span.start, gold.start), -gold.start, gold) for gold in theirs]
@@ -133,9 +133,9 @@ def confusion(found: Labelled, track: Track, labels: Mapping[str, str]) -> DataF
     return DataFrame([[counts[row, column] for column in names] for row in names], names, names)
 
 
-def disagreement(found: Labelled) -> DataFrame:
+def disagreement(labelled: Labelled) -> DataFrame:
     """Returns 1 − F1 of each track against each other one, out of fold."""
-    tracks = found.answers
+    tracks = labelled.answers
     sets = [
         {(line, span.start, span.stop, span.label) for line, spans in enumerate(track.train) for span in spans}
         for track in tracks

@@ -25,22 +25,22 @@ MOST_KEPT = 240_000  # tokens times tracks of marginals, about 2 MB
 MOST_MEMBERS = 8  # whose own marginals are kept
 
 
-def line_columns(found: Labelled, labels: Sequence[str], vocabulary: dict[str, int]) -> dict[str, Any]:
+def line_columns(labelled: Labelled, labels: Sequence[str], vocabulary: dict[str, int]) -> dict[str, Any]:
     """Returns tokens, folds and tracks of all lines; `vocabulary` maps tokens to ids, and new ones are added to it.
 
     labels: what stands for the labels of the scheme on the page.
     """
-    text = [vocabulary.setdefault(token, len(vocabulary)) for line in found.sentences for token in line.tokens]
-    gold = found.gold.lines
+    text = [vocabulary.setdefault(token, len(vocabulary)) for line in labelled.sentences for token in line.tokens]
+    gold = labelled.gold.lines
     return {
         "labels": list(labels),
-        "train": len(found.train),
-        "lines": len(found.sentences),
+        "train": len(labelled.train),
+        "lines": len(labelled.sentences),
         "text": packed(text),
-        "first": packed(offsets(len(line.tokens) for line in found.sentences)),
-        "folds": packed([*found.fold_of_line.tolist(), *([TEST_FOLD] * len(found.test))]),
-        "tracks": [_track(track, gold, found.scheme.labels) for track in found.tracks],
-        "marginals": _marginals(found),
+        "first": packed(offsets(len(line.tokens) for line in labelled.sentences)),
+        "folds": packed([*labelled.fold_of_line.tolist(), *([TEST_FOLD] * len(labelled.test))]),
+        "tracks": [_track(track, gold, labelled.scheme.labels) for track in labelled.tracks],
+        "marginals": _marginals(labelled),
     }
 
 
@@ -101,27 +101,27 @@ def spans_of(track: dict[str, Any], labels: Sequence[str]) -> list[tuple[Span, .
     return [tuple(spans[low:high]) for low, high in zip(columns["first"][:-1], columns["first"][1:], strict=True)]
 
 
-def _marginals(found: Labelled) -> dict[str, Any]:
+def _marginals(labelled: Labelled) -> dict[str, Any]:
     """Returns the best tags, with probabilities in 8 bits, of the tokens where the members are unsure.
 
     `tracks` are the mean and, of few members, each of them; `tokens` (U,) are numbers of tokens in all the text, and
     `tags` and `probabilities` (U, tracks, BEST) flat.
     """
-    parts = (found.marginals, found.test_marginals)
-    by_member = [[*chain.from_iterable(part[number] for part in parts)] for number in range(len(found.members))]
+    parts = (labelled.marginals, labelled.test_marginals)
+    by_member = [[*chain.from_iterable(part[number] for part in parts)] for number in range(len(labelled.members))]
     own: list[list[LineMarginals]] = by_member if 1 < len(by_member) <= MOST_MEMBERS else []
-    means = [*found.means()]
+    means = [*labelled.means()]
     surest = np.concatenate([_surest(lines) for lines in zip(means, *own, strict=True)])
     most = MOST_KEPT // (1 + len(own))
     sure = min([SURE, *np.sort(surest)[most : most + 1].tolist()])
     kept = np.flatnonzero(surest < sure)
-    tracks = ["mean", *found.members] if own else ["mean"]
+    tracks = ["mean", *labelled.members] if own else ["mean"]
     best = [_best(means, kept), *(_best(lines, kept) for lines in own)]
     return {
         "sure": sure,
         "tracks": tracks,
-        "tags": list(found.scheme.tags),
-        "best": min(BEST, len(found.scheme)),
+        "tags": list(labelled.scheme.tags),
+        "best": min(BEST, len(labelled.scheme)),
         "tokens": packed(kept),
         "tag": packed(np.stack([tags for tags, _ in best], 1).ravel()),
         "probability": packed(bytes_of(np.stack([probs for _, probs in best], 1).ravel())),

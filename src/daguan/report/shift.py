@@ -21,6 +21,7 @@ from daguan.core.seeds import stream_seed
 from daguan.core.types import Score, Sentence
 from daguan.data.span_score import span_scores
 from daguan.report.tracks import Labelled
+from daguan.training.prediction import annotate
 
 FEATURES = 1 << 18
 FOLDS = 5
@@ -48,9 +49,9 @@ class Shift:
         return asdict(self)
 
 
-def shift(found: Labelled, seed: int) -> Shift | None:
+def shift(labelled: Labelled, seed: int) -> Shift | None:
     """Returns the shift, None where there are too few lines for a classifier."""
-    train, test = found.train, found.test
+    train, test = labelled.train, labelled.test
     if min(len(train), len(test)) < FEWEST:
         return None
     is_test = np.arange(len(train) + len(test)) >= len(train)
@@ -64,13 +65,9 @@ def shift(found: Labelled, seed: int) -> Shift | None:
     auc = float(roc_auc_score(is_test, p))
     odds = p[~is_test] / np.maximum(1 - p[~is_test], 1e-6) * len(train) / len(test)
     weights = np.minimum(odds, LARGEST)
-    scores = span_scores(*(_annotated(train, spans) for spans in (found.final.train, found.gold.train)))
+    scores = span_scores(annotate(train, labelled.final.train), annotate(train, labelled.gold.train))
     expected = _weighted_f1(scores, weights)
     return Shift(auc, sum(scores, Score()).f1, expected, float(weights.sum() ** 2 / (weights**2).sum()))
-
-
-def _annotated(lines: Sequence[Sentence], spans: Sequence[Any]) -> list[Sentence]:
-    return [Sentence(line.tokens, of_line) for line, of_line in zip(lines, spans, strict=True)]
 
 
 def _features(line: Sentence) -> list[str]:

@@ -103,12 +103,12 @@ def _making(study: Study, words: Sequence[str]) -> dict[str, Any]:
     named, here = shlex.join(words), environment()
     commands = f"daguan tune {named}\ndaguan report {named} --of study\ndaguan train {study.folder / 'best.yaml'}"
     space = [(path, _range(axis)) for path, axis in study.space.axes.items()]
-    asked = study.settings
+    settings = study.settings
     facts = [
         ("folder", str(study.folder)),
-        ("objective", asked.objective),
-        ("pruner", asked.pruner),
-        ("first trials drawn evenly", str(asked.startup)),
+        ("objective", settings.objective),
+        ("pruner", settings.pruner),
+        ("first trials drawn evenly", str(settings.startup)),
         ("seed", str(study.seed)),
         ("commit", f"{here['commit']} (this report)"),
         *machine_facts(here),

@@ -1,4 +1,4 @@
-"""The lines of a contest as everybody labels them: gold, the blend, the mean, and every member."""
+"""The labels of each line of a contest by each track: gold, the blend, the mean, and every member."""
 
 from __future__ import annotations
 

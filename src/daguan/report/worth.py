@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from daguan.core.types import Score, Sentence, Span
+from daguan.core.types import Score, Span
 from daguan.data.bootstrap import RESAMPLES, paired_gains
 from daguan.data.lexicon import String
 from daguan.data.span_score import span_scores
@@ -19,35 +19,36 @@ from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.span_candidates import Floats, decoded_by
 from daguan.pipeline.stages import Stages
 from daguan.report.tracks import MEAN, Labelled
+from daguan.training.prediction import annotate
 
 MOST_BLENDED = 60e6  # tokens of train times squared members; up to it the blend itself is fitted without each member
 STACK = "stack"  # the method that reads what members decode
 NOTHING: dict[str, Any] = {"how": "", "without": {}, "interval": {}, "by_fold": {}}
 
 
-def worth(stages: Stages, found: Labelled) -> dict[str, Any]:
+def worth(stages: Stages, labelled: Labelled) -> dict[str, Any]:
     """Returns for each member the out-of-fold span F1 that the blend loses without it: in all, with a 95 % interval,
     and on each fold, whose lines no combination has seen that labels them.
 
     The blend is fitted again without the member; the plain means of members are compared where that would take minutes.
     """
-    names = found.members
+    names = labelled.members
     if len(names) < 2:
         return NOTHING
     method = stages.answered()["method"]
-    work = len(names) ** 2 * sum(len(line.tokens) for line in found.train)
-    track = found.final
+    work = len(names) ** 2 * sum(len(line.tokens) for line in labelled.train)
+    track = labelled.final
     if method != blending.MEAN and work > MOST_BLENDED:
-        method, track = blending.MEAN, next(one for one in found.tracks if one.role == MEAN)
-    data = shared_data(stages.prepared.blend_data(stages.settings.blend), found, method)
-    return NOTHING | {"how": method} | worths(found, track.train, [*without_each(data, method)])
+        method, track = blending.MEAN, next(one for one in labelled.tracks if one.role == MEAN)
+    data = shared_data(stages.prepared.blend_data(stages.settings.blend), labelled, method)
+    return NOTHING | {"how": method} | worths(labelled, track.train, [*without_each(data, method)])
 
 
-def shared_data(data: OutOfFoldData, found: Labelled, method: str) -> OutOfFoldData:
+def shared_data(data: OutOfFoldData, labelled: Labelled, method: str) -> OutOfFoldData:
     """Returns what a blend of all members is fitted to, with what blends of some of them would compute again."""
     text = None if data.text is None else _Remembering(data.text)
-    decoded = [decoded_by(member, found.scheme) for member in found.marginals] if method == STACK else None
-    return replace(data, marginals=found.marginals, text=text, decoded=decoded)
+    decoded = [decoded_by(member, labelled.scheme) for member in labelled.marginals] if method == STACK else None
+    return replace(data, marginals=labelled.marginals, text=text, decoded=decoded)
 
 
 def without_each(data: OutOfFoldData, method: str) -> list[list[tuple[Span, ...]]]:
@@ -63,28 +64,24 @@ def without_each(data: OutOfFoldData, method: str) -> list[list[tuple[Span, ...]
 
 
 def worths(
-    found: Labelled, whole: Sequence[tuple[Span, ...]], without: Sequence[Sequence[tuple[Span, ...]]]
+    labelled: Labelled, whole: Sequence[tuple[Span, ...]], without: Sequence[Sequence[tuple[Span, ...]]]
 ) -> dict[str, Any]:
     """Returns the worth of each member in all, with its interval, and on each fold."""
-    gold = [Sentence(line.tokens, spans) for line, spans in zip(found.train, found.gold.train, strict=True)]
-    ours, *others = (span_scores(_annotated(gold, spans), gold) for spans in (whole, *without))
-    gains = dict(zip(found.members, paired_gains(ours, others, RESAMPLES), strict=True))
-    by_fold = _f1s(ours, found)[None] - np.stack([_f1s(scores, found) for scores in others])
+    gold = annotate(labelled.train, labelled.gold.train)
+    ours, *others = (span_scores(annotate(gold, spans), gold) for spans in (whole, *without))
+    gains = dict(zip(labelled.members, paired_gains(ours, others, RESAMPLES), strict=True))
+    by_fold = _f1s(ours, labelled)[None] - np.stack([_f1s(scores, labelled) for scores in others])
     return {
         "without": {name: gain.f1 for name, gain in gains.items()},
         "interval": {name: list(gain.interval) for name, gain in gains.items()},
-        "by_fold": dict(zip(found.members, by_fold.tolist(), strict=True)),
+        "by_fold": dict(zip(labelled.members, by_fold.tolist(), strict=True)),
     }
 
 
-def _annotated(lines: Sequence[Sentence], spans: Sequence[tuple[Span, ...]]) -> list[Sentence]:
-    return [Sentence(line.tokens, of_line) for line, of_line in zip(lines, spans, strict=True)]
-
-
-def _f1s(scores: Sequence[Score], found: Labelled) -> Floats:
+def _f1s(scores: Sequence[Score], labelled: Labelled) -> Floats:
     """Returns (folds,) the F1 of the lines of each fold."""
-    sums = [Score()] * (int(found.fold_of_line.max()) + 1)
-    for score, fold in zip(scores, found.fold_of_line.tolist(), strict=True):
+    sums = [Score()] * (int(labelled.fold_of_line.max()) + 1)
+    for score, fold in zip(scores, labelled.fold_of_line.tolist(), strict=True):
         sums[fold] += score
     return np.array([one.f1 for one in sums])
 

@@ -66,10 +66,10 @@ class EncoderSettings(Section):
     )
     same_length: bool = setting(
         False,
-        "Whether each place reads exactly that number of places, instead of also all earlier ones of its segment.",
+        "Whether each place reads exactly encoder.memory places, not also all earlier ones of its segment.",
         reads_when=over_zero("encoder.memory"),
     )
-    clamp: int = setting(0, "Distances over it are read as it; 0 does not limit them.", ge=0)
+    clamp: int = setting(0, "Largest distance between two places: longer ones count as this one; 0 for no limit.", ge=0)
     checkpoint: str = setting(
         "",
         "A folder in Hugging Face layout of the same type to start from, which decides the sizes; or "

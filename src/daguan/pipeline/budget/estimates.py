@@ -119,15 +119,15 @@ class Speeds:
 
 def is_pretrained(settings: Settings, member: str) -> bool:
     """Returns whether a member starts from an encoder that reads text for as long as one likes."""
-    made = settings.member(member)
-    starts = family_of(made.family).starts_from_pretraining(made)
-    return starts and ENCODERS[made.model.encoder].pretrained and made.pretrain.tokens > 0
+    config = settings.member(member)
+    starts = family_of(config.family).starts_from_pretraining(config)
+    return starts and ENCODERS[config.model.encoder].pretrained and config.pretrain.tokens > 0
 
 
 def most_tokens(settings: Settings, member: str, text_tokens: int) -> int:
     """Returns the most tokens of pretraining that a member's encoder can use, of a text with that number of them."""
-    made = settings.member(member)
-    objective = OBJECTIVES[objective_of(made.model.encoder, made.pretrain.objective)]
+    config = settings.member(member)
+    objective = OBJECTIVES[objective_of(config.model.encoder, config.pretrain.objective)]
     return int(min(settings.budget.passes, objective.passes) * text_tokens)
 
 
@@ -137,13 +137,13 @@ def is_baseline(settings: Settings, member: str) -> bool:
 
 def epoch_seconds(settings: Settings, member: str, sizes: Sizes, speeds: Speeds) -> float:
     """Returns the seconds of an epoch, or an iteration of an n-gram CRF, of one fold."""
-    made = settings.member(member)
+    config = settings.member(member)
     if not is_baseline(settings, member):
-        updates = sizes.lines * (1 - 1 / sizes.folds) / made.train.batch_size
+        updates = sizes.lines * (1 - 1 / sizes.folds) / config.train.batch_size
         return max(sizes.fold_tokens / speeds.fine_tuning(member), updates * speeds.update)
     if member in speeds.folds:
         return sizes.fold_tokens / speeds.folds[member]
-    times = TEXT_FEATURES if made.ngram_crf.text_features else 1.0
+    times = TEXT_FEATURES if config.ngram_crf.text_features else 1.0
     return times * sizes.fold_tokens / (speeds.speed * NGRAM_CRF)
 
 
@@ -183,21 +183,21 @@ def tasks_of(stages: Stages, members: Sequence[str], sizes: Sizes, speeds: Speed
     first = {run.key: member for member, run in starts.items()}
     pretrainings = []
     for member, run in starts.items():
-        made, weight = settings.member(member), budget.weights.get(member, 1.0)
+        config, weight = settings.member(member), budget.weights.get(member, 1.0)
         if run.finished:
             continue
         if is_pretrained(settings, member):
-            share, most = budget.pretraining * weight, made.pretrain.tokens / speeds.encoder(member)
+            share, most = budget.pretraining * weight, config.pretrain.tokens / speeds.encoder(member)
         else:
-            read = min(made.vectors.tokens or sizes.text_tokens, sizes.text_tokens) * made.vectors.epochs
+            read = min(config.vectors.tokens or sizes.text_tokens, sizes.text_tokens) * config.vectors.epochs
             share, most = 1e9, read / (VECTORS * speeds.speed)
         pretrainings.append(Task(PRETRAIN, member, weight=share, overhead=speeds.start(PRETRAIN, member), most=most))
     folds: dict[bool, list[Task]] = {True: [], False: []}
     for member in members:
         if stages.train(member).finished:
             continue
-        made, baseline, start = settings.member(member), is_baseline(settings, member), stages.pretrain(member)
-        passes = made.ngram_crf.iterations if baseline else made.train.epochs
+        config, baseline, start = settings.member(member), is_baseline(settings, member), stages.pretrain(member)
+        passes = config.ngram_crf.iterations if baseline else config.train.epochs
         labelled = sizes.tokens / sizes.folds + sizes.test_tokens
         task = Task(
             FOLD,

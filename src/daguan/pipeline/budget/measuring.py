@@ -61,12 +61,12 @@ def measure(settings: Settings, contest: Contest, folder: Path) -> Measurement:
         WorkerError: a job failed.
     """
     write_sample(contest, folder / "contest")
-    asked = sampled(settings, folder)
+    sample = sampled(settings, folder)
     engine, began = engine_of(settings.engine), time.monotonic()
-    write_text(folder / "sample.yaml", settings_text(asked, left_out=("budget",)))
+    write_text(folder / "sample.yaml", settings_text(sample, left_out=("budget",)))
     engine.run_command(["prepare", str(folder / "sample.yaml")], folder / "prepare.log", 1)
-    command, stages = time.monotonic() - began, Stages(asked)
-    members = [member for member in asked.trained if not asked.needs_of(member)]
+    command, stages = time.monotonic() - began, Stages(sample)
+    members = [member for member in sample.trained if not sample.needs_of(member)]
     encoders, starting = _encoders(stages, members, engine)
     first = next(iter(encoders.values()), SPEED)
     folds, labels, more = _folds(stages, [one for one in members if not _is_slow(stages, one)], engine)
@@ -98,21 +98,26 @@ def _encoders(
     stages: Stages, members: Sequence[str], engine: Engine
 ) -> tuple[dict[str, float], dict[tuple[str, str], float]]:
     """Returns the tokens a second of each pretrained encoder by member, and the seconds besides."""
-    starts = {one: run for one, run in starts_of(stages, members).items() if is_pretrained(stages.settings, one)}
+    starts = {
+        member: run for member, run in starts_of(stages, members).items() if is_pretrained(stages.settings, member)
+    }
     workers, threads = share_cores(stages.settings.engine, max(1, len(starts)))
-    quick = [one for one in starts if not _is_slow(stages, one)]
-    jobs = {one: _endless(replace(pretrain_job(stages, one, threads), measures=True)) for one in quick}
+    quick = [member for member in starts if not _is_slow(stages, member)]
+    jobs = {member: _endless(replace(pretrain_job(stages, member, threads), measures=True)) for member in quick}
     seconds = _run(engine, [*jobs.values()], workers)
-    speeds = {one: float(result_of(job)["tokens_per_second"]) for one, job in jobs.items()}
-    speeds |= {one: _by_rate(stages, one) for one in starts if one not in quick}
+    speeds = {member: float(result_of(job)["tokens_per_second"]) for member, job in jobs.items()}
+    speeds |= {member: _by_rate(stages, member) for member in starts if member not in quick}
     starting = {}
-    for one, job in jobs.items():
+    for member, job in jobs.items():
         text = int(stages.prepare.manifest()["report"]["corpus"]["tokens"])
-        length, each = job.settings.encoder.max_length, tokens_per_update(job.settings) / speeds[one]
-        evaluation = min(HELD_OUT_BLOCKS * length, text / 10) / (LABELLING * speeds[one])
-        starting[PRETRAIN, one] = max(0.0, seconds[job.folder] - MEASURED_SECONDS - WARM_UPDATES * each) + evaluation
-    shared = {one: next((first for first, run in starts.items() if run == stages.pretrain(one)), "") for one in members}
-    return {one: speeds[first] for one, first in shared.items() if first}, starting
+        length, each = job.settings.encoder.max_length, tokens_per_update(job.settings) / speeds[member]
+        evaluation = min(HELD_OUT_BLOCKS * length, text / 10) / (LABELLING * speeds[member])
+        starting[PRETRAIN, member] = max(0.0, seconds[job.folder] - MEASURED_SECONDS - WARM_UPDATES * each) + evaluation
+    shared = {
+        member: next((first for first, run in starts.items() if run == stages.pretrain(member)), "")
+        for member in members
+    }
+    return {member: speeds[first] for member, first in shared.items() if first}, starting
 
 
 def _folds(
@@ -170,16 +175,16 @@ def _endless(job: Any) -> Any:
     return replace(job, settings=job.settings.replace(pretrain=job.settings.pretrain.replace(tokens=tokens)))
 
 
-def tokens_per_update(made: MemberSettings) -> int:
-    return made.pretrain.batch_size * made.pretrain.accumulation * made.encoder.max_length
+def tokens_per_update(config: MemberSettings) -> int:
+    return config.pretrain.batch_size * config.pretrain.accumulation * config.encoder.max_length
 
 
 def _is_slow(stages: Stages, member: str) -> bool:
     """Returns whether an update of a member's encoder takes so long that its speed is not measured."""
-    made, engine = stages.settings.member(member), stages.settings.engine
+    config, engine = stages.settings.member(member), stages.settings.engine
     if is_baseline(stages.settings, member) or find_device(engine).type != "cpu":
         return False
-    operations = tokens_per_update(made) * _operations(stages, made)
+    operations = tokens_per_update(config) * _operations(stages, config)
     return operations > QUICK and operations / (SHARE * _rate(matrix_dtype(engine))) > SLOW_SECONDS
 
 
@@ -189,9 +194,9 @@ def _by_rate(stages: Stages, member: str) -> float:
     return SHARE * _rate(matrix_dtype(stages.settings.engine)) / operations
 
 
-def _operations(stages: Stages, made: MemberSettings) -> float:
+def _operations(stages: Stages, config: MemberSettings) -> float:
     entries = int(stages.prepare.manifest()["report"]["corpus"]["vocabulary"])
-    return operations_per_token(made.encoder, entries, made.pretrain.masking.rate)
+    return operations_per_token(config.encoder, entries, config.pretrain.masking.rate)
 
 
 @cache

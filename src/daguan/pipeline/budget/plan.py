@@ -1,4 +1,4 @@
-"""A budget's plan: the run budget-KEY, its numbers as they are fixed, and the settings that follow from them."""
+"""A budget's plan: the run budget-KEY, the numbers that are fixed so far, and the settings that follow from them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class State:
     """What a plan has fixed so far.
 
     Attributes:
-        changes: of the settings that were asked for: folds, workers, threads and precision.
-        seconds: of wall clock that were worked.
+        changes: changes of the requested settings: folds, workers, threads and precision.
+        seconds: seconds of wall clock that were used.
         speed: tokens a second of pretraining, by one worker; 0 before it is measured.
         members: those that take part, in order; none before they are chosen.
         numbers: by member, the changes of its settings: tokens of pretraining, and updates of its folds once all ended.
@@ -50,10 +50,10 @@ class State:
     submitted: list[str] = field(default_factory=list)
     f1: float = -1.0
 
-    def followed(self, asked: Settings, members: Sequence[str], budget: BudgetSettings = NO_BUDGET) -> Settings:
+    def followed(self, requested: Settings, members: Sequence[str], budget: BudgetSettings = NO_BUDGET) -> Settings:
         """Returns the settings with these members, and without a budget unless one is given."""
         numbers = {member: changes for member, changes in self.numbers.items() if member in members}
-        found = vary(asked, {**self.changes, "ensemble": numbers}, "the plan")
+        found = vary(requested, {**self.changes, "ensemble": numbers}, "the plan")
         return found.replace(members=tuple(members), budget=budget)
 
     def why_not(self, member: str) -> str:
@@ -65,64 +65,64 @@ class State:
 def load(words: list[str]) -> Settings:
     """Returns the settings of a command line; with a budget, as its finished plan has them. Raises ConfigError, or
     MissingStageError: the plan is not finished."""
-    asked = plain.load(words)
-    run = run_of_plan(asked)
+    requested = plain.load(words)
+    run = run_of_plan(requested)
     if run is None:
-        return asked
+        return requested
     if not run.finished:
         raise MissingStageError(f"{run.path}: expected the finished plan of budget.minutes, got none", run.stage)
     state = read_state(run.path)
-    return state.followed(asked, state.submitted)
+    return state.followed(requested, state.submitted)
 
 
 def load_sized(words: list[str]) -> Settings:
     """Returns the settings of a command line; with a budget, with its folds, which are fixed before anything else."""
-    asked = plain.load(words)
-    run = run_of_plan(asked)
-    return asked if run is None else begun(run, asked).followed(asked, asked.members)
+    requested = plain.load(words)
+    run = run_of_plan(requested)
+    return requested if run is None else begun(run, requested).followed(requested, requested.members)
 
 
-def run_of_plan(asked: Settings) -> Run | None:
+def run_of_plan(requested: Settings) -> Run | None:
     """Returns the run of the plan, None without a budget. Raises ConfigError."""
-    if not asked.budget.minutes:
+    if not requested.budget.minutes:
         return None
-    for member in asked.budget.weights:
-        require("budget.weights", member in asked.members, " or ".join(asked.members), member)
-    for member in asked.members:
-        needs = asked.needs_of(member)
-        require("budget.minutes", not needs, f"0 with {member}, which needs other members", asked.budget.minutes)
+    for member in requested.budget.weights:
+        require("budget.weights", member in requested.members, " or ".join(requested.members), member)
+    for member in requested.members:
+        needs = requested.needs_of(member)
+        require("budget.minutes", not needs, f"0 with {member}, which needs other members", requested.budget.minutes)
     from daguan.training.devices import cores, cpu_model, find_device, matrix_dtype
 
-    stages = Stages(asked)
-    before = {name: value for name, value in to_dict(asked).items() if name not in FREE}
+    stages = Stages(requested)
+    before = {name: value for name, value in to_dict(requested).items() if name not in FREE}
     for name in OF_NO_KEY:
         del before["engine"][name]
-    machine = {"cores": cores(), "cpu": cpu_model(), "device": find_device(asked.engine).type}
-    machine["precision"] = str(matrix_dtype(asked.engine))
+    machine = {"cores": cores(), "cpu": cpu_model(), "device": find_device(requested.engine).type}
+    machine["precision"] = str(matrix_dtype(requested.engine))
     return run_of(stages.work, "budget", {**before, "data": stages.data_sha256, "machine": machine}, CODE)
 
 
-def begun(run: Run, asked: Settings) -> State:
+def begun(run: Run, requested: Settings) -> State:
     """Returns the state of a plan, which begins with its folds and workers."""
     if not (run.path / STATE).is_file():
-        write_state(run.path, State(first_changes(asked)))
+        write_state(run.path, State(first_changes(requested)))
     return read_state(run.path)
 
 
-def first_changes(asked: Settings) -> dict[str, Any]:
+def first_changes(requested: Settings) -> dict[str, Any]:
     """Returns the changes that follow from the data and the machine alone."""
     from daguan.pipeline.budget.estimates import GPU, MEMORY, PROCESS, TRAINED_TOKEN
     from daguan.training.devices import cores, find_device, memory, share_cores
 
-    train, _ = Stages(asked).contest.read()
+    train, _ = Stages(requested).contest.read()
     tokens = sum(len(sentence.tokens) for sentence in train)
-    workers, _ = share_cores(asked.engine, cores())
+    workers, _ = share_cores(requested.engine, cores())
     workers = max(1, min(workers, int(MEMORY * memory() / (PROCESS + TRAINED_TOKEN * tokens))))
-    worth = GPU if find_device(asked.engine).type != "cpu" else 1.0
-    count, lines = folds_and_lines(tokens, len(train), 60 * asked.budget.minutes * workers * worth)
-    threads = asked.engine.threads or max(1, cores() // workers)
-    precision = decided(asked.engine).precision
-    folds = {"count": count, "lines": min(asked.folds.lines or lines, lines or asked.folds.lines)}
+    worth = GPU if find_device(requested.engine).type != "cpu" else 1.0
+    count, lines = folds_and_lines(tokens, len(train), 60 * requested.budget.minutes * workers * worth)
+    threads = requested.engine.threads or max(1, cores() // workers)
+    precision = decided(requested.engine).precision
+    folds = {"count": count, "lines": min(requested.folds.lines or lines, lines or requested.folds.lines)}
     return {"folds": folds, "engine": {"precision": precision, "workers": workers, "threads": threads}}
 
 
@@ -145,10 +145,10 @@ class Played:
     """A finished budget.
 
     Attributes:
-        minutes: that it had.
-        seconds: that were worked.
+        minutes: minutes that were allowed.
+        seconds: seconds that were used.
         submitted: the members of the blend that is submitted.
-        left_out: by member that the settings name and that blend has not, why.
+        left_out: why a member of the settings is not in that blend, by its name.
     """
 
     minutes: float
@@ -162,14 +162,14 @@ class Played:
 
 def played(words: list[str]) -> Played | None:
     """Returns the finished budget of a command line; None without one."""
-    asked = plain.load(words)
-    run = run_of_plan(asked)
+    requested = plain.load(words)
+    run = run_of_plan(requested)
     if run is None or not run.finished:
         return None
     state = read_state(run.path)
-    others = [member for member in asked.members if member not in state.submitted]
+    others = [member for member in requested.members if member not in state.submitted]
     left_out = {member: state.why_not(member) for member in others}
-    return Played(asked.budget.minutes, run.manifest()["seconds"], state.submitted, left_out)
+    return Played(requested.budget.minutes, run.manifest()["seconds"], state.submitted, left_out)
 
 
 def used(words: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Carries a budget out: trains as much as the minutes pay for, and keeps the best submission so far in its file.
+"""Carries out a budget: trains as much as the minutes pay for, and keeps the best submission so far in its file.
 
 Workers take tasks in order: one n-gram CRF on some lines and beside it the measuring of this machine's speed, then
 those of the members that take part (estimates.py). Each gets its share of the time that remains, so what one leaves
@@ -52,49 +52,50 @@ from daguan.pipeline.stages import Stages, once, tell_environment
 from daguan.training.prediction import annotate, decode_lines
 
 FIRST_TOKENS, FIRST_SECONDS, FIRST_SHARE = 150_000, 40.0, 0.15  # of the first n-gram CRF, at most
-LEAST_SECONDS = 0.001  # of training that a job is allotted; none would mean as many as it likes
+LEAST_SECONDS = 0.001  # of training that a job is allotted, at least; 0 would mean no limit
 LEAST_SHARE = 0.3  # of budget.least_epochs: a member whose folds would get less is not begun
 EARLY = 0.92  # share of the minutes below which the end is explained
-SLOWEST = 2.0  # pace of a blend that the first job's start may suggest
+SLOWEST = 2.0  # highest pace of a blend that the start of the first job may suggest
 OFTEN = 0.05  # share of the minutes up to which a blend is made whenever a member is complete
 POLL_SECONDS = 1.0  # between two looks at the clock
 KEEP_SECONDS = 5.0  # the state is stored at most this often, unless a number is fixed
 
 
-def play(asked: Settings) -> None:
+def play(requested: Settings) -> None:
     """Make the plan and everything that it says, unless it is made; the same command continues a killed one. Raises
     WorkerError: no member is complete."""
-    prepare.build_contest(Stages(asked))
-    run = run_of_plan(asked)
+    prepare.build_contest(Stages(requested))
+    run = run_of_plan(requested)
     assert run is not None
-    once(run, partial(_play, asked=asked))
+    once(run, partial(_play, requested=requested))
 
 
-def _play(run: Run, asked: Settings) -> None:
-    state = begun(run, asked)
+def _play(run: Run, requested: Settings) -> None:
+    state = begun(run, requested)
     watch = Stopwatch(state.seconds + COMMAND)
-    prepare.make(state.followed(asked, asked.members))
-    player = Player(run.path, asked, state, watch)
+    prepare.make(state.followed(requested, requested.members))
+    player = Player(run.path, requested, state, watch)
     player.play()
-    run.finish(watch.seconds, minutes=asked.budget.minutes)
+    run.finish(watch.seconds, minutes=requested.budget.minutes)
     player.submission.unlink(missing_ok=True)  # `submit` writes it under its blend's name
 
 
 class Player:
-    """A budget in work. Several threads take its tasks; they change it while they hold `changed`.
+    """A budget at work. Several threads do its tasks, and hold `changed` while they change it.
 
     Attributes:
         waiting: tasks that are not begun, in order.
         running: the seconds at which each running task is expected to end, by its name.
         complete: the members all of whose folds are trained.
-        pace: seconds of a blend for each estimated.
+        pace: measured seconds of a blend divided by the estimated ones.
         over: whether the time of training is over.
     """
 
-    def __init__(self, folder: Path, asked: Settings, state: State, watch: Stopwatch) -> None:
-        self.folder, self.asked, self.state, self.watch = folder, asked, state, watch
-        self.limit = 60 * asked.budget.minutes
-        self.engine, self.blender = engine_of(asked.engine), engine_of(asked.engine)  # the first is stopped in time
+    def __init__(self, folder: Path, requested: Settings, state: State, watch: Stopwatch) -> None:
+        self.folder, self.requested, self.state, self.watch = folder, requested, state, watch
+        self.limit = 60 * requested.budget.minutes
+        self.engine = engine_of(requested.engine)  # stopped when the time of training is over
+        self.blender = engine_of(requested.engine)
         self.workers, self.threads = state.changes["engine"]["workers"], state.changes["engine"]["threads"]
         self.sizes = Sizes.of(Stages(self.settings))
         self.changed, self.blending = Condition(), Lock()
@@ -107,13 +108,13 @@ class Player:
     @property
     def settings(self) -> Settings:
         """All members that may take part, with the numbers that are fixed so far."""
-        return self.state.followed(self.asked, self.asked.members, self.asked.budget)
+        return self.state.followed(self.requested, self.requested.members, self.requested.budget)
 
     @property
     def submission(self) -> Path:
         """The file of the best submission so far."""
-        contest = Stages(self.asked).contest.folder.resolve().name
-        return Path(self.asked.data.submissions) / f"{contest}-{self.asked.name}-{self.folder.name}.txt"
+        contest = Stages(self.requested).contest.folder.resolve().name
+        return Path(self.requested.data.submissions) / f"{contest}-{self.requested.name}-{self.folder.name}.txt"
 
     def play(self) -> None:
         """Do all tasks, and blend the complete members at the end. Raises DaguanError."""
@@ -138,20 +139,20 @@ class Player:
         if not self.complete:
             why = "; ".join(f"{member}: {reason}" for member, reason in self.state.dropped.items())
             rest = f"; {self.submission} is what the first n-gram CRF answers" if self.submission.is_file() else ""
-            raise WorkerError(f"budget.minutes={self.asked.budget.minutes:g}: no member is complete: {why}{rest}")
-        self.blender = engine_of(self.asked.engine)
+            raise WorkerError(f"budget.minutes={self.requested.budget.minutes:g}: no member is complete: {why}{rest}")
+        self.blender = engine_of(self.requested.engine)
         self._blend()
-        write_preset(self.folder, self.state.followed(self.asked, self.state.submitted))
+        write_preset(self.folder, self.state.followed(self.requested, self.state.submitted))
         self._store()
         all_they_can_use = not any("updates" in changes for changes in self.state.numbers.values())
         if all_they_can_use and not self.state.dropped and self.watch.seconds < EARLY * self.limit:
-            used = f"{self.watch.seconds / 60:.1f} of {self.asked.budget.minutes:g} min"
+            used = f"{self.watch.seconds / 60:.1f} of {self.requested.budget.minutes:g} min"
             say(f"budget: ends after {used}, as no member that takes part can use more")
 
     def row(self) -> Row:
         """Returns what is shown of the whole budget."""
         share, left = min(1.0, self.watch.seconds / self.limit), max(0.0, self.limit - self.watch.seconds)
-        return Row("budget", share, f"{self.watch.seconds / 60:.1f} of {self.asked.budget.minutes:g} min", left)
+        return Row("budget", share, f"{self.watch.seconds / 60:.1f} of {self.requested.budget.minutes:g} min", left)
 
     def _watch_time(self) -> None:
         """End all jobs when the time of training is over, and store the seconds."""
@@ -166,14 +167,14 @@ class Player:
                 self.engine.stop()
 
     def _begin(self) -> None:
-        """Begin with the first n-gram CRF, and with the choice of members or what it needs."""
-        for member in self.asked.members:
-            if is_pretrained(self.asked, member):
-                most = most_tokens(self.asked, member, self.sizes.text_tokens)
+        """Begin with the first n-gram CRF, and with the choice of members or the measuring that it needs."""
+        for member in self.requested.members:
+            if is_pretrained(self.requested, member):
+                most = most_tokens(self.requested, member, self.sizes.text_tokens)
                 self.state.numbers.setdefault(member, {"pretrain": {"tokens": most}})
         if not self.submission.is_file():
             self.waiting.append(Task(FIRST, self.baseline, most=FIRST_SECONDS, overhead=STARTING))
-        measured = next((member for member in self.asked.members if is_pretrained(self.asked, member)), None)
+        measured = next((member for member in self.requested.members if is_pretrained(self.requested, member)), None)
         if self.state.members or measured is None:
             self._choose()
         else:
@@ -182,9 +183,9 @@ class Player:
     def _choose(self) -> None:
         """Choose the members that take part, in order, while each fold gets enough epochs; then plan their tasks."""
         if not self.state.members:
-            for member in self.asked.members:
+            for member in self.requested.members:
                 tried = [*self.state.members, member]
-                others = sum(not is_baseline(self.asked, one) for one in tried)
+                others = sum(not is_baseline(self.requested, one) for one in tried)
                 if others <= 1 or self._are_enough(self._planned(tried), tried):
                     self.state.members = tried
                 else:
@@ -209,7 +210,7 @@ class Player:
         """Returns whether each fold among the tasks gets enough epochs beside what runs, for a blend of the members.
         Those of an n-gram CRF need none."""
         scale = largest_scale(tasks, self._free(), self.running, self._deadline(len(members)))
-        return are_enough(self.asked, tasks, scale)
+        return are_enough(self.requested, tasks, scale)
 
     def _estimate_again(self, speed: float) -> None:
         """Take a speed of pretraining that is known better: estimate again what has not begun, and let further members
@@ -224,7 +225,7 @@ class Player:
 
     def _admit(self) -> None:
         taking_part = self._taking_part
-        for member in self.asked.members:
+        for member in self.requested.members:
             if member in self.state.members:
                 continue
             taking_part.append(member)
@@ -275,8 +276,7 @@ class Player:
             return None
 
     def _allotted(self, task: Task) -> float:
-        """Returns the seconds of training that the task gets of what remains. If it can use more than was estimated,
-        it gets them."""
+        """Returns the task's share of the remaining seconds, even if it was estimated to need fewer."""
         tasks = [task, *(other for other in self.waiting if other is not task)]
         members = len({*self.complete, *(one.member for one in self.waiting)})
         return task.weight * largest_scale(tasks, self._free(), self.running, self._deadline(members))
@@ -288,17 +288,17 @@ class Player:
         return [*busy, *[now] * (self.workers - len(busy))]
 
     def _is_worth_beginning(self, task: Task, seconds: float) -> bool:
-        """Whether a fold gets enough epochs for its member to be begun. Those of n-gram CRFs, of the first other member
-        and of members that are begun always are."""
+        """Returns whether a fold gets enough epochs for its member to be begun. It always does for n-gram CRFs, for the
+        first other member, and for members that are begun."""
         begun = self._is_begun(task.member)
-        first = next((one for one in self.state.members if not is_baseline(self.asked, one)), "")
-        needed = begun or is_baseline(self.asked, task.member) or task.member == first
-        return needed or seconds >= LEAST_SHARE * least_seconds(self.asked, task)
+        first = next((one for one in self.state.members if not is_baseline(self.requested, one)), "")
+        needed = begun or is_baseline(self.requested, task.member) or task.member == first
+        return needed or seconds >= LEAST_SHARE * least_seconds(self.requested, task)
 
     def _least_worthy(self) -> str:
         """Returns the last member, in order of worth, none of whose folds is begun."""
         waiting = {task.member for task in self.waiting if not self._is_begun(task.member)}
-        return max(waiting, key=self.asked.members.index)
+        return max(waiting, key=self.requested.members.index)
 
     def _do(self, task: Task, seconds: float) -> None:
         """Do the task; a member whose job fails, or is ended for lack of time, is dropped."""
@@ -326,13 +326,14 @@ class Player:
             self._blend_often()
 
     def _goes_on(self, task: Task, progress: Progress) -> bool:
-        """Whether a job is still of use. Called by its worker's reports."""
+        """Returns whether a job should go on; called whenever its worker reports."""
         if task.kind == FIRST or not self.state.dropped:
             return True
         return not all(member in self.state.dropped for member in self._sharing(task, self.state.members))
 
     def _job(self, task: Task, seconds: float) -> Job:
-        """Returns the job of a task. It works in the plan's folder, as its run's name follows from what it will fix."""
+        """Returns the job of a task. It works in the plan's folder, as the name of its run depends on numbers that the
+        job itself fixes."""
         stages = Stages(self.settings)
         if task.kind == FOLD:
             job = stages.fold_jobs(task.member, self.threads)[task.fold]
@@ -348,7 +349,7 @@ class Player:
         return replace(start, folder=str(folder), seconds=max(LEAST_SECONDS, seconds), measures=task.kind == MEASURE)
 
     def _finish(self, task: Task, job: Job, seconds: float) -> None:
-        """Take what a finished job has fixed and measured."""
+        """Take over the numbers that a finished job has fixed and measured."""
         result = result_of(job)
         if task.kind != MEASURE:
             say(f"{job.name}: {job.summary(result)}")
@@ -365,12 +366,12 @@ class Player:
         else:
             self._finish_fold(task, result, seconds)
             speed = float(result.get("tokens_per_second", 0)) / FINE_TUNING
-            if is_pretrained(self.asked, task.member) and speed > self.state.speed:
+            if is_pretrained(self.requested, task.member) and speed > self.state.speed:
                 self._estimate_again(speed)
 
     def _finish_start(self, task: Task, job: Job, result: dict[str, Any]) -> None:
-        """Give the run its name, which follows from its tokens, in all members that share it or may do so later."""
-        for member in self._sharing(task, self.asked.members) if "tokens" in result else ():
+        """Move the run to its name, which depends on its tokens; fix these for all members that may share it."""
+        for member in self._sharing(task, self.requested.members) if "tokens" in result else ():
             self.state.numbers[member]["pretrain"]["tokens"] = result["tokens"]
         stages = Stages(self.settings)
         run = stages.pretrain(task.member)
@@ -445,7 +446,7 @@ class Player:
         self._write_submission(path)
 
     def _write_submission(self, answer: Path) -> None:
-        stages = Stages(self.asked)
+        stages = Stages(self.requested)
         gate.check(answer, stages.contest.test)
         write_atomic(self.submission, lambda temporary: temporary.write_bytes(answer.read_bytes()))
         say(f"budget: {self.watch.seconds / 60:.1f} min: {self.submission}")
@@ -460,10 +461,10 @@ class Player:
     def _blend(self) -> None:
         """Blend the complete members; submit the answer if its score out of fold is no lower than the last one's."""
         with self.blending:
-            self._blend_alone(sorted(self.complete, key=self.asked.members.index))
+            self._blend_alone(sorted(self.complete, key=self.requested.members.index))
 
     def _blend_alone(self, members: list[str]) -> None:
-        settings, since = self.state.followed(self.asked, members), self.watch.seconds
+        settings, since = self.state.followed(self.requested, members), self.watch.seconds
         blend = Stages(settings).blend
         if not blend.finished:
             preset = write_preset(self.folder, settings)

@@ -43,10 +43,10 @@ def entries_of(settings: Settings, entries: int) -> int:
     return min(entries, settings.vocabulary.max_size or entries)
 
 
-def parameters(made: MemberSettings, entries: int) -> int:
+def parameters(config: MemberSettings, entries: int) -> int:
     """Returns about how many parameters the encoder of a member has."""
-    width = made.encoder.embedding_size or made.encoder.hidden
-    return entries * width + encoder_weights(made.encoder) + made.encoder.ngram_buckets * made.encoder.ngram_size
+    width = config.encoder.embedding_size or config.encoder.hidden
+    return entries * width + encoder_weights(config.encoder) + config.encoder.ngram_buckets * config.encoder.ngram_size
 
 
 def preparing(sizes: Sizes, entries: int) -> Need:
@@ -57,25 +57,25 @@ def preparing(sizes: Sizes, entries: int) -> Need:
 
 def pretraining(settings: Settings, member: str, entries: int, gpu: bool) -> Need:
     """Returns what the pretraining of a member's encoder needs, or its token vectors."""
-    made = settings.member(member)
-    weights = parameters(made, entries)
-    if not ENCODERS[made.model.encoder].pretrained:
+    config = settings.member(member)
+    weights = parameters(config, entries)
+    if not ENCODERS[config.model.encoder].pretrained:
         return Need(PROCESS + 2 * WEIGHT * weights, 0.0, WEIGHT * weights)
-    tokens = made.pretrain.batch_size * made.encoder.max_length
-    return _trained(settings, made, TRAINED * weights, tokens, gpu, WEIGHT * weights)
+    tokens = config.pretrain.batch_size * config.encoder.max_length
+    return _trained(settings, config, TRAINED * weights, tokens, gpu, WEIGHT * weights)
 
 
 def fold(settings: Settings, member: str, sizes: Sizes, entries: int, gpu: bool) -> Need:
     """Returns what one fold of a member needs."""
-    made = settings.member(member)
+    config = settings.member(member)
     marginals = MARGINAL * (TAGS * sizes.types + 1) * (sizes.tokens / sizes.folds + sizes.test_tokens)
     if is_baseline(settings, member):
         need = PROCESS + TRAINED_TOKEN * sizes.fold_tokens
         return Need(need, 0.0, NGRAM_TOKEN * sizes.fold_tokens + marginals)
-    weights = parameters(made, entries) + made.model.ngram_buckets * (TAGS * sizes.types + 1)
-    longest = min(made.encoder.max_length, 2 * sizes.tokens // max(1, sizes.lines))
+    weights = parameters(config, entries) + config.model.ngram_buckets * (TAGS * sizes.types + 1)
+    longest = min(config.encoder.max_length, 2 * sizes.tokens // max(1, sizes.lines))
     disk = WEIGHT * weights + marginals
-    return _trained(settings, made, (TRAINED + AVERAGE) * weights, made.train.batch_size * longest, gpu, disk)
+    return _trained(settings, config, (TRAINED + AVERAGE) * weights, config.train.batch_size * longest, gpu, disk)
 
 
 def blending(settings: Settings, sizes: Sizes) -> Need:
@@ -89,8 +89,8 @@ def submitting(sizes: Sizes) -> Need:
     return Need(PREPARE + READ_TOKEN * sizes.test_tokens, 0.0, TEXT_TOKEN * sizes.test_tokens)
 
 
-def _trained(settings: Settings, made: MemberSettings, model: float, tokens: float, gpu: bool, disk: float) -> Need:
+def _trained(settings: Settings, config: MemberSettings, model: float, tokens: float, gpu: bool, disk: float) -> Need:
     """Returns what training needs of a model of that number of bytes, with that number of tokens in a batch."""
     share = 0.5 if settings.engine.precision == "bf16" or (gpu and settings.engine.precision == "auto") else 1.0
-    batch = share * LAYER * made.encoder.hidden * made.encoder.layers * tokens
+    batch = share * LAYER * config.encoder.hidden * config.encoder.layers * tokens
     return Need(PROCESS, model + batch, disk) if gpu else Need(PROCESS + model + batch, 0.0, disk)

@@ -1,4 +1,4 @@
-"""What is shown of several jobs together: how many are done, and the time to the end of the last one."""
+"""The progress of several jobs together: how many are done, and the time until the last of them ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from daguan.core.progress import Bar, Row
 
 @dataclass
 class Whole:
-    """Jobs of which an engine does some at a time, and the others wait there or are not given to it yet. A job is
-    expected to take as long as those of its kind, or else as any.
+    """Jobs that an engine does, some at a time; the others wait. A job is expected to take as long as finished jobs of
+    its kind, or else as any finished job.
 
     Attributes:
         kinds: the kind of each job that is not done, by its name.

@@ -58,8 +58,8 @@ class Module:
                 found[node.name] = node
             elif isinstance(node, ast.Assign | ast.AnnAssign):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = (one for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
-                found.update((one.id, node) for one in names)
+                names = (part for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+                found.update((part.id, node) for part in names)
         return found
 
     @cached_property
@@ -132,7 +132,7 @@ class Linker:
                     self.mentioned |= mentions.attributes
                     names = mentions.names | {name for name in mentions.annotated if self._is_alias(module, name)}
                     needed = [self._origin(module.name, name) for name in names if self._is_own(module, name)]
-                    waiting += [one for one in needed if one[1] not in one[0].needed]
+                    waiting += [origin for origin in needed if origin[1] not in origin[0].needed]
 
     def _mentions(self, part: ast.AST) -> Mentions:
         if part not in self._known:
@@ -157,7 +157,7 @@ class Linker:
         if not isinstance(node, ast.ClassDef):
             yield node
             return
-        yield from (*node.bases, *(one.value for one in node.keywords), *node.decorator_list)
+        yield from (*node.bases, *(keyword.value for keyword in node.keywords), *node.decorator_list)
         yield from (part for part in node.body if not self._is_spare(part))
 
     def _is_spare(self, part: ast.stmt) -> bool:
@@ -168,7 +168,7 @@ class Linker:
         """Returns the text of a module's file."""
         nodes = dict.fromkeys(node for name, node in module.definitions.items() if name in module.needed)
         mentions = [self._mentions(part) for node in nodes for part in self._parts(node)]
-        read = {name for one in mentions for name in one.names | one.annotated}
+        read = {name for mention in mentions for name in mention.names | mention.annotated}
         title = f"# What an exported model needs of {module.name}, {PACKAGE} {WRITTEN_BY[PACKAGE]}; Apache License 2.0."
         said = ast.get_docstring(module.tree, clean=False)
         head = [title, *([f'"""{said}"""'] if said else []), f"from {FUTURE} import annotations"]
@@ -179,16 +179,16 @@ class Linker:
     def _imports(self, module: Module, read: set[str]) -> list[str]:
         """Returns the blocks of lines that import what is read: of Python, of other packages, of this package."""
         wholes, parts = [], defaultdict(list)
-        for name, (where, its) in module.imports.items():
+        for name, (where, original) in module.imports.items():
             if name not in read:
                 continue
             if where.partition(".")[0] == PACKAGE:
-                origin, its = self._origin(where, its)
-                if its not in origin.needed:  # an annotation alone names it
+                origin, original = self._origin(where, original)
+                if original not in origin.needed:  # an annotation alone names it
                     continue
                 where = f".{origin.file}"
-            if its:
-                parts[where].append(its if its == name else f"{its} as {name}")
+            if original:
+                parts[where].append(original if original == name else f"{original} as {name}")
             else:
                 wholes.append(f"import {where}" if where == name else f"import {where} as {name}")
         lines = [*wholes, *(f"from {where} import {', '.join(these)}" for where, these in sorted(parts.items()))]
@@ -218,7 +218,7 @@ def _kind(line: str) -> int:
 def _first_line(node: ast.stmt) -> int:
     """Returns the number of the line on which a statement begins, its decorators included."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
-    return min([node.lineno, *(one.lineno for one in decorators)])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def mentions_of(node: ast.AST) -> Mentions:
@@ -228,12 +228,12 @@ def mentions_of(node: ast.AST) -> Mentions:
     annotated: set[str] = set()
     waiting = [(node, False)]
     while waiting:
-        one, in_annotation = waiting.pop()
-        if isinstance(one, ast.Name):
-            (annotated if in_annotation else names).add(one.id)
-        elif isinstance(one, ast.Attribute) and not in_annotation:
-            attributes.add(one.attr)
-        for name, value in ast.iter_fields(one):
+        child, in_annotation = waiting.pop()
+        if isinstance(child, ast.Name):
+            (annotated if in_annotation else names).add(child.id)
+        elif isinstance(child, ast.Attribute) and not in_annotation:
+            attributes.add(child.attr)
+        for name, value in ast.iter_fields(child):
             inside = in_annotation or name in ("annotation", "returns")
             items = value if isinstance(value, list) else [value]
             waiting += [(item, inside) for item in items if isinstance(item, ast.AST)]
