@@ -233,8 +233,8 @@ def test_a_run_gets_its_name_after_the_plan_has_stored_what_the_name_follows_fro
     monkeypatch.setattr(play, "_move", noted)
     player, _ = played(contest, tmp_path, monkeypatch, 300, 5, (1.0,))
     for stored, into in moves:
-        stages = Stages(stored.followed(player.asked, player.asked.members, player.asked.budget))
-        members = player.asked.members
+        stages = Stages(stored.followed(player.requested, player.requested.members, player.requested.budget))
+        members = player.requested.members
         assert into in {run.path for one in members for run in (stages.train(one), stages.pretrain(one)) if run}
     assert len(moves) > len(player.state.submitted)  # pretraining, too
     assert any("updates" in changes for changes in player.state.numbers.values())
