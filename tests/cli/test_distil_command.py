@@ -22,6 +22,7 @@ from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import load_held_out, load_text_index
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.pseudo_labels import Teachers
+from daguan.pipeline.distil import best_on_other_folds
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.work import distil
@@ -272,3 +273,16 @@ def test_what_cannot_be_distilled_is_refused(
     assert main(["distil", *words(contest, tmp_path, word)]) == 2
     assert message in capsys.readouterr().err
     assert not list((tmp_path / "work").glob("distil-*"))
+
+
+@pytest.mark.parametrize("hits", [(0, 0), (9, 0), (0, 9), (9, 9)])
+def test_the_lines_that_score_a_student_have_no_say_in_which_member_it_is(hits: tuple[int, int]) -> None:
+    """Counts are added over the other folds: `two` has fewer hits than `one` in fold 1, and more in folds 1 and 2."""
+    later = {"one": (7, 4), "two": (6, 8)}
+    folds = {
+        name: [{"held_out": {"hits": count, "predicted": 9, "gold": 9}} for count in (first, *others)]
+        for first, (name, others) in zip(hits, later.items(), strict=True)
+    }
+    assert best_on_other_folds(folds) == "two"
+    assert best_on_other_folds({name: of[:2] for name, of in folds.items()}) == "one"
+    assert best_on_other_folds({"one": folds["two"], "two": folds["two"]}) == "one"

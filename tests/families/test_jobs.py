@@ -148,3 +148,13 @@ def test_a_runs_marginals_choose_the_labels(tmp_path: Path) -> None:
         Marginals.of(lines, outside).save(tmp_path / run / f"fold{fold}" / HELD_OUT)
     trained = [line for line in FoldData.read(job).train if line.tokens == given[2].tokens]
     assert trained == [given[5], given[5]]
+
+
+@pytest.mark.parametrize(("fold", "iterations"), [(0, 9), (2, 13), (3, 11)])
+def test_an_ngram_crf_that_holds_nothing_out_gets_the_mean_of_the_planned_iterations(
+    tmp_path: Path, fold: int, iterations: int
+) -> None:
+    """An iteration reads all lines, however many there are."""
+    job = job_of(tmp_path, "x", fold=fold)
+    made = job.settings.replace(family="ngram_crf", updates=(9, 11, 13))
+    assert run_job(replace(job, settings=made), lambda progress: None)["updates"] == iterations

@@ -71,7 +71,7 @@ def test_a_model_without_weights_finds_all_tags_as_likely(tmp_path):
     assert probs[probs > 0] == pytest.approx(1 / (probs > 0).sum(1).max())
 
 
-@pytest.mark.parametrize("min_count", [1, 3])
+@pytest.mark.parametrize("min_count", [1, 3, 60, 1000])
 @pytest.mark.parametrize("c1", [0.0, 0.05])
 def test_marginals_are_those_of_crfsuite(tmp_path, c1, min_count):
     """On lines of mixed lengths, with unseen tokens, in any order."""

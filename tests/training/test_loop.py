@@ -16,7 +16,7 @@ from torch.optim import SGD
 from daguan.core.errors import CheckpointError, DivergenceError, StoppedError
 from daguan.core.runs import CHECKPOINT
 from daguan.training.checkpoints import load_state
-from daguan.training.loop import Trainer
+from daguan.training.loop import WARM_UPDATES, Trainer, updates_a_second
 from resuming import assert_resumes, assert_same_state
 
 UPDATES = 6
@@ -34,16 +34,16 @@ def python_s_own_signal_handlers() -> Iterator[None]:
 class Slope(Trainer[tuple[int, float]]):
     """A weight that SGD with momentum pulls to 0, and the sum of its losses as further state."""
 
-    def __init__(self, checkpoint_seconds: float = 0.0, start: float = 1.0) -> None:
+    def __init__(self, checkpoint_seconds: float = 0.0, start: float = 1.0, updates: int = UPDATES) -> None:
         model = nn.Linear(1, 1, bias=False)
         nn.init.constant_(model.weight, start)
         super().__init__(model, [SGD(model.parameters(), 0.1, momentum=0.9)], checkpoint_seconds)
-        self.total = 0.0
+        self.total, self.updates = 0.0, updates
         self.signals: dict[int, list[int]] = {}  # those that arrive during an update, by its number
 
     @property
     def finished(self) -> bool:
-        return self.done == UPDATES
+        return self.done == self.updates
 
     def step(self) -> Tensor:
         for number in self.signals.get(self.done, ()):
@@ -175,3 +175,8 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / CHECKPOINT).write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match=f"{CHECKPOINT}: expected a whole checkpoint"):
         next(Slope().fit(tmp_path))
+
+
+@pytest.mark.parametrize("updates", [1, 2, WARM_UPDATES, WARM_UPDATES + 1, 2 * WARM_UPDATES])
+def test_a_run_of_few_updates_has_a_speed_by_which_all_of_them_are_done(updates: int) -> None:
+    assert updates_a_second(Slope(updates=updates)) > updates

@@ -27,8 +27,8 @@ class DistilSettings(Section):
 
     student: str = setting(
         "",
-        "The member whose settings the student has; empty takes the blend's best tagger out of fold. It need not be "
-        "blended, but it must need no other member's run.",
+        "The member whose settings the student has; empty takes the blend's best tagger out of fold, on the lines of "
+        "all folds but the one that scores it. It need not be blended, but it must need no other member's run.",
     )
     test: bool = setting(True, "Whether the test lines are labelled for the student.")
     corpus_lines: int = setting(

@@ -89,6 +89,8 @@ def _arrays(loss: CrfLoss, parameters: Floats, size: int) -> dict[str, NDArray[A
     `transitions` (K,K) scores from row to column; `seen` (K,) whether a tag occurred.
     """
     features, tags, weights = loss.states(parameters)
+    if not len(features):  # none occurs min_count times
+        features, tags, weights = np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(1)
     used = weights != 0
     used[:1] = True  # so that the table is never empty
     transitions = np.zeros((size, size), np.float32)
@@ -180,7 +182,9 @@ class NgramCrfFamily(Family):
         from daguan.families.jobs import score_held_out  # loads torch
 
         settings, folder = job.settings.ngram_crf, Path(job.folder) / FOLDER
-        watch, iterations = Stopwatch(), job.planned_updates or settings.iterations
+        watch, planned, iterations = Stopwatch(), job.settings.updates, settings.iterations
+        if planned:  # an iteration reads all lines, so a fold that holds nothing out needs no more of them
+            iterations = (*planned, round(sum(planned) / len(planned)))[job.fold]
 
         def fix(iterations_a_second: Callable[[], float]) -> int:
             nonlocal iterations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.settings import require
+from daguan.core.types import Score
 from daguan.ensemble.distillation import STUDENT
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
@@ -60,9 +63,19 @@ def with_student(settings: Settings) -> Settings:
     stages = Stages(settings)
     blended = {run.path.name for run in stages.members}
     runs = {name: stages.train(name) for name in candidates(settings)}
-    f1s = {name: run.manifest()["out_of_fold"] for name, run in runs.items() if run.path.name in blended}
-    require("distil.student", bool(f1s), NEEDED, "none")
-    return settings.replace(distil=settings.distil.replace(student=max(f1s, key=f1s.__getitem__)))
+    folds = {name: run.manifest()["folds"] for name, run in runs.items() if run.path.name in blended}
+    require("distil.student", bool(folds), NEEDED, "none")
+    return settings.replace(distil=settings.distil.replace(student=best_on_other_folds(folds)))
+
+
+def best_on_other_folds(folds: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Returns the member with the highest span F1 on the lines of all folds but the first, on which the student is
+    scored; the first member on a tie.
+
+    folds: by member, the result of each fold.
+    """
+    f1s = {name: sum((Score(**one["held_out"]) for one in of[1:]), Score()).f1 for name, of in folds.items()}
+    return max(f1s, key=f1s.__getitem__)
 
 
 def _check(settings: Settings) -> None:

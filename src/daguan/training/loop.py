@@ -166,10 +166,10 @@ class Trainer(ABC, Generic[Report]):
 
 def updates_a_second(trainer: Trainer[Any]) -> float:
     """Returns the speed of a trainer, which is of no use afterwards: its first seconds without its very first updates,
-    which prepare what later ones use."""
+    which prepare what later ones use. Where it has no others, the last one tells it."""
     begun, first = time.monotonic(), 0
     for _ in trainer.steps():
-        if trainer.done <= WARM_UPDATES:
+        if trainer.done <= WARM_UPDATES and not trainer.finished:
             trainer.read_losses()  # waits for a GPU
             begun, first = time.monotonic(), trainer.done
         elif ranks.any_rank(time.monotonic() - begun >= MEASURED_SECONDS):
