@@ -158,15 +158,31 @@ TRAIN, TEST = [(["7", "8", "9"], [(0, 2, "a")])], [["7", "8"]]
     [
         ({"train": TRAIN}, "expected train and test, got one of them"),
         ({"folder": ".", "train": TRAIN}, "expected a folder or lists, got both"),
+        ({"folder": ".", "corpus": TEST}, "expected a folder or lists, got both"),
+        ({"corpus": TEST}, "expected train and test, got one of them"),
         ({"train": ["7_8/a"], "test": TEST}, r"train\[0\]: expected \(tokens, spans\), got '7_8/a'"),
         ({"train": [*TRAIN, ("7", [])], "test": TEST}, r"train\[1\]: expected a list of tokens, got '7'"),
         ({"train": [([7], [])], "test": TEST}, r"train\[0\]: expected tokens that are strings, got 7"),
-        ({"train": [(["7"], [(0, 2, "a")])], "test": TEST}, r"train\[0\]: expected spans within 1 tokens"),
+        ({"train": [(["7"], [(0, 2, "a")])], "test": TEST}, r"train\[0\]: expected spans within 1 token"),
         ({"train": [(["7"], [(1, 1, "a")])], "test": TEST}, r"train\[0\]: expected a Span or \(start, stop, label\)"),
+        *(
+            ({"train": [(["7", "8"], [span])], "test": TEST}, r"train\[0\]: expected a Span or \(start, stop, label\)")
+            for span in [
+                (0, float("inf"), "a"),
+                (0, float("nan"), "a"),
+                (0, 1.5, "a"),
+                ("0", "1", "a"),
+                (0, 1, None),
+                daguan.Span(0, 1.0, "a"),
+                daguan.Span(0, 1, 3),
+            ]  # type: ignore[arg-type]
+        ),
         ({"train": [(["7"], ["a"])], "test": TEST}, r"train\[0\]: expected a Span or \(start, stop, label\), got 'a'"),
         ({"train": TRAIN, "test": [["7"], []]}, r"test\[1\]: expected at least one token, got none"),
         ({"folder": "/nowhere"}, "/nowhere: expected a folder with train.txt and test.txt"),
         ({"config": "smal"}, "smal: no such preset"),
+        ({"settings": {"data.dir": Path("/nowhere")}}, "/nowhere: expected a folder with train.txt and test.txt"),
+        ({"settings": {"seed": {1}}}, "settings: seed: expected text, a number, a list or a dictionary, got: .*set"),
         ({"settings": {"sed": 1}}, "sed: no such setting; did you mean 'seed'?"),
     ],
 )
@@ -185,7 +201,7 @@ def test_what_is_wrong_is_named(
         ([], [], "gold: expected at least one line, got none"),
         ([[]], [(["7"], []), (["8"], [])], "predicted: expected 2 lines as in gold, got 1"),
         ([(["8"], [])], [(["7"], [])], "predicted:1: expected the tokens of gold:1, got others"),
-        ([[(0, 9, "a")]], [(["7"], [])], r"predicted\[0\]: expected spans within 1 tokens"),
+        ([[(0, 9, "a")]], [(["7"], [])], r"predicted\[0\]: expected spans within 1 token"),
         ([[]], [[]], r"gold\[0\]: expected \(tokens, spans\)"),
         ("/nowhere", [(["7"], [])], "/nowhere: expected a file"),
     ],

@@ -130,7 +130,7 @@ def test_every_other_command_follows_the_plan_and_finds_its_work_done(
     assert set((hour.root / "work").iterdir()) == runs
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("budget: ")
-    assert last.endswith(" of 5 minutes used")
+    assert last.endswith(" of 5 min used")
 
 
 def test_what_is_not_planned_is_still_free(hour: Hour) -> None:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from daguan.core.errors import WriteError
 from daguan.core.files import (
     read_json,
+    real_path,
     require_writable,
     sha256_of_file,
     sha256_of_json,
@@ -186,3 +187,13 @@ def test_a_folder_and_a_file_in_a_folders_place_are_refused(tmp_path):
             require_writable(path)
     require_writable(tmp_path / "new" / "folder")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["a", "a/file", "to_a"])
+def test_a_loop_of_links_is_refused(tmp_path, name):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    (tmp_path / "to_a").symlink_to("a")
+    with pytest.raises(WriteError, match=r"expected to write here, got: .*Too many levels of symbolic links"):
+        write_text(tmp_path / name, "text")
+    assert real_path(tmp_path / "a").parent == tmp_path.resolve()

@@ -191,6 +191,18 @@ def test_a_key_that_occurs_twice_is_refused_with_its_line(tmp_path, text, line, 
     assert message == f"{tmp_path}/job.yaml:{line}: expected each key once, got {key!r} again"
 
 
+@pytest.mark.parametrize("key", ["3", "1.5", "true", "~"])
+@pytest.mark.parametrize("text", ["{key}: 4", "optim: {{{key}: 4}}"])
+def test_a_key_that_is_no_text_is_no_setting(tmp_path, key, text):
+    assert "expected" in (found := message_of(from_yaml, tmp_path, text.format(key=key))) or "no such" in found
+
+
+@pytest.mark.parametrize("nested", ["[" * 5_000, "{a: " * 5_000])
+def test_what_is_nested_too_deeply_is_refused(tmp_path, nested):
+    assert message_of(from_yaml, tmp_path, nested).endswith("expected YAML, got brackets that are nested too deeply")
+    assert message_of(from_words, f"optim.steps={nested}").startswith("command line: optim.steps: expected int, got ")
+
+
 def test_a_key_that_occurs_twice_on_the_command_line_is_refused():
     message = message_of(from_words, "optim={lr: 1, lr: 2}")
     assert message == "command line:1: expected each key once, got 'lr' again"

@@ -28,7 +28,7 @@ def test_a_closed_stream_is_open_again_and_no_file_gets_its_number(tmp_path, clo
         "import os, sys; from daguan.core.streams import settle_streams; settle_streams()\n"
         f"file = open({str(tmp_path / 'data')!r}, 'w'); assert file.fileno() > 2\n"
         "print('out'); print('err', file=sys.stderr); os.system('echo child; echo child >&2')\n"
-        "file.write('whole'); assert sys.stderr.isatty() is False"
+        "file.write('whole'); assert sys.stderr.isatty() is False; sys.stdin.buffer.read()"
     )
     assert run(program, closed).returncode == 0
     assert (tmp_path / "data").read_text() == "whole"

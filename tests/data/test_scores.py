@@ -9,6 +9,7 @@ from seqeval.metrics.v1 import precision_recall_fscore_support
 from seqeval.scheme import IOBES
 
 from daguan.core.errors import DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Score, Sentence, Span
 from daguan.data.bootstrap import bootstrap_interval, paired_gain, paired_gains
 from daguan.data.format import format_labelled, parse_labelled
@@ -189,7 +190,7 @@ def test_lines_of_other_tokens_or_number_are_not_compared():
     for few, many in (([one], [one, two]), ([one, two], [one])):
         with pytest.raises(DataError) as error:
             check_comparable(few, many, ("pred", "gold"))
-        assert str(error.value) == f"pred: expected {len(many)} lines as in gold, got {len(few)}"
+        assert str(error.value) == f"pred: expected {quantity(len(many), 'line')} as in gold, got {len(few)}"
 
 
 LINES_TO_DRAW = st.lists(st.tuples(*(st.integers(0, 2),) * 3), min_size=1, max_size=3)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from daguan.__main__ import main
+from daguan.core.errors import UNWRITABLE
 from daguan.core.files import sha256_of_file
 from daguan.core.types import Span
 from daguan.data.contest import Contest
@@ -240,3 +241,45 @@ def test_a_key_must_be_named_and_a_folder_be_one(tmp_path: Path, capsys: pytest.
         assert f"{test}: expected a " in capsys.readouterr().err
         assert test.read_bytes() == before
     assert not Path("k").exists()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"version": 1},
+        {"version": 1, "tokens": [], "labels": {}, "origins": {}},
+        {"version": 1, "tokens": {}, "labels": 3, "origins": {}},
+        {"version": 1, "tokens": {}, "labels": {}, "origins": {"x": 3}},
+        {"version": 1, "tokens": {}, "labels": {}, "origins": {"x": {"source": {}}}},
+        3,
+    ],
+)
+def test_a_damaged_key_is_named(damaged: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key, lines = tmp_path / "key.json", tmp_path / "lines.txt"
+    key.write_text(json.dumps(damaged), "utf-8")
+    lines.write_text("7/a\n", "utf-8")
+    assert main(["restore", str(lines), str(key), str(tmp_path / "out")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"daguan: {key}: expected a key ")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("origin", [{}, 3, {"source": {}}, {"source": 3, "sha256": {}}])
+def test_a_damaged_origin_is_named(origin: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "import.json").write_text(json.dumps({"version": 1, "origin": origin}), "utf-8")
+    (tmp_path / "lines.txt").write_text("7/a\n", "utf-8")
+    assert main(["export", str(tmp_path / "lines.txt"), str(tmp_path), str(tmp_path / "out")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"daguan: {tmp_path / 'import.json'}: expected a whole import of version 1")
+
+
+def test_a_key_in_a_loop_of_links_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, key = tmp_path / "a.conll", tmp_path / "key"
+    source.write_text("EU B-ORG\n\nsays O\n", "utf-8")
+    key.symlink_to(key)
+    assert (
+        main(["anonymise", str(source), str(tmp_path / "out"), "--key", str(key), "--test-share", "0.5"]) == UNWRITABLE
+    )
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"daguan: {key}: expected to write here, got: ")
+    assert not (tmp_path / "out").exists()

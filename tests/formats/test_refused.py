@@ -132,6 +132,8 @@ def test_what_no_repair_makes_good(write: Callable[[Path], Path], message: str, 
     [
         ('{"text": "a", "text": "b"}', "1: expected JSON with each key once, got 'text' twice"),
         ('{"text": "a"', "1: expected JSON, got"),
+        ("[" * 100_000, "1: expected JSON, got brackets that are nested too deeply"),
+        ('{"text": ' + "9" * 5_000 + "}", "1: expected JSON, got a number of too many digits"),
         ('{"text": "\\ud83d"}', "1: expected whole characters"),
         ('{"text": 1}', "1: expected a record with 'text', got '1'"),
         ('["text"]', "1: expected an object, got"),
@@ -178,3 +180,11 @@ def test_a_format_is_guessed_by_content_where_no_name_tells_it(tmp_path: Path) -
     (tmp_path / "d.bin").write_text("x", "utf-8")
     with pytest.raises(DataError, match="got others; --format: conll, jsonl"):
         guess(tmp_path / "d.bin")
+
+
+@pytest.mark.parametrize("digits", [18, 19, 5_000])
+def test_an_offset_of_any_length_is_refused_in_brat(digits: int, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Smith", "utf-8")
+    (tmp_path / "a.ann").write_text(f"T1\tPER 0 {'9' * digits}\tSmith\n", "utf-8")
+    with pytest.raises(DataError, match=r"a\.(ann|txt):?1?: expected (an entity|offsets)"):
+        format_of("brat").read(tmp_path, Options())

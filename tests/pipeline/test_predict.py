@@ -1,12 +1,14 @@
 """Which folders `predict` takes, and how what it is to label is read."""
 
 import json
+import os
 
 import pytest
 
 from daguan.core.errors import CheckpointError, DataError
 from daguan.core.types import Span
 from daguan.formats.code_book import CodeBook
+from daguan.formats.table import find_format
 from daguan.formats.translation import Translation
 from daguan.pipeline.predict import _format_to_label, _read
 from daguan.pipeline.work.predict import find_models
@@ -41,6 +43,13 @@ def test_the_format_is_found_by_name_and_content(name, content, with_a_book, wit
     source = path.parent if path.parent != tmp_path else path
     assert _format_to_label(source, Translation(BOOK)) == with_a_book
     assert _format_to_label(source, Translation()) == without
+
+
+def test_a_pipe_is_read_once(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert find_format(path) is None
+    assert _format_to_label(path, Translation(BOOK)) == "contest"
 
 
 def test_a_text_is_cut_as_that_of_the_data_was(tmp_path):

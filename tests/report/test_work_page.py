@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from daguan.core.files import sha256_of_file, write_json
 from daguan.core.runs import FORMAT
+from daguan.report import leaderboard
 from daguan.report.leaderboard import public_scores
 from daguan.report.work_page import work_page
 
@@ -52,9 +55,17 @@ def test_everything_is_named_with_its_scores(tmp_path: Path) -> None:
 
 def test_a_public_score_belongs_to_the_blend_that_gave_the_submitted_lines(tmp_path: Path) -> None:
     work, sent = made(tmp_path)
-    assert public_scores(sent, work / "blend-1", ["blend"]) == {"blend": 0.8125}
-    assert public_scores(sent, work / "blend-2", ["blend"]) == {}
+    answers = {name: work / name / "blend.txt" for name in ("blend-1", "blend-2")}
+    assert public_scores(sent, answers) == {"blend-1": 0.8125}
     assert sha256_of_file(sent / "x-1.txt") == sha256_of_file(work / "blend-1" / "blend.txt")
+
+
+def test_no_file_is_hashed_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+    monkeypatch.setattr(leaderboard, "sha256_of_file", lambda path: hashed.append(path) or sha256_of_file(path))
+    work, sent = made(tmp_path)
+    work_page(work, sent)
+    assert sorted(hashed) == sorted([sent / "x-1.txt", *work.glob("blend-*/blend.txt")])
 
 
 def test_an_empty_folder_has_a_page(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ WITHOUT_FGM = " or ".join(name for name in ADVERSARIES if name != "fgm")
         ({"awp_epsilon": 0.0}, "awp_epsilon: expected over 0"),
         ({"muon_learning_rate": 0.0}, "muon_learning_rate: expected over 0"),
         ({"frozen_layers": -2}, "frozen_layers: expected at least -1"),
-        ({"frozen_epochs": 8}, "frozen_epochs: expected 0 to 7, as there are 8 epochs, got 8"),
+        ({"frozen_epochs": 8}, "frozen_epochs: expected 0 to 7, as it trains for 8 epochs, got 8"),
         ({"frozen_epochs": 1, "frozen_layers": -1}, "frozen_epochs: expected 0 to 0, as the whole encoder is frozen"),
         (
             {"optimiser": "muon", "frozen_layers": -1},

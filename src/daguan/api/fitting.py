@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import chain
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def fit(
     changes = dict(settings or {})
     if minutes is not None:
         changes["budget.minutes"] = minutes
-    if folder is not None or train is not None or test is not None:
+    if folder is not None or train is not None or test is not None or corpus:
         changes["data.dir"] = _data(folder, train, test, corpus, Path(changes.get("data.work", DataSettings().work)))
     stages = run.make(words_of(config, changes))
     return load(stages.answer.path)
@@ -65,8 +66,17 @@ def fit(
 
 def words_of(config: str | Path, changes: Mapping[str, Any]) -> list[str]:
     """Returns a configuration and changes of settings as the words of a command line."""
-    text = {name: value if isinstance(value, str) else json.dumps(value) for name, value in changes.items()}
-    return [str(config), *(f"{name}={value}" for name, value in text.items())]
+    return [str(config), *(f"{name}={_word_of(name, value)}" for name, value in changes.items())]
+
+
+def _word_of(name: str, value: Any) -> str:
+    """Returns the value of a setting as the command line has it. Raises ConfigError: no setting can have it."""
+    if isinstance(value, str | PathLike):
+        return fspath(value)
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"settings: {name}: expected text, a number, a list or a dictionary, got: {error}") from None
 
 
 def _data(
@@ -78,7 +88,7 @@ def _data(
 ) -> str:
     """Returns the folder with the data, which is written if they are lists. Raises ConfigError or DataError."""
     if folder is not None:
-        if train is not None or test is not None:
+        if train is not None or test is not None or corpus:
             raise ConfigError("fit: expected a folder or lists, got both")
         return str(folder)
     if train is None or test is None:

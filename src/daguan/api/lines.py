@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index
 
 from daguan.core.errors import DataError
 from daguan.core.types import Sentence, Span
@@ -37,12 +38,11 @@ def spans_of(spans: Iterable[SpanLike], place: str) -> tuple[Span, ...]:
     label holds half a character."""
     found = []
     for span in spans:
-        if isinstance(span, Span):
-            found.append(span)
-            continue
         try:
-            start, stop, label = span
-            found.append(Span(int(start), int(stop), str(label)))
+            start, stop, label = (span.start, span.stop, span.label) if isinstance(span, Span) else span
+            if not isinstance(label, str):
+                raise TypeError("the label is no string")
+            found.append(Span(index(start), index(stop), label))
         except (TypeError, ValueError) as error:
             raise DataError(f"{place}: expected a Span or (start, stop, label), got {span!r}: {error}") from None
     for one in found:

@@ -8,6 +8,7 @@ from typing import Any
 
 from daguan.api.lines import Annotated, SpanLike, annotated
 from daguan.core.errors import DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Sentence
 from daguan.data.scores import all_metrics
 from daguan.data.span_score import check_comparable
@@ -47,7 +48,7 @@ def _sentences(given: Any, name: str, like: Sequence[Sentence] = ()) -> list[Sen
     if not lines:
         raise DataError(f"{name}: expected at least one line, got none")
     if like and len(lines) != len(like):
-        raise DataError(f"{name}: expected {len(like)} lines as in gold, got {len(lines)}")
+        raise DataError(f"{name}: expected {quantity(len(like), 'line')} as in gold, got {len(lines)}")
     pairs = [
         (like[number].tokens, line) if like and not _has_tokens(line) else line for number, line in enumerate(lines)
     ]

@@ -9,6 +9,7 @@ import typer
 
 from daguan.cli.options import Json, print_json
 from daguan.core.errors import ConfigError
+from daguan.core.quantity import quantity
 
 LABELS = "labels="
 
@@ -31,4 +32,4 @@ def main(
     if as_json:
         print_json({"submission": str(submission), "lines": lines})
     else:
-        print(f"{submission}: {lines:,} lines, good")
+        print(f"{submission}: {quantity(lines, 'line')}, good")

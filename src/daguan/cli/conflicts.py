@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.core.quantity import quantity
 
 if TYPE_CHECKING:
     from daguan.core.types import Sentence
@@ -66,7 +67,8 @@ def print_conflicts(conflicting: Sequence[Sequence[dict[str, Any]]]) -> None:
 
     for lines in conflicting:
         print("\n".join(f"{TRAIN}:{line['line']}: {line['text']}" for line in lines), end="\n\n")
-    print(f"{len(conflicting)} texts with conflicting labels, in {sum(map(len, conflicting))} train lines\n")
+    in_all = sum(map(len, conflicting))
+    print(f"{quantity(len(conflicting), 'text')} with conflicting labels, in {quantity(in_all, 'train line')}\n")
 
 
 def print_known(known: Sequence[dict[str, Any]], test_lines: int) -> None:
@@ -76,4 +78,4 @@ def print_known(known: Sequence[dict[str, Any]], test_lines: int) -> None:
         places = ", ".join(map(str, line["train_lines"]))
         print(f"{TEST}:{line['line']}: {TRAIN}:{places}: {line['labels'] or '(no most frequent labels)'}")
     settled = sum(line["labels"] is not None for line in known)
-    print(f"{len(known)} of {test_lines} test lines occur in train, {settled} with one most frequent labelling")
+    print(f"of {quantity(test_lines, 'test line')}, {len(known)} in train, {settled} with one most frequent labelling")

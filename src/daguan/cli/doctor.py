@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from daguan.cli.options import AcceptCode, Json, Words, configuration, print_json
+from daguan.core.quantity import quantity
 
 if TYPE_CHECKING:
     from daguan.core.packages import Package
@@ -57,7 +58,7 @@ def print_packages(packages: Sequence[Package]) -> None:
 def print_diagnosis(found: Diagnosis) -> None:
     offer, contest = found.offer, found.contest
     precision = "bf16" if offer.fast_bf16 else "float32, as bf16 is slow here"
-    print(f"processor {offer.cores} cores of {offer.cpu or 'an unnamed processor'}; {precision}")
+    print(f"processor {quantity(offer.cores, 'core')} of {offer.cpu or 'an unnamed processor'}; {precision}")
     print(f"memory    {offer.memory / 1e9:.1f} GB available")
     print(f"GPUs      {', '.join(f'{name}, {size / 1e9:.0f} GB' for name, size in offer.gpus) or 'none'}")
     print(f"products  {', '.join(f'{name} {rate / 1e9:,.0f} GFLOP/s' for name, rate in offer.rates.items())}")
@@ -68,9 +69,10 @@ def print_diagnosis(found: Diagnosis) -> None:
         print(f"contest   {contest.folder}: `prepare` will build it")
     elif contest.lines:
         print(
-            f"contest   {contest.folder}: {contest.lines:,} labelled lines, {contest.tokens:,} tokens, {contest.types} "
-            f"types; {contest.test_lines:,} test lines; {contest.corpus / 1e6:.1f} MB of corpus, of which "
-            f"{contest.checked:,} lines were checked"
+            f"contest   {contest.folder}: {quantity(contest.lines, 'labelled line')}, "
+            f"{quantity(contest.tokens, 'token')}, {quantity(contest.types, 'type')}; "
+            f"{quantity(contest.test_lines, 'test line')}; {contest.corpus / 1e6:.1f} MB of corpus, "
+            f"checked: {quantity(contest.checked, 'line')}"
         )
     for checkpoint in found.to_fetch:
         print(f"encoder   {checkpoint}: `prepare` will fetch it")

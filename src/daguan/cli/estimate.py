@@ -8,6 +8,7 @@ import typer
 
 from daguan.cli.options import AcceptCode, Csv, Json, Words, configuration, print_json, write_csv
 from daguan.cli.tables.text import print_table
+from daguan.core.quantity import quantity
 
 if TYPE_CHECKING:
     from daguan.pipeline.estimate import Estimate, StageEstimate
@@ -86,10 +87,10 @@ def numbers(size: str) -> tuple[int, int, int] | None:
 def print_estimate(found: Estimate) -> None:
     sizes, machine = found.sizes, found.machine
     print(
-        f"{sizes.lines:,} labelled lines, {sizes.test_tokens:,} tokens of test lines, {sizes.text_tokens:,} tokens in "
-        f"all; {sizes.folds} folds of {', '.join(found.members)}"
+        f"{quantity(sizes.lines, 'labelled line')}, {quantity(sizes.test_tokens, 'token')} of test lines, "
+        f"{quantity(sizes.text_tokens, 'token')} in all; {quantity(sizes.folds, 'fold')} of {', '.join(found.members)}"
     )
-    where = f"{machine.gpus} GPU{'s' * (machine.gpus > 1)}" if machine.gpus else f"{machine.cores} cores"
+    where = quantity(machine.gpus, "GPU") if machine.gpus else quantity(machine.cores, "core")
     speeds = found.speeds.encoders or {"an encoder": found.speeds.speed}
     known = "measured here" if machine.measured else "stated"
     print(

@@ -10,6 +10,7 @@ import typer
 
 from daguan.cli.options import Json, print_json
 from daguan.cli.source_options import FormatName, SchemeName, print_written
+from daguan.core.quantity import quantity
 
 if TYPE_CHECKING:
     from daguan.pipeline.shipping.export import Exported
@@ -66,5 +67,5 @@ def say_exported(folder: Path, found: Exported) -> None:
     from daguan.core.progress import say
 
     unreadable = found.unreadable_tokens
-    note = f"; {unreadable:,} tokens have white space, which its tokenizer cannot read" if unreadable else ""
+    note = f"; its tokenizer cannot read {quantity(unreadable, 'token')} with white space" if unreadable else ""
     say(f"export: {folder}: {found.form}, {found.megabytes:.1f} MB{note}")

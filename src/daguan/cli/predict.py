@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from daguan.cli.options import Json, print_json
+from daguan.core.quantity import quantity
 
 Rest = Annotated[
     list[str],
@@ -56,9 +57,9 @@ def main(
     if as_json:
         print_json({"output": str(target), **found})
         return
-    of = f"{found['documents']:,} documents as {found['format']}, " if "documents" in found else ""
-    unknown = f", {found['unknown_tokens']:,} unknown tokens" if found.get("unknown_tokens") else ""
+    of = f"{quantity(found['documents'], 'document')} as {found['format']}, " if "documents" in found else ""
+    unknown = f", {quantity(found['unknown_tokens'], 'unknown token')}" if found.get("unknown_tokens") else ""
     say(
-        f"predict: {target}: {of}{found['lines']:,} lines by {found['models']} models{unknown}, "
+        f"predict: {target}: {of}{quantity(found['lines'], 'line')} by {quantity(found['models'], 'model')}{unknown}, "
         f"{found['lines_per_second']:,.0f} lines/s, {found['tokens_per_second']:,.0f} tokens/s"
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from daguan.cli.options import Json, print_json
+from daguan.core.quantity import quantity
 
 ClaimName = Annotated[
     str,
@@ -100,8 +101,8 @@ def _reproduce_task(task: str, words: list[str], as_json: bool) -> None:
         return
     print_measured(task, chosen.tested_points, measured)
     print(
-        f"{facts['updates']:,} updates on {facts['instances']:,} instances in {facts['seconds']:,.0f} s "
-        f"({facts['cpu_seconds']:,.0f} CPU s); beam search of width {chosen.beam} on {chosen.held_out:,} held-out "
-        f"instances; {plot}",
+        f"{quantity(facts['updates'], 'update')} on {quantity(facts['instances'], 'instance')} in "
+        f"{facts['seconds']:,.0f} s ({facts['cpu_seconds']:,.0f} CPU s); beam search of width {chosen.beam} on "
+        f"{quantity(chosen.held_out, 'held-out instance')}; {plot}",
         flush=True,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daguan.cli.options import print_json
+from daguan.core.quantity import quantity
 
 if TYPE_CHECKING:
     from daguan.formats.exporting import Written
@@ -55,18 +56,18 @@ def print_built(folder: Path, built: Built, as_json: bool, **more: str) -> None:
     formats = ", ".join(f"{part} as {name}" for part, name in built.formats.items())
     print(f"{folder}: read {formats}")
     for name, lines in built.lines.items():
-        entities = f", {built.entities[name]:,} entities" if name in built.entities else ""
-        print(f"  {name}: {lines:,} lines{entities}")
-    print(
-        f"  {built.tokens:,} different tokens" + (f", {built.groups:,} documents to train on" if built.groups else "")
-    )
+        entities = f", {quantity(built.entities[name], 'entity')}" if name in built.entities else ""
+        print(f"  {name}: {quantity(lines, 'line')}{entities}")
+    groups = f", {quantity(built.groups, 'document')} to train on" if built.groups else ""
+    print(f"  {quantity(built.tokens, 'different token')}{groups}")
     print(f"  labels: {', '.join(f'{mapped} for {label}' for label, mapped in built.labels.items())}")
     for name, count in sorted(built.repairs.items()):
-        print(f"  repaired: {name} {count:,} times")
+        print(f"  repaired: {name} {quantity(count, 'time')}")
 
 
 def print_written(output: Path, written: Written, as_json: bool) -> None:
     if as_json:
         print_json({"output": str(output), **asdict(written)})
         return
-    print(f"{output}: {written.documents:,} documents as {written.format}, {written.entities:,} entities")
+    entities = quantity(written.entities, "entity")
+    print(f"{output}: {quantity(written.documents, 'document')} as {written.format}, {entities}")

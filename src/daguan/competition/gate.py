@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from daguan.core.errors import DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Segment, labels_of
 from daguan.data.contest import Contest
 from daguan.data.format import (
@@ -38,14 +39,16 @@ def check(submission: Path, test: Path, labels: Sequence[str] | None = None) -> 
     for number, segments in enumerate(iter_segments(submission), start=1):
         try:
             if number > len(expected):
-                raise ValueError(f"expected {len(expected)} lines as in {test.name}, got more")
+                raise ValueError(f"expected {quantity(len(expected), 'line')} as in {test.name}, got more")
             _check_tokens(segments, expected, number - 1)
             _check_labels(segments, known)
             _check_merged(segments)
         except ValueError as error:
             raise DataError(f"{submission}:{number}: {error}") from None
     if number < len(expected):
-        raise DataError(f"{submission}:{number}: expected {len(expected)} lines as in {test.name}, got {number}")
+        raise DataError(
+            f"{submission}:{number}: expected {quantity(len(expected), 'line')} as in {test.name}, got {number}"
+        )
     return number
 
 
@@ -68,7 +71,7 @@ def _check_tokens(segments: Sequence[Segment], expected: Sequence[tuple[str, ...
     if tokens in expected:
         raise ValueError(f"expected the tokens of test line {index + 1}, got those of {expected.index(tokens) + 1}")
     if len(tokens) != len(wanted):
-        raise ValueError(f"expected the {len(wanted)} tokens of the test line, got {len(tokens)}")
+        raise ValueError(f"expected {quantity(len(wanted), 'token')} as in the test line, got {len(tokens)}")
     place = next(i for i, (ours, theirs) in enumerate(zip(tokens, wanted, strict=True)) if ours != theirs)
     raise ValueError(f"expected token {place + 1} to be {shorten(wanted[place])}, got {shorten(tokens[place])}")
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,8 +26,10 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     A link stays and its target is written; the file keeps its mode. A device or a pipe gets the bytes.
     """
     with naming(path):
+        with suppress(FileNotFoundError):
+            path.stat()  # which refuses a loop of links
         if (stream := _stream(path)) is None:
-            _replace(Path(os.path.realpath(path)), write)
+            _replace(real_path(path), write)
         else:
             _write_into(stream, write)
 
@@ -36,7 +38,7 @@ def _stream(path: Path) -> Path | int | None:
     """Returns what to open where a path cannot be replaced: a device, a pipe, or the number of an open file, to which
     /dev/stdout links. A folder counts, too; opening it fails. None for other paths."""
     while path.is_symlink():
-        if path.parent.resolve() == Path(f"/proc/{os.getpid()}/fd"):
+        if real_path(path.parent) == Path(f"/proc/{os.getpid()}/fd"):
             return int(path.name)
         path = path.parent / path.readlink()
     return path if path.exists() and not path.is_file() else None
@@ -62,6 +64,11 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def real_path(path: Path) -> Path:
+    """Returns an absolute path without links; a loop of links, which `Path.resolve` does not allow, stays as it is."""
+    return Path(os.path.realpath(path))
 
 
 def require_writable(folder: Path) -> None:

@@ -42,9 +42,10 @@ def config_error(kind: type[BaseModel], error: ValidationError, places: Places) 
     hint: Any = kind
     found: FieldInfo | None = None
     for part in fault["loc"]:
-        if isinstance(part, int):  # an item of a list, which messages do not number
+        if isinstance(part, int) and get_origin(hint) is tuple:  # an item of a list, which messages do not number
             hint = get_args(hint)[0]
             continue
+        part = str(part)  # YAML has numbers as keys, too
         names.append(part)
         if not is_model(hint):
             hint = get_args(hint)[1]

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from daguan.core.files import real_path
 from daguan.core.progress import say
 
 MOUNTS = Path("/proc/self/mounts")  # proc_pid_mounts(5); elsewhere nothing is known
@@ -51,7 +52,7 @@ def mount_of(folder: Path, mounts: Path = MOUNTS) -> Mount | None:
         return None
     lines = [line.split() for line in mounts.read_text("utf-8", errors="replace").splitlines()]
     there = [_mount(*words[1:4]) for words in lines if len(words) >= 4]
-    path = folder.resolve()
+    path = real_path(folder)
     holding = [mount for mount in there if path.is_relative_to(mount.point)]
     return max(holding, key=lambda mount: len(mount.point.parts), default=None)
 

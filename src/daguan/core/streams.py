@@ -14,6 +14,8 @@ def settle_streams() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # as long as the process lives
     sys.stdout = _settled(sys.stdout, 1)
     sys.stderr = _settled(sys.stderr, 2)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from daguan.core.quantity import quantity
+
 Segment = tuple[tuple[str, ...], str | None]  # an entity with its label, or tokens outside with None
 
 
@@ -49,7 +51,7 @@ class Sentence:
                 raise ValueError(f"expected sorted spans without overlap, got {span} after position {reached}")
             reached = span.stop
         if reached > len(self.tokens):
-            raise ValueError(f"expected spans within {len(self.tokens)} tokens, got one up to {reached}")
+            raise ValueError(f"expected spans within {quantity(len(self.tokens), 'token')}, got one up to {reached}")
 
     @property
     def gold(self) -> tuple[Span, ...]:

@@ -39,6 +39,8 @@ def read_yaml(text: str, place: str) -> Any:
         return loader.get_single_data()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("brackets that are nested too deeply") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daguan.core.errors import DataError
 from daguan.core.files import sha256_of_file
+from daguan.core.quantity import quantity
 from daguan.core.types import Sentence, labels_of
 from daguan.data.format import iter_lines, read_labelled, read_unlabelled
 
@@ -70,7 +71,7 @@ class Contest:
             ids.append(line)
         if len(ids) != lines:
             place = f"{self.groups}:{min(len(ids), lines) + 1}"
-            raise DataError(f"{place}: expected {lines:,} ids, one for each line of {TRAIN}, got {len(ids):,}")
+            raise DataError(f"{place}: expected {quantity(lines, 'id')} as {TRAIN} has lines, got {len(ids):,}")
         return ids
 
     def sha256(self) -> dict[str, str]:

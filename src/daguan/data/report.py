@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daguan.core.quantity import quantity
 from daguan.core.types import Sentence
 from daguan.data.conflicts import conflicting_lines
 from daguan.data.folds import FoldSettings, unit_of_each_line
@@ -64,19 +65,22 @@ def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
     """Returns the report as a few lines for the terminal."""
     train, test, corpus, entities = (report[key] for key in ("train", "test", "corpus", "entities"))
     labels = "  ".join(
-        f"{label}: {found['count']:,} (mean {found['length']['mean']}, max {found['length']['max']} tokens)"
+        f"{label}: {found['count']:,} (mean {found['length']['mean']}, max {quantity(found['length']['max'], 'token')})"
         for label, found in entities["by_label"].items()
     )
     return "\n".join(
         [
-            f"train   {_describe(train)}; {entities['count']:,} entities, none in {entities['lines_without']:,} lines",
-            f"test    {_describe(test)}; {test['unseen_tokens']:,} new tokens ({test['unseen_types']:,} types)",
-            f"text    {corpus['lines']:,} lines, {corpus['distinct_lines']:,} distinct, {corpus['tokens']:,} tokens, "
-            f"{corpus['vocabulary']:,} vocabulary entries, {corpus['blank_lines']:,} blank lines skipped",
+            f"train   {_describe(train)}; {quantity(entities['count'], 'entity')}, "
+            f"none in {quantity(entities['lines_without'], 'line')}",
+            f"test    {_describe(test)}; {quantity(test['unseen_tokens'], 'new token')} "
+            f"({quantity(test['unseen_types'], 'type')})",
+            f"text    {quantity(corpus['lines'], 'line')}, {corpus['distinct_lines']:,} distinct, "
+            f"{quantity(corpus['tokens'], 'token')}, {quantity(corpus['vocabulary'], 'vocabulary entry')}, "
+            f"{quantity(corpus['blank_lines'], 'blank line')} skipped",
             f"types   {labels}",
-            f"doubles {report['duplicate_train_lines']:,} train lines, "
-            f"{report['texts_with_conflicting_labels']:,} texts with conflicting labels, "
-            f"{report['test_lines_found_in_train']:,} test lines found in train",
+            f"doubles {quantity(report['duplicate_train_lines'], 'train line')}, "
+            f"{quantity(report['texts_with_conflicting_labels'], 'text')} with conflicting labels, "
+            f"{quantity(report['test_lines_found_in_train'], 'test line')} found in train",
             f"folds   {folds.count}, {_describe_folds(report['groups'], folds)}",
         ]
     )
@@ -85,17 +89,17 @@ def format_report(report: dict[str, Any], folds: FoldSettings) -> str:
 def _describe_folds(groups: dict[str, int], folds: FoldSettings) -> str:
     if not groups:
         return "stratified by the set of types in a line, equal texts together"
-    source = f"runs of {folds.group} lines" if folds.group else "the documents of groups.txt"
+    source = f"runs of {quantity(folds.group, 'line')}" if folds.group else "the documents of groups.txt"
     return (
         f"whole groups: {source}, joined where they share a text ({groups['count']:,}, the largest of "
-        f"{groups['largest']:,} lines). Scores are lower than where lines of one document are in several folds "
-        f"(folds.group=1), and nearer to those on new documents"
+        f"{quantity(groups['largest'], 'line')}). Scores are lower than where lines of one document are in several "
+        "folds (folds.group=1), and nearer to those on new documents"
     )
 
 
 def _describe(part: dict[str, Any]) -> str:
     length = part["length"]
     return (
-        f"{part['lines']:,} lines, {part['tokens']:,} tokens "
+        f"{quantity(part['lines'], 'line')}, {quantity(part['tokens'], 'token')} "
         f"(mean {length['mean']}, p95 {length['p95']:.0f}, p99 {length['p99']:.0f}, max {length['max']})"
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from daguan.core.errors import DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Score, Sentence
 
 Items = set[tuple[Any, str]]  # the entities that a metric compares in a line: (position or string, label)
@@ -36,4 +37,4 @@ def check_comparable(predicted: Sequence[Sentence], gold: Sequence[Sentence], na
         if ours.tokens != theirs.tokens:
             raise DataError(f"{names[0]}:{number}: expected the tokens of {names[1]}:{number}, got others")
     if len(predicted) != len(gold):
-        raise DataError(f"{names[0]}: expected {len(gold)} lines as in {names[1]}, got {len(predicted)}")
+        raise DataError(f"{names[0]}: expected {quantity(len(gold), 'line')} as in {names[1]}, got {len(predicted)}")

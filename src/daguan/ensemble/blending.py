@@ -13,6 +13,7 @@ import numpy as np
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import read_json, write_json
+from daguan.core.quantity import quantity
 from daguan.core.runs import WRITTEN_BY, require_current
 from daguan.core.types import Sentence, Span
 from daguan.data.batches.packing import TokenLines, token_file
@@ -66,7 +67,7 @@ def _in_order(parts: Sequence[Marginals], run: Path) -> list[LineMarginals]:
     lines = sum(len(part.lines) for part in parts)
     if sorted(marginals) != list(range(lines)):
         raise CheckpointError(
-            f"{run}: expected an answer for each of {lines} lines, got {len(marginals)} or other lines"
+            f"{run}: expected an answer for each of {quantity(lines, 'line')}, got {len(marginals)} or others"
         )
     return [marginals[line] for line in range(lines)]
 
@@ -132,7 +133,9 @@ def check_lines(sentences: Sequence[Sentence], marginals: MemberMarginals) -> No
     expected = [len(sentence.tokens) for sentence in sentences]
     for member in marginals:
         if [len(probs) for probs in member] != expected:
-            raise CheckpointError(f"blend: expected marginals for {len(expected)} lines of these lengths, got others")
+            raise CheckpointError(
+                f"blend: expected marginals for {quantity(len(expected), 'line')} of these lengths, got others"
+            )
 
 
 def gains(labelled: Sequence[BlendRow], gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:

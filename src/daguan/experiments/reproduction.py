@@ -9,6 +9,7 @@ from pathlib import Path
 from daguan.core import settings
 from daguan.core.errors import ConfigError
 from daguan.core.progress import Bar, Progress, say
+from daguan.core.quantity import quantity
 from daguan.core.runs import CHECKPOINT, Run, run_of
 from daguan.core.tables import Row
 from daguan.experiments.geometry.polygons import Points, Sequences
@@ -80,7 +81,7 @@ def measure(
 ) -> tuple[dict[str, float], tuple[Points, Sequences, Sequences]]:
     """Return the results on the held-out instances, and points, answers and targets of the first DRAWN of them."""
     problem, points = TASKS[task], held_out(chosen)
-    say(f"reproduce: measuring {run.path.name} on {len(points):,} instances")
+    say(f"reproduce: measuring {run.path.name} on {quantity(len(points), 'instance')}")
     answered = answers(load_network(run.path, find_device(chosen.engine)), problem, points, chosen.beam)
     targets = problem.solve(points)
     first = slice(DRAWN)

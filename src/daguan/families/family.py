@@ -42,6 +42,7 @@ class Family(ABC):
     Attributes:
         reads: the sections of a member's settings that its result depends on.
         computes_in_precision: whether the result depends on engine.precision.
+        uses_gpu: whether its folds compute on a GPU where there is one.
         weighs_lines: whether a training line can count less than another.
         divides: whether several devices train a fold together.
         resumes: whether a killed fold continues from its checkpoint.
@@ -52,6 +53,7 @@ class Family(ABC):
 
     reads: ClassVar[tuple[str, ...]]
     computes_in_precision: ClassVar[bool] = True
+    uses_gpu: ClassVar[bool] = True
     weighs_lines: ClassVar[bool] = True
     divides: ClassVar[bool] = False
     resumes: ClassVar[bool] = False

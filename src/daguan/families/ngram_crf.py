@@ -173,6 +173,7 @@ class NgramCrfFamily(Family):
 
     reads: ClassVar[tuple[str, ...]] = ("conflicts", "augmentation", "ngram_crf")
     computes_in_precision: ClassVar[bool] = False
+    uses_gpu: ClassVar[bool] = False
     weighs_lines: ClassVar[bool] = False
     is_baseline: ClassVar[bool] = True
 

@@ -20,7 +20,8 @@ from daguan.formats.marked_text import marked_document
 from daguan.formats.repairs import Marked
 
 TEXT, ANNOTATION = ".txt", ".ann"
-ENTITY = re.compile(r"T\S+\t(\S+) (\d+ \d+(?:;\d+ \d+)*)\t(.*)")
+RANGE = "[0-9]{1,18} [0-9]{1,18}"
+ENTITY = re.compile(rf"T\S+\t(\S+) ({RANGE}(?:;{RANGE})*)\t(.*)")
 LABEL = re.compile(r"[^\s;|]+")
 BREAK = re.compile(r"[\n\r]+")
 

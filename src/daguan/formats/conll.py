@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 
 from daguan.core.errors import DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Span
 from daguan.data.format import iter_lines, shorten, write_lines
 from daguan.formats.document import Document, find_tokens
@@ -131,7 +132,7 @@ def _layout(path: Path, lines: Sequence[Line], options: Options) -> Layout:
     numbered = columns > 2 and _counts([row[0] for row in rows])
     given = {options.token_column - 1, options.tag_column - 1} - {-1}
     if max(given, default=0) >= columns:
-        raise DataError(f"{path}: expected {max(given) + 1} columns, got {columns} in most lines")
+        raise DataError(f"{path}: expected {quantity(max(given) + 1, 'column')}, got {columns} in most lines")
     tag = options.tag_column - 1 if options.tag_column else _tag_column(rows, {options.token_column - 1})
     if tag is None and columns > 1:
         number = next(number for number, text in lines if text == candidates[0])
@@ -180,7 +181,9 @@ def _values(path: Path, line: Line, layout: Layout) -> list[str]:
     values = layout.values(text)
     if len(values) != layout.columns:
         name = "tabs" if layout.separator == "\t" else "blanks"
-        raise DataError(f"{path}:{number}: expected {layout.columns} columns with {name} between, got {len(values)}")
+        raise DataError(
+            f"{path}:{number}: expected {quantity(layout.columns, 'column')} with {name} between, got {len(values)}"
+        )
     if not values[layout.token]:
         raise DataError(f"{path}:{number}: expected a token in column {layout.token + 1}, got none")
     if layout.tag is not None and not is_tag(values[layout.tag]):

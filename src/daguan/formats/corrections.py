@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daguan.core.errors import DataError
-from daguan.core.files import read_json, sha256_of_file, sha256_of_json, write_atomic, write_json
+from daguan.core.files import read_json, real_path, sha256_of_file, sha256_of_json, write_atomic, write_json
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import TRAIN, Contest
 from daguan.data.format import format_labelled, read_labelled, shorten, write_lines
@@ -40,8 +40,8 @@ def corrected_in(work: Path, contest: Contest, corrections: Path) -> Contest:
     """Returns the contest below `work` that has the corrections. Raises DataError: there is no such file."""
     if not corrections.is_file():
         raise DataError(f"{corrections}: expected corrections that a report exported, got nothing at that path")
-    name = contest.folder.resolve().name
-    key = sha256_of_json({"contest": str(contest.folder.resolve()), "corrections": sha256_of_file(corrections)})
+    name = real_path(contest.folder).name
+    key = sha256_of_json({"contest": str(real_path(contest.folder)), "corrections": sha256_of_file(corrections)})
     return Contest(work / f"corrected-{name}-{key[:8]}")
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 from unicodedata import category
 
+from daguan.core.quantity import quantity
 from daguan.core.types import Span
 
 Offsets = tuple[tuple[int, int], ...]
@@ -49,7 +50,9 @@ class Document:
         reached = 0
         for span in self.spans or ():
             if span.start < reached or span.stop > len(self.tokens):
-                raise ValueError(f"expected sorted spans without overlap in {len(self.tokens)} tokens, got {span}")
+                raise ValueError(
+                    f"expected sorted spans without overlap in {quantity(len(self.tokens), 'token')}, got {span}"
+                )
             reached = span.stop
         if (self.text is None) != (self.offsets is None):
             raise ValueError("expected a text with the offsets of its tokens, got one of them alone")

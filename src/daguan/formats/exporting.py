@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.errors import DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
 from daguan.data.format import format_unlabelled, read_labelled
@@ -76,7 +77,7 @@ def _with_labels(
     parts = lines_of(documents, whole)
     if len(parts) != len(lines):
         place = f"{path}:{min(len(parts), len(lines)) + 1}"
-        raise DataError(f"{place}: expected {len(parts):,} lines, as in test.txt, got {len(lines):,}")
+        raise DataError(f"{place}: expected {quantity(len(parts), 'line')}, as in test.txt, got {len(lines):,}")
     spans = []
     for line, ((number, start, stop), sentence) in enumerate(zip(parts, lines, strict=True), start=1):
         expected = tuple(book.tokens.get(token) for token in documents[number].tokens[start:stop])

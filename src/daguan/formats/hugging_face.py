@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.files import naming
+from daguan.core.quantity import quantity
 from daguan.core.types import Span
 from daguan.data.format import shorten
 from daguan.formats.document import Document
@@ -44,7 +45,7 @@ def read(path: Path, options: Options) -> list[Document]:
     texts = [_texts(row.get(tags or ""), names) for row in rows]
     for number, (row, its) in enumerate(zip(rows, texts, strict=True), start=1):
         if its is not None and len(its) != len(row[tokens]):
-            raise DataError(f"{path}: row {number}: expected {len(row[tokens])} tags, got {len(its)}")
+            raise DataError(f"{path}: row {number}: expected {quantity(len(row[tokens]), 'tag')}, got {len(its)}")
     scheme = options.scheme or guess_scheme(one for one in texts if one is not None)
     return [
         _document(tuple(row[tokens]), its, Row(row, table.features, scheme), f"{path}: row {number}", options)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.errors import ConfigError, DataError
-from daguan.core.files import read_json, sha256_of_json, write_atomic, write_json
+from daguan.core.files import read_json, real_path, sha256_of_json, write_atomic, write_json
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, write_lines
@@ -48,6 +48,9 @@ class Key:
         values = read_json(path)
         if not isinstance(values, dict) or values.get("version") != VERSION:
             raise DataError(f"{path}: expected a key of version {VERSION}, got another file or version")
+        tables = [values.get(name) for name in ("tokens", "labels", "origins")]
+        if not all(isinstance(table, dict) for table in tables) or not all(map(_is_origin, values["origins"].values())):
+            raise DataError(f"{path}: expected a key with tokens, labels and origins, got a damaged one")
         return cls(CodeBook(values["tokens"], values["labels"]), values["origins"])
 
 
@@ -101,16 +104,21 @@ def origin_of(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     values = read_json(path)
-    if not isinstance(values, dict) or values.get("version") != VERSION or "origin" not in values:
+    if not isinstance(values, dict) or values.get("version") != VERSION or not _is_origin(values.get("origin")):
         raise DataError(f"{path}: expected a whole import of version {VERSION}, got another; import it again")
     origin: dict[str, Any] = values["origin"]
     return origin
 
 
+def _is_origin(value: Any) -> bool:
+    """Returns whether a value of JSON says where an imported contest is from."""
+    return isinstance(value, dict) and all(isinstance(value.get(name), dict) for name in ("source", "sha256"))
+
+
 def folder_in(work: Path, path: Path) -> Path:
     """Returns the folder below `work` that a source with these contents is imported into."""
     parts = {part: sha256_of(file) for part, file in Source(path=str(path)).parts().items()}
-    name = re.sub(r"[^\w.-]", "-", path.resolve().stem)
+    name = re.sub(r"[^\w.-]", "-", real_path(path).stem)
     return work / f"import-{name}-{sha256_of_json({'version': VERSION, **parts})[:8]}"
 
 
@@ -135,7 +143,7 @@ def anonymise(source: Source, folder: Path, key: Path) -> Built:
         ConfigError: the key would be in the folder.
         DataError: as `read_source`, or the folder holds something.
     """
-    if key.resolve().is_relative_to(folder.resolve()):
+    if real_path(key).is_relative_to(real_path(folder)):
         raise ConfigError(f"{key}: expected a key outside of {folder}, which others may see")
     require_new(folder)
     kept = Key.load(key) if key.exists() else Key()

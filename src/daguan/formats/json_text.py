@@ -20,16 +20,24 @@ def parse(text: str, place: str) -> Any:
         raise DataError(f"{place}: expected JSON, got {shorten(text)}: {error.msg} (character {error.pos})") from None
     except UnicodeEncodeError as error:
         raise DataError(f"{place}: expected whole characters, got half of one: {error.object[error.start]!a}") from None
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise DataError(f"{place}: expected JSON, got brackets that are nested too deeply") from None
+    except _TwiceError as error:
         raise DataError(f"{place}: expected JSON with each key once, got {error}") from None
+    except ValueError:
+        raise DataError(f"{place}: expected JSON, got a number of too many digits") from None
     return value
+
+
+class _TwiceError(ValueError):
+    """A key is twice in one object."""
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} twice")
+        raise _TwiceError(f"{next(key for key in keys if keys.count(key) > 1)!r} twice")
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from daguan.core.errors import ConfigError, DataError
+from daguan.core.quantity import quantity
 from daguan.core.types import Span
 from daguan.formats.document import Offsets
 
@@ -58,7 +59,9 @@ def to_tokens(marked: Iterable[Marked], text: str, offsets: Offsets, repairs: Re
     found = []
     for start, stop, label, place in marked:
         if not 0 <= start <= stop <= len(text):
-            raise DataError(f"{place}: expected offsets within {len(text):,} characters, got {start} and {stop}")
+            raise DataError(
+                f"{place}: expected offsets within {quantity(len(text), 'character')}, got {start} and {stop}"
+            )
         first, last = bisect_right(stops, start), bisect_left(starts, stop)
         if first >= last or not text[start:stop].strip():
             repairs.make("empty", place, f"expected an entity with text, got {text[start:stop]!r} at {start}")

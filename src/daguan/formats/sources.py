@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.errors import ConfigError, DataError
+from daguan.core.files import real_path
 from daguan.core.seeds import stream
 from daguan.core.types import Sentence
 from daguan.data.format import read_labelled
@@ -90,7 +91,7 @@ class Source:
     def absolute(self) -> Source:
         """Returns the source with paths that hold in any folder."""
         path, test, corpus = (
-            str(Path(value).resolve()) if value else "" for value in (self.path, self.test, self.corpus)
+            str(real_path(Path(value))) if value else "" for value in (self.path, self.test, self.corpus)
         )
         return replace(self, path=path, test=test, corpus=corpus)
 

@@ -73,13 +73,15 @@ def guess(path: Path) -> str:
 
 
 def find_format(path: Path) -> str | None:
-    """Returns the name of the format that a file or a folder is in; None for no known one. Raises DataError: nothing
-    there, or no text."""
+    """Returns the name of the format that a file or a folder is in; None for no known one, or a pipe, which can be read
+    only once. Raises DataError: nothing there, or no text."""
     ending = path.suffix.lower()
     if path.is_dir():
         return _of_folder(path)
     if ending in BY_ENDING and ending != ".json":  # which JSON Lines often end in too
         return BY_ENDING[ending]
+    if path.exists() and not path.is_file():
+        return None
     return _of_content(path)
 
 

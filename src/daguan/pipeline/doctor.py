@@ -15,6 +15,7 @@ import torch
 
 from daguan.core.errors import DaguanError
 from daguan.core.files import require_writable
+from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST
 from daguan.core.shared_disks import lock_doubt
 from daguan.data.batches.packing import NumberedText
@@ -272,8 +273,14 @@ def chosen(offer: Offer, contest: Contents, built_in: bool) -> tuple[str, str]:
     workers = max(1, min(offer.cores, fits))
     hour = 60 * load([HOUR]).budget.minutes * workers
     if contest.tokens and folds_and_lines(contest.tokens, contest.lines, hour)[1]:
-        return NIGHT, f"an hour of {workers} processes is too short for all {contest.lines:,} labelled lines"
-    return HOUR, f"it divides an hour, or budget.minutes=N, among {workers} processes; {NIGHT} is for eight hours"
+        return (
+            NIGHT,
+            f"an hour of {quantity(workers, 'process')} is too short for {quantity(contest.lines, 'labelled line')}",
+        )
+    return (
+        HOUR,
+        f"it divides an hour, or budget.minutes=N, among {quantity(workers, 'process')}; {NIGHT} is for eight hours",
+    )
 
 
 def _gb(size: float) -> str:

@@ -93,7 +93,8 @@ def _format_to_label(source: Path, translation: Translation) -> str:
 
     If numbers stand for tokens, a file without a known format is a contest's if it holds numbers, and else a text.
     """
-    if source == STANDARD or is_contest(source):
+    is_pipe = source.exists() and not source.is_file() and not source.is_dir()
+    if source == STANDARD or is_pipe or is_contest(source):
         return CONTEST
     found = find_format(source)
     if found not in (None, CONTEST):

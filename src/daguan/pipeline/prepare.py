@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from daguan.competition import submissions_table
-from daguan.core.files import require_writable
+from daguan.core.files import real_path, require_writable
 from daguan.core.progress import say
 from daguan.core.runs import Run
 from daguan.core.settings import require
@@ -49,7 +49,7 @@ def require_runs(stages: Stages) -> None:
 
 def require_places(stages: Stages) -> None:
     """Raises WriteError, ConfigError or DataError: no submission can be written."""
-    folder, contest = Path(stages.settings.data.submissions), stages.contest.folder.resolve().name
+    folder, contest = Path(stages.settings.data.submissions), real_path(stages.contest.folder).name
     require_writable(folder)
     submissions_table.read(folder)
     longest = f"{contest}-{stages.settings.name}-{'0' * 8}.json"

@@ -13,6 +13,7 @@ from daguan.competition.planner import Planner
 from daguan.competition.rehearsal import HiddenScores, hide, rehearse
 from daguan.core.files import write_atomic
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch, run_of
 from daguan.core.settings import require, to_dict
 from daguan.core.tables import Row
@@ -87,7 +88,7 @@ def _make_contest(run: Run, contest: Contest, settings: Settings) -> None:
     write_lines(run.path / GOLD, (format_labelled(sentences[line]) for line in hidden))
     if contest.corpus.is_file():
         write_atomic(made.corpus, partial(shutil.copyfile, contest.corpus))
-    say(f"rehearse: {len(hidden):,} of {len(sentences):,} training lines hidden ({made.folder})")
+    say(f"rehearse: {len(hidden):,} of {quantity(len(sentences), 'training line')} hidden ({made.folder})")
     run.finish(watch.seconds, kept=len(kept), hidden=hidden.tolist())
 
 

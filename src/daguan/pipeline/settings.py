@@ -12,6 +12,7 @@ from typing import Any
 from daguan.competition.settings import PlanSettings, RehearseSettings
 from daguan.core import settings
 from daguan.core.errors import ConfigError
+from daguan.core.quantity import quantity
 from daguan.core.setting_errors import suggestion
 from daguan.core.settings import Changes, Section, require, section, setting, vary
 from daguan.core.tables import readers_of
@@ -98,7 +99,9 @@ class Settings(MemberSettings):
         made = {name: self.member(name) for name in dict.fromkeys([*self.ensemble, *self.members])}
         for name, its in made.items():
             fits = len(its.updates) in (0, self.folds.count)
-            require("updates", fits, f"none of {name}, or one for each of {self.folds.count} folds", its.updates)
+            require(
+                "updates", fits, f"none of {name}, or one for each of {quantity(self.folds.count, 'fold')}", its.updates
+            )
         for one, other in combinations(self.members, 2):
             differ = made[one] != made[other]
             require("members", differ, "members that differ in a setting", f"{one} and {other}, alike")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daguan.core.errors import CheckpointError, DataError, MissingStageError
-from daguan.core.files import sha256_of_file, sha256_of_json
+from daguan.core.files import real_path, sha256_of_file, sha256_of_json
 from daguan.core.progress import say
 from daguan.core.read_settings import chosen_rows, read_settings
 from daguan.core.runs import MANIFEST, Run, accepted_run, other_environment, run_of
@@ -250,19 +250,20 @@ class Stages:
 
     @property
     def submission(self) -> Path:
-        contest = self.contest.folder.resolve().name
+        contest = real_path(self.contest.folder).name
         name = f"{contest}-{self.settings.name}-{self.answer.key[:8]}"
         return Path(self.settings.data.submissions) / f"{name}.txt"
 
     def fold_jobs(self, member: str, threads: int) -> list[FoldJob]:
         """Returns the jobs of a member, one for each fold."""
         settings, run, pretrain = self.member(member), self.train(member), self.pretrain(member)
-        pseudo, needs = self.pseudo_labels(member), family_of(settings.family).needs(settings)
+        pseudo, family = self.pseudo_labels(member), family_of(settings.family)
+        engine = decided(self.settings.engine)
         return [
             FoldJob(
                 member=member,
                 settings=settings,
-                engine=decided(self.settings.engine),
+                engine=engine if family.uses_gpu else engine.replace(device="cpu"),
                 fold=fold,
                 folds=self.settings.folds.count,
                 folder=str(run.path / f"fold{fold}"),
@@ -271,9 +272,9 @@ class Stages:
                 sha256=self.sha256_of_lines,
                 prepared=str(self.prepare.path),
                 threads=threads,
-                processes=self.settings.engine.devices if family_of(settings.family).divides else 1,
+                processes=engine.devices if family.divides else 1,
                 pretrained=str(pretrain.path) if pretrain else "",
-                needed=[str(self.train(need).path / f"fold{fold}") for need in needs],
+                needed=[str(self.train(need).path / f"fold{fold}") for need in family.needs(settings)],
                 pseudo_labels=str(pseudo.path) if pseudo else "",
                 conflicts_run=str(self.work / settings.conflicts.run) if settings.conflicts.run else "",
             )

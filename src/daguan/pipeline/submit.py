@@ -13,6 +13,7 @@ from daguan.competition import gate
 from daguan.competition import submissions_table as leaderboard
 from daguan.core.files import sha256_of_file, write_atomic, write_json, write_text
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.runs import FORMAT, environment, folder_lock
 from daguan.core.settings import to_dict
 from daguan.core.settings_text import settings_text
@@ -42,7 +43,7 @@ def make(words: list[str]) -> tuple[Path, dict[str, Any]]:
         manifest = _manifest(settings, stages, words, test)
         write_json(stages.submission.with_suffix(".json"), manifest)
         leaderboard.record(stages.submission.parent, manifest)
-    say(f"submit: {stages.submission} ({lines:,} lines, checked)")
+    say(f"submit: {stages.submission} ({quantity(lines, 'line')}, checked)")
     return stages.submission, manifest
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.fold import MODEL, FoldJob
@@ -79,11 +80,12 @@ def finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
     pooled = sum((Score(**result["held_out"]) for result in results), Score())
     per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)
     say(f"{member}: out-of-fold span F1 {100 * pooled.f1:.2f} (folds {per_fold})")
-    window, lines = stages.settings.member(member).encoder.window, sum(result["training_lines"] for result in results)
+    window = stages.settings.member(member).encoder.window
+    where = f"in {quantity(sum(result['training_lines'] for result in results), 'training line')}"
     if lost := sum(result.get("lost_entities", 0) for result in results):
-        say(f"{member}: {lost} entities longer than the window of {window} tokens, of {lines:,} lines, were left out")
+        say(f"{member}: left out {quantity(lost, 'entity')} longer than the window of {window}, {where}")
     if cut := sum(result.get("cut_tokens", 0) for result in results):
-        say(f"{member}: {cut} tokens of more than {window} pieces, of {lines:,} lines, were cut to the window")
+        say(f"{member}: cut {quantity(cut, 'token')} to the window of {quantity(window, 'piece')}, {where}")
     if not run.finished:
         for job in jobs:
             stages.translation.save(Path(job.folder) / MODEL)

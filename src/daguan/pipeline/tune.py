@@ -8,6 +8,7 @@ from typing import Any
 from daguan.core.errors import MissingStageError
 from daguan.core.files import read_json, write_text
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.runs import Run, run_of
 from daguan.core.settings import require, to_dict
 from daguan.core.settings_text import settings_text
@@ -69,7 +70,7 @@ def make(settings: Settings) -> Study:
     require_engine(settings.engine, settings.data.work)
     prepare.make(settings, wait=True)
     run = run_of_study(settings)
-    say(f"tune: {settings.tune.trials} trials in {run.path}")
+    say(f"tune: {quantity(settings.tune.trials, 'trial')} in {run.path}")
     study = Study.open(run.path, space, settings.tune, settings.seed)
     runner = TrialRunner(settings, study.folder_of)
     search(study, runner, workers_of(settings), runner.stop)
@@ -107,5 +108,5 @@ def write_best(study: Study, settings: Settings) -> Trial | None:
     if best := best_of(trials):
         found = varied(settings, best.parameters).replace(name=f"{settings.name}-tuned")
         text = settings_text(found, left_out=("tune",))
-        write_text(study.folder / BEST, f"# The best of {len(trials)} trials: {best.index}.\n{text}")
+        write_text(study.folder / BEST, f"# The best of {quantity(len(trials), 'trial')}: {best.index}.\n{text}")
     return best

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from daguan.core.progress import Bar, Row
+from daguan.core.quantity import quantity
 from daguan.families.job import Job
 from daguan.pipeline.budget.estimates import Sizes
 from daguan.pipeline.engines.whole import Whole
@@ -32,7 +33,7 @@ class WholeRun:
         stages = (self.pretraining, self.training, self.blending)
         done, waiting = sum(stage.done for stage in stages), sum(len(stage.kinds) for stage in stages)
         left = [stage.seconds_left() for stage in stages]
-        amount = f"{done} of {done + waiting} jobs done"
+        amount = f"{done} of {quantity(done + waiting, 'job')} done"
         if None in left:
             return Row("whole run", None, amount)
         seconds, spent = sum(filter(None, left)), time.monotonic() - self._since

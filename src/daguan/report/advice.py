@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pandas import DataFrame
 
 from daguan.core.files import read_json
+from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST
 from daguan.families.member import MemberSettings
 from daguan.models.encoders.table import ENCODERS
@@ -68,8 +69,10 @@ def reasons(stages: Stages, left_out: Mapping[str, str]) -> Reasons:
         made, other = asked.member(member), alike.get(_kind_of(asked.member(member)))
         short[run] = _short(asked, member, tokens)
         if made.family == TAGGER and other and not made.updates and made.train.epochs < other.train.epochs:
-            up_to = f"in {KINDS_OF} up to {other.train.epochs} times"
-            short[run].append(f"its folds read their lines {made.train.epochs} times (train.epochs), {up_to}")
+            up_to = f"in {KINDS_OF} up to {quantity(other.train.epochs, 'time')}"
+            short[run].append(
+                f"its folds read their lines {quantity(made.train.epochs, 'time')} (train.epochs), {up_to}"
+            )
         if is_baseline(asked, member) and not made.ngram_crf.text_features:
             changes[run] = f"ngram_crf.text_features=true, as in {KINDS_OF}: it then reads the text without labels"
     return Reasons(short, changes, left_out, missing_kinds([run.path for run in stages.members]))
@@ -142,7 +145,7 @@ def _cut(jobs: DataFrame) -> str:
     done, asked = known["updates"].sum(), known["most_updates"].sum()
     if not asked or done >= CUT * asked:
         return ""
-    return f"its folds did {done:,.0f} of the {asked:,.0f} updates that its settings ask for"
+    return f"its folds did {done:,.0f} of the {quantity(round(asked), 'update')} that its settings ask for"
 
 
 def missing_kinds(folders: Sequence[Path]) -> dict[str, str]:

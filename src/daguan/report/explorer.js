@@ -246,7 +246,7 @@
 
   function detail(focus) {
     const line = state.line, pane = $("detail"), length = first[line + 1] - first[line];
-    const head = make("h3", {}, nameOf(line), make("span", { class: "note", text: isTest(line) ? "" : ` · held out by fold ${folds[line]}` }), make("span", { class: "note", text: ` · ${many(length)} tokens` }));
+    const head = make("h3", {}, nameOf(line), make("span", { class: "note", text: isTest(line) ? "" : ` · held out by fold ${folds[line]}` }), make("span", { class: "note", text: ` · ${many(length)} ${length === 1 ? "token" : "tokens"}` }));
     const rails = tracks.filter((one) => line < one.first.length - 1).map((one) => ({ name: one.name, gold: one.role === "gold", spans: spansIn(one, line) }));
     if (marks.has(line)) rails.push({ name: "correction", gold: true, spans: marks.get(line).spans });
     const room = Math.max(24, Math.floor((pane.clientWidth - 210) / 8.2)), blocks = [];

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def models(stages: Stages, scores: Mapping[str, Any], worth: Mapping[str, Any], 
     table["worth"] = [worth["without"].get(name) for name in names]
     ends = [worth["interval"].get(name, (None, None)) for name in names]
     table["worth_low"], table["worth_high"] = zip(*ends, strict=True)
-    if public := public_scores(Path(stages.settings.data.submissions), stages.answer.path, names):
+    answers = {name: stages.answer.path / f"{name}.txt" for name in names}
+    if public := public_scores(Path(stages.settings.data.submissions), answers):
         table["public"] = [public.get(name) for name in names]
     others = apart.where(apart.index.to_numpy()[:, None] != apart.columns.to_numpy()[None, :])
     table["disagreement"] = [others.loc[name].mean() if len(others) > 1 else 0.0 for name in names]
@@ -58,16 +59,16 @@ def _size(run: Path) -> int:
     return sum(path.stat().st_size for path in run.glob(f"fold*/{MODEL}/**/*") if path.is_file())
 
 
-def public_scores(folder: Path, answer: Path, names: Sequence[str]) -> dict[str, float]:
-    """Returns the public scores that were recorded of rows of a blend: a submission is a row's if it is equal to the
-    row's answer to the test lines.
+def public_scores(folder: Path, answers: Mapping[str, Path]) -> dict[str, float]:
+    """Returns the public scores that were recorded of answers to the test lines: a submission is an answer if its file
+    is equal.
 
-    folder: of the submissions; answer: of the blend.
+    folder: of the submissions.
     """
     recorded = {folder / f"{name}.txt": score for name, score in read_scores(folder).items()}
     scores = {sha256_of_file(path): score for path, score in recorded.items() if path.is_file()}
-    answers = {name: answer / f"{name}.txt" for name in names} if scores else {}
-    return {name: scores[key] for name, path in answers.items() if (key := sha256_of_file(path)) in scores}
+    hashes = {name: sha256_of_file(path) for name, path in answers.items()} if scores else {}
+    return {name: scores[sha256] for name, sha256 in hashes.items() if sha256 in scores}
 
 
 def submissions(folder: Path) -> DataFrame:

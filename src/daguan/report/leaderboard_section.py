@@ -7,6 +7,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from daguan.core.quantity import quantity
 from daguan.pipeline.budget.plan import Played
 from daguan.pipeline.stages import Stages
 from daguan.report import advice, leaderboard, trust
@@ -103,6 +104,6 @@ def _checked(findings: Findings) -> list[dict[str, str]]:
         "How far to trust it: without the member of the least worth on all other folds, the F1 on the lines of a fold "
         f"changes by {points(found['advised'])} points on average, without a member drawn at random by "
         f"{points(found['random'])}. It was better than chance in {100 * found['better']:.0f} % of "
-        f"{found['folds']:.0f} folds."
+        f"{quantity(round(found['folds']), 'fold')}."
     )
     return [{"words": words}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from daguan.core.files import real_path
 from daguan.data.contest import CORPUS, TEST, TRAIN
 from daguan.formats.code_book import CodeBook
 from daguan.pipeline.budget.plan import played
@@ -37,7 +38,7 @@ def run_page(stages: Stages, words: Sequence[str], findings: Findings, with_text
     data, runs, budget = page_data(stages, findings, with_text), trained(stages), played([*words])
     of_jobs = jobs(runs)
     return Page(
-        title=f"{stages.contest.folder.resolve().name}: {stages.settings.name}",
+        title=f"{real_path(stages.contest.folder).name}: {stages.settings.name}",
         subtitle=f"The members, their blend, and every line that they label. Commit {stages.answered()['commit']}.",
         cards=[*_cards(stages, findings, scores)],
         sections=[

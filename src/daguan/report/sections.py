@@ -7,6 +7,7 @@ from typing import Any
 from pandas import DataFrame
 
 from daguan.api import frames
+from daguan.core.quantity import quantity
 from daguan.data.contest import TEST, TRAIN
 from daguan.pipeline.stages import Stages
 from daguan.report import plots
@@ -38,7 +39,8 @@ def errors_section(findings: Findings, scores: dict[str, Any]) -> dict[str, Any]
     calibration = frames.calibration(scores["calibration"][final])
     total = calibration[calibration["type"] == ""].assign(
         hint=lambda found: [
-            f"{row.entities:,} entities with mean probability {row.probability:.3f}: {100 * row.right:.1f} % are right"
+            f"{quantity(row.entities, 'entity')} with mean probability {row.probability:.3f}: "
+            f"{100 * row.right:.1f} % are right"
             for row in found.itertuples()
         ]
     )
@@ -91,13 +93,13 @@ def data_section(stages: Stages, findings: Findings, scores: dict[str, Any], tra
     )
     train, test, corpus, entities = (report[name] for name in ("train", "test", "corpus", "entities"))
     facts = [
-        (TRAIN, length.format(**train) + f"; {train['token_types']:,} different tokens"),
-        (TEST, length.format(**test) + f"; {test['unseen_tokens']:,} tokens are not in train"),
+        (TRAIN, length.format(**train) + f"; {quantity(train['token_types'], 'different token')}"),
+        (TEST, length.format(**test) + f"; not in train: {quantity(test['unseen_tokens'], 'token')}"),
         (
             "all text",
             f"lines {corpus['lines']:,}, {corpus['distinct_lines']:,} of them different; tokens {corpus['tokens']:,}",
         ),
-        ("entities", f"{entities['count']:,}; {entities['lines_without']:,} lines have none"),
+        ("entities", f"{entities['count']:,}; none in {quantity(entities['lines_without'], 'line')}"),
         ("repeated training lines", f"{report['duplicate_train_lines']:,}"),
         ("texts with conflicting labels", f"{report['texts_with_conflicting_labels']:,} (daguan conflicts lists them)"),
         ("test lines found in train", f"{report['test_lines_found_in_train']:,}"),
@@ -143,9 +145,9 @@ def _shift(moved: dict[str, float], scores: dict[str, Any]) -> str:
         measured = f" It is {percent(scores['test'][scores['final']]['span']['f1'])} on the test lines' gold labels."
     apart = "cannot tell" if moved["auc"] < 0.55 else "can partly tell" if moved["auc"] < 0.75 else "can tell"
     return (
-        f"A classifier {apart} test lines from training lines (area under its ROC curve {moved['auc']:.3f}; "
+        f"A classifier {apart} training from test lines (area under its ROC curve {moved['auc']:.3f}; "
         "0.5 is chance). With the training lines weighted to resemble the test lines, the out-of-fold span F1 of "
         f"{percent(moved['f1'])} becomes {percent(moved['expected'])}: expect {'a drop' if drop >= 0 else 'a gain'} of "
         f"{abs(100 * drop):.2f} points on test. "
-        f"The weighted lines say as much as {moved['effective']:,.0f} equal ones.{measured}"
+        f"The weighted lines say as much as {quantity(round(moved['effective']), 'equal line')}.{measured}"
     )

@@ -9,6 +9,7 @@ from typing import Any
 from pandas import DataFrame
 
 from daguan.api import frames
+from daguan.core.quantity import quantity
 from daguan.core.runs import environment
 from daguan.pipeline.tuning.optuna_study import importances
 from daguan.pipeline.tuning.settings import Axis
@@ -30,8 +31,8 @@ def study_page(study: Study, trials: Sequence[Trial], words: Sequence[str], f1_o
     shares = importances(study.space, trials)
     return Page(
         title=f"Study {study.folder.name}",
-        subtitle=f"{len(trials)} of {study.settings.trials} trials of the member {study.settings.member}, scored on "
-        f"{study.settings.folds} of its folds.",
+        subtitle=f"{len(trials)} of {quantity(study.settings.trials, 'trial')} of the member {study.settings.member}, "
+        f"scored on {quantity(study.settings.folds, 'fold')}.",
         cards=[*_cards(trials, f1_on_other_folds)],
         sections=[_trials(trials), _settings(study.space.axes, trials, shares), _making(study, words)],
     )

@@ -10,6 +10,7 @@ from pandas import DataFrame
 
 from daguan.api import frames
 from daguan.core.files import read_json
+from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST, environment, is_current
 from daguan.pipeline.budget.plan import STATE
 from daguan.pipeline.ledger import Entry, read_ledger
@@ -37,7 +38,7 @@ def work_page(work: Path, submissions: Path) -> Page:
     latest = sorted(entries, key=lambda entry: -(work / entry.run / MANIFEST).stat().st_mtime)[:MOST_CURVES]
     curves = curves_section(with_starts([work / entry.run for entry in latest]))
     if len(latest) < len(entries):
-        curves["text"] += f" These are the {len(latest)} latest of {len(entries)} runs."
+        curves["text"] += f" These are the {len(latest)} latest of {quantity(len(entries), 'run')}."
     return Page(
         title=f"Work in {work}",
         subtitle="Everything that is finished: runs, what they were blended to, and what was submitted.",
@@ -58,7 +59,8 @@ def _manifests(work: Path, stage: str) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _blends(found: Sequence[tuple[Path, dict[str, Any]]], submissions: Path) -> dict[str, Any]:
-    rows = []
+    answers = {folder.name: folder / f"{manifest['final']}.txt" for folder, manifest in found}
+    public, rows = public_scores(submissions, answers), []
     for folder, manifest in found:
         final, members = manifest["final"], manifest["depends_on"]["members"]
         span, (low, high) = manifest["out_of_fold"][final]["span"], manifest["out_of_fold"][final]["span"]["interval"]
@@ -70,7 +72,7 @@ def _blends(found: Sequence[tuple[Path, dict[str, Any]]], submissions: Path) -> 
                 "f1": span["f1"],
                 "low": low,
                 "high": high,
-                "public": public_scores(submissions, folder, [final]).get(final),
+                "public": public.get(folder.name),
                 "seconds": manifest["seconds"],
                 "commit": manifest["commit"],
                 "of": ", ".join(members),

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import ClassVar
 
 from daguan.core.needs import Need, Reader, by_row
+from daguan.core.quantity import quantity
 from daguan.core.settings import require, setting
 from daguan.core.tables import names_in
 from daguan.nn.optimiser_settings import OptimiserSettings
@@ -90,7 +91,11 @@ class TrainSettings(OptimiserSettings):
 
     def check(self) -> None:
         most = 0 if self.frozen_layers == WHOLE else self.epochs - 1
-        reason = "the whole encoder is frozen" if self.frozen_layers == WHOLE else f"there are {self.epochs} epochs"
+        reason = (
+            "the whole encoder is frozen"
+            if self.frozen_layers == WHOLE
+            else f"it trains for {quantity(self.epochs, 'epoch')}"
+        )
         require("frozen_epochs", self.frozen_epochs <= most, f"0 to {most}, as {reason}", self.frozen_epochs)
         # a frozen encoder has no trained matrices, and frozen embeddings have no gradient
         self._require_if(self.frozen_layers == WHOLE, "optimiser", WITHOUT_MATRICES)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
+from daguan.core.quantity import quantity
 from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.models.encoders.loading import load_encoder
 from daguan.training.token_vector_settings import FASTTEXT, VectorSettings
@@ -67,7 +68,9 @@ def embeddings_of(folder: Path) -> Vectors:
     table: Tensor = load_encoder(folder, 0.0).model.get_input_embeddings().weight.detach()
     entries = Vocabulary.load(folder).entries
     if len(table) != len(entries):
-        raise CheckpointError(f"{folder}: expected an embedding for each of {len(entries)} entries, got {len(table)}")
+        raise CheckpointError(
+            f"{folder}: expected an embedding for each of {quantity(len(entries), 'entry')}, got {len(table)}"
+        )
     return dict(zip(entries, table.numpy(), strict=True))
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from conftest import TINY
 from daguan.__main__ import main
 from daguan.core.errors import ConfigError
 from daguan.pipeline.engines import ray_engine
+from daguan.pipeline.engines.local import LocalEngine
 from daguan.pipeline.engines.running import Work
 from daguan.pipeline.settings import load
+from daguan.pipeline.stages import Stages
+from daguan.training import devices
 from daguan.training.engine_settings import EngineSettings
 
 
@@ -45,6 +49,25 @@ def test_a_job_declares_what_all_its_processes_need(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ray_engine, "_on_gpu", lambda settings: on_gpu)
     needs = ray_engine.needs_of(Work("job", "folder", 3, "{}", processes=4), EngineSettings(kind="ray", memory=1.5))
     assert needs == {"CPU": 12, "GPU": 4 * on_gpu, "memory": 1.5 * 2**30}
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cpu"])
+def test_a_fold_of_a_family_declares_a_gpu_only_if_it_uses_one(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(devices, "_faster_dtype", lambda device_type: torch.float32)
+    soup = "soup: {family: soup, soup: {members: [tagger, other]}}"
+    ensemble = f"ensemble={{crf: {{family: ngram_crf}}, other: {{train: {{seed: 2}}}}, {soup}}}"
+    words = [*TINY, f"data.dir={contest}", f"data.work={tmp_path}", f"engine.device={device}", "pretrain.tokens=0"]
+    stages = Stages(load([*words, "members=[tagger, crf, other, soup]", ensemble]))
+    for member, uses_gpu in {"tagger": True, "crf": False, "soup": True}.items():
+        for job in stages.fold_jobs(member, threads=1):
+            needs = ray_engine.needs_of(Work.of(job), job.engine)
+            assert needs["GPU"] == (uses_gpu and device != "cpu")
+            with LocalEngine()._gpus_of(job) as visible:
+                assert visible == ({"CUDA_VISIBLE_DEVICES": "0"} if needs["GPU"] else {})
 
 
 def test_settings_of_ray_are_refused_with_another_engine() -> None:

@@ -35,7 +35,7 @@ def test_the_command_writes_a_folder_with_a_card(tmp_path: Path, capsys: pytest.
     assert card.startswith("---\nlicense: mit\n")
     assert f"# {TAGGER.name}\n" in card
     assert "| train | 41 | 807 |" in card
-    assert "| the 21 lines that it held out | 82.69 | 61.43 | 70.49 |" in card
+    assert "| 21 lines that it held out | 82.69 | 61.43 | 70.49 |" in card
     assert "| all training lines, each by the model of its fold | 87.96 | 73.64 | 80.17 (73.31–87.18) |" in card
     assert f"are ahead of it out of fold:** `{NGRAM_CRF.name}` by 14.95 points.\n" in card
     config = json.loads((target / "config.json").read_text("utf-8"))

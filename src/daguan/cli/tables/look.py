@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from daguan.cli.tables.text import print_table
+from daguan.core.quantity import quantity
 
 
 def print_line(found: Mapping[str, Any]) -> None:
     """Print a line: its text, the entities of every track, and the tokens of which some member is unsure."""
     fold = "" if found["fold"] is None else f", held out by fold {found['fold']}"
-    print(f"{found['line']}{fold}: {len(found['tokens'])} tokens\n{'_'.join(found['tokens'])}\n")
+    print(f"{found['line']}{fold}: {quantity(len(found['tokens']), 'token')}\n{'_'.join(found['tokens'])}\n")
     rows = [
         ("_".join(found["tokens"][one["start"] : one["stop"]]), track, f"{one['start']}–{one['stop']}", one["label"],
          f"{one['probability']:.2f}", one["error"])

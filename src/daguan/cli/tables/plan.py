@@ -7,6 +7,7 @@ from typing import Any
 from daguan.cli.tables.text import print_table
 from daguan.competition.candidates import Z
 from daguan.competition.planner import FEWEST, Outlook, Plan
+from daguan.core.quantity import quantity
 
 FIGURES = ("out of fold", "recorded", "expected", "95 % interval", "best yet", "at the end")
 HEADER = ("submission", "", *FIGURES, "agrees with")
@@ -54,7 +55,7 @@ def _board(sent: list[Outlook], plan: Plan) -> str:
     if not sent:
         return "nothing yet; `plan record NAME SCORE` records a score of the leaderboard"
     shift = sum((outlook.recorded or 0.0) - outlook.candidate.out_of_fold for outlook in sent) / len(sent)
-    text = f"{len(sent)} scores, on average {100 * shift:+.2f} from out of fold; correlation "
+    text = f"{quantity(len(sent), 'score')}, on average {100 * shift:+.2f} from out of fold; correlation "
     if plan.correlation is None:
         return text + f"unknown (it takes {FEWEST} scores that differ)"
     return text + "Pearson {:.2f}, Spearman {:.2f}".format(*plan.correlation)
@@ -108,7 +109,7 @@ def _advice(steps: list[dict[str, Any]]) -> str:
     if not advised:
         return "none of these steps is advised"
     mean, gained = sum(one["gain"] for one in advised) / len(advised), sum(one["gain"] > 0 for one in advised)
-    text = f"{gained} of {len(advised)} advised steps gained, {_points(mean)} on average"
+    text = f"{gained} of {quantity(len(advised), 'advised step')} gained, {_points(mean)} on average"
     if not compared:
         return text + "; there was no other step of their kinds"
     drawn, ours = (sum(one[name] for one in compared) / len(compared) for name in ("random", "gain"))

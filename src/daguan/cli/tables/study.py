@@ -10,6 +10,7 @@ from typing import Any
 
 from daguan.cli.tables.text import print_table
 from daguan.core.files import write_json, write_text
+from daguan.core.quantity import quantity
 from daguan.core.types import Score
 from daguan.pipeline.tune import TRIALS
 from daguan.pipeline.tuning.trials import COMPLETE, Trial, best_of, pareto_front
@@ -66,7 +67,8 @@ def _page(trials: Sequence[Trial], shares: Mapping[str, float], score: Score | N
     reasons = [(str(trial.index), trial.reason) for trial in trials if trial.reason]
     parts = [
         "# Study",
-        f"{len(trials)} trials, {done} complete" + (f"; the best is {best.index}: `best.yaml`." if best else "."),
+        f"{quantity(len(trials), 'trial')}, {done} complete"
+        + (f"; the best is {best.index}: `best.yaml`." if best else "."),
         _judged(trials, score),
         f"![F1 of each trial, and the best so far]({HISTORY})",
         "## F1 against seconds: the trials that none beats in both",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from daguan.core.errors import DataError
 from daguan.core.files import sha256_of_file
+from daguan.core.quantity import quantity
 from daguan.core.seeds import stream
 from daguan.core.settings import setting
 from daguan.experiments.claims.claim import ClaimSettings
@@ -144,7 +145,7 @@ def _cifar_folder(folder: Path) -> dict[str, NDArray[Any]]:
 def _cifar_records(path: Path) -> Pixels:
     size, record = path.stat().st_size, 1 + CHANNELS * SIDE * SIDE
     if size == 0 or size % record:
-        raise DataError(f"{path}: expected records of {record:,} bytes, got {size:,} bytes")
+        raise DataError(f"{path}: expected records of {quantity(record, 'byte')}, got {quantity(size, 'byte')}")
     return np.fromfile(path, np.uint8).reshape(-1, record)
 
 

@@ -111,7 +111,7 @@ def run_claim(name: str, chosen: ClaimSettings) -> Outcome:
                 seeds = seeds[:-1]
                 wanted, missing = _wanted_and_missing(name, sides, seeds, chosen)
             if not seeds:
-                used = f"{spent / 60:.1f} of {chosen.minutes:g} minutes used"
+                used = f"{spent / 60:.1f} of {chosen.minutes:g} min used"
                 say(f"reproduce: {used}; seeds from {first} on are left out")
                 break
             done = len(parts) + len(wanted) - len(missing)

@@ -10,6 +10,7 @@ from typing import Any
 
 from daguan.core.errors import DataError
 from daguan.core.files import sha256_of_json
+from daguan.core.quantity import quantity
 from daguan.core.runs import folder_lock
 from daguan.core.settings import setting, to_dict
 from daguan.core.types import Sentence, labels_of
@@ -90,7 +91,7 @@ def text_of(chosen: TextClaimSettings, corpus_alone: bool = False) -> ClaimText:
     train, test = read_labelled(contest.train), read_labelled(contest.test_gold)
     train, test = train[: chosen.train_lines or None], test[: chosen.test_lines or None]
     if not labels_of(train):
-        raise DataError(f"{contest.train}: expected an entity in the first {len(train):,} lines, got none")
+        raise DataError(f"{contest.train}: expected an entity in the first {quantity(len(train), 'line')}, got none")
     folder = Path(chosen.work) / FOLDER / f"tokens-{sha256_of_json([inputs_of(chosen), corpus_alone])[:12]}"
     with folder_lock(folder, wait=True):
         if not any(folder.glob("tokens.u*")):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import naming
+from daguan.core.quantity import quantity
 from daguan.data.vocabulary import CLS, PAD, SEP
 from daguan.models.encoders.architecture import Architecture, Depth, as_numbers
 from daguan.models.encoders.settings import EncoderSettings
@@ -59,9 +60,8 @@ class MaskedLm(Trained):
         if settings.checkpoint:
             self.model = read_masked_lm(Path(settings.checkpoint), architecture)
             if self.model.config.vocab_size != vocabulary_size:
-                raise CheckpointError(
-                    f"{settings.checkpoint}: expected {vocabulary_size} entries, got {self.model.config.vocab_size}"
-                )
+                entries = quantity(vocabulary_size, "entry")
+                raise CheckpointError(f"{settings.checkpoint}: expected {entries}, got {self.model.config.vocab_size}")
             self.architecture = architecture_of(self.model.config)
             self.architecture.set_dropout(self.model.base_model, 0.0)  # its configuration may have another rate
             apply_runtime_settings(self.model, self.architecture, settings)

@@ -157,7 +157,7 @@ class Played:
     left_out: dict[str, str]
 
     def __str__(self) -> str:
-        return f"{self.seconds / 60:.1f} of {self.minutes:g} minutes used"
+        return f"{self.seconds / 60:.1f} of {self.minutes:g} min used"
 
 
 def played(words: list[str]) -> Played | None:

@@ -19,8 +19,9 @@ from typing import Any
 
 from daguan.competition import gate
 from daguan.core.errors import StoppedError
-from daguan.core.files import read_json, write_atomic
+from daguan.core.files import read_json, real_path, write_atomic
 from daguan.core.progress import Bar, Progress, Row, say, shown
+from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.marginals import Marginals
@@ -113,7 +114,7 @@ class Player:
     @property
     def submission(self) -> Path:
         """The file of the best submission so far."""
-        contest = Stages(self.requested).contest.folder.resolve().name
+        contest = real_path(Stages(self.requested).contest.folder).name
         return Path(self.requested.data.submissions) / f"{contest}-{self.requested.name}-{self.folder.name}.txt"
 
     def play(self) -> None:
@@ -190,7 +191,7 @@ class Player:
                     self.state.members = tried
                 else:
                     say(f"budget: the minutes do not pay for {member}")
-            say(f"budget: {self.sizes.folds} folds of {', '.join(self.state.members)}")
+            say(f"budget: {quantity(self.sizes.folds, 'fold')} of {', '.join(self.state.members)}")
             self._store()
         stages = Stages(self.settings)
         self.complete = [member for member in self._taking_part if stages.train(member).finished]

@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from daguan.core.errors import ConfigError, DaguanError, StoppedError, WriteError
 from daguan.core.progress import Bar, say
+from daguan.core.quantity import quantity
 from daguan.families.job import RESULT, Job
 from daguan.pipeline.engines.local import LocalEngine
 from daguan.pipeline.engines.ray_task import PROGRESS, check_node, do, progress_in, versions
@@ -91,7 +92,8 @@ class RayEngine:
     def _start(self, work: Work, settings: EngineSettings) -> Any:
         ray, needs = connected(settings.address), needs_of(work, settings)
         if not any(_fits(needs, node["Resources"]) for node in ray.nodes() if node["Alive"]):
-            asked = f"{needs['CPU']:g} CPUs, {needs['GPU']:g} GPUs and {needs['memory'] / GB:g} GB"
+            cpus, gpus = quantity(round(needs["CPU"]), "CPU"), quantity(round(needs["GPU"]), "GPU")
+            asked = f"{cpus}, {gpus} and {needs['memory'] / GB:g} GB"
             say(f"{work.name}: waits, as no node of the Ray cluster has {asked}")
         task = ray.remote(do).options(
             name=work.name, num_cpus=needs["CPU"], num_gpus=needs["GPU"], memory=needs["memory"],
@@ -200,7 +202,7 @@ def _check(address: str, work: str) -> None:
     finally:
         path.unlink(missing_ok=True)
     cores = sum(node["Resources"].get("CPU", 0) for node in nodes)
-    say(f"engine.kind: a Ray cluster of {cores:g} CPUs, nodes: {len(nodes)}")
+    say(f"engine.kind: a Ray cluster of {quantity(round(cores), 'CPU')}, nodes: {len(nodes)}")
 
 
 def _require(node: str, answer: Any, work: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from daguan.core.progress import Bar, Row
+from daguan.core.quantity import quantity
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Whole:
     def row(self) -> Row:
         total = self.done + len(self.kinds)
         shares = [bar.row().share or 0.0 for bar in tuple(self.given.values())]
-        amount = f"{self.done} of {total} jobs done"
+        amount = f"{self.done} of {quantity(total, 'job')} done"
         return Row(self.name, (self.done + sum(shares)) / max(1, total), amount, self.seconds_left())
 
     def seconds_left(self) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from daguan import __version__
 from daguan.core.files import read_json
+from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST
 from daguan.pipeline.shipping.rivals import ahead_of, run_of
 from daguan.training.prediction import TrainedTagger
@@ -32,8 +33,8 @@ def model_card(model: Path, trained: TrainedTagger, labels: Sequence[str], licen
         f"---\nlicense: {licence}\npipeline_tag: token-classification\ntags: [daguan, token-classification]\n---\n",
         f"# {run.name if run else model.name}\n",
         f"A sequence tagger of daguan {__version__}: encoder "
-        f"`{_encoder(trained)}`, head `{trained.model.head}`, {parameters:,} parameters, {_vocabulary(trained)}. "
-        f"It finds {len(labels)} types of entities: "
+        f"`{_encoder(trained)}`, head `{trained.model.head}`, {quantity(parameters, 'parameter')}, "
+        f"{_vocabulary(trained)}. It finds entities of {quantity(len(labels), 'type')}: "
         f"{', '.join(f'`{label}`' for label in labels)}.\n",
         f"## Use\n\n{use}",
         "## Data\n",
@@ -54,8 +55,9 @@ def _encoder(trained: TrainedTagger) -> str:
 
 def _vocabulary(trained: TrainedTagger) -> str:
     if trained.pieces:
-        return f"{len(trained.pieces.vocabulary):,} pieces of words, by the tokenizer of the public checkpoint below it"
-    return f"{len(trained.vocabulary):,} tokens in the vocabulary"
+        pieces = quantity(len(trained.pieces.vocabulary), "piece")
+        return f"{pieces} of words, by the tokenizer of the public checkpoint below it"
+    return f"{quantity(len(trained.vocabulary), 'token')} in the vocabulary"
 
 
 def _data(run: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -70,7 +72,7 @@ def _data(run: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     for part in PARTS:
         if report[part]:
             yield f"| {part} | {report[part]['lines']:,} | {report[part]['tokens']:,} |"
-    yield f"\nThe training lines have {report['entities']['count']:,} entities. SHA-256 of the files:\n"
+    yield f"\nThe training lines have {quantity(report['entities']['count'], 'entity')}. SHA-256 of the files:\n"
     for name, sha256 in sorted(hashes.items()):
         yield f"- `{name}`: `{sha256}`"
     yield ""
@@ -102,7 +104,7 @@ def _rows(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[tuple
         if f"fold{fold['fold']}" in model.absolute().parts:
             counts = fold["held_out"]
             p, r = (counts["hits"] / max(1, counts[of]) for of in ("predicted", "gold"))
-            yield f"the {fold['held_out_lines']:,} lines that it held out", {"p": p, "r": r, "f1": fold["f1"]}
+            yield f"{quantity(fold['held_out_lines'], 'line')} that it held out", {"p": p, "r": r, "f1": fold["f1"]}
     for path in sorted(run.parent.glob(f"blend-*/{MANIFEST}")):
         found = read_json(path).get("out_of_fold", {}).get(run.name)
         if found:

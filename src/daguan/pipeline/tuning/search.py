@@ -9,6 +9,7 @@ from threading import Event
 
 from daguan.core.errors import DaguanError, StoppedError, WriteError
 from daguan.core.progress import Row, say, shown
+from daguan.core.quantity import quantity
 from daguan.pipeline.tuning.optuna_study import Record, answering
 from daguan.pipeline.tuning.study import Study, Watch
 from daguan.pipeline.tuning.trials import COMPLETE, FAILED, PRUNED, REPEATED, Outcome, Trial
@@ -54,7 +55,7 @@ class _Counted:
     def row(self) -> Row:
         done = self.before + self.here
         left = (time.monotonic() - self.since) / self.here * (self.total - done) if self.here else None
-        return Row("tune", done / self.total, f"{done} of {self.total} trials done", left)
+        return Row("tune", done / self.total, f"{done} of {quantity(self.total, 'trial')} done", left)
 
 
 def _work(study: Study, run: Run, over: Event, deadline: float, counted: _Counted) -> None:

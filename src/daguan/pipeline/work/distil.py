@@ -15,6 +15,7 @@ from typing import Any
 
 from daguan.core.files import read_json
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.types import Sentence
 from daguan.data.folds import Fold, read_fold
@@ -119,7 +120,7 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
             write_pseudo_labels(folder, fold, teacher.label(test, lines, corpus, lesson.engine, draws), asked, train)
     found = {name: read_json(folder / f"fold{fold}.json") for name, fold in ((SCORED, 0), (SHIPPED, count))}
     for name, sources in found.items():
-        counts = [f"{of['kept']:,} of {of['offered']:,} {source} lines" for source, of in sources.items()]
+        counts = [f"{of['kept']:,} of {quantity(of['offered'], f'{source} line')}" for source, of in sources.items()]
         say(f"distil: {name} student: {', '.join(counts)} kept")
     return found
 

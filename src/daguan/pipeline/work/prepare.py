@@ -7,6 +7,7 @@ from pathlib import Path
 from daguan.core.errors import DataError
 from daguan.core.files import write_json
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.types import Sentence, labels_of
 from daguan.data.contest import Contest, require_unchanged
@@ -62,5 +63,5 @@ def _taking_part(folder: Path, train: list[Sentence], settings: FoldSettings) ->
         return [*range(len(train))]
     drawn = draw_numbers(train, settings.lines, settings.seed)
     write_lines(Contest(folder).train, (format_labelled(train[number]) for number in drawn))
-    say(f"prepare: {len(drawn):,} of {len(train):,} training lines take part; pretraining reads all")
+    say(f"prepare: takes {len(drawn):,} of {quantity(len(train), 'training line')}; pretraining reads all")
     return drawn

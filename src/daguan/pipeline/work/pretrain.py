@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from daguan.core.files import write_json
 from daguan.core.progress import Progress
+from daguan.core.quantity import quantity
 from daguan.core.runs import CHECKPOINT, Stopwatch
 from daguan.data.batches.packing import Blocks, ids_of, token_file, write_token_file
 from daguan.data.contest import Contest
@@ -157,8 +158,9 @@ def _write_checkpoint(folder: Path, vocabulary: Vocabulary, job: PretrainJob) ->
     model = public_encoder(settings.model.encoder, settings.encoder, vocabulary, settings.seed)
     save_model(model, folder)
     vocabulary.save(folder)
-    size = f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}"
-    about = f"starts from {settings.encoder.checkpoint}, {size}, over {whose} {len(vocabulary):,} vocabulary entries"
+    size = f"{quantity(model.config.num_hidden_layers, 'layer')} of {model.config.hidden_size}"
+    entries = quantity(len(vocabulary), "vocabulary entry")
+    about = f"starts from {settings.encoder.checkpoint}, {size}, over {whose} {entries}"
     return {"about": about, "seconds": watch.seconds}
 
 
@@ -172,5 +174,5 @@ def _write_with_vectors(job: PretrainJob, folder: Path, vocabulary: Vocabulary, 
     )  # fmt: skip
     encoder.save(folder)
     vocabulary.save(folder)
-    about = f"vectors ({chosen.kind}) of {known:,} of {len(vocabulary):,} entries"
+    about = f"vectors ({chosen.kind}) of {known:,} of {quantity(len(vocabulary), 'entry')}"
     return {"about": about, "seconds": watch.seconds, "entries_with_vectors": known}

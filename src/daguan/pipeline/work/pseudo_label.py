@@ -8,6 +8,7 @@ from typing import Any
 
 from daguan.core.files import read_json
 from daguan.core.progress import say
+from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch
 from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.pseudo_labels import (
@@ -53,5 +54,5 @@ def _summary(found: list[dict[str, dict[str, Any]]]) -> str:
     for source in SOURCES:
         if offered := found[0][source]["offered"]:
             counts = [f"{fold[source]['kept']:,} ({fold[source]['entities']:,})" for fold in found]
-            parts.append(f"of {offered:,} {source} lines {', '.join(counts)}")
+            parts.append(f"of {quantity(offered, f'{source} line')} {', '.join(counts)}")
     return f"lines kept in each fold (with entities): {'; '.join(parts) or 'none'}"
