@@ -104,7 +104,7 @@ def test_a_checkpoint_that_keeps_its_tokenizer_reads_the_words_of_the_contest(co
         run(spelt, tmp_path, *settings, "members=tagger", "train.epochs=1")
     (word,) = (token for token, text in CodeBook.texts(Contest(spelt)).items() if text == LONG)
     often = sum(token == word for line in read_labelled(spelt / "train.txt") for token in line.tokens)
-    assert f"tagger: {often} tokens of more than 30 pieces, of " in capsys.readouterr().err
+    assert f"tagger: cut {often} tokens to the window of 30 pieces, in " in capsys.readouterr().err
     (blend,) = (tmp_path / "work").glob("blend-*")
     out = tmp_path / "predicted.txt"
     assert main(["predict", str(blend), str(contest / "test.txt"), str(out)]) == 0

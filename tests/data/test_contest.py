@@ -47,8 +47,8 @@ def test_a_missing_folder_is_named(tmp_path):
     ("groups", "message"),
     [
         ("p\n\np", r"groups\.txt:2: expected the id of a document, got an empty line"),
-        ("p\nq", r"groups\.txt:3: expected 3 ids as train\.txt has lines, got 2"),
-        ("p\nq\nq\np", r"groups\.txt:4: expected 3 ids as train\.txt has lines, got 4"),
+        ("p\nq", r"groups\.txt:3: expected 3 ids, one for each line of train\.txt, got 2"),
+        ("p\nq\nq\np", r"groups\.txt:4: expected 3 ids, one for each line of train\.txt, got 4"),
         ("", r"groups\.txt: expected at least one line, got an empty file"),
     ],
 )

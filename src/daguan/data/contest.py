@@ -71,7 +71,8 @@ class Contest:
             ids.append(line)
         if len(ids) != lines:
             place = f"{self.groups}:{min(len(ids), lines) + 1}"
-            raise DataError(f"{place}: expected {quantity(lines, 'id')} as {TRAIN} has lines, got {len(ids):,}")
+            ids_of_lines = f"{quantity(lines, 'id')}, one for each line of {TRAIN}"
+            raise DataError(f"{place}: expected {ids_of_lines}, got {len(ids):,}")
         return ids
 
     def sha256(self) -> dict[str, str]:
