@@ -45,10 +45,18 @@ def test_a_workers_reports_are_apart_from_what_anything_else_prints():
     assert sorted(done.stderr.decode().split("\n")) == ["", "from C", "from Python", "from a child"]
 
 
-@pytest.mark.parametrize(("redirect", "code"), [(">/dev/full", 74), ("| true", 0), (">&-", 0), ("2>&-", 0)])
-def test_a_command_whose_output_has_no_place_ends_in_order(redirect, code):
-    program = "import sys; sys.argv = ['daguan', '--version']; from daguan.__main__ import run; sys.exit(run())"
-    done = run(program, redirect)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("word", "redirect", "code"),
+    [
+        ("--version", ">/dev/full", 74), ("--version", "| true", 0), ("--version", ">&-", 0), ("--version", "2>&-", 0),
+        ("--help", ">/dev/full", 74), ("--help", "| true", 0), ("nonsense", ">/dev/full", 2),
+        ("nonsense", "2>/dev/full", 2),
+    ],
+)  # fmt: skip
+def test_a_command_whose_output_has_no_place_ends_in_order(word, redirect, code, unbuffered):
+    program = f"import sys; sys.argv = ['daguan', '{word}']; from daguan.__main__ import run; sys.exit(run())"
+    done = run(program, redirect, PYTHONUNBUFFERED=unbuffered)
     assert done.returncode == code
     assert b"Traceback" not in done.stderr
     assert b"Exception ignored" not in done.stderr

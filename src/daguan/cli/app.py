@@ -27,6 +27,7 @@ from daguan.core.errors import (
     ended,
     exit_code_of,
 )
+from daguan.core.streams import drop_unwritten
 from daguan.core.tables import Row
 
 SETTINGS = Row("daguan.pipeline.settings:Settings")
@@ -177,6 +178,8 @@ def main(words: list[str]) -> int:
         return ended(f"daguan: {error}", error.exit_code)
     except OSError as error:
         return ended(f"daguan: {error}", exit_code_of(error))
+    finally:
+        drop_unwritten()
     if code == StoppedError.exit_code:  # what typer returns after Ctrl-C
         return ended("daguan: interrupted; the same command continues", code)
     return code or 0

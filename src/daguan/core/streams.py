@@ -28,6 +28,17 @@ def _settled(stream: TextIO | None, number: int) -> TextIO:
     return stream
 
 
+def drop_unwritten() -> None:
+    """Drops what the standard streams cannot write, so that Python, when it ends, neither complains of it nor changes
+    the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
+
+
 def take_stdout() -> TextIO:
     """Returns this process's standard output for reports alone; whatever else is printed goes to standard error, also
     by libraries that know no Python."""
