@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import gc
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -25,6 +28,7 @@ MODULES = sorted(
     for path in SOURCE.rglob("*.py")
     if path.name != "__init__.py" and path.stat().st_size and path.name != "__main__.py"
 )
+SOME = MODULES[::4]
 MEMBER = load(["members=[tagger]"]).member("tagger")
 ROOTS = {name: [row.path.partition(":")[0]] for name, row in STAGES.items()}
 ROOTS["tagger"] = [
@@ -147,3 +151,35 @@ def test_what_code_computes_changes_the_key(monkeypatch: pytest.MonkeyPatch, wha
 def test_changed_modules_are_those_that_compute_something_else_are_new_or_gone() -> None:
     before, now = {"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "4", "d": "5"}
     assert code.changed_modules(before, now) == ["b", "c", "d"]
+
+
+class Yielding:
+    """Garbage that lets other threads go on when it is collected, also in the midst of a parse."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+    def __del__(self) -> None:
+        time.sleep(0)
+
+
+def test_threads_that_compute_keys_at_a_time_get_the_keys_of_one() -> None:
+    alone = [code.module_key(module) for module in SOME]
+    threshold = gc.get_threshold()
+    gc.set_threshold(20)
+    try:
+        with ThreadPoolExecutor(4) as executor:
+            found = list(executor.map(keys_among_garbage, range(4)))
+    finally:
+        gc.set_threshold(*threshold)
+    assert found == [alone] * 4
+
+
+def keys_among_garbage(_: int) -> list[str]:
+    return [key_among_garbage(module) for module in SOME]
+
+
+def key_among_garbage(module: str) -> str:
+    Yielding()
+    key: str = cast(Any, code.module_key).__wrapped__(module)
+    return key

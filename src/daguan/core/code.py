@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 
 from daguan.core.files import sha256_of_json
 
@@ -23,6 +24,7 @@ MESSAGES: dict[str, tuple[int | str, ...]] = {  # calls with text for people, an
 
 DECLARATIONS = ("setting", "section")
 SCRIPTS = ("__init__", "__main__")
+PARSING = Lock()  # Python 3.11 may raise SystemError where two threads parse at a time (its issue 106905)
 
 
 def closure(roots: Iterable[str]) -> list[str]:
@@ -90,7 +92,8 @@ def _is_of_types(node: ast.AST) -> bool:
 def _tree(module: str) -> ast.Module:
     path = _path(module)
     assert path is not None, module
-    return ast.parse(path.read_text("utf-8"))
+    with PARSING:
+        return ast.parse(path.read_text("utf-8"))
 
 
 @cache
