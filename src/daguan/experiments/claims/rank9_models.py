@@ -23,6 +23,7 @@ from daguan.data.marginals import LineMarginals, Marginals
 from daguan.experiments.claims.claim import COMMON
 from daguan.experiments.claims.learning import pretrained
 from daguan.experiments.claims.rank9_faults import SELECTED_BY, OverwrittenLabels, cut, train_and_select
+from daguan.experiments.claims.small_encoders import RATES
 from daguan.experiments.claims.text import ClaimText, TextClaimSettings, inputs_of
 from daguan.families.fold import HELD_OUT, TEST
 from daguan.families.member import MemberSettings
@@ -42,22 +43,25 @@ from daguan.training.prediction import TrainedTagger, default_overlap
 CRF, SPAN, CNN = MEMBERS = ("bert_lstm_crf", "bert_lstm_span", "lstm_cnn")
 MENDED, LABELS, SELECTION, FOLDS, CUT, ALL = "mended", "labels", "selection", "folds", "cut", "all"
 ENCODER_OF = ("bert", "modern")
+# at the preset's rates such small models do not leave the plateau
+TUNING_RATES = {"encoder_learning_rate": 2e-3, "head_learning_rate": 5e-3}
 
 
 class Rank9Settings(TextClaimSettings):
-    """The settings of `reproduce daguan-rank9`: how small the preset rank9 is run."""
+    """The settings of `reproduce daguan-rank9`: how small the preset rank9 is run, at rates for such sizes."""
 
     encoder: str = setting(
         "modern",
         "The pretrained encoder; bert, as rank 9 had, learns too little from this much text.",
         choices=ENCODER_OF,
     )
-    folds: int = setting(3, "Number of folds.", ge=2)
+    train_lines: int = setting(1_500, "Labelled lines to train on, the first of the file; 0 for all.", ge=0)
+    folds: int = setting(2, "Number of folds.", ge=2)
     layers: int = setting(2, "Layers of each encoder.", ge=1)
     hidden: int = setting(128, "Width of each encoder, a multiple of 64.", gt=0, multiple_of=64)
     length: int = setting(64, "Places of a window, [CLS] and [SEP] included.", gt=0, multiple_of=16)
     tokens: int = setting(800_000, "Tokens to pretrain on, repeats counted.", ge=1)
-    epochs: int = setting(4, "Passes over the labelled lines; twice as many of the CNN.", ge=1)
+    epochs: int = setting(6, "Passes over the labelled lines; twice as many of the CNN.", ge=1)
     corpus_lines: int = setting(
         8_000, "Unlabelled lines of people_daily to pretrain on, the first of the file; 0 for all.", ge=0
     )
@@ -69,7 +73,8 @@ class Rank9Settings(TextClaimSettings):
             f"encoder.hidden={self.hidden}", f"encoder.heads={self.hidden // 32}",
             f"encoder.feed_forward={4 * self.hidden}", f"encoder.max_length={self.length}",
             f"model.lstm_hidden={self.hidden // 2}", f"pretrain.tokens={self.tokens}", "pretrain.batch_size=16",
-            "train.batch_size=8",
+            *(f"pretrain.{name}={rate}" for name, rate in RATES.items()),
+            "train.batch_size=8", *(f"train.{name}={rate}" for name, rate in TUNING_RATES.items()),
             f"train.epochs={self.epochs}", f"ensemble.{CNN}.train.epochs={2 * self.epochs}",
             f"ensemble.{CNN}.encoder.ngram_buckets=20000",
         ]  # fmt: skip
