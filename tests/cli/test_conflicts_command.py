@@ -38,7 +38,7 @@ def test_it_lists_both(contest: Path, capsys: pytest.CaptureFixture[str]) -> Non
         "2 texts with conflicting labels, in 5 train lines\n\n"
         "test.txt:1: train.txt:1, 3, 4: 1_2/a\n"
         "test.txt:3: train.txt:5, 6: (no most frequent labels)\n"
-        "of 3 test lines, 2 in train, 1 with one most frequent labelling\n"
+        "train has 2 of 3 test lines, 1 with one most frequent labelling\n"
     )
 
 

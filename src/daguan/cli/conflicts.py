@@ -78,4 +78,4 @@ def print_known(known: Sequence[dict[str, Any]], test_lines: int) -> None:
         places = ", ".join(map(str, line["train_lines"]))
         print(f"{TEST}:{line['line']}: {TRAIN}:{places}: {line['labels'] or '(no most frequent labels)'}")
     settled = sum(line["labels"] is not None for line in known)
-    print(f"of {quantity(test_lines, 'test line')}, {len(known)} in train, {settled} with one most frequent labelling")
+    print(f"train has {len(known)} of {quantity(test_lines, 'test line')}, {settled} with one most frequent labelling")

@@ -1,5 +1,7 @@
-"""Describes possible submissions: labelled test lines with the out-of-fold score of the model
-that made them. Needs no gold labels."""
+"""Describes possible submissions: labelled test lines with the out-of-fold score of the model that made them.
+
+Needs no gold labels.
+"""
 
 from __future__ import annotations
 
