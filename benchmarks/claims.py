@@ -108,7 +108,7 @@ def write_page(lines: Sequence[Line], about: Mapping[str, Any]) -> None:
 def section(line: Line) -> list[str]:
     """Returns the parts of a claim's section: its command, what its sides are, paper and settings, tables, plot."""
     name = " ".join([line["claim"], *line["words"]])
-    sizes = ", ".join(f"{key} {value}" for key, value in line["settings"].items())
+    sizes = ", ".join(f"{key} {value}" for key, value in line["settings"].items() if value != "")
     tables = [table([dict(zip(header, cells, strict=True)) for cells in rows]) for header, rows in line["tables"]]
     sources = f"{line['paper']}. Settings: {sizes}."
     return [f"## {name}", *explanation(line["claim"]), sources, *tables, f"![{name}](claims/{line['plot']})"]

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from daguan.__main__ import main as daguan
+from daguan.cli.app import main as daguan
 from daguan.core.processes import ENVIRONMENT
 from daguan.core.runs import commit
 

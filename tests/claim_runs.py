@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.experiments.claims.parts import claim_of
 from daguan.experiments.claims.table import CLAIMS
 

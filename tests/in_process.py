@@ -11,7 +11,7 @@ from threading import RLock
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import DivergenceError
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.tables import Row

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from conftest import TINY, write_contest
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.report.columns import packed, unpacked
 from daguan.report.page_json import page_json
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import COMMANDS
+from daguan.cli.app import COMMANDS
 from test_architecture import FLOORS
 
 ROOT = Path(__file__).parents[1]

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from daguan.cli.app import COMMANDS, main
-from daguan.core.processes import settle_environment
-from daguan.core.streams import settle_streams
-
-__all__ = ["COMMANDS", "main"]
+from daguan.core.errors import StoppedError, ended
 
 
 def run() -> int:
-    """Run the command of this process's words; its streams and the environment of one that computes are settled
-    before."""
-    settle_streams()
-    if any(COMMANDS[name].computes for name in sys.argv[1:2] if name in COMMANDS):
-        settle_environment()
-    return main(sys.argv[1:])
+    """Run the command of this process's words, and return its exit code; the streams, and the environment of a command
+    that computes, are settled before."""
+    try:  # the imports too take long enough for Ctrl-C
+        from daguan.cli.app import COMMANDS, main
+        from daguan.core.processes import settle_environment
+        from daguan.core.streams import settle_streams
+
+        settle_streams()
+        if any(COMMANDS[name].computes for name in sys.argv[1:2] if name in COMMANDS):
+            settle_environment()
+        return main(sys.argv[1:])
+    except KeyboardInterrupt:
+        return ended("daguan: interrupted", StoppedError.exit_code)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pytest
 
 import daguan
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.types import Sentence, Span
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.formats.document import Document

@@ -18,7 +18,7 @@ from pandas.testing import assert_frame_equal
 
 import daguan
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.data.format import read_labelled, read_unlabelled
 from in_process import in_process
 

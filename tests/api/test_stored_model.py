@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import daguan
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.runs import FORMAT
 from daguan.formats.document import Document
 from daguan.formats.format import Options

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.test_pipeline import run
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.competition.gate import check
 from daguan.data.format import read_labelled
 from in_process import in_process

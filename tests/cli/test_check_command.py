@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 
 TEST = "1_2_3\n4_5"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import daguan
-from daguan.__main__ import COMMANDS, main
+from daguan.cli.app import COMMANDS, main
 from daguan.competition import gate
 from daguan.experiments.pointer_settings import PointingSettings
 from daguan.models.encoders.table import learns
@@ -39,7 +39,7 @@ def test_help_names_every_command_and_loads_nothing_slow() -> None:
     assert "..." not in answer.stdout
     asked = [["--help"], *([command, "--help"] for command in COMMANDS)]
     code = (
-        f"from daguan.__main__ import main; print(*(main(words) for words in {asked})); import sys; print(*sys.modules)"
+        f"from daguan.cli.app import main; print(*(main(words) for words in {asked})); import sys; print(*sys.modules)"
     )
     *_, codes, loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -108,6 +108,22 @@ def test_an_interrupted_command_says_how_to_continue(
     monkeypatch.setattr(gate, "check", interrupted)
     assert main(["check", "a", "b"]) == 130
     assert capsys.readouterr().err == "daguan: interrupted; the same command continues\n"
+
+
+@pytest.mark.parametrize("module", ["daguan.cli.app", "typer", "daguan.core.streams"])
+def test_an_interrupt_while_modules_are_imported_is_one_line_too(module: str) -> None:
+    program = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from daguan.__main__ import run
+sys.exit(run())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "daguan: interrupted\n")
 
 
 def test_a_full_disk_has_a_code_of_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

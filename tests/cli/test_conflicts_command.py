@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import CheckpointError
 from daguan.core.settings import load
 from daguan.data.folds import read_folds

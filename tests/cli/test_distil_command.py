@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.files import read_json, sha256_of_file
 from daguan.core.types import labels_of
 from daguan.data.folds import read_folds

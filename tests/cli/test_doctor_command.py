@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, write_contest
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core import packages
 from daguan.core.packages import Package
 from daguan.pipeline import doctor

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 
 STATED = ["estimate", "base12", "--size", "17000,3000,93e6", "--tflops", "300"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.files import read_json
 from daguan.data.format import read_unlabelled
 from daguan.pipeline.shipping.rivals import ahead_of

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.runs import Run
 from daguan.models.encoders.hub import here
 from daguan.pipeline import doctor

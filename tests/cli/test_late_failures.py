@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, write_contest
-from daguan.__main__ import main
+from daguan.cli.app import main
 
 
 @pytest.fixture

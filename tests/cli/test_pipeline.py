@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.competition import gate
 from daguan.core.files import sha256_of_file
 from daguan.core.settings import load

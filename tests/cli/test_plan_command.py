@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.competition.public_scores import BOARD
 from daguan.core.files import sha256_of_file, write_json
 

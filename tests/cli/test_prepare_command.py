@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.data.contest import Contest
 from daguan.data.folds import read_folds
 from daguan.data.format import read_labelled

@@ -9,7 +9,7 @@ import torch
 from tests.cli.test_pipeline import run, submission
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.files import read_json
 from daguan.core.settings import load
 from daguan.data.contest import Contest

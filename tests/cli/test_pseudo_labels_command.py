@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.competition import gate
 from daguan.core.errors import DataError
 from daguan.data.format import read_labelled, read_unlabelled

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.competition import gate
 from daguan.core.files import sha256_of_file
 from daguan.data.format import format_unlabelled, read_labelled

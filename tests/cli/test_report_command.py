@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.competition.public_scores import record
 from daguan.data.contest import Contest
 from daguan.data.format import parse_labelled

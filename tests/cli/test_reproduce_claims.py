@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 import toy_claim
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.experiments.claims.claim import COMMON
 from daguan.experiments.claims.table import CLAIMS, ClaimRow
 from daguan.experiments.geometry.tasks import TASKS

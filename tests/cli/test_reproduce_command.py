@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.files import read_json
 from daguan.experiments.claims.table import CLAIMS
 from daguan.experiments.geometry.tasks import TASKS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.data.format import read_labelled
 from daguan.data.scores import all_metrics
 

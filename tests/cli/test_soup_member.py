@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tests.cli.test_pipeline import config, run, words
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import ConfigError
 from daguan.core.files import sha256_of_file
 from daguan.data.format import read_labelled

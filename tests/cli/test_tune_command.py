@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.files import read_json
 from daguan.families.job import result_of
 from daguan.families.member import MemberSettings

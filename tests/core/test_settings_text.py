@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.read_settings import settings_of
 from daguan.core.settings import Section, changes, is_section, nested
 from daguan.core.settings_text import settings_text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import DataError
 from daguan.experiments.claims import parts, running
 from daguan.experiments.claims.text import TextClaimSettings, text_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import UNWRITABLE
 from daguan.core.files import sha256_of_file
 from daguan.core.types import Span

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.data.format import read_labelled
 from daguan.formats.document import Document
 from daguan.formats.format import Options

@@ -16,7 +16,7 @@ import pytest
 
 import daguan
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.formats.document import Document
 from daguan.formats.format import Options
 from daguan.formats.table import format_of

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daguan.__main__ import main
 from daguan.api.fitting import _data
+from daguan.cli.app import main
 from daguan.core.errors import CheckpointError, DaguanError
 from daguan.core.types import Span
 from daguan.data.contest import Contest

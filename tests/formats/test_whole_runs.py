@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import daguan
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.formats.format import Options
 from daguan.formats.table import format_of
 from in_process import in_process

@@ -44,7 +44,7 @@ def found(name):
 
 metadata.version = found
 import benchmarks.gpu_check
-from daguan.__main__ import main
+from daguan.cli.app import main
 from in_process import in_process
 
 with in_process():

@@ -11,7 +11,7 @@ import pytest
 from pandas import DataFrame
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.files import write_json
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from browsers import browser, opened, require_browser
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
 from daguan.data.format import read_labelled

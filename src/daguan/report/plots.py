@@ -130,8 +130,9 @@ def panel(
         drawn = base.mark_line(strokeWidth=1.6, point=altair.OverlayMarkDef(filled=True, size=20))
     else:
         drawn = base.mark_point(filled=True, size=24, opacity=0.7)
+    scale = altair.Scale(type="log" if log else "linear", zero=False)
     return drawn.encode(
-        x=altair.X("x:Q", title=across, scale=altair.Scale(type="log" if log else "linear", zero=False)),
+        x=altair.X("x:Q", title=across, scale=scale, axis=altair.Axis(labelSeparation=8)),
         y=altair.Y("y:Q", title=up, scale=altair.Scale(zero=False)),
         color=altair.Color("series:N", scale=altair.Scale(domain=[*series], range=_colours(len(series)))),
         order=altair.Order("place:Q"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import ConfigError
 from daguan.core.progress import Bar, Progress
 from daguan.families.fold import FoldJob

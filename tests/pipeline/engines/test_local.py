@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import UNWRITABLE, DaguanError, DivergenceError, StoppedError, WriteError
 from daguan.core.progress import Bar, Progress
 from daguan.core.runs import CHECKPOINT

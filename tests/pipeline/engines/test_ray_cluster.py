@@ -14,7 +14,7 @@ import pytest
 
 import ray_naps
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import StoppedError
 from daguan.core.files import read_json
 from daguan.core.runs import CHECKPOINT

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import ConfigError
 from daguan.pipeline.engines import ray_engine
 from daguan.pipeline.engines.local import LocalEngine

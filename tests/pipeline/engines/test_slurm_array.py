@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from conftest import TINY
-from daguan.__main__ import main
+from daguan.cli.app import main
 from in_process import in_process
 
 PAGE = Path(__file__).parents[3] / "docs" / "scale.md"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import daguan
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import CheckpointError
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, UNK, Vocabulary

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.models.encoders.table import ENCODERS
 from daguan.models.settings import FIRST, LSTM
 from daguan.pipeline.shipping.export import export

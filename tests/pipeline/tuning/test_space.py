@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from daguan.__main__ import main
+from daguan.cli.app import main
 from daguan.core.errors import ConfigError
 from daguan.pipeline.settings import Settings, load
 from daguan.pipeline.tune import space_of
