@@ -17,6 +17,7 @@ from pandas import DataFrame
 COLOURS = (  # six of Okabe and Ito 2008, and two that are as far from these to the colour-blind
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8250e6", "#a05032",
 )  # fmt: skip
+SHAPES = ("circle", "square", "triangle-up", "diamond")
 DASHES = ([1, 0], [5, 2], [2, 2], [7, 2, 2, 2])
 INK, FAINT = "currentColor", "#88888844"
 FONT = 'system-ui, -apple-system, "Segoe UI", sans-serif'
@@ -122,19 +123,30 @@ def bars(values: Sequence[tuple[str, float]], title: str) -> Any:
 def panel(
     title: str, across: str, up: str, series: Mapping[str, Sequence[tuple[float, float]]], mark: str, log: bool
 ) -> Any:
-    """Returns points by the name of their series, joined by lines for the mark `line`, where a series of one point is a
-    dot; log: of the axis across."""
+    """Returns points by the name of their series: joined by lines for the mark `line`, where a series of one point is a
+    dot; for `strip` a row for each series, with the first numbers of its points across. log: of the axis across."""
     rows = [(name, x, y, place) for name, points in series.items() for place, (x, y) in enumerate(points)]
     base = altair.Chart(DataFrame(rows, columns=["series", "x", "y", "place"]), width=WIDTH, height=HEIGHT, title=title)
+    scale = altair.Scale(type="log" if log else "linear", zero=False)
+    base = base.encode(x=altair.X("x:Q", title=across, scale=scale, axis=altair.Axis(labelSeparation=8)))
+    names = [*series]
+    if mark == "strip":
+        rows_of_dots = base.mark_point(filled=True, size=24, opacity=0.7, color=COLOURS[0])
+        return rows_of_dots.encode(y=altair.Y("series:N", title=up or None, sort=names))
+
+    def by_series(channel: Any, values: Sequence[Any]) -> Any:
+        return channel("series:N", scale=altair.Scale(domain=names, range=[*values]))
+
+    rounds = [number // len(COLOURS) for number in range(len(names))]  # a colour that comes again has another form
     if mark == "line":
         drawn = base.mark_line(strokeWidth=1.6, point=altair.OverlayMarkDef(filled=True, size=20))
+        drawn = drawn.encode(strokeDash=by_series(altair.StrokeDash, [DASHES[one % len(DASHES)] for one in rounds]))
     else:
         drawn = base.mark_point(filled=True, size=24, opacity=0.7)
-    scale = altair.Scale(type="log" if log else "linear", zero=False)
+        drawn = drawn.encode(shape=by_series(altair.Shape, [SHAPES[one % len(SHAPES)] for one in rounds]))
     return drawn.encode(
-        x=altair.X("x:Q", title=across, scale=scale, axis=altair.Axis(labelSeparation=8)),
         y=altair.Y("y:Q", title=up, scale=altair.Scale(zero=False)),
-        color=altair.Color("series:N", scale=altair.Scale(domain=[*series], range=_colours(len(series)))),
+        color=by_series(altair.Color, _colours(len(names))),
         order=altair.Order("place:Q"),
     )
 

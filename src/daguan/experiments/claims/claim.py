@@ -107,7 +107,7 @@ class Panel:
         title: of the panel.
         across, up: titles of the axes.
         series: points by the name of the series.
-        mark: `line` or `point`.
+        mark: `line`, `point`, or `strip`: a row for each series, without an axis up.
         log: whether the axis across is logarithmic.
     """
 

@@ -116,11 +116,10 @@ def code(chosen: Rank9Settings) -> Sequence[Row]:
 
 
 def plot(parts: Sequence[Part], chosen: Rank9Settings) -> Sequence[Panel]:
-    order = list(dict.fromkeys(part.side for part in parts))
-    points = {
-        side: [(float(part.seed), 100 * part.figures["f1"]) for part in parts if part.side == side] for side in order
-    }
-    return [Panel("Answers of the same models", "seed", "span F1 %", points, mark="point")]
+    f1s: dict[str, list[tuple[float, float]]] = {}
+    for part in parts:
+        f1s.setdefault(part.side, []).append((100 * part.figures["f1"], float(part.seed)))
+    return [Panel("Answers of the same models", "span F1 %", "", f1s, mark="strip")]
 
 
 CLAIM = Claim(
