@@ -34,6 +34,13 @@ def test_series_of_one_colour_have_other_forms(mark: str) -> None:
     assert len(set(forms)) == len(series)
 
 
+@pytest.mark.parametrize("mark", ["line", "point"])
+def test_each_of_several_panels_has_one_legend_of_its_own_series(mark: str) -> None:
+    panels = [plots.panel(name, "x", "y", {name: [(0.0, 1.0), (1.0, 2.0)]}, mark, False) for name in ("one", "two")]
+    drawn = plots.svg(plots.beside(panels), alone=True)
+    assert drawn.count('aria-roledescription="legend"') == 2
+
+
 def test_a_strip_has_a_row_for_each_series_in_their_order() -> None:
     series = {"second": [(1.0, 1.0), (2.0, 2.0)], "first": [(3.0, 1.0)]}
     drawn = plots.svg(plots.panel("Answers", "F1", "", series, "strip", False), alone=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 import altair
 import vl_convert
@@ -152,5 +152,6 @@ def panel(
 
 
 def beside(charts: Sequence[Any]) -> Any:
-    """Returns charts in rows of two, each with its own colours and axes."""
-    return altair.concat(*charts, columns=2).resolve_scale(color="independent", x="independent", y="independent")
+    """Returns charts in rows of two, each with its own colours, forms and axes."""
+    own: Literal["independent"] = "independent"
+    return altair.concat(*charts, columns=2).resolve_scale(color=own, shape=own, strokeDash=own, x=own, y=own)
