@@ -17,6 +17,7 @@ from pandas import DataFrame
 COLOURS = (  # six of Okabe and Ito 2008, and two that are as far from these to the colour-blind
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8250e6", "#a05032",
 )  # fmt: skip
+DOTS: dict[str, Any] = {"filled": True, "size": 24, "opacity": 0.7}
 SHAPES = ("circle", "square", "triangle-up", "diamond")
 DASHES = ([1, 0], [5, 2], [2, 2], [7, 2, 2, 2])
 INK, FAINT = "currentColor", "#88888844"
@@ -131,8 +132,8 @@ def panel(
     base = base.encode(x=altair.X("x:Q", title=across, scale=scale, axis=altair.Axis(labelSeparation=8)))
     names = [*series]
     if mark == "strip":
-        rows_of_dots = base.mark_point(filled=True, size=24, opacity=0.7, color=COLOURS[0])
-        return rows_of_dots.encode(y=altair.Y("series:N", title=up or None, sort=names))
+        drawn = base.mark_point(**DOTS, color=COLOURS[0])
+        return drawn.encode(y=altair.Y("series:N", title=None, sort=names))
 
     def by_series(channel: Any, values: Sequence[Any]) -> Any:
         return channel("series:N", scale=altair.Scale(domain=names, range=[*values]))
@@ -142,7 +143,7 @@ def panel(
         drawn = base.mark_line(strokeWidth=1.6, point=altair.OverlayMarkDef(filled=True, size=20))
         drawn = drawn.encode(strokeDash=by_series(altair.StrokeDash, [DASHES[one % len(DASHES)] for one in rounds]))
     else:
-        drawn = base.mark_point(filled=True, size=24, opacity=0.7)
+        drawn = base.mark_point(**DOTS)
         drawn = drawn.encode(shape=by_series(altair.Shape, [SHAPES[one % len(SHAPES)] for one in rounds]))
     return drawn.encode(
         y=altair.Y("y:Q", title=up, scale=altair.Scale(zero=False)),
