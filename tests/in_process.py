@@ -16,7 +16,7 @@ from daguan.core.errors import DivergenceError
 from daguan.core.progress import Bar, Progress, say
 from daguan.core.tables import Row
 from daguan.families.job import Job, result_of
-from daguan.pipeline import distil, pretrain, train
+from daguan.pipeline.engines import running
 from daguan.pipeline.engines.running import Watch, WorkerError
 from daguan.pipeline.engines.table import ENGINES
 from daguan.pipeline.engines.worker import JOBS
@@ -58,9 +58,8 @@ class InProcessEngine:
 
 def _run(jobs: Sequence[Job], workers: int, whole: object = None, *, engine: InProcessEngine) -> None:
     for job in jobs:
-        if not job.finished:
-            engine.run(job, Bar(job.name), lambda progress: True)
-            say(f"{job.name}: {job.summary(result_of(job))}")
+        engine.run(job, Bar(job.name), lambda progress: True)
+        say(f"{job.name}: {job.summary(result_of(job))}")
 
 
 @contextmanager
@@ -73,6 +72,5 @@ def in_process(
         patch.setattr(InProcessEngine, "report", staticmethod(report))
         patch.setattr(InProcessEngine, "before", staticmethod(before))
         patch.setitem(ENGINES, "local", Row(f"{__name__}:InProcessEngine"))
-        for module in (train, distil, pretrain):
-            patch.setattr(module, "run_jobs", partial(_run, engine=InProcessEngine()))
+        patch.setattr(running, "_run", partial(_run, engine=InProcessEngine()))
         yield patch

@@ -49,10 +49,11 @@ UPDATES = dict.fromkeys(SHARDED, 6) | dict.fromkeys(("tagger", "attacked", "look
 def pretrainer(architecture: str, folder: Path, engine: EngineSettings, **more: object) -> Pretrainer:
     vocabulary = Vocabulary([*SPECIALS, *map(str, range(23))])
     path = folder / f"tokens-{ranks.rank()}.u2"
-    text = NumberedText(path.with_suffix(".lines").open("w+b"))
-    for line in LINES:
-        text.add(line)
-    write_token_file(path, text.ids(vocabulary))
+    with path.with_suffix(".lines").open("w+b") as lines:
+        text = NumberedText(lines)
+        for line in LINES:
+            text.add(line)
+        write_token_file(path, text.ids(vocabulary))
     settings = build(PretrainSettings, PRETRAINING | more)
     return Pretrainer(architecture, SIZE, settings, engine, Blocks(path, SIZE.max_length), len(vocabulary), seed=1)
 
@@ -90,7 +91,6 @@ def trainers_of(folder: Path, shard: bool) -> dict[str, Trainer]:
 
 
 def main(folder: Path, updates: int, shard: bool, lost: bool) -> None:
-    torch.set_default_dtype(torch.float64)
     prepare_process(1)
     trainers = trainers_of(folder, shard)
     held = {name: sum(local(one).numel() for one in trainer.model.parameters()) for name, trainer in trainers.items()}
@@ -115,5 +115,6 @@ def main(folder: Path, updates: int, shard: bool, lost: bool) -> None:
 
 
 if __name__ == "__main__":
+    torch.set_default_dtype(torch.float64)
     with ranks.joined():
         main(Path(sys.argv[1]), int(sys.argv[2]), shard="shard" in sys.argv, lost="lost" in sys.argv)

@@ -14,6 +14,7 @@ from conftest import TINY, write_contest
 from daguan.cli.app import main
 from daguan.report.columns import packed, unpacked
 from daguan.report.page_json import page_json
+from in_process import in_process
 
 HOSTILE = {"w1": "</script><b>", "w2": "<!--", "w3": "\u202eabc&amp;", "w4": "<script>daguan=0</script>", "w5": "\"'`"}
 DATA = re.compile(r'(<script type="application/json" id="page-data">)(.*?)(</script>)', re.DOTALL)
@@ -60,8 +61,9 @@ def hostile_run(root: Path, *more: str) -> list[str]:
 
 def finished(words: list[str]) -> list[str]:
     """Runs the stages of a configuration; returns its words."""
-    for stage in ("prepare", "train", "blend", "submit"):
-        assert main([stage, *words]) == 0
+    with in_process():
+        for stage in ("prepare", "train", "blend", "submit"):
+            assert main([stage, *words]) == 0
     return words
 
 

@@ -13,6 +13,7 @@ from conftest import TINY
 from daguan.cli.app import main
 from daguan.competition import gate
 from daguan.ensemble.blend_settings import METHODS
+from in_process import in_process
 
 MEMBERS = ("members=tagger,ngram_crf", "pretrain.tokens=0", "train.epochs=2")
 
@@ -27,8 +28,9 @@ def words(contest: Path, root: Path, *more: str) -> list[str]:
 @pytest.fixture(scope="module")
 def trained(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("trained")
-    for stage in ("prepare", "train"):
-        assert main([stage, *words(contest, root)]) == 0
+    with in_process():
+        for stage in ("prepare", "train"):
+            assert main([stage, *words(contest, root)]) == 0
     return root
 
 

@@ -19,6 +19,7 @@ from daguan.data.span_score import span_score
 from daguan.pipeline.rehearse import make_contest
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
+from in_process import in_process
 
 MEMBERS = ["members=ngram_crf,other", "ensemble.other={family: ngram_crf, ngram_crf: {c1: 2}}"]
 SMALL = [*TINY, *MEMBERS, "ngram_crf.c1=1", "rehearse.days=2", "plan.submissions=1", "rehearse.deals=3"]
@@ -34,7 +35,8 @@ def words(contest: Path, root: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def root(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("rehearsal")
-    assert main(words(contest, root)) == 0
+    with in_process():
+        assert main(words(contest, root)) == 0
     return root
 
 
@@ -108,7 +110,8 @@ def test_each_step_gives_what_the_blend_after_it_scores_on_the_hidden_lines(
     other.write_text("members: [third]", "utf-8")
     shared = [word for word in words(contest, tmp_path)[2:] if not word.startswith("members=")]
     capsys.readouterr()
-    assert main(["rehearse", str(own), *shared, third, f"rehearse.configs=[{other}]", "--json"]) == 0
+    with in_process():
+        assert main(["rehearse", str(own), *shared, third, f"rehearse.configs=[{other}]", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["steps"]
     assert [one["do"] for one in found] == ["drop", "drop", "add", "add", "add"]
     made = folder(tmp_path)

@@ -20,6 +20,7 @@ from daguan.pipeline.tuning.runner import Evaluations, varied
 from daguan.pipeline.tuning.settings import TuneSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from fold_jobs import fold_job
+from in_process import in_process
 
 SPACE = (
     "{model.head: {choices: [crf, global_pointer]},"
@@ -38,7 +39,8 @@ def words(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def study(words: list[str]) -> Path:
-    assert main(["tune", *words]) == 0
+    with in_process():
+        assert main(["tune", *words]) == 0
     (folder,) = Path(load(words).data.work).glob("tune-*")
     return folder
 

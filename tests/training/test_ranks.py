@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,24 @@ Trained = tuple[dict[str, Tensor], dict[str, Any]]
 def work(folder: Path, count: int, updates: int = ALL, *words: str) -> Trained:
     """Returns the tensors and the figures of that number of ranks."""
     folder.mkdir(exist_ok=True)
+    if count == 1:
+        with in_double_precision():
+            ranks_at_work.main(folder, updates, shard=SHARD in words, lost=False)
+        return trained_in(folder)
     command = [sys.executable, ranks_at_work.__file__, str(folder), str(updates), *words]
     started = [subprocess.Popen(command, env=environment() | group) for group in ranks_environment(count)]
     assert [process.wait() for process in started] == [0] * count
     return trained_in(folder)
+
+
+@contextmanager
+def in_double_precision() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def torchrun(folder: Path, count: int, *words: str) -> int:

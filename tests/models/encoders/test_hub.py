@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from huggingface_hub.utils import close_session
 
 from daguan.core.errors import CheckpointError, ConfigError, DaguanError, MissingStageError
 from daguan.models.encoders import hub
+from daguan.models.encoders.loading import load_encoder, read_masked_lm
+from daguan.models.encoders.pieces import Pieces
+from daguan.models.encoders.public_checkpoint import PublicVocabulary
 from hub_server import COMMIT, NAME, HubServer, hub_of, point_at
 
 CHECKPOINT = f"hub:{NAME}"
@@ -157,4 +161,22 @@ def test_a_name_of_nothing(server: HubServer, checkpoint: str, kind: type[Daguan
 
 def test_a_path_is_no_name_on_the_hub(server: HubServer) -> None:
     hub.fetch("./hub:a/b")
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("name", [NAME, "model"])
+def test_a_folder_without_the_files_is_not_looked_for_on_the_hub(server: HubServer, name: str, there: bool) -> None:
+    """Also where its name could be that of a repository, as a mistyped name of a folder may be."""
+    folder = Path(name)
+    if there:
+        folder.mkdir(parents=True)
+    for read in (
+        PublicVocabulary.read,
+        partial(Pieces.of_checkpoint, texts={}),
+        partial(load_encoder, dropout=0.0),
+        partial(read_masked_lm, architecture="bert"),
+    ):
+        with pytest.raises(CheckpointError, match=rf"^{name}: expected [^\n]+$"):
+            read(folder)
     assert server.asked == []

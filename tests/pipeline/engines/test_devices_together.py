@@ -28,6 +28,7 @@ from daguan.pipeline.engines.running import WORKER, WorkerError, run_jobs
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages
 from daguan.training.devices import share_cores
+from in_process import InProcessEngine
 
 ALONE = ["train.epochs=2", "train.accumulation=2", "train.checkpoint_seconds=0"]
 TOGETHER = "engine.devices=2"
@@ -44,7 +45,7 @@ def test_a_killed_process_ends_the_others_and_one_alone_continues_to_the_same_re
 ) -> None:
     alone = job_of(contest, tmp_path, *ALONE)
     whole = replace(alone, folder=str(tmp_path / "whole"))
-    assert LocalEngine().run(whole, Bar("alone"), lambda progress: True)
+    assert InProcessEngine().run(whole, Bar("alone"), lambda progress: True)
 
     together = job_of(contest, tmp_path, *ALONE, TOGETHER)
     assert together.processes == 2
@@ -62,7 +63,7 @@ def test_a_killed_process_ends_the_others_and_one_alone_continues_to_the_same_re
     assert not together.finished
     assert not ranks_at(Path(together.folder) / JOB)
 
-    assert LocalEngine().run(replace(together, processes=1), Bar("alone"), lambda progress: True)
+    assert InProcessEngine().run(replace(together, processes=1), Bar("alone"), lambda progress: True)
     assert result_of(together)["f1"] == pytest.approx(result_of(whole)["f1"], abs=0.02)
     assert result_of(together)["updates"] == result_of(whole)["updates"]
 
