@@ -88,7 +88,7 @@ def test_a_public_encoder_is_taught_and_shipped_with_its_tokenizer(contest: Path
             [f"ensemble.bad={PIECES}", "ensemble.bad.model.ngram_buckets=9", "--ship", "new"],
             "bad, which `distil` may make the student: model.ngram_buckets: expected 0 with model.pieces",
         ),
-        ([f"ensemble.bad={PIECES}", "--ship", "new"], "public: expected a folder with a tokenizer, got none"),
+        ([f"ensemble.bad={PIECES}", "--ship", "new"], "public: expected a folder with a checkpoint, got none"),
         (
             ["ensemble.bad.model.head=pointer", "--ship", "new", "--to", "onnx"],
             "bad, which `distil` may make the student: head pointer: expected one that scores a text at once",

@@ -56,7 +56,7 @@ class Pieces:
         from transformers import AutoTokenizer
 
         if not folder.is_dir():  # transformers would look for it on the hub
-            raise CheckpointError(f"{folder}: expected a folder with a tokenizer, got none")
+            raise CheckpointError(f"{folder}: expected a folder with a checkpoint, got none")
         try:  # words are cut as after a blank
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, add_prefix_space=True)
         except (OSError, ValueError, KeyError, ImportError) as error:
