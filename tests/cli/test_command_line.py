@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -108,6 +109,18 @@ def test_an_interrupted_command_says_how_to_continue(
     monkeypatch.setattr(gate, "check", interrupted)
     assert main(["check", "a", "b"]) == 130
     assert capsys.readouterr().err == "daguan: interrupted; the same command continues\n"
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "submission")
+    words = [sys.executable, "-m", "daguan", "check", str(tmp_path / "submission"), str(tmp_path / "test.txt")]
+    with (
+        subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process,
+        (tmp_path / "submission").open("w"),  # as soon as the command opens it to read
+    ):
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert (process.returncode, said) == (130, "daguan: interrupted; the same command continues\n")
 
 
 @pytest.mark.parametrize("module", ["daguan.cli.app", "typer", "daguan.core.streams"])

@@ -48,7 +48,7 @@ def fit(
         corpus: the tokens of unlabelled lines; may be empty.
         minutes: the time that training may take; None for what the configuration says.
         config: the name of a preset, or a file of settings.
-        settings: changes of single settings, such as {"seed": 7, "folds.count": 3}.
+        settings: changes of single settings, such as {"seed": 7}. With minutes, the number of folds follows from these.
 
     Raises:
         DaguanError: data or settings are wrong; the message names the place.

@@ -1,5 +1,5 @@
-"""The scripts of docs/scale.md, played by a scheduler of three small commands: one job of the array gets SIGTERM, goes
-back into the queue, and continues."""
+"""The scripts of docs/scale.md, played by a scheduler of three small commands: two jobs of the array get SIGTERM, go
+back into the queue, and continue."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ COMMANDS = {
             [ $code -eq 0 ] || failed=1
         done
         exit $failed""",
-    # the first step gets SIGTERM as soon as it has a checkpoint, as where a job's time is almost over
+    # the first step gets SIGTERM as soon as it has a checkpoint, as where a job's time is almost over; the first one of
+    # the second job is killed by it at once
     "srun": """
+        [ $SLURM_ARRAY_TASK_ID = 2 ] && ! [ -e "$STATE/killed" ] && touch "$STATE/killed" && exit 143
         [ -e "$STATE/srun" ] && exec "$@"
         touch "$STATE/srun"
         "$@" &
@@ -44,7 +46,7 @@ COMMANDS = {
         while kill -0 $step 2>/dev/null && ! [ -e "${job%/*}/checkpoint.safetensors" ]; do sleep 0.02; done
         kill -TERM $step
         wait $step""",
-    "scontrol": '[ "$1 $2" = "requeue 7_1" ] && touch "$STATE/requeue"',
+    "scontrol": '[[ "$1 $2" = "requeue 7_"[12] ]] && touch "$STATE/requeue"',
 }
 
 
@@ -58,7 +60,7 @@ def test_an_array_ends_with_the_submission_of_one_machine(contest: Path, tmp_pat
         ["bash", "-c", loop], cwd=tmp_path, env=os.environ | changed, capture_output=True, text=True, check=False
     )  # fmt: skip
     assert played.returncode == 0, played.stderr
-    assert (tmp_path / "ended").read_text("ascii").splitlines() == ["1 130", "1 0", "2 0"]
+    assert (tmp_path / "ended").read_text("ascii").splitlines() == ["1 130", "1 0", "2 143", "2 0"]
     assert "stopped after update" in played.stderr
     with in_process():
         assert main(["run", *words, f"data.work={tmp_path}/work", f"data.submissions={tmp_path}/out"]) == 0
