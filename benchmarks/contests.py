@@ -22,7 +22,6 @@ import io
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -46,6 +45,7 @@ from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.span_score import span_scores
 from daguan.data.tags import TagScheme
 from daguan.families import ngram_crf
+from daguan.pipeline.budget.plan import played
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.training.prediction import annotate, decode_lines
@@ -53,7 +53,6 @@ from daguan.training.prediction import annotate, decode_lines
 PAGE, RECORDS = ROOT / "docs" / "contests.md", ROOT / "benchmarks" / "contests.jsonl"
 MINUTES = 60.0
 PRESET = str(ROOT / "configs" / "cpu_1h.yaml")
-USED = re.compile(r"([\d.]+) of [\d.]+ minutes")  # as `score` prints it
 CONTESTS = {
     f"{PEOPLE}_6000": SLICE,
     PEOPLE: (),
@@ -118,7 +117,7 @@ class Record:
 
     Attributes:
         minutes: budget.minutes.
-        used: the minutes used, as `score` prints them.
+        used: the minutes used, of those allowed.
         load: processes that wanted to run, over 15 minutes, before the contest and after it.
         lines: labelled lines.
         crf: the n-gram CRF on the test part.
@@ -207,18 +206,18 @@ def play(name: str, minutes: float) -> Record:
     before = os.getloadavg()[2]
     command("run", asked)
     after = os.getloadavg()[2]
-    found, told = json.loads(printed("score", [*asked, "--json"])), printed("score", asked)
+    found, hour = json.loads(printed("score", [*asked, "--json"])), played(asked)
     contest, out_of_fold = Stages(load(words)).contest, found["out_of_fold"]
     gold, final = read_labelled(contest.test_gold), found["final"]
     f1 = {row: 100 * scores["span"]["f1"] for row, scores in out_of_fold.items()}
     best = max((row for row in f1 if row not in ("mean", "blend")), key=lambda row: f1[row])
     single, blend = (Answer.of(read_labelled(Path(found["model"], f"{row}.txt")), gold) for row in (best, final))
     crf = Answer.of(read_labelled(plain_crf(words, contest)), gold)
-    used = USED.search(told)
+    assert hour is not None
     return Record(
         contest=name,
         minutes=minutes,
-        used=used[0].removesuffix(" minutes") if used else "–",
+        used=f"{hour.seconds / 60:.1f} of {hour.minutes:g}",
         load=f"{before:.1f} to {after:.1f}",
         lines=len(read_labelled(contest.train)),
         crf=crf.estimate,
