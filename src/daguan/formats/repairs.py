@@ -55,22 +55,32 @@ def to_tokens(marked: Iterable[Marked], text: str, offsets: Offsets, repairs: Re
         DataError: a range outside the text, and, where the repair is not allowed, an entity without text, one that cuts
             a token, or two that overlap.
     """
-    starts, stops = [start for start, _ in offsets], [stop for _, stop in offsets]
     found = []
     for start, stop, label, place in marked:
         if not 0 <= start <= stop <= len(text):
             raise DataError(
                 f"{place}: expected offsets within {quantity(len(text), 'character')}, got {start} and {stop}"
             )
-        first, last = bisect_right(stops, start), bisect_left(starts, stop)
+        first, last = tokens_at(start, stop, offsets)
         if first >= last or not text[start:stop].strip():
             repairs.make("empty", place, f"expected an entity with text, got {text[start:stop]!r} at {start}")
             continue
-        if text[starts[first] : start].strip() or text[stop : stops[last - 1]].strip():
-            whole = text[starts[first] : stops[last - 1]]
+        if cuts_tokens(start, stop, text, offsets):
+            whole = text[offsets[first][0] : offsets[last - 1][1]]
             repairs.make("cuts", place, f"expected whole tokens, got {text[start:stop]!r} out of {whole!r}")
         found.append(Marked(first, last, label, place))
     return without_overlap(found, repairs)
+
+
+def tokens_at(start: int, stop: int, offsets: Offsets) -> tuple[int, int]:
+    """Returns the half-open range of the tokens that hold some of a range of characters."""
+    return bisect_right(offsets, start, key=lambda one: one[1]), bisect_left(offsets, stop, key=lambda one: one[0])
+
+
+def cuts_tokens(start: int, stop: int, text: str, offsets: Offsets) -> bool:
+    """Returns whether a range of characters begins or ends inside a token; white space there does not count."""
+    first, last = tokens_at(start, stop, offsets)
+    return bool(text[offsets[first][0] : start].strip() or text[stop : offsets[last - 1][1]].strip())
 
 
 def without_overlap(marked: Sequence[Marked], repairs: Repairs) -> tuple[Span, ...]:
