@@ -146,6 +146,32 @@ def test_the_contest_and_the_game_repeat(contest: Path, root: Path, tmp_path: Pa
     assert outcome(root) == before
 
 
+BESIDE = {"vocab.tsv": "w1\theart\n", "labels.tsv": "a\tGene\n", "import.json": "{}"}
+
+
+@pytest.mark.parametrize("given", [["vocab.tsv"], ["labels.tsv"], ["import.json"], [*BESIDE]])
+def test_the_made_contest_has_the_words_and_labels_of_its_contest(
+    contest: Path, tmp_path: Path, given: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made again where they are added or changed; its folder is named as before where there are none."""
+    monkeypatch.setattr(Stages, "data_sha256", {})
+    spelt = shutil.copytree(contest, tmp_path / "spelt")
+    settings = load(words(spelt, tmp_path)[1:])
+    plain = make_contest(Stages(settings), settings)
+    assert set(plain.depends_on) == {"data", "seed", "share", "group"}
+    keys = [plain.key]
+    for more in ("", "w2\tmice\n"):
+        for name in given:
+            (spelt / name).write_text(BESIDE[name] + more, "utf-8")
+        made = make_contest(Stages(settings), settings)
+        there = {
+            path.name: path.read_text("utf-8") for path in (made.path / "contest").iterdir() if path.name in BESIDE
+        }
+        assert there == {name: BESIDE[name] + more for name in given}
+        keys.append(made.key)
+    assert len({*keys}) == 3
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [

@@ -26,10 +26,15 @@ def test_every_run_s_folder_is_reserved() -> None:
     assert {name for text in texts for name in FOLDER.findall(text)} < set(RESERVED)
 
 
-@pytest.mark.parametrize("name", RESERVED)
-def test_no_member_has_the_name_of_another_run_s_folder(name: str) -> None:
+@pytest.mark.parametrize("name", [*RESERVED, *(f"{name}-x" for name in RESERVED), "blend-small-2", "budget-"])
+def test_no_member_has_the_name_of_another_run_s_folder_or_one_that_begins_so(name: str) -> None:
     with pytest.raises(ConfigError, match=f"ensemble: expected names other than prepare, .*, got '{name}'"):
         Stages(load([f"ensemble={{{name}: {{seed: 2}}}}"]))
+
+
+@pytest.mark.parametrize("name", ["small-blend", "blend_small", "blender", "x-budget", "-"])
+def test_a_member_s_name_may_hold_such_a_name_elsewhere(name: str) -> None:
+    Stages(load([f"ensemble={{{name}: {{seed: 2}}}}"]))
 
 
 @pytest.mark.parametrize(("dtype", "word"), [(torch.bfloat16, "bf16"), (torch.float32, "float32")])

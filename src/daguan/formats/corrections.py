@@ -58,9 +58,8 @@ def build_corrected(made: Contest, contest: Contest, corrections: Path) -> Taken
     documents = read(corrections, Options())
     ours = [document for document in documents if _file(document) == TRAIN]
     fixed = corrected(lines, ours, _labels(contest))
-    for path in (contest.test, contest.test_gold, contest.corpus, contest.groups, *CodeBook.files(contest)):
-        _copy(path, made.folder / path.name)
-    _copy(contest.folder / ORIGIN, made.folder / ORIGIN)
+    for path in (contest.test, contest.test_gold, contest.corpus, contest.groups, *translating(contest)):
+        copy(path, made.folder / path.name)
     write_lines(made.train, map(format_labelled, fixed))
     write_json(made.folder / FILE, about)
     return Taken(sum(a != b for a, b in zip(lines, fixed, strict=True)), len(documents) - len(ours))
@@ -112,6 +111,13 @@ def _shown(document: Document) -> str:
     return shorten("_".join(document.tokens))
 
 
-def _copy(source: Path, target: Path) -> None:
+def translating(contest: Contest) -> tuple[Path, ...]:
+    """Returns the files that say what a contest's tokens and labels stand for, and how its text was read; each may be
+    missing."""
+    return *CodeBook.files(contest), contest.folder / ORIGIN
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copies a file if it is there."""
     if source.is_file():
         write_atomic(target, partial(shutil.copyfile, source))

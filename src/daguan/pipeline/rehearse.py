@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from functools import partial
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from daguan.competition.candidates import Candidate
 from daguan.competition.forecast import LineCounts
 from daguan.competition.planner import Planner
 from daguan.competition.rehearsal import HiddenScores, hide, rehearse
-from daguan.core.files import write_atomic
+from daguan.core.files import sha256_of_file
 from daguan.core.progress import say
 from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch, run_of
@@ -21,6 +20,7 @@ from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.folds import document_of_line
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
+from daguan.formats.corrections import copy, translating
 from daguan.pipeline import prepare
 from daguan.pipeline.engines.running import require_engine
 from daguan.pipeline.run import make_blend
@@ -70,6 +70,8 @@ def make_contest(stages: Stages, settings: Settings) -> Run:
     """The folder of the made contest, beside the labels of its test file."""
     about = {"data": stages.data_sha256, "seed": settings.seed, "share": settings.rehearse.share}
     about |= {"group": settings.folds.group}
+    if beside := {path.name: sha256_of_file(path) for path in translating(stages.contest) if path.is_file()}:
+        about |= {"beside": beside}
     run = run_of(stages.work, "rehearse", about, [HIDING])
     once(run, partial(_make_contest, contest=stages.contest, settings=settings))
     return run
@@ -86,8 +88,8 @@ def _make_contest(run: Run, contest: Contest, settings: Settings) -> None:
     write_lines(made.train, (format_labelled(sentences[line]) for line in kept))
     write_lines(made.test, (format_unlabelled(sentences[line]) for line in hidden))
     write_lines(run.path / GOLD, (format_labelled(sentences[line]) for line in hidden))
-    if contest.corpus.is_file():
-        write_atomic(made.corpus, partial(shutil.copyfile, contest.corpus))
+    for path in (contest.corpus, *translating(contest)):
+        copy(path, made.folder / path.name)
     say(f"rehearse: {len(hidden):,} of {quantity(len(sentences), 'training line')} hidden ({made.folder})")
     run.finish(watch.seconds, kept=len(kept), hidden=hidden.tolist())
 

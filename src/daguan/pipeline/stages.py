@@ -83,13 +83,15 @@ class Stages:
         contest: with those of data.corrections.
 
     Raises:
-        ConfigError: a member has the name of another run's folder.
+        ConfigError: a member has the name of another run's folder, or one that begins so.
         DataError: data.dir is in another format, and has two files for one part; or there are no such corrections.
     """
 
     def __init__(self, settings: Settings) -> None:
         for member in settings.ensemble:
-            require("ensemble", member not in RESERVED, f"names other than {', '.join(RESERVED)}", member)
+            free = member.partition("-")[0] not in RESERVED  # as readers find the runs of a stage by "blend-*"
+            expected = f"names other than {', '.join(RESERVED)}, alone or before '-'"
+            require("ensemble", free, expected, member)
         self.settings = settings
         self.work = Path(settings.data.work)
         built_in = Path("data") / settings.contest.folder

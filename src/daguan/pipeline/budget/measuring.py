@@ -15,6 +15,7 @@ import torch
 
 from daguan.core.files import write_text
 from daguan.core.progress import Bar, shown
+from daguan.core.settings import vary
 from daguan.core.settings_text import settings_text
 from daguan.data.batches.packing import HELD_OUT_BLOCKS
 from daguan.data.contest import Contest
@@ -22,12 +23,14 @@ from daguan.data.format import iter_lines, write_lines
 from daguan.families.fold import FoldJob
 from daguan.families.job import Job, result_of
 from daguan.families.member import MemberSettings
+from daguan.formats.corrections import copy, translating
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN
 from daguan.pipeline.budget.estimates import LABELLING, SPEED, Sizes, Speeds, is_baseline, is_pretrained
 from daguan.pipeline.engines.running import Engine, engine_of
 from daguan.pipeline.pretrain import pretrain_job, starts_of
 from daguan.pipeline.settings import DataSettings, Settings
 from daguan.pipeline.stages import Stages
+from daguan.pipeline.work.pretrain import PretrainJob
 from daguan.training.devices import cores, find_device, matrix_dtype, share_cores
 from daguan.training.loop import MEASURED_SECONDS, WARM_UPDATES
 from daguan.training.operations import matrix_rate, operations_per_token
@@ -38,6 +41,7 @@ TRAINED = 4.0  # seconds that a fold trains after its speed is measured
 RATE_SECONDS = 0.5
 SHARE = 0.6  # of a processor's matrix rate that pretraining reaches
 SLOW_SECONDS = 4.0  # of an update; slower encoders are estimated by the matrix rate
+PUBLIC = "-public"  # after the name of a run: the folder of the public encoder that it starts from
 QUICK = 5e10  # operations of an update that no machine needs seconds for
 
 
@@ -74,13 +78,14 @@ def measure(settings: Settings, contest: Contest, folder: Path) -> Measurement:
 
 
 def write_sample(contest: Contest, folder: Path) -> None:
-    """Writes a contest of the first lines of another. Raises DataError: no lines."""
+    """Writes a contest of the first lines of another, without their documents: these may be fewer than the folds.
+    Raises DataError: no lines."""
     folder.mkdir(parents=True)
-    for path, lines in (
-        (contest.train, LINES), (contest.groups, LINES), (contest.test, TEST_LINES), (contest.corpus, TEXT_LINES),
-    ):  # fmt: skip
-        if path.is_file() or path in (contest.train, contest.test):
+    for path, lines in ((contest.train, LINES), (contest.test, TEST_LINES), (contest.corpus, TEXT_LINES)):
+        if path.is_file() or path != contest.corpus:
             write_lines(folder / path.name, _first(path, lines))
+    for path in translating(contest):
+        copy(path, folder / path.name)
 
 
 def _first(path: Path, lines: int) -> Iterable[str]:
@@ -88,10 +93,19 @@ def _first(path: Path, lines: int) -> Iterable[str]:
 
 
 def sampled(settings: Settings, folder: Path) -> Settings:
-    """Returns the settings on the sample in a folder, with all their lines and without a budget."""
+    """Returns the settings on the sample in a folder, with all their lines, each by itself, and without a budget.
+
+    Without the runs that settings name, as those are of other lines; of members that are then alike, the first stays.
+    """
     places = DataSettings(dir=str(folder / "contest"), work=str(folder / "work"), submissions=str(folder / "out"))
     whole = Settings()
-    return settings.replace(data=places, folds=settings.folds.replace(lines=0), blend=whole.blend, budget=whole.budget)
+    folds, members = settings.folds.replace(lines=0, group=1), settings.members
+    found = settings.replace(data=places, folds=folds, blend=whole.blend, budget=whole.budget)
+    without = {"conflicts": {"run": whole.conflicts.run}}
+    changes = without | {"members": members[:1], "ensemble": dict.fromkeys(settings.ensemble, without)}
+    found = vary(found, changes, "the sample")
+    made = [found.member(name) for name in members]
+    return found.replace(members=tuple(one for place, one in enumerate(members) if made[place] not in made[:place]))
 
 
 def _encoders(
@@ -130,6 +144,7 @@ def _folds(
     settings = stages.settings
     workers, threads = share_cores(settings.engine, len(settings.trained) * settings.folds.count)
     jobs = [_brief(job) for one in members for job in stages.fold_jobs(one, threads)[:workers]]
+    _run(engine, _public_starts(stages, members), 1)
     seconds = _run(engine, jobs, workers)
     sizes, folds, labels, starting = Sizes.of(stages), dict[str, float](), dict[str, float](), {}
     for job in reversed(jobs):  # the first of each member is the last to be noted
@@ -164,15 +179,34 @@ def _run(engine: Engine, jobs: Sequence[Job], workers: int) -> dict[str, float]:
 
 
 def _brief(job: FoldJob) -> FoldJob:
-    """Returns a fold's job that trains for seconds and without evaluations, which would fill the seconds."""
+    """Returns a fold's job that trains for seconds and without evaluations, which would fill the seconds.
+
+    It starts from new weights or from a public encoder, which alone knows its size and its pieces.
+    """
     without = job.settings.replace(train=job.settings.train.replace(evaluations=1))
-    return replace(job, settings=without, seconds=TRAINED, pretrained="")
+    start = f"{job.pretrained}{PUBLIC}" if job.pretrained and job.settings.encoder.checkpoint else ""
+    return replace(job, settings=without, seconds=TRAINED, pretrained=start)
+
+
+def _public_starts(stages: Stages, members: Sequence[str]) -> list[PretrainJob]:
+    """Returns the jobs that write the public encoders of these members, as they are."""
+    _, threads = share_cores(stages.settings.engine, 1)
+    jobs = [pretrain_job(stages, member, threads) for member in starts_of(stages, members)]
+    return [
+        replace(job, settings=_with_tokens(job.settings, 0), folder=f"{job.folder}{PUBLIC}", processes=1)
+        for job in jobs
+        if job.settings.encoder.checkpoint
+    ]
 
 
 def _endless(job: Any) -> Any:
     """Returns a job of pretraining with more updates than are measured."""
-    tokens = UPDATES * tokens_per_update(job.settings)
-    return replace(job, settings=job.settings.replace(pretrain=job.settings.pretrain.replace(tokens=tokens)))
+    return replace(job, settings=_with_tokens(job.settings, UPDATES * tokens_per_update(job.settings)))
+
+
+def _with_tokens(settings: MemberSettings, tokens: int) -> MemberSettings:
+    """Returns a member's settings with that number of tokens of pretraining."""
+    return settings.replace(pretrain=settings.pretrain.replace(tokens=tokens))
 
 
 def tokens_per_update(config: MemberSettings) -> int:
