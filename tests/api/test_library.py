@@ -45,6 +45,22 @@ def model(contest: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
         )
 
 
+@pytest.mark.parametrize("settings", [{"data.work": "~/x"}, {"data.work": Path("~/x")}, {"data": {"work": "~/x"}}])
+def test_lists_are_written_where_the_setting_says(
+    settings: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    given: list[list[str]] = []
+    monkeypatch.setattr("daguan.pipeline.run.make", given.append)
+    with pytest.raises(AttributeError):  # nothing was made to load
+        daguan.fit(train=[(["7"], [(0, 1, "a")])], test=[["7"]], settings=settings)
+    ((folder,),) = [[word.partition("=")[2] for word in words if word.startswith("data.dir=")] for words in given]
+    assert Path(folder).parent == home / "x"
+    assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*.txt")} == {"home"}
+
+
 def test_importing_the_package_loads_nothing_slow_and_scoring_no_torch() -> None:
     code = (
         "import sys, daguan; before = {*sys.modules}\n"

@@ -13,7 +13,7 @@ from daguan.core.errors import DataError
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, read_labelled, write_lines
-from daguan.formats.corrections import Taken, build_corrected, corrected_in
+from daguan.formats.corrections import FILE, Taken, build_corrected, corrected_in
 
 
 @pytest.fixture
@@ -60,6 +60,24 @@ def test_the_lines_that_were_corrected_have_their_new_labels_and_the_others_thei
     write_lines(contest.train, map(format_labelled, [*lines, lines[0]]))
     assert build_corrected(made, contest, marked) == Taken(len(numbers), 1)  # the original has changed
     assert read_labelled(made.train) == [*fixed, lines[0]]
+
+
+@pytest.mark.parametrize(
+    "name", ["test_gold.txt", "vocab.tsv", "labels.tsv", "corpus.txt", "groups.txt", "import.json"]
+)
+def test_the_copy_has_exactly_the_files_of_the_contest(name: str, contest: Contest, tmp_path: Path) -> None:
+    marked = written(tmp_path, record(relabelled(read_labelled(contest.train)[0]), 1))
+    made = corrected_in(tmp_path / "work", contest, marked)
+    build_corrected(made, contest, marked)
+    for content in ("one", "another", None, "third"):
+        if content is None:
+            (contest.folder / name).unlink()
+        else:
+            (contest.folder / name).write_text(content, "utf-8")
+        assert build_corrected(made, contest, marked) is not None
+        assert build_corrected(made, contest, marked) is None
+        ours, theirs = ({path.name: path.read_bytes() for path in one.folder.iterdir()} for one in (made, contest))
+        assert ours | {"train.txt": b""} == theirs | {"train.txt": b"", FILE: ours[FILE]}
 
 
 def test_a_line_counted_in_a_sample_is_found_by_its_tokens(contest: Contest, tmp_path: Path) -> None:

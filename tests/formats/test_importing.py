@@ -7,19 +7,23 @@ import os
 import random
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daguan.cli.app import main
-from daguan.core.errors import UNWRITABLE
+from daguan.core.errors import UNWRITABLE, ConfigError
 from daguan.core.files import sha256_of_file
 from daguan.core.types import Span
 from daguan.data.contest import Contest
 from daguan.data.format import read_labelled, read_unlabelled
+from daguan.formats import exporting
 from daguan.formats.code_book import CodeBook, escape, unescape
 from daguan.formats.document import Document
 from daguan.formats.format import Options
+from daguan.formats.importing import anonymise, build
+from daguan.formats.sources import Source
 from daguan.formats.table import FORMATS, format_of
 from format_documents import words
 
@@ -283,3 +287,103 @@ def test_a_key_in_a_loop_of_links_is_named(tmp_path: Path, capsys: pytest.Captur
     (said,) = capsys.readouterr().err.splitlines()
     assert said.startswith(f"daguan: {key}: expected to write here, got: ")
     assert not (tmp_path / "out").exists()
+
+
+SENTENCES = "EU B-ORG\n\nsays O\n\nx O\n\ny O\n"
+
+
+def all_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def require_refused(words: list[str], folder: Path, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Checks that a command ends with one line, and that nothing below a folder is another after it."""
+    before = all_files(folder)
+    capsys.readouterr()
+    assert main(words) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert message in said
+    assert all_files(folder) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["train.txt", "test.txt", "test_gold.txt", "corpus.txt", "groups.txt", "vocab.tsv", "import.json"]
+)
+def test_no_file_of_the_user_is_replaced_or_removed(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, folder = tmp_path / "a.conll", tmp_path / "own"
+    source.write_text(SENTENCES, "utf-8")
+    folder.mkdir()
+    (folder / name).write_text("{}", "utf-8")
+    words = ["import", str(source), str(folder), "--test-share", "0.5"]
+    require_refused(words, tmp_path, f"got a folder with {name} from elsewhere", capsys)
+
+
+def test_a_folder_that_holds_a_part_of_its_own_source_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, folder = tmp_path / "a.conll", tmp_path / "own"
+    source.write_text(SENTENCES, "utf-8")
+    share = ["--test-share", "0.5"]
+    require_refused(["import", str(source), str(tmp_path), *share], tmp_path, f"that holds {source}", capsys)
+    assert main(["import", str(source), str(folder), *share]) == 0
+    (folder / "corpus.txt").write_text("7_8", "utf-8")
+    words = ["import", str(source), str(folder), "--corpus", str(folder / "corpus.txt"), *share]
+    require_refused(words, tmp_path, f"that holds {folder / 'corpus.txt'}", capsys)
+
+
+def test_nothing_is_written_where_the_source_is_read_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, parted, out = (tmp_path / name for name in ("whole", "parted", "out"))
+    for folder in (whole, parted):
+        folder.mkdir()
+    (whole / "a.txt").write_text("Ann Lee", "utf-8")
+    (whole / "a.ann").write_text("T1\tPER 0 3\tAnn\n", "utf-8")
+    for name in ("train.conll", "test.conll"):
+        (parted / name).write_text(SENTENCES, "utf-8")
+    given = [str(whole), "--test", str(whole)]
+    inside, named = f"expected a path outside of {whole}", f"expected a path that is no part of {parted}"
+    for typed, message in (
+        (["import", *given, str(whole)], inside),
+        (["import", *given, str(whole / "out")], inside),
+        (["anonymise", *given, str(whole / "out"), "--key", str(tmp_path / "key")], inside),
+        (["anonymise", *given, str(out), "--key", str(whole / "key")], inside),
+        (["import", str(parted), str(parted / "testing")], named),
+        (["anonymise", str(parted), str(out), "--key", str(parted / "train.json")], named),
+    ):
+        require_refused(typed, tmp_path, message, capsys)
+    assert not out.exists()
+    assert main(["import", *given, str(out)]) == 0
+    gold = str(out / "test_gold.txt")
+    require_refused(["export", gold, str(out), str(whole / "out.jsonl")], tmp_path, inside, capsys)
+    assert main(["export", gold, str(out), str(tmp_path / "out.jsonl")]) == 0
+    assert main(["import", str(parted), str(parted / "out")]) == 0  # which is no part
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are bytes on POSIX alone")
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    good, bad, folder, out = (tmp_path / os.fsdecode(name) for name in (b"a.conll", b"b\xff.conll", b"br", b"out"))
+    for path in (good, bad):
+        path.write_text(SENTENCES, "utf-8")
+    link, key = tmp_path / "link.conll", tmp_path / "key"
+    link.symlink_to(bad)
+    folder.mkdir()
+    (folder / "a.ann").touch()
+    (folder / os.fsdecode(b"\xff.txt")).write_text("Ann", "utf-8")
+    its = Source(path=str(good), test_share=0.5)
+    unnamed = Path(f"{out}\udcff")
+    before = all_files(tmp_path)
+    for act in (
+        lambda: build(replace(its, path=str(bad)), out),
+        lambda: build(replace(its, path=str(link)), out),
+        lambda: build(replace(its, test=str(bad)), out),
+        lambda: build(replace(its, test=str(folder)), out),
+        lambda: build(its, unnamed),
+        lambda: anonymise(replace(its, path=str(bad)), out, key),
+        lambda: anonymise(its, out, unnamed),
+        lambda: exporting.write([], unnamed, "conll"),
+    ):
+        with pytest.raises(ConfigError, match="expected a path whose whole name is UTF-8, got other bytes; rename it"):
+            act()
+        assert all_files(tmp_path) == before
+        assert not out.exists()

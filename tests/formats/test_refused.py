@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,6 +166,14 @@ def test_an_unknown_repair_format_or_option_is_named() -> None:
         format_of("xml")
     with pytest.raises(ConfigError, match="--scheme: expected bio or"):
         Options(scheme="iob")
+    with pytest.raises(ConfigError, match="--token-column, --tag-column: expected two columns, got 2 for both"):
+        Options(token_column=2, tag_column=2)
+
+
+@pytest.mark.parametrize("columns", [{"tag_column": 1}, {"tag_column": 1, "token_column": 2}, {"token_column": 2}])
+def test_columns_that_a_file_does_not_have_are_refused(columns: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"some\.conll: expected (a column of tokens beside|2 columns)"):
+        format_of("conll").read(conll("B-X\nO\n")(tmp_path), Options(**columns))  # type: ignore[arg-type]
 
 
 def test_a_format_is_guessed_by_content_where_no_name_tells_it(tmp_path: Path) -> None:
@@ -180,6 +189,123 @@ def test_a_format_is_guessed_by_content_where_no_name_tells_it(tmp_path: Path) -
     (tmp_path / "d.bin").write_text("x", "utf-8")
     with pytest.raises(DataError, match="got others; --format: conll, jsonl"):
         guess(tmp_path / "d.bin")
+
+
+@pytest.mark.parametrize(
+    ("content", "format"),
+    [
+        ("[_7_8\n7_8", "contest"),
+        ("{_7_8\n7_8", "contest"),
+        ("[7_8\n7__8", "contest"),
+        ("[7]\n7_8", "contest"),
+        ("[7]_8\n7_8", "contest"),
+        ("[\n7_8", "contest"),
+        ("{\n{\n7_8", "contest"),
+        ('{"_7', "contest"),
+        ('[{"text":"a"}]', "label-studio"),
+        ("[]", "label-studio"),
+        ('[{"data":{"text":"a_b"},"annotations":[]},\n{"data":{"text":"b"}}]', "label-studio"),
+        ('[\n{\n"data":{"text":"a"}\n}\n]', "label-studio"),
+        ('[\n {\n  "text": "a"\n }\n]', "label-studio"),
+        ('[\n {\n  "text": "a"\n }', "label-studio"),
+        ('[{"data": {"text": "a"', "label-studio"),
+        ("[" * 100_000, "label-studio"),
+        ('{"text":"a","label":[]}\n{"text":"b"}', "jsonl"),
+        ('{\n "text": "a"\n}', "jsonl"),
+    ],
+)
+def test_a_line_of_the_contest_that_begins_with_a_bracket_is_no_json(content: str, format: str, tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_text(content, "utf-8")
+    assert guess(tmp_path / "some.txt") == format
+    (tmp_path / "some.json").write_text(content, "utf-8")  # which says so
+    assert guess(tmp_path / "some.json") == ("label-studio" if content.startswith("[") else "jsonl")
+
+
+TEXTS, NAMES, NUMBERS = "string", "names", "int64"  # the kinds of the columns of datasets
+OFFSET_PAIRS = "offsets"
+
+
+def dataset(path: Path, rows: list[dict[str, Any]], **kinds: str) -> Path:
+    """Saves rows as datasets does; the columns are lists of a kind, or values of `=kind`."""
+    import datasets
+
+    pairs = datasets.List(datasets.List(datasets.Value("int64")))
+
+    def feature(kind: str) -> Any:
+        if kind == OFFSET_PAIRS:
+            return pairs
+        plain = kind.removeprefix("=")
+        one = datasets.ClassLabel(names=["O", "B-PER", "I-PER"]) if plain == NAMES else datasets.Value(plain)
+        return one if plain != kind else datasets.List(one)
+
+    features = datasets.Features({name: feature(kind) for name, kind in kinds.items()})
+    datasets.Dataset.from_list(rows, features=features).save_to_disk(str(path))
+    return path
+
+
+AB = {"tokens": ["a", "b"]}
+PLACED = {"tokens": TEXTS, "text": f"={TEXTS}", "offsets": OFFSET_PAIRS}
+
+
+@pytest.mark.parametrize(
+    ("row", "kinds", "message"),
+    [
+        (AB | {"tags": [-1, 0]}, {"tokens": TEXTS, "tags": NAMES}, "a number of a tag from 0 to 2, got -1"),
+        (AB | {"tags": [0, None]}, {"tokens": TEXTS, "tags": NAMES}, "a number of a tag from 0 to 2, got 'null'"),
+        (AB | {"tags": [-1]}, {"tokens": TEXTS, "tags": NAMES}, "2 tags, got 1"),
+        (AB | {"tags": [0, 1]}, {"tokens": TEXTS, "tags": NUMBERS}, "a tag such as O or B-PER, or a number that"),
+        (AB | {"tags": [-100, 1]}, {"tokens": TEXTS, "tags": NUMBERS}, "a tag such as O or B-PER, or a number that"),
+        (AB | {"tags": ["O", None]}, {"tokens": TEXTS, "tags": TEXTS}, "a tag such as O or B-PER, or a number that"),
+        (AB | {"tags": ["NN", ""]}, {"tokens": TEXTS, "tags": TEXTS}, "a tag such as O or B-PER, or a number that"),
+        (AB | {"labels": 1}, {"tokens": TEXTS, "labels": f"={NAMES}"}, "a list of tags, got '1'"),
+        ({"tokens": None}, {"tokens": TEXTS}, "a list of tokens, got 'null'"),
+        ({"tokens": "a b"}, {"tokens": f"={TEXTS}"}, "a list of tokens, got "),
+        ({"tokens": ["a", None]}, {"tokens": TEXTS}, "tokens of text, got 'null'"),
+        ({"tokens": [1.5]}, {"tokens": "float64"}, "tokens of text, got '1.5'"),
+        (AB | {"text": "a b", "offsets": [[0, 1], [1, 2]]}, PLACED, "offsets at which the text holds the tokens"),
+        (AB | {"text": "a b", "offsets": [[0, 1]]}, PLACED, "offsets at which the text holds the tokens"),
+        (AB | {"text": "a b", "offsets": [[0, 1], [2]]}, PLACED, "tokens such as [0, 5]"),
+        (AB | {"text": "a b", "offsets": [[0, 1], None]}, PLACED, "tokens such as [0, 5]"),
+        (AB | {"text": None, "offsets": [[0, 1], [2, 3]]}, PLACED, "a row with 'text', as it has 'offsets'"),
+    ],
+)
+def test_a_row_of_datasets_that_cannot_be_read_is_named(
+    row: dict[str, Any], kinds: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = dataset(tmp_path / "saved", [row], **kinds)
+    with pytest.raises(DataError) as refused:
+        format_of("datasets").read(path, Options())
+    assert str(refused.value).startswith(f"{path}: row 1: expected {message}")
+
+
+@pytest.mark.parametrize("state", ["{}", "[]", "x", '{"_data_files": 3}'])
+def test_a_damaged_folder_of_datasets_is_named(state: str, tmp_path: Path) -> None:
+    path = dataset(tmp_path / "saved", [AB], tokens=TEXTS)
+    (path / "state.json").write_text(state, "utf-8")
+    with pytest.raises(DataError, match="saved: expected a folder that datasets saved, got: "):
+        format_of("datasets").read(path, Options())
+
+
+def test_rows_of_unknown_tags_are_not_annotated_and_numbers_are_text(tmp_path: Path) -> None:
+    rows = [
+        {"tokens": [7, 8], "tags": [-1, -1], "document": 3},
+        {"tokens": [7, 8], "tags": [1, 2], "document": 4},
+        {"tokens": [9], "tags": None, "document": None},
+        {"tokens": [], "tags": [], "document": 4},
+    ]
+    path = dataset(tmp_path / "saved", rows, tokens=NUMBERS, tags=NAMES, document=f"={NUMBERS}")
+    found = format_of("datasets").read(path, Options())
+    assert [(one.tokens, one.spans, one.group) for one in found] == [
+        (("7", "8"), None, "3"),
+        (("7", "8"), (Span(0, 2, "PER"),), "4"),
+        (("9",), None, None),
+        ((), (), "4"),
+    ]
+    format_of("datasets").write(tmp_path / "again", found, Options())
+    assert format_of("datasets").read(tmp_path / "again", Options()) == found
+    import datasets
+
+    assert datasets.load_from_disk(str(tmp_path / "again")).to_list() == rows
 
 
 @pytest.mark.parametrize("digits", [18, 19, 5_000])

@@ -19,7 +19,7 @@ from daguan.data.format import write_lines
 from daguan.formats.code_book import CodeBook
 from daguan.formats.contest_lines import is_held, line_of
 from daguan.formats.document import Document
-from daguan.pipeline.settings import DataSettings
+from daguan.pipeline.settings import load as load_settings
 
 BUDGET = "cpu_1h"  # the preset that fits into any number of minutes
 
@@ -59,7 +59,7 @@ def fit(
     if minutes is not None:
         changes["budget.minutes"] = minutes
     if folder is not None or train is not None or test is not None or corpus:
-        changes["data.dir"] = _data(folder, train, test, corpus, Path(changes.get("data.work", DataSettings().work)))
+        changes["data.dir"] = _data(folder, train, test, corpus, words_of(config, changes))
     stages = run.make(words_of(config, changes))
     return load(stages.answer.path)
 
@@ -84,9 +84,10 @@ def _data(
     train: Sequence[Annotated] | None,
     test: Sequence[Tokens] | None,
     corpus: Iterable[Tokens],
-    work: Path,
+    words: list[str],
 ) -> str:
-    """Returns the folder with the data, which is written if they are lists. Raises ConfigError or DataError."""
+    """Returns the folder with the data, which is written below the settings' `data.work` if they are lists. Raises
+    ConfigError or DataError."""
     if folder is not None:
         if train is not None or test is not None or corpus:
             raise ConfigError("fit: expected a folder or lists, got both")
@@ -98,7 +99,7 @@ def _data(
         "test": [_unlabelled(line, f"test[{number}]") for number, line in enumerate(test)],
         "corpus": [_unlabelled(line, f"corpus[{number}]") for number, line in enumerate(corpus)],
     }
-    return str(_written(parts, work).folder)
+    return str(_written(parts, Path(load_settings(words).data.work)).folder)
 
 
 def _unlabelled(tokens: Tokens, place: str) -> Sentence:

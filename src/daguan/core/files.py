@@ -15,7 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from daguan.core.errors import CheckpointError, WriteError
+from daguan.core.errors import CheckpointError, ConfigError, WriteError
 
 TEMPORARY = ".*.daguan.tmp"  # left by a kill during `write_atomic`; the name is ours alone
 
@@ -69,6 +69,17 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
 def real_path(path: Path) -> Path:
     """Returns an absolute path without links; a loop of links, which `Path.resolve` does not allow, stays as it is."""
     return Path(os.path.realpath(path))
+
+
+def is_utf8(text: str) -> bool:
+    """Returns whether a text from the command line or of a path holds no bytes that are not UTF-8."""
+    return not any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def require_utf8(path: Path) -> None:
+    """Raises ConfigError: the path, or one that it links to, has a name that no file of text can hold."""
+    if not is_utf8(f"{path}{real_path(path)}"):
+        raise ConfigError(f"{path}: expected a path whose whole name is UTF-8, got other bytes; rename it")
 
 
 def require_writable(folder: Path) -> None:

@@ -28,6 +28,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from daguan.core.casting import COMMAND_LINE, Word, cast
 from daguan.core.errors import ConfigError
+from daguan.core.files import is_utf8
 from daguan.core.needs import Reader
 from daguan.core.setting_errors import CHOICE, PROBLEM, SECTION, Places, config_error, is_model, suggestion
 from daguan.core.yaml_text import read_yaml
@@ -119,14 +120,9 @@ class Declared:
         found = os.path.expanduser(text)
         if found.startswith("~"):
             raise PydanticCustomError(CHOICE, "a path, where ~ is the folder of a user")
-        if not _is_utf8(os.path.realpath(found)):
+        if not is_utf8(os.path.realpath(found)):
             raise PydanticCustomError(CHOICE, "a path whose whole name is UTF-8; rename its folder")
         return found
-
-
-def _is_utf8(text: str) -> bool:
-    """Returns whether a text from the command line or of a path holds no bytes that are not UTF-8."""
-    return not any("\udc80" <= character <= "\udcff" for character in text)
 
 
 class Section(BaseModel):
@@ -274,7 +270,7 @@ def _build(kind: type[Kind], values: Mapping[str, Any], places: Places, context:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    if not _is_utf8(str(path)):
+    if not is_utf8(str(path)):
         raise ConfigError(f"{path}: expected a path whose whole name is UTF-8; rename the file or its folder")
     try:
         values = read_yaml(path.read_text(encoding="utf-8"), str(path))
@@ -289,7 +285,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _read_override(word: str) -> dict[str, Any]:
     name, equals, text = word.partition("=")
-    if not _is_utf8(word):
+    if not is_utf8(word):
         raise ConfigError(f"{COMMAND_LINE}: expected UTF-8, got {word!r}; rename the file or folder if it is a path")
     if not equals or not name:
         raise ConfigError(f"{COMMAND_LINE}: expected key=value, got {word!r}")

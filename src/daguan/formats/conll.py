@@ -134,6 +134,8 @@ def _layout(path: Path, lines: Sequence[Line], options: Options) -> Layout:
     if max(given, default=0) >= columns:
         raise DataError(f"{path}: expected {quantity(max(given) + 1, 'column')}, got {columns} in most lines")
     tag = options.tag_column - 1 if options.tag_column else _tag_column(rows, {options.token_column - 1})
+    if tag is not None and columns == 1:
+        raise DataError(f"{path}: expected a column of tokens beside that of tags, got one column in most lines")
     if tag is None and columns > 1:
         number = next(number for number, text in lines if text == candidates[0])
         expected = "expected a column of tags such as O and B-PER (--tag-column names it)"

@@ -38,6 +38,15 @@ def _can_parse(line: str) -> bool:
     return True
 
 
+def can_hold(line: str) -> bool:
+    """Returns whether a line is an unlabelled line of the contest."""
+    try:
+        parse_unlabelled(line)
+    except ValueError:
+        return False
+    return True
+
+
 def read(path: Path, options: Options) -> list[Document]:
     contest = Contest(path.parent)
     if path == contest.corpus:

@@ -18,7 +18,7 @@ from daguan.data.format import format_labelled, read_labelled, shorten, write_li
 from daguan.formats.code_book import CodeBook
 from daguan.formats.document import Document
 from daguan.formats.format import Options
-from daguan.formats.importing import ORIGIN
+from daguan.formats.importing import files_of
 from daguan.formats.jsonl import Record, read
 
 FILE = "corrections.json"  # in the folder that was made: what it was made of
@@ -48,17 +48,21 @@ def corrected_in(work: Path, contest: Contest, corrections: Path) -> Contest:
 def build_corrected(made: Contest, contest: Contest, corrections: Path) -> Taken | None:
     """Writes the contest with its corrections, unless it is there and the original has not changed; then None.
 
+    The copy has the files that the original has, and no others.
+
     Raises:
         DataError: a correction is damaged, or of a line that the contest does not have.
     """
-    about = {"contest": contest.sha256()}
+    copied = [path for path in files_of(contest) if path != contest.train]
+    about = {"contest": contest.sha256() | {path.name: sha256_of_file(path) for path in copied if path.is_file()}}
     if (made.folder / FILE).is_file() and read_json(made.folder / FILE) == about:
         return None
     lines = read_labelled(contest.train)
     documents = read(corrections, Options())
     ours = [document for document in documents if _file(document) == TRAIN]
     fixed = corrected(lines, ours, _labels(contest))
-    for path in (contest.test, contest.test_gold, contest.corpus, contest.groups, *translating(contest)):
+    (made.folder / FILE).unlink(missing_ok=True)  # until the folder is whole
+    for path in copied:
         copy(path, made.folder / path.name)
     write_lines(made.train, map(format_labelled, fixed))
     write_json(made.folder / FILE, about)
@@ -118,6 +122,8 @@ def translating(contest: Contest) -> tuple[Path, ...]:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copies a file if it is there."""
+    """Copies a file; where there is none, the target is removed."""
     if source.is_file():
         write_atomic(target, partial(shutil.copyfile, source))
+    else:
+        target.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.errors import DataError
+from daguan.core.files import require_utf8
 from daguan.core.quantity import quantity
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
@@ -17,7 +18,7 @@ from daguan.formats.code_book import CodeBook
 from daguan.formats.document import Document
 from daguan.formats.format import Options
 from daguan.formats.importing import Key, origin_of, test_key
-from daguan.formats.parts import sha256_of
+from daguan.formats.parts import require_outside, sha256_of
 from daguan.formats.sources import Source, read_to_label
 from daguan.formats.table import format_of, guess_new
 
@@ -38,11 +39,11 @@ def export(predicted: Path, folder: Path, output: Path, format: str = "", scheme
 
     In a folder that was not imported, the lines of the file themselves are the documents, with the text of the code
     book if there is one. Raises DataError: the source has changed since, or the file labels other lines than the
-    folder's test.txt.
+    folder's test.txt. Raises ConfigError: the output would change the source.
     """
     contest = Contest(folder)
     if origin := origin_of(folder):
-        documents, found = _labelled(predicted, origin, CodeBook.load(contest))
+        documents, found = _labelled(predicted, origin, CodeBook.load(contest), output)
     else:
         documents, found = contest_lines.FORMAT.read(predicted, Options()), "contest"
         documents = [*CodeBook.load(contest).decode(documents)] if CodeBook.is_in(contest) else documents
@@ -57,12 +58,13 @@ def restore(predicted: Path, key: Path, output: Path, format: str = "", scheme: 
     origin = kept.origins.get(test_key(lines))
     if origin is None:
         raise DataError(f"{predicted}: expected labels of a test.txt that {key} anonymised, got other lines")
-    documents, found = _labelled(predicted, origin, kept.book)
+    documents, found = _labelled(predicted, origin, kept.book, output)
     return write(documents, output, format or guess_new(output, found), scheme)
 
 
-def _labelled(predicted: Path, origin: dict[str, Any], book: CodeBook) -> tuple[list[Document], str]:
+def _labelled(predicted: Path, origin: dict[str, Any], book: CodeBook, output: Path) -> tuple[list[Document], str]:
     source = Source.from_json(origin["source"])
+    require_outside(output, source.parts_to_label().values())
     for part, path in source.parts_to_label().items():
         if sha256_of(path) != origin["sha256"].get(part):
             raise DataError(f"{path}: expected the data that were imported, got changed ones; import them again")
@@ -101,6 +103,8 @@ def with_spans(documents: Sequence[Document], lines: Sequence[Line], spans: Sequ
 
 
 def write(documents: Sequence[Document], output: Path, format: str, scheme: str = "") -> Written:
-    """Writes documents in the format of that name. Raises ConfigError or DataError: it cannot hold them."""
+    """Writes documents in the format of that name. Raises ConfigError or DataError: it cannot hold them,
+    or the name is not UTF-8."""
+    require_utf8(output)
     format_of(format).write(output, documents, Options(scheme=scheme))
     return Written(len(documents), sum(len(document.spans or ()) for document in documents), format)

@@ -39,6 +39,8 @@ class Options:
         for column in (self.token_column, self.tag_column):
             if column < 0:
                 raise ConfigError(f"--token-column, --tag-column: expected 1 or more, got {column}")
+        if self.token_column and self.token_column == self.tag_column:
+            raise ConfigError(f"--token-column, --tag-column: expected two columns, got {self.tag_column} for both")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -11,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from daguan.core.errors import ConfigError, DataError
-from daguan.core.files import read_json, real_path, sha256_of_json, write_atomic, write_json
+from daguan.core.files import read_json, real_path, require_utf8, sha256_of_json, write_atomic, write_json
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.format import format_labelled, format_unlabelled, write_lines
 from daguan.formats.code_book import CodeBook, Shuffle
 from daguan.formats.document import Document
 from daguan.formats.format import require_new
-from daguan.formats.parts import sha256_of
+from daguan.formats.parts import require_no_part, require_outside, sha256_of
 from daguan.formats.sources import Source, read_source
 
 VERSION = 1
@@ -80,14 +81,17 @@ class Built:
 def build(source: Source, folder: Path, like: Path | None = None) -> Built:
     """Builds a contest's folder with `vocab.tsv`, `labels.tsv` and `import.json`; one that it built before is replaced.
 
-    `like` is a folder built before, whose numbers and labels are kept. Raises DataError: as `read_source`, or the
-    folder holds a contest from elsewhere.
+    `like` is a folder built before, whose numbers and labels are kept.
+
+    Raises:
+        ConfigError: the folder is at a place that the source is read from, or a name is not UTF-8.
+        DataError: as `read_source`, or the folder holds files of a contest from elsewhere, or a part of the source.
     """
     contest = Contest(folder)
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: expected a folder, got a file")
-    if not (folder / ORIGIN).is_file() and (contest.train.exists() or contest.test.exists()):
-        raise DataError(f"{folder}: expected a new folder, or one that import made, got another contest")
+    _require_apart(source, folder)
+    _require_ours(contest, source)
     book = CodeBook.load(Contest(like)) if like else CodeBook()
     made = _made(source, contest, book, None)
     write_json(folder / ORIGIN, {"version": VERSION})  # until the folder is whole
@@ -95,6 +99,36 @@ def build(source: Source, folder: Path, like: Path | None = None) -> Built:
     book.save(contest)
     write_json(folder / ORIGIN, {"version": VERSION, "origin": made.origin})
     return made.built
+
+
+def files_of(contest: Contest) -> tuple[Path, ...]:
+    """Returns the paths of all files that a contest may have, those of an import among them."""
+    files = (contest.train, contest.test, contest.test_gold, contest.corpus, contest.groups)
+    return (*files, *CodeBook.files(contest), contest.folder / ORIGIN)
+
+
+def _require_ours(contest: Contest, source: Source) -> None:
+    """Raises CheckpointError or DataError: the folder has files that `build` would lose, and did not write."""
+    folder = contest.folder
+    there = [path for path in files_of(contest) if os.path.lexists(path)]
+    origin = read_json(folder / ORIGIN) if (folder / ORIGIN).is_file() else None
+    if there and not (isinstance(origin, dict) and "version" in origin):
+        expected = "expected a new folder, or one that import made"
+        raise DataError(f"{folder}: {expected}, got a folder with {there[0].name} from elsewhere")
+    targets = {real_path(path) for path in there}  # a link is written through
+    for part in source.parts().values():
+        if real_path(part) in targets or real_path(part).parent == real_path(folder):
+            raise DataError(f"{folder}: expected a folder without the source, got one that holds {part}")
+
+
+def _require_apart(source: Source, *paths: Path) -> None:
+    """Raises ConfigError: what is written to the paths would change the source, or a name is not UTF-8."""
+    parts = source.parts()
+    for path in (*paths, Path(source.path), *parts.values()):
+        require_utf8(path)
+    for path in paths:
+        require_outside(path, parts.values())
+        require_no_part(path, Path(source.path))
 
 
 def origin_of(folder: Path) -> dict[str, Any] | None:
@@ -140,12 +174,14 @@ def anonymise(source: Source, folder: Path, key: Path) -> Built:
     """Builds a contest's folder that holds no text, and keeps the maps in the file `key`, which may be there.
 
     Raises:
-        ConfigError: the key would be in the folder.
+        ConfigError: the key would be in the folder, either at a place that the source is read from, or a name is not
+            UTF-8.
         DataError: as `read_source`, or the folder holds something.
     """
     if real_path(key).is_relative_to(real_path(folder)):
         raise ConfigError(f"{key}: expected a key outside of {folder}, which others may see")
     require_new(folder)
+    _require_apart(source, folder, key)
     kept = Key.load(key) if key.exists() else Key()
     made = _made(source, Contest(folder), kept.book, secrets.SystemRandom().shuffle)
     kept.origins[test_key(made.files[Contest(folder).test])] = made.origin

@@ -44,7 +44,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def require(value: Any, kind: type, name: str, place: str) -> Any:
     """Returns the value. Raises DataError: it is of another type; `True` is no number."""
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise DataError(f"{place}: expected {name}, got {shorten(json.dumps(value, ensure_ascii=False))}")
+        raise DataError(f"{place}: expected {name}, got {shorten(json.dumps(value, ensure_ascii=False, default=str))}")
     return value
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from daguan.core.errors import DataError
-from daguan.core.files import sha256_of_file, sha256_of_json
+from daguan.core.errors import ConfigError, DataError
+from daguan.core.files import real_path, require_utf8, sha256_of_file, sha256_of_json
 from daguan.data.contest import Contest
 from daguan.formats.contest_lines import is_labelled
 from daguan.formats.table import SAVED, find_format, guess
@@ -73,9 +74,28 @@ def _is_one(folder: Path) -> bool:
     return all((folder / name).is_file() for name in SAVED) or any(folder.glob("*.ann"))
 
 
+def require_outside(path: Path, parts: Iterable[Path]) -> None:
+    """Raises ConfigError: what is written to a path would be in a part that is a folder, all of which is read."""
+    for part in parts:
+        if part.is_dir() and real_path(path).is_relative_to(real_path(part)):
+            raise ConfigError(f"{path}: expected a path outside of {part}, all of which is read, got one inside")
+
+
+def require_no_part(path: Path, source: Path) -> None:
+    """Raises ConfigError: what is written to a path would be taken for a part of a source, by its name."""
+    target, root = real_path(path), real_path(source)
+    if target != root and target.is_relative_to(root) and root.is_dir() and not is_contest(root):
+        named = root / target.relative_to(root).parts[0]
+        if part := _part(named):
+            raise ConfigError(f"{path}: expected a path that is no part of {source}, got a name of the part {part}")
+
+
 def sha256_of(path: Path) -> str:
-    """Returns a hash of a file, or of the names and contents of all files in a folder."""
+    """Returns a hash of a file, or of the names and contents of all files in a folder. Raises ConfigError: a name is
+    not UTF-8."""
     if path.is_file():
         return sha256_of_file(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
+    for file in files:
+        require_utf8(file)
     return sha256_of_json({file.relative_to(path).as_posix(): sha256_of_file(file) for file in files})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from daguan.core.errors import ConfigError, DataError
 from daguan.core.tables import Row
 from daguan.data.format import iter_lines
-from daguan.formats.contest_lines import is_labelled
+from daguan.formats.contest_lines import can_hold, is_labelled
 from daguan.formats.format import Format
 from daguan.formats.tags import is_tag
 
@@ -105,6 +107,32 @@ def _of_content(path: Path) -> str | None:
     if is_labelled(path):
         return CONTEST
     if first.startswith(("{", "[")):
+        if path.suffix.lower() != ".json" and _is_bracketed_contest(path, first):
+            return CONTEST
         return "jsonl" if first.startswith("{") else "label-studio"
     in_columns = any(is_tag(cell) for cell in first.split()[1:])
     return "conll" if in_columns or first.startswith(("# ", "-DOCSTART-")) else None
+
+
+def _is_bracketed_contest(path: Path, first: str) -> bool:
+    """Returns whether a first line with text that begins as JSON does is an unlabelled line of the contest: it is no
+    JSON of ours, and where it may begin a JSON text of several lines, these are the contest's and are not that text."""
+    if not can_hold(first):
+        return False
+    try:
+        return not _is_ours(json.loads(first))
+    except json.JSONDecodeError as error:
+        if error.pos < len(first):
+            return True
+    except (ValueError, RecursionError):  # a number too long, brackets too deep: for the reader to refuse
+        return False
+    lines = [line for _, line in iter_lines(path)]
+    try:
+        return not _is_ours(json.loads("\n".join(lines)))
+    except (ValueError, RecursionError):
+        return all(map(can_hold, lines))
+
+
+def _is_ours(value: Any) -> bool:
+    """Returns whether a value of JSON is a record or a list of them, and not a token in brackets such as `[7]`."""
+    return isinstance(value, dict) or (isinstance(value, list) and all(isinstance(one, dict) for one in value))
