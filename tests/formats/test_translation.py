@@ -107,8 +107,9 @@ def test_lists_become_the_same_contest_whatever_their_tokens_and_labels_are_call
     """Only the code book differs: all else is invariant under renaming, also the name of a contest that needs none."""
     train = [(["a", "b c", "a"], [(0, 2, "PER"), (2, 3, "LOC")]), (["d"], [])]
     renamed = [(["é", "", "é"], [(0, 2, "P E R"), (2, 3, "l-o-c")]), (["北 京"], [])]
+    work = f"data.work={tmp_path}"
     folders = [
-        Path(_data(None, lines, [[lines[0][0][1], new]], [[new]], tmp_path))  # type: ignore[arg-type, list-item]
+        Path(_data(None, lines, [[lines[0][0][1], new]], [[new]], [work]))  # type: ignore[arg-type, list-item]
         for lines, new in ((train, "x"), (renamed, "9"))
     ]
     assert folders[0] != folders[1]
@@ -116,13 +117,14 @@ def test_lists_become_the_same_contest_whatever_their_tokens_and_labels_are_call
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
     assert (folders[0] / "train.txt").read_text("utf-8") == "0_1/per  0/loc\n2/o"
     assert CodeBook.load(Contest(folders[1])).labels == {"P E R": "per", "l-o-c": "loc"}
-    plain = Path(_data(None, [(["7", "x/y"], [(0, 1, "a1")])], [["8"]], [], tmp_path))
+    plain = Path(_data(None, [(["7", "x/y"], [(0, 1, "a1")])], [["8"]], [], [f"data.work={tmp_path}"]))
     assert {path.name for path in plain.iterdir()} == {"train.txt", "test.txt"}
     assert plain.name == "contest-00abbc316582"  # as before there were code books
 
 
 def test_the_labels_of_lists_come_back_as_text(tmp_path: Path) -> None:
-    folder = Path(_data(None, [(["San Francisco", "a_b"], [(0, 1, "LOC")])], [["x"]], [], tmp_path / "work"))
+    work = f"data.work={tmp_path}/work"
+    folder = Path(_data(None, [(["San Francisco", "a_b"], [(0, 1, "LOC")])], [["x"]], [], [work]))
     output = tmp_path / "out.conll"
     assert main(["export", str(folder / "train.txt"), str(folder), str(output)]) == 0
     assert output.read_text("utf-8") == "San Francisco\tB-LOC\na_b\tO\n\n"
@@ -134,6 +136,6 @@ def test_the_labels_of_lists_come_back_as_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [["\ud800"], ["a", "b\udfff"]])
 def test_half_a_character_is_refused(given: list[str], tmp_path: Path) -> None:
     with pytest.raises(DaguanError, match=r"test\[0\]: expected whole characters, got half of one: '\\ud"):
-        _data(None, [(["7"], [(0, 1, "a")])], [given], [], tmp_path)
+        _data(None, [(["7"], [(0, 1, "a")])], [given], [], [f"data.work={tmp_path}"])
     with pytest.raises(DaguanError, match=r"train\[0\]: expected whole characters"):
-        _data(None, [(["7"], [(0, 1, given[-1])])], [["7"]], [], tmp_path)
+        _data(None, [(["7"], [(0, 1, given[-1])])], [["7"]], [], [f"data.work={tmp_path}"])
