@@ -18,7 +18,7 @@ from daguan.data.format import format_labelled, read_labelled, shorten, write_li
 from daguan.formats.code_book import CodeBook
 from daguan.formats.document import Document
 from daguan.formats.format import Options
-from daguan.formats.importing import files_of
+from daguan.formats.importing import ORIGIN, files_of
 from daguan.formats.jsonl import Record, read
 
 FILE = "corrections.json"  # in the folder that was made: what it was made of
