@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from conftest import TINY
+from conftest import TINY, write_contest
 from daguan.cli.app import main
 from daguan.core.errors import DivergenceError, StoppedError
 from daguan.core.files import read_json
+from daguan.core.types import Sentence
 from daguan.data.contest import Contest
+from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.families.job import Job
+from daguan.pipeline import doctor
 from daguan.pipeline.budget import plan as budget
 from daguan.pipeline.budget import play
+from daguan.pipeline.doctor import Offer
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.training import loop
@@ -261,3 +266,76 @@ def test_the_first_answer_is_a_valid_submission(hour: Hour, contest: Path) -> No
     from daguan.competition import gate
 
     assert gate.check(hour.plan / "first.txt", Contest(contest).test) == 16
+
+
+LONG = "budget.minutes=600"  # which pays for ten folds
+DOCUMENTS = [str(number % 8) for number in range(301)]
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "offered", lambda work: Offer("a processor", 2, 16e9, False, {}, (), 10**12))
+
+
+def contest_of_texts(folder: Path, groups: list[str]) -> Path:
+    """A contest of 301 texts, no two of which are equal, and their documents."""
+    contest = write_contest(folder, train=300)
+    lines = [
+        Sentence((*line.tokens, f"n{i}"), line.spans) for i, line in enumerate(read_labelled(contest / "train.txt"))
+    ]
+    write_lines(contest / "train.txt", map(format_labelled, lines))
+    if groups:
+        (contest / "groups.txt").write_text("\n".join(groups), "utf-8")
+    return contest
+
+
+@pytest.mark.parametrize(
+    ("groups", "words", "folds"),
+    [
+        (DOCUMENTS, [LONG], 8),
+        ([min(name, "2") for name in DOCUMENTS], [LONG], 3),
+        (DOCUMENTS, [LONG, "folds.group=1"], 10),
+        ([], [LONG], 10),
+        ([], [LONG, "folds.group=60"], 6),
+        (DOCUMENTS, [LONG, "folds.lines=60"], 3),
+        ([], [LONG, "folds.lines=60"], 3),
+        ([], [LONG, "folds.lines=2"], 2),
+        (["a"] * 300 + ["b"], ["budget.minutes=0.005"], 2),
+    ],
+)
+@pytest.mark.usefixtures("quick")
+def test_there_are_no_more_folds_than_documents_and_estimate_and_doctor_say_the_same(
+    tmp_path: Path, groups: list[str], words: list[str], folds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = hour_in(tmp_path, contest_of_texts(tmp_path / "contest", groups), "engine.workers=1", *words)
+    assert main(["doctor", *made.given, "folds.count=2"]) == 0
+    capsys.readouterr()
+    assert main(["estimate", *made.given, "--tokens-per-second", "3000", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sizes"]["folds"] == folds
+    assert made.run("prepare") == [0]
+    (prepared,) = (tmp_path / "work").glob("prepare-*")
+    assert {*read_json(prepared / "folds.json")["fold_of_line"]} == {*range(folds)}
+
+
+@pytest.mark.parametrize("minutes", ["0.005", "5", "600"])
+@pytest.mark.usefixtures("quick")
+def test_lines_of_one_document_are_refused_whatever_the_minutes(
+    tmp_path: Path, minutes: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = hour_in(tmp_path, contest_of_texts(tmp_path / "contest", ["a"] * 301), f"budget.minutes={minutes}")
+    for command in ("prepare", "doctor"):
+        assert made.run(command) == [2]
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert "folds.count: expected at most the 1 groups of training lines, got 2" in last
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_budget_of_few_documents_is_well_whatever_the_count_of_folds_that_it_replaces(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contest = contest_of_texts(tmp_path / "contest", ["a"] * 150 + ["b"] * 151)
+    made = hour_in(tmp_path, contest, "folds.count=5")
+    assert made.run("doctor", "prepare") == [0, 0]
+    capsys.readouterr()
+    assert main(["doctor", *made.given, "budget.minutes=0"]) == 2
+    assert "folds.count: expected at most the 2 groups" in capsys.readouterr().err

@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import daguan
 from daguan.core import runs
 from daguan.core.errors import CheckpointError
+from daguan.core.files import TEMPORARY
 from daguan.core.runs import Stopwatch, accepted_run, differences, folder_lock, other_environment, run_of
 from daguan.core.tables import Row
 
@@ -174,3 +176,10 @@ def hold(folder, seconds):
     with folder_lock(folder, wait=False):
         (folder / "held").touch()
         time.sleep(seconds)
+
+
+def test_a_leftover_that_its_writer_renames_at_that_moment_does_no_harm(tmp_path, monkeypatch):
+    """One who writes there without the lock is still at it."""
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter([folder / pattern.replace("*", "gone")]))
+    with folder_lock(tmp_path, wait=False):
+        assert not (tmp_path / TEMPORARY.replace("*", "gone")).exists()

@@ -1,4 +1,5 @@
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from daguan.data.folds import (
     assign_folds,
     document_of_line,
     draw_lines,
+    draw_numbers,
     read_fold,
     read_folds,
+    units_taking_part,
     write_folds,
 )
 
@@ -168,3 +171,18 @@ def test_documents_are_those_of_the_file_or_neighbouring_lines_or_none(tmp_path)
     assert found(0) == [0, 1, 0, 2, 1]
     assert found(1) is None
     assert found(2) == [0, 0, 1, 1, 2]
+
+
+@given(LINES, st.integers(0, 9), st.integers(0, 3), st.integers(0, 2**40))
+def test_there_can_be_as_many_folds_as_units_take_part_and_no_more(lines, drawn, group, seed):
+    sentences = [Sentence((str(text),), (Span(0, 1, types[0]),) if types else ()) for text, types in lines]
+    settings = FoldSettings(count=2, seed=seed, group=group, lines=0 if drawn < 2 else drawn)
+    units = units_taking_part(Contest(Path("none")), sentences, settings)
+    numbers = draw_numbers(sentences, settings.lines or len(sentences), seed)
+    documents = document_of_line(Contest(Path("none")), len(sentences), settings)
+    taking, of = [sentences[i] for i in numbers], None if documents is None else documents[numbers]
+    asked = FoldSettings(count=max(2, units), seed=seed, group=group)
+    if units >= 2:
+        assert set(assign_folds(taking, asked, of).tolist()) == set(range(units))
+    with pytest.raises(ConfigError, match=rf"expected at most the {units} "):
+        assign_folds(taking, asked.replace(count=max(2, units + 1)), of)

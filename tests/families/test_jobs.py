@@ -158,3 +158,19 @@ def test_an_ngram_crf_that_holds_nothing_out_gets_the_mean_of_the_planned_iterat
     job = job_of(tmp_path, "x", fold=fold)
     made = job.settings.replace(family="ngram_crf", updates=(9, 11, 13))
     assert run_job(replace(job, settings=made), lambda progress: None)["updates"] == iterations
+
+
+@pytest.mark.parametrize("fold", [0, 2, 3])
+@pytest.mark.parametrize("planned", [(1, 2, 3), (7, 8, 9), (12, 10, 2)])
+@pytest.mark.parametrize("iterations", [1, 5, 20])
+def test_an_ngram_crf_does_as_many_iterations_as_are_planned(
+    tmp_path: Path, iterations: int, planned: tuple[int, ...], fold: int
+) -> None:
+    """Whether they are more or fewer than its settings ask for; the fold of all lines does as many as on average."""
+    job, done = job_of(tmp_path, "x", fold=fold), list[int]()
+    crf = job.settings.ngram_crf.replace(iterations=iterations)
+    job = replace(job, settings=job.settings.replace(family="ngram_crf", ngram_crf=crf, updates=planned))
+    result = run_job(job, lambda progress: done.append(progress.done))
+    expected = (*planned, round(sum(planned) / 3))[fold]
+    assert done == [*range(1, expected + 1)]
+    assert (result["updates"], result["most_updates"]) == (expected, iterations)

@@ -45,7 +45,7 @@ def folder_lock(folder: Path, wait: bool) -> Iterator[None]:
     say_lock_doubt(folder.parent)
     with _held(folder, wait):
         for left_by_a_kill in folder.glob(TEMPORARY):
-            left_by_a_kill.unlink()
+            left_by_a_kill.unlink(missing_ok=True)  # one who writes without the lock may have renamed it
         yield
 
 

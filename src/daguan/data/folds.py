@@ -164,6 +164,15 @@ def unit_of_each_line(sentences: Sequence[Sentence], documents: NDArray[np.int64
     return _numbered(unit.tolist())
 
 
+def units_taking_part(contest: Contest, sentences: Sequence[Sentence], settings: FoldSettings) -> int:
+    """Returns the number of units of the contest's training lines that take part, the most folds that there can be.
+    Raises DataError, as `document_of_line` does."""
+    documents = document_of_line(contest, len(sentences), settings)
+    numbers = draw_numbers(sentences, settings.lines or len(sentences), settings.seed)
+    drawn = None if documents is None else documents[numbers]
+    return int(unit_of_each_line([sentences[number] for number in numbers], drawn).max()) + 1
+
+
 def text_of_line(sentences: Sequence[Sentence]) -> NDArray[np.int64]:
     """Returns (N,) the number of each line's text; distinct texts are numbered in order of appearance."""
     return _numbered([sentence.tokens for sentence in sentences])

@@ -184,14 +184,12 @@ class NgramCrfFamily(Family):
 
         settings, folder = job.settings.ngram_crf, Path(job.folder) / FOLDER
         watch, planned, iterations = Stopwatch(), job.settings.updates, settings.iterations
-        if planned:  # an iteration reads all lines, so a fold that holds nothing out needs no more of them
+        if planned and not job.seconds:  # an iteration reads all lines, so a fold of all lines needs no more of them
             iterations = (*planned, round(sum(planned) / len(planned)))[job.fold]
 
         def fix(iterations_a_second: Callable[[], float]) -> int:
             nonlocal iterations
-            if job.seconds:
-                fixed = job.fixed_updates(iterations_a_second, settings.iterations, watch)
-                iterations = max(2 * MEASURED, fixed)
+            iterations = max(2 * MEASURED, job.fixed_updates(iterations_a_second, settings.iterations, watch))
             return iterations
 
         def show(iteration: int, loss: float) -> None:
@@ -202,7 +200,8 @@ class NgramCrfFamily(Family):
             from daguan.training.text_features import text_features  # gensim takes seconds to load
 
             text = text_features(Path(job.prepared), job.seed)
-        train([*data.train, *data.pseudo], data.scheme, settings, folder, show, fix, text)
+        lines, asked = [*data.train, *data.pseudo], settings.replace(iterations=iterations)
+        train(lines, data.scheme, asked, folder, show, fix if job.seconds else None, text)
         figures = {"seconds": round(watch.seconds, 1), "updates": iterations, "most_updates": settings.iterations}
         model = NgramCrf(folder)
         watch = Stopwatch()

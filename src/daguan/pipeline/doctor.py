@@ -27,7 +27,7 @@ from daguan.formats.importing import build_in
 from daguan.models.encoders import hub
 from daguan.pipeline import prepare
 from daguan.pipeline.budget import resources
-from daguan.pipeline.budget.allotment import folds_and_lines
+from daguan.pipeline.budget.allotment import FEWEST, folds_and_lines
 from daguan.pipeline.budget.estimates import MEMORY, PROCESS, SPEED, TRAINED_TOKEN
 from daguan.pipeline.estimate import ENTRIES, stated_machine
 from daguan.pipeline.settings import DEFAULT, Settings, load
@@ -196,8 +196,11 @@ def _read(settings: Settings, contest: Contest) -> tuple[Contents, list[str]]:
         train, test = read_checked(contest)
     except (DaguanError, OSError) as error:
         return Contents(settings.data.dir), [f"{error}; {remedy}", *faults]
+    folds = settings.folds
+    if settings.budget.minutes:  # whose plan takes as few as there have to be
+        folds = folds.replace(count=FEWEST)
     faults += _failing(
-        lambda: assign_folds(train, settings.folds, document_of_line(contest, len(train), settings.folds)),
+        lambda: assign_folds(train, folds, document_of_line(contest, len(train), folds)),
         "folds.count=2 needs two lines or groups, and folds.group=1 no groups",
     )
     contents = Contents(
@@ -272,7 +275,7 @@ def chosen(offer: Offer, contest: Contents, built_in: bool) -> tuple[str, str]:
     fits = int(MEMORY * offer.memory / (PROCESS + TRAINED_TOKEN * contest.tokens))
     workers = max(1, min(offer.cores, fits))
     hour = 60 * load([HOUR]).budget.minutes * workers
-    if contest.tokens and folds_and_lines(contest.tokens, contest.lines, hour)[1]:
+    if contest.tokens and folds_and_lines(contest.tokens, contest.lines, contest.lines, hour)[1]:
         return (
             NIGHT,
             f"an hour of {quantity(workers, 'process')} is too short for {quantity(contest.lines, 'labelled line')}",

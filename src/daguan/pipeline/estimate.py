@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from daguan.core.settings import vary
 from daguan.core.types import Sentence
 from daguan.data.contest import Contest
+from daguan.data.folds import units_taking_part
 from daguan.data.format import format_labelled, format_unlabelled, iter_corpus, split_tokens, write_lines
 from daguan.data.vocabulary import SPECIALS
 from daguan.families.family import family_of
@@ -136,17 +137,18 @@ def read_sizes(stages: Stages) -> tuple[Sizes, int]:
     """Returns the sizes of a configuration's contest, and the entries of its vocabulary. Before `prepare` has counted
     its text, both follow from the first lines of the corpus. Raises DataError."""
     settings = stages.settings
+    train, test = stages.contest.read()
+    units = units_taking_part(stages.contest, train, settings.folds)
     if stages.prepare.finished:
         entries = int(stages.prepare.manifest()["report"]["corpus"]["vocabulary"])
-        return Sizes.of(stages), entries
-    train, test = stages.contest.read()
+        return replace(Sizes.of(stages), units=units), entries
     tokens, known = _corpus_tokens(stages.contest.corpus)
     labelled = sum(len(sentence.tokens) for sentence in (*train, *test))
     known |= {token for sentence in (*train, *test) for token in sentence.tokens}
     if 0 < settings.folds.lines < len(train):
         train = train[: settings.folds.lines]
     sizes = Sizes.of_lines(train, test, tokens + labelled, settings.folds.count)
-    return sizes, resources.entries_of(settings, len(known) + len(SPECIALS))
+    return replace(sizes, units=units), resources.entries_of(settings, len(known) + len(SPECIALS))
 
 
 def _corpus_tokens(corpus: Path) -> tuple[int, set[str]]:
@@ -313,7 +315,7 @@ def _budgeted(
     requested = stages.settings
     workers, limit = machine.workers(requested.engine, machine.gpus or machine.cores), 60 * requested.budget.minutes
     worth = GPU if machine.gpus else 1.0
-    folds, lines = folds_and_lines(sizes.tokens, sizes.lines, limit * workers * worth)
+    folds, lines = folds_and_lines(sizes.tokens, sizes.lines, sizes.units or sizes.lines, limit * workers * worth)
     sizes = _cut(sizes, folds, lines)
     pretrained = [one for one in requested.members if is_pretrained(requested, one)]
     numbers = {one: {"pretrain": {"tokens": most_tokens(requested, one, sizes.text_tokens)}} for one in pretrained}

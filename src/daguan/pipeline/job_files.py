@@ -49,7 +49,7 @@ def next_jobs(words: list[str]) -> Sequence[Job]:
         if waiting := [job for member in members for job in stages.fold_jobs(member, threads) if not job.finished]:
             return waiting
         for member in members:
-            train.finish(stages, member, stages.fold_jobs(member, threads))
+            train.finish(stages, member, stages.fold_jobs(member, threads), stages.train(member))
     return []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daguan.core.progress import say
 from daguan.core.quantity import quantity
+from daguan.core.runs import Run
 from daguan.core.types import Score
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.fold import MODEL, FoldJob
@@ -46,7 +47,7 @@ def train(settings: Settings, whole: Whole | None = None) -> Stages:
                 tell_environment(run, threads)
         run_jobs([job for member in members for job in jobs[member]], workers, whole)
         for member in members:
-            finish(stages, member, jobs[member])
+            finish(stages, member, jobs[member], stages.train(member))
     return stages
 
 
@@ -73,9 +74,8 @@ def rounds_of(settings: Settings) -> list[list[str]]:
     return rounds
 
 
-def finish(stages: Stages, member: str, jobs: list[FoldJob]) -> None:
+def finish(stages: Stages, member: str, jobs: list[FoldJob], run: Run) -> None:
     """Pool the folds' scores: counts are added, ratios taken once."""
-    run = stages.train(member)
     results = [result_of(job) for job in jobs]
     pooled = sum((Score(**result["held_out"]) for result in results), Score())
     per_fold = ", ".join(f"{100 * result['f1']:.2f}" for result in results)

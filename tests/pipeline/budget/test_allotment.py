@@ -86,8 +86,8 @@ def test_a_task_comes_after_one_that_runs() -> None:
 @given(st.integers(100, 10**7), st.floats(10, 1e5), st.floats(1, 10))
 def test_more_time_never_gives_fewer_folds_or_lines(tokens, seconds, more) -> None:
     lines = max(2, tokens // 30)
-    count, part = folds_and_lines(tokens, lines, seconds)
-    then, then_part = folds_and_lines(tokens, lines, seconds * more)
+    count, part = folds_and_lines(tokens, lines, lines, seconds)
+    then, then_part = folds_and_lines(tokens, lines, lines, seconds * more)
     assert 2 <= count <= then
     assert (part or lines) <= (then_part or lines)
     assert part == 0 or 2 <= part < max(3, lines)
@@ -95,12 +95,19 @@ def test_more_time_never_gives_fewer_folds_or_lines(tokens, seconds, more) -> No
 
 @given(st.integers(2, 2_000), st.floats(10, 1e5))
 def test_a_small_contest_has_few_folds_and_one_of_200_lines_or_more_as_many_as_the_minutes_pay_for(lines, seconds):
-    count, _ = folds_and_lines(40 * lines, lines, seconds)
+    count, _ = folds_and_lines(40 * lines, lines, lines, seconds)
     assert count == 2 or lines // count >= FOLD_LINES
     if lines >= 200:
-        assert count == folds_and_lines(40 * lines, 10**6, seconds)[0]
+        assert count == folds_and_lines(40 * lines, 10**6, 10**6, seconds)[0]
 
 
 def test_folds_of_small_contests_by_hand() -> None:
-    folds = [folds_and_lines(40 * lines, lines, 2_400.0) for lines in (24, 60, 119, 200, 300)]
+    folds = [folds_and_lines(40 * lines, lines, lines, 2_400.0) for lines in (24, 60, 119, 200, 300)]
     assert folds == [(2, 0), (3, 0), (5, 0), (10, 0), (10, 0)]
+
+
+@given(st.integers(2, 2_000), st.integers(1, 30), st.floats(10, 1e5))
+def test_there_are_no_more_folds_than_units_but_two_and_otherwise_as_many_as_without_units(lines, units, seconds):
+    count, part = folds_and_lines(40 * lines, lines, units, seconds)
+    free, same_part = folds_and_lines(40 * lines, lines, lines, seconds)
+    assert (count, part) == (max(2, min(free, units)), same_part)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from conftest import TINY
-from daguan.core.errors import StoppedError
+from daguan.core.errors import CheckpointError, StoppedError
 from daguan.core.files import write_json
 from daguan.core.progress import Bar
+from daguan.core.runs import CHECKPOINT, ENVIRONMENT, MANIFEST, Run, folder_lock
 from daguan.core.types import Score
 from daguan.data.format import format_labelled, write_lines
 from daguan.families.fold import FoldJob
@@ -111,7 +114,7 @@ def played(
     words = [*TINY, f"data.dir={contest}", f"data.work={root / 'work'}", f"data.submissions={root / 'out'}"]
     words += [MEMBERS, ENSEMBLE, "engine.workers=1", "ngram_crf.iterations=100", f"budget.minutes={minutes}"]
     asked = load(words)
-    count, part = folds_and_lines(lines * TOKENS, lines, 60 * minutes)
+    count, part = folds_and_lines(lines * TOKENS, lines, lines, 60 * minutes)
     engine = {"precision": "float32", "workers": 1, "threads": 2}
     state = State({"folds": {"count": count, "lines": 0}, "engine": engine})
     prepare.make(state.followed(asked, asked.members))
@@ -226,9 +229,9 @@ def test_a_run_gets_its_name_after_the_plan_has_stored_what_the_name_follows_fro
 ) -> None:
     moves, move = list[tuple[State, Path]](), play._move
 
-    def noted(folder: Path, into: Path) -> None:
-        moves.append((read_state(folder.parent), into))
-        move(folder, into)
+    def noted(folder: Path, run: Run) -> None:
+        moves.append((read_state(folder.parent), run.path))
+        move(folder, run)
 
     monkeypatch.setattr(play, "_move", noted)
     player, _ = played(contest, tmp_path, monkeypatch, 300, 5, (1.0,))
@@ -238,3 +241,93 @@ def test_a_run_gets_its_name_after_the_plan_has_stored_what_the_name_follows_fro
         assert into in {run.path for one in members for run in (stages.train(one), stages.pretrain(one)) if run}
     assert len(moves) > len(player.state.submitted)  # pretraining, too
     assert any("updates" in changes for changes in player.state.numbers.values())
+
+
+LEFT = {
+    "begun": [ENVIRONMENT],
+    "with a fold": [ENVIRONMENT, f"fold0/{CHECKPOINT}", "fold0/job.json"],
+    "with a start": [ENVIRONMENT, CHECKPOINT, ".lock"],
+    "with a finished fold": [ENVIRONMENT, f"fold0/{RESULT}", f"fold1/{CHECKPOINT}"],
+}
+
+
+def left_by_a_stopped_command(work: Path, names: Sequence[str], files: Sequence[str]) -> None:
+    for name in names:
+        for file in files:
+            (work / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (work / name / file).write_text("{}", "utf-8")
+
+
+def runs_of(player: Player) -> list[Run]:
+    """The runs that a finished plan gave their names."""
+    stages = Stages(player.settings)
+    starts = {run.path: run for member in player.state.submitted if (run := stages.pretrain(member))}
+    return [*map(stages.train, player.state.submitted), *starts.values()]
+
+
+@pytest.mark.parametrize("files", LEFT.values(), ids=LEFT)
+def test_what_a_stopped_command_left_in_the_folder_of_a_run_gives_way_to_the_finished_one(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: Sequence[str]
+) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    player, _ = played(contest, tmp_path / "one", monkeypatch, 300, 5, (1.0,))
+    names = [run.path.name for run in runs_of(player)]
+    left_by_a_stopped_command(tmp_path / "other" / "work", names, files)
+    again, _ = played(contest, tmp_path / "other", monkeypatch, 300, 5, (1.0,))
+    assert [run.path.name for run in runs_of(again)] == names
+    for run, same in zip(runs_of(player), runs_of(again), strict=True):
+        assert same.finished
+        assert {path.relative_to(same.path) for path in same.path.rglob("*")} == {
+            path.relative_to(run.path) for path in run.path.rglob("*")
+        }
+    assert {path.name for path in (tmp_path / "other" / "work" / "budget-1").iterdir()} == {
+        path.name for path in (tmp_path / "one" / "work" / "budget-1").iterdir()
+    }
+
+
+def made_folder(root: Path) -> tuple[Path, Run]:
+    """A finished folder in a plan, and the run that it is to become."""
+    run = Run(root / "member-1", "member", "1", {}, {})
+    folder = root / "budget-1" / "member"
+    folder.mkdir(parents=True)
+    replace(run, path=folder).finish(1.0, by="the plan")
+    return folder, run
+
+
+def test_a_run_that_somebody_else_has_finished_is_kept(tmp_path: Path) -> None:
+    folder, run = made_folder(tmp_path)
+    run.finish(1.0, by="another")
+    play._move(folder, run)
+    assert run.manifest()["by"] == "another"
+
+
+@pytest.mark.parametrize("place", ["", "fold1"])
+def test_a_run_that_another_process_works_on_is_left_alone_and_given_its_name_later(tmp_path: Path, place: str) -> None:
+    folder, run = made_folder(tmp_path)
+    left_by_a_stopped_command(tmp_path, [run.path.name], ["fold0/job.json", f"fold1/{CHECKPOINT}"])
+    with FileLock(run.path / place / ".lock"), pytest.raises(CheckpointError, match="expected to work here alone"):
+        play._move(folder, run)
+    assert (run.path / "fold1" / CHECKPOINT).is_file()
+    assert (folder / MANIFEST).is_file()
+    play._move(folder, run)
+    assert run.manifest()["by"] == "the plan"
+    assert not (run.path / "fold1").exists()
+
+
+def test_a_submission_waits_for_the_lock_of_its_folder(
+    contest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a `submit` at the same moment would take its temporary file for one that a kill has left."""
+    player, _ = played(contest, tmp_path, monkeypatch, 300, 5, (1.0,))
+    answer, before = tmp_path / "answer.txt", player.submission.read_bytes()
+    answer.write_bytes(before)
+    player.submission.unlink()
+    with ThreadPoolExecutor(1) as other:
+        with folder_lock(player.submission.parent, wait=True):
+            writing = other.submit(player._write_submission, answer)
+            with pytest.raises(TimeoutError):
+                writing.result(timeout=0.3)
+            assert not player.submission.exists()
+        writing.result(timeout=60)
+    assert player.submission.read_bytes() == before

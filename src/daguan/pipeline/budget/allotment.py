@@ -85,13 +85,15 @@ def largest_scale(tasks: Sequence[Task], free: Sequence[float], ends: Mapping[st
     return low
 
 
-def folds_and_lines(tokens: int, lines: int, seconds: float) -> tuple[int, int]:
+def folds_and_lines(tokens: int, lines: int, units: int, seconds: float) -> tuple[int, int]:
     """Returns the number of folds, and of the training lines that take part (0 for all), that a budget pays for.
 
-    seconds: those of all workers together.
+    Args:
+        units: of lines that no fold divides, as they share a text or a document.
+        seconds: those of all workers together.
     """
     each = seconds / tokens
     if each < LEAST_SECONDS:
         return FEWEST, max(FEWEST, int(lines * each / LEAST_SECONDS))
     worth = (count for least, count in FOLDS if each >= least and seconds >= count * FOLD_SECONDS)
-    return max(FEWEST, min(next(worth, FEWEST), lines // FOLD_LINES)), 0
+    return max(FEWEST, min(next(worth, FEWEST), lines // FOLD_LINES, units)), 0

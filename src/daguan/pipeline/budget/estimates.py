@@ -40,6 +40,7 @@ class Sizes:
     Attributes:
         tokens: of the training lines that take part.
         text_tokens: of all the text that pretraining reads.
+        units: of lines that no fold divides; 0 where each line is one.
     """
 
     lines: int
@@ -49,6 +50,7 @@ class Sizes:
     test_tokens: int
     text_tokens: int
     folds: int
+    units: int = 0
 
     @classmethod
     def of(cls, stages: Stages) -> Sizes:

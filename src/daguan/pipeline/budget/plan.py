@@ -13,6 +13,7 @@ from daguan.core.runs import Run, run_of
 from daguan.core.settings import require, to_dict, vary
 from daguan.core.settings_text import settings_text
 from daguan.core.tables import Row
+from daguan.data.folds import draw_lines, units_taking_part
 from daguan.pipeline import settings as plain
 from daguan.pipeline.budget.allotment import folds_and_lines
 from daguan.pipeline.budget.settings import BudgetSettings
@@ -114,15 +115,22 @@ def first_changes(requested: Settings) -> dict[str, Any]:
     from daguan.pipeline.budget.estimates import GPU, MEMORY, PROCESS, TRAINED_TOKEN
     from daguan.training.devices import cores, find_device, memory, share_cores
 
-    train, _ = Stages(requested).contest.read()
-    tokens = sum(len(sentence.tokens) for sentence in train)
+    contest, asked = Stages(requested).contest, requested.folds
+    train, _ = contest.read()
+    taking = draw_lines(train, asked.lines or len(train), asked.seed)
+    tokens = sum(len(sentence.tokens) for sentence in taking)
     workers, _ = share_cores(requested.engine, cores())
     workers = max(1, min(workers, int(MEMORY * memory() / (PROCESS + TRAINED_TOKEN * tokens))))
     worth = GPU if find_device(requested.engine).type != "cpu" else 1.0
-    count, lines = folds_and_lines(tokens, len(train), 60 * requested.budget.minutes * workers * worth)
+    units, seconds = units_taking_part(contest, train, asked), 60 * requested.budget.minutes * workers * worth
+    count, lines = folds_and_lines(tokens, len(taking), units, seconds)
+    while 0 < lines < len(taking):
+        if units_taking_part(contest, train, asked.replace(count=count, lines=lines)) >= count:
+            break
+        lines *= 2  # all lines that were drawn are of one document
     threads = requested.engine.threads or max(1, cores() // workers)
     precision = decided(requested.engine).precision
-    folds = {"count": count, "lines": min(requested.folds.lines or lines, lines or requested.folds.lines)}
+    folds = {"count": count, "lines": min(asked.lines or lines, lines or asked.lines)}
     return {"folds": folds, "engine": {"precision": precision, "workers": workers, "threads": threads}}
 
 

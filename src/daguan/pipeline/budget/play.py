@@ -8,9 +8,11 @@ over, or takes too long, is divided among those after it.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +24,7 @@ from daguan.core.errors import StoppedError
 from daguan.core.files import read_json, real_path, write_atomic
 from daguan.core.progress import Bar, Progress, Row, say, shown
 from daguan.core.quantity import quantity
-from daguan.core.runs import Run, Stopwatch
+from daguan.core.runs import Run, Stopwatch, folder_lock
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.marginals import Marginals
 from daguan.families.family import baseline_family
@@ -371,17 +373,17 @@ class Player:
                 self._estimate_again(speed)
 
     def _finish_start(self, task: Task, job: Job, result: dict[str, Any]) -> None:
-        """Move the run to its name, which depends on its tokens; fix these for all members that may share it."""
+        """Give the run its name, which depends on its tokens; fix these for all members that may share it."""
         for member in self._sharing(task, self.requested.members) if "tokens" in result else ():
             self.state.numbers[member]["pretrain"]["tokens"] = result["tokens"]
-        stages = Stages(self.settings)
-        run = stages.pretrain(task.member)
+        run = Stages(self.settings).pretrain(task.member)
         assert run is not None
         self._store()  # the numbers by which a restarted plan finds the run
-        _move(Path(job.folder), run.path)
-        tell_environment(run, self.threads)
-        finished = pretrain.pretrain_job(stages, task.member, self.threads)
-        pretrain.finish(run, finished)
+        here = replace(run, path=Path(job.folder))
+        tell_environment(here, self.threads)
+        if not here.finished:
+            here.finish(**result)
+        _move(here.path, run)
 
     def _finish_fold(self, task: Task, result: dict[str, Any], seconds: float) -> None:
         """Correct the estimates of the member's other folds; after the last one, give its run its name."""
@@ -405,9 +407,11 @@ class Player:
         stages = Stages(self.settings)
         run = stages.train(task.member)
         self._store()
-        _move(self.folder / task.member, run.path)
-        tell_environment(run, self.threads)
-        train.finish(stages, task.member, stages.fold_jobs(task.member, self.threads))
+        here, jobs = replace(run, path=self.folder / task.member), stages.fold_jobs(task.member, self.threads)
+        tell_environment(here, self.threads)
+        jobs = [replace(job, folder=str(folder)) for job, folder in zip(jobs, folders, strict=True)]
+        train.finish(stages, task.member, jobs, here)
+        _move(here.path, run)
         self.complete.append(task.member)
 
     def _sharing(self, task: Task, members: Sequence[str]) -> list[str]:
@@ -449,7 +453,8 @@ class Player:
     def _write_submission(self, answer: Path) -> None:
         stages = Stages(self.requested)
         gate.check(answer, stages.contest.test)
-        write_atomic(self.submission, lambda temporary: temporary.write_bytes(answer.read_bytes()))
+        with folder_lock(self.submission.parent, wait=True):  # `submit` removes what seems left by a kill
+            write_atomic(self.submission, lambda temporary: temporary.write_bytes(answer.read_bytes()))
         say(f"budget: {self.watch.seconds / 60:.1f} min: {self.submission}")
 
     def _blend_often(self) -> None:
@@ -478,7 +483,17 @@ class Player:
             self._write_submission(blend.path / f"{manifest['final']}.txt")
 
 
-def _move(folder: Path, into: Path) -> None:
-    """Rename the folder, unless a run of that name is there already."""
-    if not into.exists():
-        os.rename(folder, into)
+def _move(folder: Path, run: Run) -> None:
+    """Let a finished folder be the run, in place of what a stopped command left of it; a finished run stays. Raises
+    CheckpointError: another process works on it; the plan can go on after that."""
+    left = folder.with_name(f"{folder.name}.replaced")
+    shutil.rmtree(left, ignore_errors=True)  # a kill may have left it
+    with ExitStack() as alone:  # without waiting, as that might take more than the minutes
+        alone.enter_context(run.locked())
+        for fold in run.path.glob("fold*/"):  # a member's folds are locked one by one
+            alone.enter_context(folder_lock(fold, wait=False))
+        if run.finished:
+            return
+        os.rename(run.path, left)
+        os.rename(folder, run.path)
+    shutil.rmtree(left)
