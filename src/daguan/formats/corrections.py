@@ -18,7 +18,7 @@ from daguan.data.format import format_labelled, read_labelled, shorten, write_li
 from daguan.formats.code_book import CodeBook
 from daguan.formats.document import Document
 from daguan.formats.format import Options
-from daguan.formats.importing import ORIGIN, files_of
+from daguan.formats.importing import files_of
 from daguan.formats.jsonl import Record, read
 
 FILE = "corrections.json"  # in the folder that was made: what it was made of
@@ -113,12 +113,6 @@ def _encoded(span: Span, labels: dict[str, str], place: str) -> Span:
 
 def _shown(document: Document) -> str:
     return shorten("_".join(document.tokens))
-
-
-def translating(contest: Contest) -> tuple[Path, ...]:
-    """Returns the files that say what a contest's tokens and labels stand for, and how its text was read; each may be
-    missing."""
-    return *CodeBook.files(contest), contest.folder / ORIGIN
 
 
 def copy(source: Path, target: Path) -> None:

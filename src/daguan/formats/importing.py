@@ -104,7 +104,13 @@ def build(source: Source, folder: Path, like: Path | None = None) -> Built:
 def files_of(contest: Contest) -> tuple[Path, ...]:
     """Returns the paths of all files that a contest may have, those of an import among them."""
     files = (contest.train, contest.test, contest.test_gold, contest.corpus, contest.groups)
-    return (*files, *CodeBook.files(contest), contest.folder / ORIGIN)
+    return (*files, *translating(contest))
+
+
+def translating(contest: Contest) -> tuple[Path, ...]:
+    """Returns the files that say what a contest's tokens and labels stand for, and how its text was read; each may be
+    missing."""
+    return *CodeBook.files(contest), contest.folder / ORIGIN
 
 
 def _require_ours(contest: Contest, source: Source) -> None:

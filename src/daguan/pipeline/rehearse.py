@@ -20,7 +20,8 @@ from daguan.core.types import Sentence
 from daguan.data.contest import Contest
 from daguan.data.folds import document_of_line
 from daguan.data.format import format_labelled, format_unlabelled, read_labelled, write_lines
-from daguan.formats.corrections import copy, translating
+from daguan.formats.corrections import copy
+from daguan.formats.importing import translating
 from daguan.pipeline import prepare
 from daguan.pipeline.engines.running import require_engine
 from daguan.pipeline.run import make_blend

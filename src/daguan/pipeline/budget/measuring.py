@@ -23,7 +23,8 @@ from daguan.data.format import iter_lines, write_lines
 from daguan.families.fold import FoldJob
 from daguan.families.job import Job, result_of
 from daguan.families.member import MemberSettings
-from daguan.formats.corrections import copy, translating
+from daguan.formats.corrections import copy
+from daguan.formats.importing import translating
 from daguan.pipeline.budget.allotment import FOLD, PRETRAIN
 from daguan.pipeline.budget.estimates import LABELLING, SPEED, Sizes, Speeds, is_baseline, is_pretrained
 from daguan.pipeline.engines.running import Engine, engine_of
