@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -112,15 +113,19 @@ def test_an_interrupted_command_says_how_to_continue(
 
 
 def test_sigterm_ends_a_command_as_ctrl_c_does(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "submission")
+    """While it reads lines that do not come."""
+    os.mkfifo(tmp_path / "test.txt")
     words = [sys.executable, "-m", "daguan", "check", str(tmp_path / "submission"), str(tmp_path / "test.txt")]
-    with (
-        subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process,
-        (tmp_path / "submission").open("w"),  # as soon as the command opens it to read
-    ):
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        writer = None
+        while writer is None and process.poll() is None:
+            with suppress(OSError):  # until the command opens it to read
+                writer = os.open(tmp_path / "test.txt", os.O_WRONLY | os.O_NONBLOCK)
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate()
     assert (process.returncode, said) == (130, "daguan: interrupted; the same command continues\n")
+    assert writer is not None
+    os.close(writer)
 
 
 @pytest.mark.parametrize("module", ["daguan.cli.app", "typer", "daguan.core.streams"])
