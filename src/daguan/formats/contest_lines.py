@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from daguan.core.errors import DataError
@@ -27,21 +27,17 @@ from daguan.formats.format import Format, Options
 def is_labelled(path: Path) -> bool:
     """Returns whether the first line of a file is a labelled line. Raises DataError: no text in the file."""
     _, first = next(iter_lines(path))
-    return _can_parse(first)
-
-
-def _can_parse(line: str) -> bool:
-    try:
-        parse_labelled(line)
-    except ValueError:
-        return False
-    return True
+    return _accepts(parse_labelled, first)
 
 
 def can_hold(line: str) -> bool:
     """Returns whether a line is an unlabelled line of the contest."""
+    return _accepts(parse_unlabelled, line)
+
+
+def _accepts(parse: Callable[[str], object], line: str) -> bool:
     try:
-        parse_unlabelled(line)
+        parse(line)
     except ValueError:
         return False
     return True

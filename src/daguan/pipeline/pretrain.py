@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from daguan.core.progress import say
 from daguan.core.runs import Run
-from daguan.families.job import result_of
+from daguan.families.job import Job, result_of
 from daguan.models.encoders.table import ENCODERS
 from daguan.pipeline.engines.running import require_engine, run_jobs
 from daguan.pipeline.engines.whole import Whole
@@ -76,7 +76,7 @@ def pretrain_job(stages: Stages, member: str, threads: int) -> PretrainJob:
     )
 
 
-def finish(run: Run, job: PretrainJob) -> None:
+def finish(run: Run, job: Job) -> None:
     """Write the manifest of a run whose job is finished, unless it is there."""
     if not run.finished:
         run.finish(**result_of(job))

@@ -381,8 +381,7 @@ class Player:
         self._store()  # the numbers by which a restarted plan finds the run
         here = replace(run, path=Path(job.folder))
         tell_environment(here, self.threads)
-        if not here.finished:
-            here.finish(**result)
+        pretrain.finish(here, job)
         _move(here.path, run)
 
     def _finish_fold(self, task: Task, result: dict[str, Any], seconds: float) -> None:
