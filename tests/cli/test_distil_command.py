@@ -22,7 +22,7 @@ from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.blending import load_held_out, load_text_index
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.pseudo_labels import Teachers
-from daguan.pipeline.distil import best_on_other_folds
+from daguan.ensemble.distillation import best_on_other_folds
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.work import distil
@@ -88,7 +88,7 @@ def test_the_last_line_says_what_was_measured(
 ) -> None:
     assert main(["distil", *words(contest, distilled, "--json")]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["model"] == str(folder(distilled) / "model")
+    assert told["model"] == str(folder(distilled))
     sides = told["sides"]
     assert set(sides) == {"teacher", "student", "best member"}
     assert {side["held_out"]["gold"] for side in sides.values()} == {sides["student"]["held_out"]["gold"]}

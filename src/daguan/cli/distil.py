@@ -12,17 +12,17 @@ def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json
     The small model is distil.student, or the blend's best tagger. Two students are trained. The first learns from fold
     0's models and a blend of them, and is scored beside its teachers on the lines that fold 0 holds out. The second
     learns on all lines from the whole blend and is the one to ship: `predict` takes the folder that is named at the
-    end. A warning names each member that is above the student.
+    end. Both have a judge, a stack that chooses among the spans that the model and the blend's n-gram CRF propose; the
+    model alone is scored, too. A warning names each member that is above the student.
     """
-    from daguan.families.fold import MODEL
     from daguan.pipeline import distil
     from daguan.pipeline.budget.plan import load
 
     run = distil.make(load(configuration(words, accept_code)))
-    found = {name: run.manifest()[name] for name in ("sides", "gains", "members", "labelled")}
+    found = {name: run.manifest()[name] for name in ("sides", "gains", "members", "members_alone", "labelled")}
     write_csv(csv, "named", found["sides"])
     if as_json:
-        print_json({"model": str(run.path / MODEL), **found})
+        print_json({"model": str(run.path), **found})
     else:
         print_students(found["sides"], found["gains"])
-        print(f"model: {run.path / MODEL}")
+        print(f"model: {run.path}")

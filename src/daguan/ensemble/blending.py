@@ -151,16 +151,19 @@ def load_text_index(prepared: Path) -> TextIndex:
     return TextIndex(TokenLines(token_file(prepared, len(vocabulary)), vocabulary).ids, vocabulary)
 
 
+def models_of(runs: Sequence[Path], folds: int) -> list[list[Path]]:
+    """Returns the folders of each run's models."""
+    return [[run / f"fold{fold}" / MODEL for fold in range(folds)] for run in runs]
+
+
 def save_blend(
-    folder: Path, method: str, combination: Combination, runs: Sequence[Path], folds: int, prepared: Path
+    folder: Path, method: str, combination: Combination, models: Sequence[Sequence[Path]], prepared: Path | None
 ) -> None:
-    """Writes what `predict` needs: the combination, the folders of each member's models and of the text."""
-    models = [[os.path.relpath(run / f"fold{fold}" / MODEL, folder) for fold in range(folds)] for run in runs]
-    write_json(
-        folder / FILE,
-        {**WRITTEN_BY, "method": method, "text": os.path.relpath(prepared, folder), **combination.to_json()},
-    )
-    write_json(folder / MODELS, models)
+    """Writes what `predict` needs: the combination, the folders of each member's models, and that of the text, if the
+    combination reads it."""
+    text = prepared and os.path.relpath(prepared, folder)
+    write_json(folder / FILE, {**WRITTEN_BY, "method": method, "text": text, **combination.to_json()})
+    write_json(folder / MODELS, [[os.path.relpath(path, folder) for path in of_member] for of_member in models])
 
 
 def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
@@ -171,7 +174,8 @@ def load_blend(folder: Path) -> tuple[list[list[Path]], Combination]:
     try:
         require_current(folder, values)
         models = [[(folder / name).resolve() for name in of_member] for of_member in names]
-        load_text = partial(load_text_index, (folder / values["text"]).resolve())
+        text = values["text"] and (folder / values["text"]).resolve()
+        load_text = partial(load_text_index, text) if text else lambda: None
         return models, METHODS[values["method"]].load().read(values, load_text)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: expected a fitted blend, got: {error!r}") from None

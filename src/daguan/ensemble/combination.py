@@ -17,7 +17,7 @@ from daguan.ensemble.blend_settings import BlendSettings
 
 MemberMarginals = Sequence[Sequence[LineMarginals]]  # from each of M members, one (T,K) array a line
 LineMask = NDArray[np.bool_]  # (N,) the lines that may be learnt from; whole folds
-LoadText = Callable[[], TextIndex]
+LoadText = Callable[[], TextIndex | None]
 
 
 @dataclass(frozen=True)

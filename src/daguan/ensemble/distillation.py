@@ -1,24 +1,26 @@
 """Distils a blend into one model (Hinton et al. 2015, arXiv 1503.02531).
 
 The student learns from labels, the most probable ones or ones that are drawn from the teacher's probabilities: the
-teacher can be any combination, the student any family.
+teacher can be any combination, the student any family. What a blend adds to its members is mostly its judge of spans,
+which no number of labelled lines teaches a tagger: so the student has a judge of its own, a stack of its answers and
+of an n-gram CRF's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from daguan.core.settings import Section, require, setting
-from daguan.core.types import Sentence
+from daguan.core.types import Score, Sentence
 from daguan.data.bootstrap import paired_gains
 from daguan.data.scores import report
 from daguan.data.span_score import span_scores
 from daguan.families.pseudo_labels import PseudoLabelSettings
 
-TEACHER, STUDENT, BEST = "teacher", "student", "best member"
-MEMBERS = "members"  # in the manifest: the student's gain over each
+TEACHER, STUDENT, ALONE, BEST = "teacher", "student", "model alone", "best member"
+MEMBERS, MEMBERS_ALONE = "members", "members_alone"  # in the manifest: the student's gains, and its model's alone
 Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
 
 
@@ -75,10 +77,20 @@ def score_each(predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, 
     return {name: report(answer, gold, "span").to_json() for name, answer in predictions.items()}
 
 
-def student_gains(predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
-    """Returns the gain of the student's span F1 over each of the others on the same lines."""
-    lines = {name: span_scores(answer, gold) for name, answer in predictions.items()}
-    ours = lines.pop(STUDENT)
+def best_on_other_folds(folds: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Returns the member with the highest span F1 on the lines of all folds but the first, on which the student is
+    scored; the first member on a tie.
+
+    folds: by member, the result of each fold.
+    """
+    f1s = {name: sum((Score(**one["held_out"]) for one in of[1:]), Score()).f1 for name, of in folds.items()}
+    return max(f1s, key=f1s.__getitem__)
+
+
+def gains_of(name: str, predictions: Predictions, gold: Sequence[Sentence]) -> dict[str, dict[str, Any]]:
+    """Returns the gain of one's span F1 over each of the others on the same lines."""
+    lines = {side: span_scores(answer, gold) for side, answer in predictions.items()}
+    ours = lines.pop(name)
     return {name: gain.to_json() for name, gain in zip(lines, paired_gains(ours, [*lines.values()]), strict=True)}
 
 

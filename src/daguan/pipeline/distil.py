@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from daguan.core.progress import say
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.settings import require
-from daguan.core.types import Score
-from daguan.ensemble.distillation import STUDENT
+from daguan.ensemble.distillation import STUDENT, best_on_other_folds
 from daguan.ensemble.pseudo_labels import require_corpus
 from daguan.families.family import family_of
 from daguan.families.fold import MODEL, FoldJob
@@ -21,7 +18,7 @@ from daguan.pipeline.pretrain import make_runs
 from daguan.pipeline.settings import Settings, require_weighed
 from daguan.pipeline.shipping.rivals import ngram_crf, warn
 from daguan.pipeline.stages import Stages, once
-from daguan.pipeline.work.distil import LABELS, SCORED, SHIPPED, Lesson, distil, label
+from daguan.pipeline.work.distil import LABELS, PARTNER, SCORED, SHIPPED, Lesson, distil, label
 from daguan.training.devices import prepare_process, share_cores
 
 TAGGER = "tagger"
@@ -68,16 +65,6 @@ def with_student(settings: Settings) -> Settings:
     return settings.replace(distil=settings.distil.replace(student=best_on_other_folds(folds)))
 
 
-def best_on_other_folds(folds: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """Returns the member with the highest span F1 on the lines of all folds but the first, on which the student is
-    scored; the first member on a tie.
-
-    folds: by member, the result of each fold.
-    """
-    f1s = {name: sum((Score(**one["held_out"]) for one in of[1:]), Score()).f1 for name, of in folds.items()}
-    return max(f1s, key=f1s.__getitem__)
-
-
 def _check(settings: Settings) -> None:
     """Raises ConfigError: there is no such student, it is not trained alone, or it cannot weigh lines."""
     student = settings.distil.student
@@ -97,7 +84,7 @@ def _distil(run: Run, stages: Stages) -> None:
     label(run.path / LABELS, lesson)
     workers, threads = share_cores(lesson.engine, 2)
     run_jobs(student_jobs(run.path, stages, threads), workers)
-    for model in (run.path / SCORED / MODEL, run.path / SHIPPED / MODEL, run.path / MODEL):
+    for model in (*(run.path / part / MODEL for part in (SCORED, SHIPPED, PARTNER)), run.path / MODEL):
         if model.is_dir():
             stages.translation.save(model)
     distil(run, lesson, watch)
@@ -107,19 +94,21 @@ def lesson_of(stages: Stages) -> Lesson:
     """Returns what the students are taught."""
     runs, settings = [member.path for member in stages.members], stages.settings
     rivals = [path for path in map(stages.work.joinpath, ngram_crf(stages.work, stages.lines)) if path not in runs]
-    asked = settings.distil.choice()
-    return Lesson(stages.prepared, runs, rivals, stages.answer.path, settings.blend, asked, settings.engine)
+    asked, judged = settings.distil.choice(), [stages.train(member).path for member in stages.judged]
+    return Lesson(stages.prepared, runs, rivals, stages.answer.path, judged, settings.blend, asked, settings.engine)
 
 
 def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:
     """Returns the jobs of the scored student, on fold 0, and of the shipped one, on the fold after the last, which
-    holds nothing out."""
+    holds nothing out, with that of the n-gram CRF that is shipped with it."""
     member = stages.settings.distil.student
     config = stages.settings.member(member)
     student = config.replace(pseudo_labels=stages.settings.distil.choice())
     job = stages.fold_jobs(member, threads)[0]
     job = replace(job, member=STUDENT, settings=student, pseudo_labels=str(folder / LABELS))
+    partners = [stages.fold_jobs(partner, threads)[0] for partner in stages.judged[1:]]
     return [
         replace(job, fold=0, folder=str(folder / SCORED)),
         replace(job, fold=job.folds, folder=str(folder / SHIPPED)),
+        *(replace(one, fold=one.folds, folder=str(folder / PARTNER)) for one in partners),
     ]

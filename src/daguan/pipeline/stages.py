@@ -22,6 +22,7 @@ from daguan.core.settings import Section, require
 from daguan.core.tables import Row
 from daguan.data.contest import TEST, TRAIN, Contest
 from daguan.data.folds import read_folds, training_file
+from daguan.ensemble.distillation import best_on_other_folds
 from daguan.families.family import family_of
 from daguan.families.fold import FoldJob
 from daguan.families.member import MemberSettings
@@ -208,6 +209,22 @@ class Stages:
         """The family of each run to blend, by the run's name. Raises CheckpointError: the first that is not trained."""
         return {run.path.name: run.manifest()["depends_on"]["family"] for run in self.members}
 
+    @cached_property
+    def judged(self) -> list[str]:
+        """The members whose held-out answers teach a student's judge: one that stands for the student, which is its own
+        member or, if that is not trained, the best of the blend; and the blend's best n-gram CRF, which is shipped too.
+        """
+        runs = {name: self.train(name) for name in self.settings.members}
+        blended = {run.path.name for run in self.members}
+        folds = {name: run.manifest()["folds"] for name, run in runs.items() if run.path.name in blended}
+        student = self.settings.distil.student
+        own = student if self.train(student).finished or not folds else best_on_other_folds(folds)
+        baselines = {name: of for name, of in folds.items() if name != own and self._is_baseline(name)}
+        return [own, *([best_on_other_folds(baselines)] if baselines else [])]
+
+    def _is_baseline(self, member: str) -> bool:
+        return family_of(self.settings.member(member).family).is_baseline
+
     def named(self, setting: str, name: str) -> Run:
         """Returns the trained run that a setting names. Raises CheckpointError: it is missing, or on other lines."""
         stage, _, key = name.rpartition("-")
@@ -346,7 +363,8 @@ def _blend(stages: Stages, _: str) -> Inputs:
 
 def _distil(stages: Stages, _: str) -> Inputs:
     student = stages.train(stages.settings.distil.student)
-    facts = {"blend": stages.answer.path.name, "student": student.path.name}
+    judged = [stages.train(member).path.name for member in stages.judged]
+    facts = {"blend": stages.answer.path.name, "student": student.path.name, "judged": judged}
     return Inputs(facts, stages.settings, STAGES["distil"].reads)
 
 

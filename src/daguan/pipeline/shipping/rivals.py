@@ -8,7 +8,7 @@ from typing import Any
 from daguan.core.files import read_json
 from daguan.core.progress import say
 from daguan.core.runs import MANIFEST
-from daguan.ensemble.distillation import MEMBERS
+from daguan.ensemble.distillation import MEMBERS, MEMBERS_ALONE
 from daguan.pipeline.ledger import read_ledger
 
 NGRAM_CRF = "ngram_crf"
@@ -22,13 +22,15 @@ def ngram_crf(work: Path, lines: str) -> list[str]:
 def ahead_of(model: Path) -> dict[str, float]:
     """Returns by how much span F1 rivals are ahead of a model out of fold, from 0 to 1, by name and the most first.
 
-    model: its folder, in or below that of its run. A student is compared on the lines that the scored one held out.
+    model: its folder, in or below that of its run. A student, or its model alone, is compared on the lines that the
+        scored one held out.
     """
     run = run_of(model)
     manifest = read_json(run / MANIFEST) if run else {}
     found: dict[str, float] = {}
-    if MEMBERS in manifest:
-        found = {name: -gain["f1"] for name, gain in manifest[MEMBERS].items()}
+    if run and MEMBERS in manifest:
+        whole = model.resolve() == run.resolve()
+        found = {name: -gain["f1"] for name, gain in manifest[MEMBERS if whole else MEMBERS_ALONE].items()}
     elif run and "lines" in manifest:
         found = {name: f1 - manifest["out_of_fold"] for name, f1 in _f1_of_rivals(run, manifest).items()}
     return {name: lead for name, lead in sorted(found.items(), key=lambda item: -item[1]) if lead > 0}

@@ -27,7 +27,8 @@ def blend(run: Run, prepared: PreparedContest, members: Sequence[Path], settings
         write_lines(run.path / f"{row.name}.txt", map(format_labelled, replace_known_lines(row.test, known)))
     save_answers(run.path, labelled)
     final = labelled[-1]
-    blending.save_blend(run.path, settings.method, final.combination, members, folds, prepared.folder)
+    models = blending.models_of(members, folds)
+    blending.save_blend(run.path, settings.method, final.combination, models, prepared.folder)
     out_of_fold = {row.name: all_metrics(row.out_of_fold, train) for row in labelled}
     calibrations = {row.name: calibration(row.out_of_fold, train) for row in labelled}
     run.finish(

@@ -1,17 +1,21 @@
 """The stage `distil`: lines that the blend labels, and how its student compares with it.
 
 Two students are trained. The scored one is trained as fold 0 is, by fold 0's models and a blend of them; the shipped
-one on all lines, by the whole blend.
+one on all lines, by the whole blend. Each has a judge, which chooses among the spans that the student's model and an
+n-gram CRF propose: a stack that reads no text, fitted to held-out answers of the student's member, as the student's own
+would need a student for each fold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from daguan.core.files import read_json
 from daguan.core.progress import say
@@ -23,17 +27,19 @@ from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.marginals import Marginals
 from daguan.data.span_score import span_score
 from daguan.ensemble.blend_settings import BlendSettings
-from daguan.ensemble.blending import load_blend, load_held_out, load_member
-from daguan.ensemble.combination import Combination
+from daguan.ensemble.blending import check_lines, load_blend, load_held_out, load_member, save_blend
+from daguan.ensemble.combination import Combination, Learner
 from daguan.ensemble.distillation import (
+    ALONE,
     BEST,
     MEMBERS,
+    MEMBERS_ALONE,
     STUDENT,
     TEACHER,
     Predictions,
+    gains_of,
     megabytes,
     score_each,
-    student_gains,
 )
 from daguan.ensemble.labelling import Members, load_members
 from daguan.ensemble.pseudo_labels import (
@@ -44,6 +50,7 @@ from daguan.ensemble.pseudo_labels import (
     lines_to_label,
     write_pseudo_labels,
 )
+from daguan.ensemble.stacking import StackLearner
 from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.pipeline.work.predict import find_models, predict
@@ -52,7 +59,8 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate, decode_lines
 
 ANSWER = "answer.txt"
-LABELS, SCORED, SHIPPED = "labels", "scored", "shipped"  # folders of a run
+LABELS, SCORED, SHIPPED, PARTNER = "labels", "scored", "shipped", "ngram_crf"  # folders of a run
+OVER_MEMBERS = {MEMBERS: STUDENT, MEMBERS_ALONE: ALONE}
 SAMPLE_LINES, SAMPLE_TOKENS, TURNS = 500, 20_000, 3  # at most; each side labels them that often to measure its speed
 
 
@@ -64,6 +72,8 @@ class Lesson:
         runs: the members' runs, in the blend's order.
         rivals: other runs that the student is compared with.
         blend: the blend's run.
+        judged: the runs whose held-out answers a judge is fitted to: one that stands for the student, and that of the
+            n-gram CRF that is shipped with it, if there is one.
         settings: of the blend.
         asked: which lines are labelled and used.
     """
@@ -72,6 +82,7 @@ class Lesson:
     runs: Sequence[Path]
     rivals: Sequence[Path]
     blend: Path
+    judged: Sequence[Path]
     settings: BlendSettings
     asked: PseudoLabelSettings
     engine: EngineSettings
@@ -100,6 +111,24 @@ class Lesson:
         return Teachers.of(self.runs, self.prepared.blend_data(self.settings))
 
     @cached_property
+    def judges(self) -> Learner:
+        """Fits the students' judges."""
+        answers = [load_held_out(run, self.prepared.folds) for run in self.judged]
+        check_lines(self.prepared.train, answers)
+        data = replace(self.prepared.blend_data(self.settings), marginals=answers, text=None)
+        return StackLearner(data)
+
+    @cached_property
+    def scored_judge(self) -> Combination:
+        """The judge fitted to the gold of the other folds."""
+        return self.judges.fit(self.prepared.fold_of_line != self.fold.index)
+
+    @cached_property
+    def shipped_judge(self) -> Combination:
+        """The judge fitted to all lines."""
+        return self.judges.fit(np.ones(len(self.prepared.train), bool))
+
+    @cached_property
     def teacher(self) -> TeacherBlend:
         """The whole blend."""
         models, combination = load_blend(self.blend)
@@ -126,48 +155,54 @@ def label(folder: Path, lesson: Lesson) -> dict[str, Any]:
 
 
 def distil(run: Run, lesson: Lesson, watch: Stopwatch) -> None:
-    """Compare the trained students with their teachers, write the shipped one's test lines, and finish the run."""
+    """Fit the judge, compare the trained students with their teachers, write the shipped one's test lines, and finish
+    the run."""
     if not (run.path / MODEL).is_dir():
         (run.path / SHIPPED / MODEL).rename(run.path / MODEL)
-    sides, gains, members = measure(run.path, lesson)
-    labelled = label(run.path / LABELS, lesson)
-    run.finish(watch.seconds, sides=sides, gains=gains, labelled=labelled, **{MEMBERS: members})
+    models = [[run.path / MODEL], *([run.path / PARTNER / MODEL] for _ in lesson.judged[1:])]
+    save_blend(run.path, "stack", lesson.shipped_judge, models, None)
+    found = measure(run.path, lesson)
+    run.finish(watch.seconds, **found, labelled=label(run.path / LABELS, lesson))
 
 
-def measure(folder: Path, lesson: Lesson) -> tuple[dict[str, dict[str, Any]], dict[str, Any], dict[str, Any]]:
-    """Returns each side's figures, and the student's gains on fold 0's held-out lines, over the sides and over each
-    member and rival; writes the student's answer."""
+def measure(folder: Path, lesson: Lesson) -> dict[str, Any]:
+    """Returns each side's figures, and the gains on fold 0's held-out lines: of the student over the sides, and of the
+    student and of its model alone over each member and rival. Writes the student's answer."""
     prepared = lesson.prepared
     gold = [prepared.train[line] for line in lesson.fold.held_out]
     held_out, test = held_out_answers(folder, lesson, gold), answers_to_test(folder, lesson)
     write_lines(folder / ANSWER, map(format_labelled, test[STUDENT]))
-    names = {TEACHER: lesson.blend.name, STUDENT: folder.name, BEST: lesson.runs[lesson.best].name}
+    best = lesson.runs[lesson.best]
+    names = {TEACHER: lesson.blend.name, STUDENT: folder.name, ALONE: folder.name, BEST: best.name}
     found = score_each(held_out, gold)
     sides: dict[str, dict[str, Any]] = {name: {"run": run, "held_out": found[name]} for name, run in names.items()}
     path = prepared.contest.test_gold
     for name, score in (score_each(test, read_labelled(path)) if path.is_file() else {}).items():
         sides[name]["test"] = score
-    places = {TEACHER: lesson.blend, STUDENT: folder / MODEL, BEST: lesson.runs[lesson.best]}
+    places = {TEACHER: lesson.blend, STUDENT: folder, ALONE: folder / MODEL, BEST: best}
     models = {name: find_models(place) for name, place in places.items()}
     loaded = {name: (load_members(paths, lesson.engine), way) for name, (paths, way) in models.items()}
     for name, rate in rates(loaded, sample(prepared.test)).items():
         paths = [path for of_member in models[name][0] for path in of_member]
         sides[name] |= {"models": len(paths), "megabytes": megabytes(paths), "lines_per_second": rate}
-    members = {STUDENT: held_out[STUDENT], **answers_of_members(lesson, gold)}
-    return sides, student_gains(held_out, gold), student_gains(members, gold)
+    members = answers_of_members(lesson, gold)
+    over = {name: gains_of(side, {side: held_out[side], **members}, gold) for name, side in OVER_MEMBERS.items()}
+    return {"sides": sides, "gains": gains_of(STUDENT, held_out, gold), **over}
 
 
 def held_out_answers(folder: Path, lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
-    """Returns the answers to fold 0's held-out lines: the student's, those of a blend fitted to the other folds, and
-    those of the member that is best on the lines of the others."""
+    """Returns the answers to fold 0's held-out lines: the student's, its model's alone, those of a blend fitted to the
+    other folds, and those of the member that is best on the lines of the others."""
     fold, scheme = lesson.fold, lesson.prepared.scheme
     answers = [load_held_out(run, lesson.prepared.folds) for run in lesson.runs]
     of_fold = [[member[line] for line in fold.held_out] for member in answers]
     combination = lesson.teachers.combination(fold.index)
     student = Marginals.load(folder / SCORED / HELD_OUT).per_line()
+    partners = [Marginals.load(run / f"fold{fold.index}" / HELD_OUT).per_line() for run in lesson.judged[1:]]
     spans = {
         TEACHER: combination.spans(gold, of_fold),
-        STUDENT: decode_lines(student, scheme),
+        STUDENT: lesson.scored_judge.spans(gold, [student, *partners]),
+        ALONE: decode_lines(student, scheme),
         BEST: decode_lines(of_fold[lesson.best], scheme),
     }
     return {name: annotate(gold, found) for name, found in spans.items()}
@@ -186,9 +221,13 @@ def answers_of_members(lesson: Lesson, gold: Sequence[Sentence]) -> Predictions:
 def answers_to_test(folder: Path, lesson: Lesson) -> Predictions:
     """Returns the answers to the test lines, as `predict` gives them."""
     test, scheme, teacher = lesson.prepared.test, lesson.prepared.scheme, lesson.teacher
+    student, *partners = (
+        Marginals.load(folder / part / TEST).per_line() for part in (SHIPPED, PARTNER)[: len(lesson.judged)]
+    )
     spans = {
         TEACHER: teacher.combination.spans(test, teacher.test),
-        STUDENT: decode_lines(Marginals.load(folder / SHIPPED / TEST).per_line(), scheme),
+        STUDENT: lesson.shipped_judge.spans(test, [student, *partners]),
+        ALONE: decode_lines(student, scheme),
         BEST: decode_lines(teacher.test[lesson.best], scheme),
     }
     return {name: annotate(test, found) for name, found in spans.items()}

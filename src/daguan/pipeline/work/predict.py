@@ -23,12 +23,12 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     Raises:
         CheckpointError: there is none, a run that is not finished, or a blend of another version.
     """
+    if (folder / MODELS).is_file():
+        return load_blend(folder)
     if (folder / MODEL).is_dir():
         folder /= MODEL
     if family_in(folder):
         return [[folder]], None
-    if (folder / MODELS).is_file():
-        return load_blend(folder)
     folds = sorted(folder.glob(f"fold*/{MODEL}"))
     if not folds or not (folder / MANIFEST).is_file():
         raise CheckpointError(f"{folder}: expected a blend, a finished run or a model, got none")
