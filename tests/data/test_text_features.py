@@ -8,7 +8,16 @@ import pytest
 from daguan.core.errors import CheckpointError
 from daguan.data.feature_hashes import hashes
 from daguan.data.ngram_features import features
-from daguan.data.text_features import FEWEST, LENGTHS, NO_FEATURE, TextFeatures, string_hashes, varieties_of_strings
+from daguan.data.text_features import (
+    FEWEST,
+    LENGTHS,
+    NO_FEATURE,
+    TextFeatures,
+    read_text_features,
+    string_hashes,
+    varieties_of_strings,
+    write_text_features,
+)
 
 SEP, UNK = 0, 1
 ENTRIES = ["[SEP]", "[UNK]", *"abcdef"]
@@ -101,9 +110,9 @@ def test_tokens_of_one_cluster_look_alike_but_for_their_own_features():
 
 def test_features_load_as_they_were_saved(tmp_path):
     found = learnt(random_text())
-    found.save(tmp_path / "text.safetensors")
-    loaded = TextFeatures.load(tmp_path / "text.safetensors")
+    write_text_features(found, tmp_path / "text.safetensors")
+    loaded = read_text_features(tmp_path / "text.safetensors")
     assert (features(["abc"], loaded)[0] == features(["abc"], found)[0]).all()
     (tmp_path / "text.safetensors").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match=r"text\.safetensors: expected the features of a text"):
-        TextFeatures.load(tmp_path / "text.safetensors")
+        read_text_features(tmp_path / "text.safetensors")

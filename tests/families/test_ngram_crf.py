@@ -1,7 +1,5 @@
 """The official baseline: its templates by hand, and that it learns what they can tell."""
 
-from itertools import product
-
 import numpy as np
 import pytest
 from benchmarks.crfsuite import crfsuite
@@ -11,7 +9,7 @@ from daguan.core.types import Sentence, Span
 from daguan.data.ngram_features import features
 from daguan.data.ngram_templates import TEMPLATES
 from daguan.data.tags import TagScheme
-from daguan.families.ngram_crf import ABOUT, MODEL, NgramCrf, tag_marginals, train
+from daguan.families.ngram_crf import ABOUT, MODEL, NgramCrf, train
 from daguan.families.ngram_crf_settings import NgramCrfSettings
 
 SCHEME = TagScheme(("a", "b"))
@@ -84,19 +82,6 @@ def test_marginals_are_those_of_crfsuite(tmp_path, c1, min_count):
         for tag in tagger.labels():
             expected = [tagger.marginal(tag, place) for place in range(len(line.tokens))]
             assert probs[:, SCHEME.tags.index(tag)] == pytest.approx(np.array(expected), abs=2e-3)
-
-
-def test_marginals_are_the_shares_of_all_sequences():
-    """By brute force over the tags of three tokens, one tag impossible, beside lines of other lengths."""
-    rng = np.random.default_rng(0)
-    lengths, factors = np.array([1, 3, 2]), np.exp(rng.normal(size=(3, 3)))
-    scores = 3 * rng.normal(size=(6, 3))
-    scores[:, 1] = -np.inf
-    expected = np.zeros((3, 3))
-    for tags in product(range(3), repeat=3):
-        weight = np.exp(scores[[1, 2, 3], tags].sum()) * factors[tags[0], tags[1]] * factors[tags[1], tags[2]]
-        expected[range(3), tags] += weight
-    assert tag_marginals(scores, lengths, factors)[1:4] == pytest.approx(expected / expected.sum(1, keepdims=True))
 
 
 def test_a_trained_model_recovers_the_entities(folder):

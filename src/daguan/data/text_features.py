@@ -67,17 +67,19 @@ class TextFeatures:
             columns.append(np.where(variety > 0, feature, np.uint64(NO_FEATURE)))
         return columns
 
-    def save(self, path: Path) -> None:
-        arrays = {one.name: getattr(self, one.name) for one in fields(self)}
-        write_atomic(path, lambda temporary: save_file(arrays, temporary))
 
-    @classmethod
-    def load(cls, path: Path) -> TextFeatures:
-        """Raises CheckpointError: damaged."""
-        try:
-            return cls(**load_file(path))
-        except (SafetensorError, TypeError) as error:
-            raise CheckpointError(f"{path}: expected the features of a text, got: {error}") from None
+def write_text_features(features: TextFeatures, path: Path) -> None:
+    """Writes the features as a safetensors file. Raises WriteError: a full disk."""
+    arrays = {one.name: getattr(features, one.name) for one in fields(features)}
+    write_atomic(path, lambda temporary: save_file(arrays, temporary))
+
+
+def read_text_features(path: Path) -> TextFeatures:
+    """Returns the features in a file. Raises CheckpointError: damaged."""
+    try:
+        return TextFeatures(**load_file(path))
+    except (SafetensorError, TypeError) as error:
+        raise CheckpointError(f"{path}: expected the features of a text, got: {error}") from None
 
 
 def look_up(values: Numbers, keys: Numbers, answers: Numbers) -> Numbers:

@@ -1,7 +1,6 @@
 """The contest's official baseline, re-created: a linear-chain CRF on n-gram templates (CRF++'s idea).
 
-It is trained as CRFsuite trains it (ngram_crf_training.py). Its weights are stored by the features' hashes, so that
-many lines are labelled at once by array operations.
+It is trained as CRFsuite trains it (ngram_crf_training.py); data/ngram_model.py labels lines.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from daguan.core.files import read_json, sha256_of_file, write_atomic, write_jso
 from daguan.core.progress import Progress
 from daguan.core.runs import WRITTEN_BY, Stopwatch, require_current
 from daguan.core.types import Sentence
-from daguan.data.feature_hashes import Ints, Numbers
+from daguan.data.chain import Floats
 from daguan.data.marginals import to_half_precision
 from daguan.data.ngram_features import features
+from daguan.data.ngram_model import NgramModel
 from daguan.data.tags import TagScheme
-from daguan.data.text_features import TextFeatures
+from daguan.data.text_features import TextFeatures, read_text_features, write_text_features
 from daguan.families.family import Family, Model
 from daguan.families.fold import FoldData, FoldJob, FoldResult
 from daguan.families.job import Report
 from daguan.families.ngram_crf_settings import NgramCrfSettings
-from daguan.families.ngram_crf_training import Chain, CrfLoss, Floats, forward_backward, minimise
+from daguan.families.ngram_crf_training import CrfLoss, minimise
 from daguan.training.engine_settings import EngineSettings
 
 MODEL = "ngram_crf.safetensors"
 TEXT = "text_features.safetensors"
 ABOUT = "ngram_crf.json"
 MEASURED = 4  # iterations that measure the speed, after as many, which take more evaluations
-CHUNK_LINES = 256  # labelled at once
 
 
 def train(
@@ -76,18 +75,14 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / MODEL, lambda temporary: save_file(arrays, temporary))
     if text is not None:
-        text.save(folder / TEXT)
+        write_text_features(text, folder / TEXT)
     files = [MODEL, *([TEXT] if text is not None else [])]
     sha256 = {name: sha256_of_file(folder / name) for name in files}
     write_json(folder / ABOUT, {**WRITTEN_BY, "labels": scheme.labels, "sha256": sha256})
 
 
 def _arrays(loss: CrfLoss, parameters: Floats, size: int) -> dict[str, NDArray[Any]]:
-    """Returns a model of K = `size` tags as arrays.
-
-    `features` (S,) hashes, ascending, with `tags` (S,) and `weights` (S,): a feature has weights for some of the tags;
-    `transitions` (K,K) scores from row to column; `seen` (K,) whether a tag occurred.
-    """
+    """Returns the arrays of NgramModel for K = `size` tags."""
     features, tags, weights = loss.states(parameters)
     if not len(features):  # none occurs min_count times
         features, tags, weights = np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(1)
@@ -105,7 +100,12 @@ def _arrays(loss: CrfLoss, parameters: Floats, size: int) -> dict[str, NDArray[A
 
 
 class NgramCrf:
-    """A trained n-gram CRF."""
+    """A trained n-gram CRF in a folder.
+
+    Attributes:
+        scheme: the tags that it knows.
+        model: labels lines without the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Raises CheckpointError: no model there, or damaged."""
@@ -125,47 +125,11 @@ class NgramCrf:
             arrays = load_file(folder / MODEL)
         except SafetensorError as error:
             raise CheckpointError(f"{folder / MODEL}: expected an n-gram CRF, got: {error}") from None
-        self._text = TextFeatures.load(folder / TEXT) if TEXT in sha256 else None
-        self._known, self._starts = np.unique(arrays["features"], return_index=True)
-        self._counts = np.diff(self._starts, append=len(arrays["features"]))
-        self._tags, self._weights = arrays["tags"], arrays["weights"]
-        self._factors, self._seen = np.exp(arrays["transitions"].astype(np.float64)), arrays["seen"]
+        self.model = NgramModel(**arrays, text=read_text_features(folder / TEXT) if TEXT in sha256 else None)
 
     def marginals(self, sentences: Sequence[Sentence]) -> list[NDArray[np.float32]]:
         """Returns P(tag) (T,K) of each line; a tag never seen in training has probability 0."""
-        found: list[NDArray[np.float32]] = []
-        for low in range(0, len(sentences), CHUNK_LINES):
-            lines = [sentence.tokens for sentence in sentences[low : low + CHUNK_LINES]]
-            rows, lengths = features(lines, self._text)
-            probs = tag_marginals(self._scores(rows), lengths, self._factors)
-            found += np.split(probs.astype(np.float32), np.cumsum(lengths)[:-1])
-        return found
-
-    def _scores(self, rows: Numbers) -> Floats:
-        """Returns (N,K) the scores of features (N,F), −∞ for unseen tags."""
-        places = np.searchsorted(self._known[:-1], rows)
-        hit = self._known[places] == rows
-        counts = self._counts[places[hit]]
-        token = np.repeat(np.nonzero(hit)[0], counts)
-        first = self._starts[places[hit]] - (np.cumsum(counts) - counts)
-        used = np.repeat(first, counts) + np.arange(len(token))  # each weight of each feature that is there
-        size = len(self.scheme)
-        cells = token * size + self._tags[used]
-        scores = np.bincount(cells, self._weights[used], len(rows) * size).astype(np.float64).reshape(-1, size)
-        scores[:, ~self._seen] = -np.inf
-        return scores
-
-
-def tag_marginals(scores: Floats, lengths: Ints, factors: Floats) -> Floats:
-    """Returns P(tag) (N,K) of the tokens of all lines.
-
-    scores (N,K), lengths (lines,), factors (K,K) exp of the transitions' scores.
-    """
-    chain = Chain.of(lengths)
-    probs, _, _ = forward_backward(np.exp(scores - scores.max(1, keepdims=True))[chain.order], factors, chain)
-    found = np.empty_like(probs)
-    found[chain.order] = probs
-    return found
+        return self.model.marginals([sentence.tokens for sentence in sentences])
 
 
 class NgramCrfFamily(Family):

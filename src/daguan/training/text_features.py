@@ -15,7 +15,12 @@ from daguan.core.runs import folder_lock
 from daguan.core.seeds import stream_seed
 from daguan.data.batches.packing import TokenLines, token_file
 from daguan.data.feature_hashes import Numbers, hashes
-from daguan.data.text_features import TextFeatures, varieties_of_strings
+from daguan.data.text_features import (
+    TextFeatures,
+    read_text_features,
+    varieties_of_strings,
+    write_text_features,
+)
 from daguan.data.vocabulary import SEP, UNK, Vocabulary
 from daguan.training.token_vector_settings import WORD2VEC, VectorSettings
 from daguan.training.token_vectors import train_vectors
@@ -34,8 +39,8 @@ def text_features(prepared: Path, seed: int) -> TextFeatures:
     with folder_lock(folder, wait=True):
         path = folder / f"{key}.safetensors"
         if not path.is_file():
-            learn(prepared, seed).save(path)
-        return TextFeatures.load(path)
+            write_text_features(learn(prepared, seed), path)
+        return read_text_features(path)
 
 
 def learn(prepared: Path, seed: int) -> TextFeatures:
