@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from conftest import TINY
 from daguan.cli.app import main
-from daguan.core.files import read_json, sha256_of_file
-from daguan.core.types import labels_of
+from daguan.core.files import read_json, sha256_of_file, write_json
+from daguan.core.progress import Progress
+from daguan.core.types import Score, labels_of
 from daguan.data.folds import read_folds
-from daguan.data.format import read_labelled
+from daguan.data.format import format_labelled, read_labelled, read_unlabelled, write_lines
+from daguan.data.marginals import Marginals
 from daguan.data.span_score import span_score
 from daguan.data.tags import TagScheme
+from daguan.data.text_index import TextIndex
 from daguan.ensemble.blend_settings import METHODS
-from daguan.ensemble.blending import load_held_out, load_text_index
-from daguan.ensemble.combination import OutOfFoldData
-from daguan.ensemble.pseudo_labels import Teachers
+from daguan.ensemble.blending import FILE, MODELS, load_held_out, load_text_index
+from daguan.ensemble.combination import Combination, MemberMarginals, OutOfFoldData
 from daguan.ensemble.distillation import best_on_other_folds
+from daguan.ensemble.pseudo_labels import Teachers
+from daguan.ensemble.stacking import StackLearner
+from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.pipeline.settings import load
+from daguan.pipeline.shipping.rivals import ahead_of
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.work import distil
-from daguan.training.prediction import annotate
+from daguan.training.prediction import annotate, decode_lines
 from in_process import in_process
 
 TAUGHT = [
@@ -78,8 +85,9 @@ def labels(root: Path, student: str) -> Path:
 
 
 def digests(root: Path) -> dict[str, str]:
-    """All that is the same each time: models, labels, answers."""
-    files = [path for path in folder(root).rglob("*") if path.suffix in (".safetensors", ".txt")]
+    """All that is the same each time: models, the judge, labels, answers."""
+    same = [path for path in folder(root).rglob("*") if path.suffix in (".safetensors", ".txt")]
+    files = [*same, folder(root) / FILE, folder(root) / MODELS]
     return {str(path.relative_to(folder(root))): sha256_of_file(path) for path in files}
 
 
@@ -90,19 +98,23 @@ def test_the_last_line_says_what_was_measured(
     told = json.loads(capsys.readouterr().out)
     assert told["model"] == str(folder(distilled))
     sides = told["sides"]
-    assert set(sides) == {"teacher", "student", "best member"}
+    assert set(sides) == {"teacher", "student", "model alone", "best member"}
     assert {side["held_out"]["gold"] for side in sides.values()} == {sides["student"]["held_out"]["gold"]}
-    assert (sides["teacher"]["models"], sides["student"]["models"]) == (4, 1)
-    assert sides["best member"]["models"] == 2  # of its folds
+    models = {name: side["models"] for name, side in sides.items()}
+    assert models == {"teacher": 4, "student": 2, "model alone": 1, "best member": 2}  # two are of a member's folds
     for side in sides.values():
         assert side["lines_per_second"] > 0
         assert side["megabytes"] > 0
         assert 0 < side["test"]["f1"] <= 1
-    assert set(told["gains"]) == {"teacher", "best member"}
-    assert {name.rpartition("-")[0] for name in told["members"]} == {"ngram_crf", "other"}
-    assert told["members"][sides["best member"]["run"]] == told["gains"]["best member"]
+    assert set(told["gains"]) == {"teacher", "model alone", "best member"}
+    f1 = {name: side["held_out"]["f1"] for name, side in sides.items()}
     for name, gain in told["gains"].items():
-        assert gain["f1"] == pytest.approx(sides["student"]["held_out"]["f1"] - sides[name]["held_out"]["f1"])
+        assert gain["f1"] == pytest.approx(f1["student"] - f1[name])
+    best = sides["best member"]["run"]
+    for members, side in (("members", "student"), ("members_alone", "model alone")):
+        assert {name.rpartition("-")[0] for name in told[members]} == {"ngram_crf", "other"}
+        assert told[members][best]["f1"] == pytest.approx(f1[side] - f1["best member"])
+    assert told["members"][best] == told["gains"]["best member"]
 
 
 def test_the_shipped_student_is_trained_on_all_lines_and_the_scored_one_holds_fold_0_out(
@@ -115,7 +127,10 @@ def test_the_shipped_student_is_trained_on_all_lines_and_the_scored_one_holds_fo
     assert scored["training_lines"] + scored["held_out_lines"] == lines
     assert not (run / "shipped" / "held_out.safetensors").exists()
     manifest = read_json(run / "manifest.json")
-    assert manifest["sides"]["student"]["held_out"]["f1"] == scored["f1"]
+    assert manifest["sides"]["model alone"]["held_out"]["f1"] == scored["f1"]
+    partner = read_json(run / "ngram_crf" / "result.json")
+    assert (partner["training_lines"], partner["held_out_lines"]) == (lines, 0)
+    assert not (run / "ngram_crf" / "held_out.safetensors").exists()
     for name, result, fold in (("scored", scored, 0), ("shipped", shipped, 2)):
         labelled = read_labelled(run / "labels" / f"fold{fold}.txt")
         kept = manifest["labelled"][name]
@@ -143,25 +158,134 @@ def test_the_scored_student_and_its_teacher_know_nothing_of_fold_0(
     assert digests(root) == digests(distilled)
 
     stages = Stages(load(words(contest, distilled)))
-    train, folds = read_labelled(stages.train_file), read_folds(stages.prepare.path)
-    answers = [load_held_out(run.path, 2) for run in stages.members]
-    text = load_text_index(stages.prepare.path)
-    scheme, seed = TagScheme(labels_of(train)), stages.settings.seed
-    fitted = METHODS["stack"].load().learner(OutOfFoldData(train, folds, answers, scheme, seed, text)).fit(folds != 0)
-    lines = [line for line, fold in enumerate(folds.tolist()) if fold == 0]
-    gold = [train[line] for line in lines]
-    score = span_score(
-        annotate(gold, fitted.spans(gold, [[member[line] for line in lines] for member in answers])), gold
-    )
-    told = read_json(folder(distilled) / "manifest.json")["sides"]["teacher"]["held_out"]
-    assert (told["hits"], told["predicted"], told["gold"]) == (score.hits, score.predicted, score.gold)
+    data = out_of_fold(stages, [run.path for run in stages.members], load_text_index(stages.prepare.path))
+    fitted = METHODS["stack"].load().learner(data).fit(data.fold_of_line != 0)
+    assert told_of(distilled, "teacher") == score_on_fold_0(data, fitted, data.marginals)
 
 
-def test_the_folder_alone_labels_lines_as_the_run_did(contest: Path, distilled: Path, tmp_path: Path) -> None:
-    moved = shutil.copytree(folder(distilled) / "model", tmp_path / "elsewhere")
-    for model in (moved, folder(distilled)):
-        assert main(["predict", str(model), str(contest / "test.txt"), str(tmp_path / "out.txt")]) == 0
-        assert (tmp_path / "out.txt").read_bytes() == (folder(distilled) / "answer.txt").read_bytes()
+def out_of_fold(stages: Stages, runs: Sequence[Path], text: TextIndex | None) -> OutOfFoldData:
+    train = read_labelled(stages.train_file)
+    answers = [load_held_out(run, 2) for run in runs]
+    scheme = TagScheme(labels_of(train))
+    return OutOfFoldData(train, read_folds(stages.prepare.path), answers, scheme, stages.settings.seed, text)
+
+
+def score_on_fold_0(data: OutOfFoldData, fitted: Combination, answers: MemberMarginals) -> Score:
+    """The score of a combination of answers to all lines."""
+    lines = np.flatnonzero(data.fold_of_line == 0).tolist()
+    gold = [data.gold[line] for line in lines]
+    return span_score(annotate(gold, fitted.spans(gold, [[of[line] for line in lines] for of in answers])), gold)
+
+
+def told_of(root: Path, side: str) -> Score:
+    told = read_json(folder(root) / "manifest.json")["sides"][side]["held_out"]
+    return Score(told["hits"], told["predicted"], told["gold"])
+
+
+def require_judge(contest: Path, root: Path, names: Sequence[str], *more: str) -> None:
+    """The judge of these members' answers reads no text and, where it is scored, no gold label of fold 0."""
+    stages, run = Stages(load(words(contest, root, *more))), folder(root)
+    data = out_of_fold(stages, [stages.train(name).path for name in names], None)
+    learner = StackLearner(data)
+    shipped = json.loads(json.dumps(learner.fit(np.ones(len(data.gold), bool)).to_json()))
+    stored = read_json(run / FILE)
+    assert {name: stored[name] for name in shipped} == shipped
+    assert (stored["method"], stored["text"]) == ("stack", None)
+    assert read_json(run / MODELS) == [["model"], ["ngram_crf/model"]][: len(names)]
+    student = Marginals.load(run / "scored" / HELD_OUT).by_line()
+    answers = [[student.get(line, probs) for line, probs in enumerate(data.marginals[0])], *data.marginals[1:]]
+    assert told_of(root, "student") == score_on_fold_0(data, learner.fit(data.fold_of_line != 0), answers)
+
+
+def test_the_judge_learns_from_held_out_answers_of_the_members_alone(contest: Path, distilled: Path) -> None:
+    """`small` is not trained: the blend's best member stands for it."""
+    require_judge(contest, distilled, ["other", "ngram_crf"])
+
+
+def predicted(model: Path, contest: Path, out: Path) -> bytes:
+    assert main(["predict", str(model), str(contest / "test.txt"), str(out)]) == 0
+    return out.read_bytes()
+
+
+def test_the_run_s_folder_labels_lines_as_the_run_did_wherever_it_is(
+    contest: Path, distilled: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(folder(distilled), tmp_path / "far" / "elsewhere")
+    for run in (folder(distilled), moved):
+        assert predicted(run, contest, tmp_path / "out.txt") == (folder(distilled) / "answer.txt").read_bytes()
+
+
+def test_the_model_alone_labels_lines_by_its_own_marginals(contest: Path, distilled: Path, tmp_path: Path) -> None:
+    run, test = folder(distilled), read_unlabelled(contest / "test.txt")
+    scheme = TagScheme(labels_of(read_labelled(contest / "train.txt")))
+    spans = decode_lines(Marginals.load(run / "shipped" / TEST).per_line(), scheme)
+    write_lines(tmp_path / "decoded.txt", map(format_labelled, annotate(test, spans)))
+    moved = shutil.copytree(run / MODEL, tmp_path / "elsewhere")
+    for model in (run / MODEL, moved):
+        assert predicted(model, contest, tmp_path / "out.txt") == (tmp_path / "decoded.txt").read_bytes()
+
+
+def test_the_student_and_its_model_alone_have_warnings_of_their_own(distilled: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(folder(distilled), tmp_path / "run")
+    manifest = read_json(run / "manifest.json")
+    assert manifest["members"] != manifest["members_alone"]
+    for model, gains in ((run, "members"), (run / MODEL, "members_alone")):
+        for f1 in (-0.25, 0.25):
+            first = next(iter(manifest[gains]))
+            manifest[gains][first]["f1"] = f1
+            write_json(run / "manifest.json", manifest)
+            behind = {name: -gain["f1"] for name, gain in manifest[gains].items() if gain["f1"] < 0}
+            assert ahead_of(model) == behind
+            assert (first in behind) == (f1 < 0)
+
+
+def test_a_blend_without_an_n_gram_crf_has_a_student_of_one_model(contest: Path, taught: Path, tmp_path: Path) -> None:
+    """It is of a trained member, whose own held-out answers teach its judge."""
+    root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
+    more = ("members=small", "distil.student=", "distil.corpus_lines=0")
+    with in_process():
+        for stage in ("train", "blend", "distil"):
+            assert main([stage, *words(contest, root, *more)]) == 0
+    require_judge(contest, root, ["small"], *more, "distil.student=small")
+    sides = read_json(folder(root) / "manifest.json")["sides"]
+    assert (sides["student"]["models"], sides["model alone"]["models"]) == (1, 1)
+    assert not (folder(root) / "ngram_crf").exists()
+    assert predicted(folder(root), contest, tmp_path / "out.txt") == (folder(root) / "answer.txt").read_bytes()
+
+
+NEEDY = "ensemble.needy={family: ngram_crf, pseudo_labels: {teachers: [other], weight: 1}}"
+
+
+@pytest.mark.parametrize(
+    ("more", "judged"),
+    [
+        ([], ["other", "ngram_crf"]),
+        (["distil.student=other"], ["other", "ngram_crf"]),
+        (["distil.student=ngram_crf"], ["ngram_crf", "other"]),
+        (["members=other", "distil.student=ngram_crf"], ["ngram_crf", "other"]),
+        (["members=other"], ["other"]),
+        (["members=small", "blend.runs=[OTHER, NGRAM_CRF]"], ["other"]),
+        (["members=other", "blend.runs=[OTHER, NGRAM_CRF]"], ["other"]),
+        (["members=ngram_crf", "blend.runs=[OTHER, NGRAM_CRF]"], ["other", "ngram_crf"]),
+        (["members=ngram_crf,needy", NEEDY], ["needy", "ngram_crf"]),
+        (["members=needy", NEEDY, "distil.student=other"], ["other"]),
+    ],
+)
+def test_a_trained_member_stands_for_the_student_and_another_n_gram_crf_is_its_partner(
+    contest: Path, taught: Path, tmp_path: Path, more: list[str], judged: list[str]
+) -> None:
+    """`small` is not trained; `other` is better than `ngram_crf` on fold 1, and `needy`, which needs another, best."""
+    root = shutil.copytree(taught, tmp_path / "root", ignore=shutil.ignore_patterns("distil-*"))
+    (other,), (crf,) = (root / "work").glob("other-*"), (root / "work").glob("ngram_crf-*")
+    named = [word.replace("OTHER", other.name).replace("NGRAM_CRF", crf.name) for word in more]
+    stages = Stages(load(words(contest, root, *named)))
+    if "needy" in stages.settings.known:
+        manifest = read_json(other / "manifest.json")
+        manifest["folds"][1]["held_out"] |= {"hits": 9, "predicted": 9, "gold": 9}
+        stages.train("needy").path.mkdir()
+        write_json(stages.train("needy").path / "manifest.json", manifest)
+    assert [run.path.name.rpartition("-")[0] for run in stages.judged] == judged
+    assert stages.partner == (judged[1] if len(judged) > 1 else "")
 
 
 def test_drawn_labels_teach_on_every_line(contest: Path, taught: Path, distilled: Path, tmp_path: Path) -> None:
@@ -216,9 +340,9 @@ def dying(after: int) -> Callable[..., None]:
 
 
 def test_cut_short_anywhere_and_continued_gives_the_same_bytes(contest: Path, taught: Path, distilled: Path) -> None:
-    """While lines are labelled, in each student's training, and before what came of it was written."""
+    """While lines are labelled, in each training, before the judge is written, and before what came of it was."""
     given = words(contest, taught)
-    write_pseudo_labels, measure = distil.write_pseudo_labels, distil.measure
+    write_pseudo_labels = distil.write_pseudo_labels
     with pytest.MonkeyPatch.context() as patch, in_process():
         die = dying(2)
         patch.setattr(distil, "write_pseudo_labels", lambda *given: die() or write_pseudo_labels(*given))
@@ -228,12 +352,22 @@ def test_cut_short_anywhere_and_continued_gives_the_same_bytes(contest: Path, ta
     for after in (3, 3 * updates):
         with in_process(dying(after)), pytest.raises(Killed):
             main(["distil", *given])
-    with pytest.MonkeyPatch.context() as patch, in_process():
-        patch.setattr(distil, "measure", dying(1))
-        with pytest.raises(Killed):
-            main(["distil", *given])
-        patch.setattr(distil, "measure", measure)
+
+    def die_in_a_crf(progress: Progress) -> None:
+        if progress.unit == "it":
+            raise Killed
+
+    with in_process(die_in_a_crf), pytest.raises(Killed):
+        main(["distil", *given])
+    assert (folder(taught) / "shipped" / "result.json").exists()
+    for name, judge in (("save_blend", False), ("measure", True)):
+        with pytest.MonkeyPatch.context() as patch, in_process():
+            patch.setattr(distil, name, dying(1))
+            with pytest.raises(Killed):
+                main(["distil", *given])
+        assert (folder(taught) / FILE).exists() == judge
         assert not (folder(taught) / "manifest.json").exists()
+    with in_process():
         assert main(["distil", *given]) == 0
     assert digests(taught) == digests(distilled)
     assert len([name for name in digests(taught) if name.endswith(".safetensors")]) >= 5

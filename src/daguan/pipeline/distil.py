@@ -94,7 +94,7 @@ def lesson_of(stages: Stages) -> Lesson:
     """Returns what the students are taught."""
     runs, settings = [member.path for member in stages.members], stages.settings
     rivals = [path for path in map(stages.work.joinpath, ngram_crf(stages.work, stages.lines)) if path not in runs]
-    asked, judged = settings.distil.choice(), [stages.train(member).path for member in stages.judged]
+    asked, judged = settings.distil.choice(), [run.path for run in stages.judged]
     return Lesson(stages.prepared, runs, rivals, stages.answer.path, judged, settings.blend, asked, settings.engine)
 
 
@@ -106,7 +106,7 @@ def student_jobs(folder: Path, stages: Stages, threads: int) -> list[FoldJob]:
     student = config.replace(pseudo_labels=stages.settings.distil.choice())
     job = stages.fold_jobs(member, threads)[0]
     job = replace(job, member=STUDENT, settings=student, pseudo_labels=str(folder / LABELS))
-    partners = [stages.fold_jobs(partner, threads)[0] for partner in stages.judged[1:]]
+    partners = [stages.fold_jobs(stages.partner, threads)[0]] if stages.partner else []
     return [
         replace(job, fold=0, folder=str(folder / SCORED)),
         replace(job, fold=job.folds, folder=str(folder / SHIPPED)),

@@ -209,18 +209,28 @@ class Stages:
         """The family of each run to blend, by the run's name. Raises CheckpointError: the first that is not trained."""
         return {run.path.name: run.manifest()["depends_on"]["family"] for run in self.members}
 
+    @property
+    def judged(self) -> list[Run]:
+        """The runs whose held-out answers teach a student's judge: one that stands for the student, and its partner's,
+        if there is one."""
+        return [self.stand_in, *([self.train(self.partner)] if self.partner else [])]
+
     @cached_property
-    def judged(self) -> list[str]:
-        """The members whose held-out answers teach a student's judge: one that stands for the student, which is its own
-        member or, if that is not trained, the best of the blend; and the blend's best n-gram CRF, which is shipped too.
-        """
-        runs = {name: self.train(name) for name in self.settings.members}
-        blended = {run.path.name for run in self.members}
-        folds = {name: run.manifest()["folds"] for name, run in runs.items() if run.path.name in blended}
-        student = self.settings.distil.student
-        own = student if self.train(student).finished or not folds else best_on_other_folds(folds)
-        baselines = {name: of for name, of in folds.items() if name != own and self._is_baseline(name)}
-        return [own, *([best_on_other_folds(baselines)] if baselines else [])]
+    def stand_in(self) -> Run:
+        """The run that stands for the student: its own member's or, if that is not trained, the best of the blend."""
+        own, runs = self.train(self.settings.distil.student), {run.path.name: run for run in self.members}
+        if own.finished:
+            return own
+        return runs[best_on_other_folds({name: run.manifest()["folds"] for name, run in runs.items()})]
+
+    @cached_property
+    def partner(self) -> str:
+        """The member that is shipped with a student: the blend's best n-gram CRF that needs no other member, but not
+        the one that stands for the student; empty if there is none."""
+        paths = {run.path for run in self.members} - {self.stand_in.path}
+        found = [name for name in self.settings.members if self._is_baseline(name) and not self.settings.needs_of(name)]
+        runs = {name: self.train(name) for name in found if self.train(name).path in paths}
+        return best_on_other_folds({name: run.manifest()["folds"] for name, run in runs.items()}) if runs else ""
 
     def _is_baseline(self, member: str) -> bool:
         return family_of(self.settings.member(member).family).is_baseline
@@ -363,7 +373,7 @@ def _blend(stages: Stages, _: str) -> Inputs:
 
 def _distil(stages: Stages, _: str) -> Inputs:
     student = stages.train(stages.settings.distil.student)
-    judged = [stages.train(member).path.name for member in stages.judged]
+    judged = [run.path.name for run in stages.judged]
     facts = {"blend": stages.answer.path.name, "student": student.path.name, "judged": judged}
     return Inputs(facts, stages.settings, STAGES["distil"].reads)
 

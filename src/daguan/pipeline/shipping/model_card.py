@@ -10,10 +10,9 @@ from daguan import __version__
 from daguan.core.files import read_json
 from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST
-from daguan.pipeline.shipping.rivals import ahead_of, run_of
+from daguan.pipeline.shipping.rivals import ahead_of, run_of, side_of
 from daguan.training.prediction import TrainedTagger
 
-STUDENT = "student"
 PARTS = ("train", "test", "corpus")
 
 
@@ -99,7 +98,7 @@ def _rows(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[tuple
     """Gives where a score was measured, and the score."""
     if "sides" in manifest:
         where = "lines that an equal student, which one fold's teachers taught, was not trained on"
-        yield where, manifest["sides"][STUDENT]["held_out"]
+        yield where, manifest["sides"][side_of(model, run)]["held_out"]
     for fold in manifest.get("folds", []):
         if f"fold{fold['fold']}" in model.absolute().parts:
             counts = fold["held_out"]

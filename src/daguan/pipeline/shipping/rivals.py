@@ -8,7 +8,7 @@ from typing import Any
 from daguan.core.files import read_json
 from daguan.core.progress import say
 from daguan.core.runs import MANIFEST
-from daguan.ensemble.distillation import MEMBERS, MEMBERS_ALONE
+from daguan.ensemble.distillation import ALONE, MEMBERS, MEMBERS_ALONE, STUDENT
 from daguan.pipeline.ledger import read_ledger
 
 NGRAM_CRF = "ngram_crf"
@@ -29,11 +29,17 @@ def ahead_of(model: Path) -> dict[str, float]:
     manifest = read_json(run / MANIFEST) if run else {}
     found: dict[str, float] = {}
     if run and MEMBERS in manifest:
-        whole = model.resolve() == run.resolve()
-        found = {name: -gain["f1"] for name, gain in manifest[MEMBERS if whole else MEMBERS_ALONE].items()}
+        gains = manifest[MEMBERS if side_of(model, run) == STUDENT else MEMBERS_ALONE]
+        found = {name: -gain["f1"] for name, gain in gains.items()}
     elif run and "lines" in manifest:
         found = {name: f1 - manifest["out_of_fold"] for name, f1 in _f1_of_rivals(run, manifest).items()}
     return {name: lead for name, lead in sorted(found.items(), key=lambda item: -item[1]) if lead > 0}
+
+
+def side_of(model: Path, run: Path) -> str:
+    """Returns which side of a student's run a model in it is: the run's folder is the student, any other the model
+    alone."""
+    return STUDENT if model.resolve() == run.resolve() else ALONE
 
 
 def _f1_of_rivals(run: Path, manifest: dict[str, Any]) -> dict[str, float]:
