@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ def side(f1: float, speed: float) -> dict[str, Any]:
 
 def found(f1: float, model: str) -> dict[str, Any]:
     sides = {"teacher": side(0.9, 61.0), "best member": side(0.85, 200.0), "student": side(f1, 700.0)}
+    sides["model alone"] = side(f1 - 0.02, 900.0)
     gain = {"f1": f1 - 0.9, "interval": [f1 - 0.91, f1 - 0.89]}
     return {"model": model, "sides": sides, "gains": {"teacher": gain, "best member": gain}}
 
@@ -42,7 +42,7 @@ def test_the_better_student_out_of_fold_is_exported_and_held_against_the_aims(
     def taught(words: list[str]) -> dict[str, Any]:
         drawn = any(word.startswith("distil.draws") for word in words)
         assert "distil.length=8" in words
-        return found(0.895 if drawn else 0.88, "drawn/model" if drawn else "best/model")
+        return found(0.895 if drawn else 0.88, "drawn" if drawn else "best")
 
     monkeypatch.setattr(student, "command", lambda name, words: commands.append([name, *words]))
     monkeypatch.setattr(student, "taught", taught)
@@ -51,7 +51,10 @@ def test_the_better_student_out_of_fold_is_exported_and_held_against_the_aims(
     table = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [words[0] for words in commands] == ["run"]
     sides = [row["side"] for row in table["rows"] if "side" in row]
-    assert sides == ["blend", "best member: modern_crf", "student of best labels", "student of drawn labels"]
-    assert table["rows"][3][student.OVER] == "-0.50 (-1.50 to +0.50)"
-    assert table["rows"][4] == {"contest": "people_daily", "student": "drawn labels", "form": str(Path("drawn/model"))}
+    taught_sides = ["student of best labels", "its model alone", "student of drawn labels", "its model alone"]
+    assert sides == ["blend", "best member: modern_crf", *taught_sides]
+    rows = table["rows"]
+    assert rows[4][student.OVER] == "-0.50 (-1.50 to +0.50)"
+    assert [(row["out of fold"][:5], row["lines/s"]) for row in rows[2:6:3]] == [("88.00", 700.0), ("87.50", 900.0)]
+    assert rows[6] == {"contest": "people_daily", "student": "drawn labels", "form": "drawn"}
     assert [(aim["measured"], aim["reached"]) for aim in table["aims"]] == [(-0.5, True), (700.0, True)]
