@@ -7,13 +7,13 @@ from daguan.cli.tables.students import print_students
 
 
 def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json: Json = False) -> None:
-    """Teach the blend to one small model, to ship in its place.
+    """Teach the blend to a small student, to ship in its place.
 
-    The small model is distil.student, or the blend's best tagger. Two students are trained. The first learns from fold
-    0's models and a blend of them, and is scored beside its teachers on the lines that fold 0 holds out. The second
-    learns on all lines from the whole blend and is the one to ship: `predict` takes the folder that is named at the
-    end. Both have a judge, a stack that chooses among the spans that the model and the blend's n-gram CRF propose; the
-    model alone is scored, too. A warning names each member that is above the student.
+    A student is one small model, which has the settings of distil.student or the blend's best tagger; the blend's
+    n-gram CRF; and a judge, a stack that chooses among the spans that these two propose. Two students are trained. The
+    first learns from fold 0's models and a blend of them, and is scored beside its teachers and its model alone on the
+    lines that fold 0 holds out. The second learns on all lines from the whole blend and is the one to ship: `predict`
+    takes the folder that is named at the end. A warning names each member that is above the student.
     """
     from daguan.pipeline import distil
     from daguan.pipeline.budget.plan import load

@@ -36,7 +36,7 @@ def main(
     no CONFIG is named. `daguan.fit` is the same in Python.
 
     With --ship, `distil` and `export` follow, beyond the minutes: at most distil.length times as long as two folds of
-    the student's member take, and the labelling of its lines.
+    the student's member take, a fold of the n-gram CRF, and the labelling of its lines.
     """
     from daguan.api.fitting import BUDGET
 
