@@ -41,6 +41,7 @@ from daguan.core.settings import to_dict
 from daguan.core.types import Score, Sentence, labels_of
 from daguan.data.bootstrap import resampled_f1
 from daguan.data.contest import Contest
+from daguan.data.decoding import decode_lines
 from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.span_score import span_scores
 from daguan.data.tags import TagScheme
@@ -48,7 +49,7 @@ from daguan.families import ngram_crf
 from daguan.pipeline.budget.plan import played
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 PAGE, RECORDS = ROOT / "docs" / "contests.md", ROOT / "benchmarks" / "contests.jsonl"
 MINUTES = 60.0

@@ -23,7 +23,8 @@ from benchmarks.sides import Side
 from daguan.core.types import Span
 from daguan.data.batches.collate import length_mask
 from daguan.data.tags import TagScheme
-from daguan.nn.crf import ConstrainedCrf, constrained_decode
+from daguan.data.viterbi import best_legal_paths
+from daguan.nn.crf import ConstrainedCrf
 
 THREADS = 2
 SHAPES = ((32, 60), (64, 128), (8, 512))
@@ -82,8 +83,9 @@ class Ours:
     def decode(self) -> list[list[int]]:
         """The best legal sequence of each row under the emissions, as a decoder of marginals sees it."""
         problem = self.problem
-        tags = constrained_decode(problem.emissions, problem.scheme, problem.mask)
-        return [row[:length] for row, length in zip(tags.tolist(), problem.mask.sum(1).tolist(), strict=True)]
+        lengths = problem.mask.sum(1).numpy()
+        tags = best_legal_paths(problem.emissions[problem.mask].numpy(), lengths, problem.scheme)
+        return [row.tolist() for row in np.split(tags, np.cumsum(lengths)[:-1])]
 
     def loss(self) -> tuple[float, float]:
         """The loss, and its gradient along the probe."""

@@ -21,11 +21,12 @@ from torch import nn
 
 from benchmarks.harness import Comparison, Report, alternate, machine, options
 from daguan.core.types import Sentence
+from daguan.data.decoding import decode_lines
 from daguan.data.format import read_labelled, read_unlabelled
 from daguan.data.span_score import span_score
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+from daguan.training.prediction import TrainedTagger, annotate
 
 ROUNDS = 5
 ENGINE = EngineSettings(device="cpu", precision="float32", threads=1)

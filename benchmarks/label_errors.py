@@ -26,6 +26,7 @@ from benchmarks.harness import ROOT, Aim, Report, machine, options
 from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
 from daguan.data.contest import Contest
+from daguan.data.decoding import decode_lines
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.marginals import mean
 from daguan.pipeline import blend, prepare, train
@@ -33,7 +34,6 @@ from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
 from daguan.report import suspicions
 from daguan.report.tracks import Labelled, labelled
-from daguan.training.prediction import decode_lines
 
 NAMES = (f"{PEOPLE}_6000", "uner_zh", "ncbi")
 SHARE, SEEDS = 0.02, 5

@@ -20,13 +20,14 @@ from benchmarks.crfsuite import crfsuite
 from benchmarks.data import SHARED
 from benchmarks.harness import Report, machine, options
 from daguan.core.types import Score, Sentence, Span, labels_of
+from daguan.data.decoding import decode_lines
 from daguan.data.format import read_labelled
 from daguan.data.ngram_features import features
 from daguan.data.span_score import span_scores
 from daguan.data.tags import TagScheme
 from daguan.families.ngram_crf import NgramCrf, train
 from daguan.families.ngram_crf_settings import NgramCrfSettings
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 CONTESTS, ROUNDS = ("uner_zh", "klue_ko", "ncbi"), 3
 SETTINGS = NgramCrfSettings(c1=0.05, c2=0.003, iterations=100)

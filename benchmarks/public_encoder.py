@@ -47,6 +47,7 @@ from benchmarks.token_classification import ENGINE, Peer, Task
 from daguan.core.types import Score, Sentence, Span, labels_of
 from daguan.data.bootstrap import resampled_f1
 from daguan.data.contest import Contest
+from daguan.data.decoding import decode_lines
 from daguan.data.format import read_labelled
 from daguan.data.span_score import span_scores
 from daguan.data.tags import TagScheme
@@ -59,7 +60,7 @@ from daguan.models.encoders.public_checkpoint import load_public_checkpoint
 from daguan.models.tagger import Tagger
 from daguan.pipeline.settings import load
 from daguan.training.fine_tuning import TaggerTrainer
-from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
+from daguan.training.prediction import TrainedTagger, annotate, default_overlap
 
 PRESET, DATA = str(ROOT / "configs" / "public.yaml"), ("ncbi", "wnut17")
 RECORDS = WORK / "public_encoder.jsonl"

@@ -27,6 +27,7 @@ from benchmarks.harness import Report, machine, options
 from daguan.core.files import read_json, write_json
 from daguan.core.types import Score
 from daguan.data.bootstrap import paired_gain
+from daguan.data.decoding import decode_lines
 from daguan.data.format import read_labelled
 from daguan.data.marginals import Marginals
 from daguan.data.span_score import span_scores
@@ -35,7 +36,7 @@ from daguan.families.jobs import run_job
 from daguan.families.ngram_crf import NgramCrf
 from daguan.pipeline.settings import load
 from daguan.pipeline.stages import Stages
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 from daguan.training.text_features import text_features
 
 PEOPLE = f"{data.PEOPLE}_6000"

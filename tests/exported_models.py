@@ -10,15 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from daguan.core.files import write_json
 from daguan.core.seeds import stream
 from daguan.core.settings import build
-from daguan.core.types import Sentence
+from daguan.core.types import Sentence, Span
 from daguan.data.tags import TagScheme
+from daguan.data.text_features import TextFeatures
 from daguan.data.vocabulary import SPECIALS, Vocabulary
-from daguan.ensemble.labelling import load_members
+from daguan.ensemble.blending import save_blend
+from daguan.ensemble.combination import OutOfFoldData
+from daguan.ensemble.distillation import OTHER_TOKENS
+from daguan.ensemble.labelling import load_members, marginals_of
+from daguan.ensemble.stacking import StackLearner
+from daguan.families.ngram_crf import train
+from daguan.families.ngram_crf_settings import NgramCrfSettings
 from daguan.models.encoders.loading import Encoder, load_encoder, new_encoder
 from daguan.models.encoders.pieces import Pieces
 from daguan.models.encoders.public_checkpoint import load_public_checkpoint
@@ -27,7 +36,7 @@ from daguan.models.encoders.table import AUTO
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.export import CPU, export
-from daguan.pipeline.work.predict import predict
+from daguan.pipeline.work.predict import find_models, predict
 from daguan.training.prediction import TrainedTagger, default_overlap
 from public_encoders import LONG
 from public_encoders import checkpoint as public_checkpoint
@@ -38,6 +47,7 @@ NONE: Texts = {}
 
 LABELS = ("a", "b", "c2")
 TOKENS = tuple(f"w{number}" for number in range(40))
+OTHERS = ("x1", "x2")  # that only a judge knows
 SIZES = {"layers": 1, "heads": 2, "max_length": 32}
 NOISE = 0.3  # the standard deviation of random weights: layers that start at zero must matter
 FORBID = """
@@ -119,10 +129,39 @@ def _stored(
     return folder
 
 
+def judged_lines() -> list[list[str]]:
+    """Returns lines with tokens that a judge knows and its model does not."""
+    return [*lines(), [OTHERS[0], "w1", OTHERS[1], "w30", OTHERS[0]], ["w2", OTHERS[1]]]
+
+
+def judged(
+    folder: Path, encoder: str, head: str, crf: bool = True, text: TextFeatures | None = None, **settings: Any
+) -> Path:
+    """Store a student: a tagger of random weights with a judge, and an n-gram CRF unless there is to be none."""
+    model = stored(folder / "model", encoder, head, **settings)
+    rng, scheme, kinds = stream(1, "judged"), TagScheme(LABELS), dict(zip("wx", LABELS, strict=False))
+    known = [*TOKENS, *OTHERS]
+    texts = [tuple(known[i] for i in rng.integers(0, len(known), length)) for length in rng.integers(1, 20, 60)]
+    entities = {known[i]: kinds[known[i][0]] for i in (*rng.integers(0, len(TOKENS), 12), -1, -2)}
+    gold = [
+        Sentence(line, tuple(Span(i, i + 1, entities[word]) for i, word in enumerate(line) if word in entities))
+        for line in texts
+    ]
+    members = [[model]]
+    if crf:
+        train(gold[:40], scheme, NgramCrfSettings(iterations=20), folder / "ngram_crf", text=text)
+        members.append([folder / "ngram_crf"])
+    answers = marginals_of(load_members(members, CPU), gold)
+    data = OutOfFoldData(gold, np.arange(len(gold)) % 3, answers, scheme, 1)
+    save_blend(folder, "stack", StackLearner(data).fit(np.ones(len(gold), bool)), members, None)
+    write_json(folder / OTHER_TOKENS, OTHERS)
+    return folder
+
+
 def our_spans(model: Path, given: Lines | None = None) -> list[list[tuple[int, int, str, float]]]:
     """Returns what daguan answers for lines, by default those of `lines`, in float32."""
-    members = load_members([[model]], CPU)
-    found = predict(members, None, [Sentence(tuple(line)) for line in given or lines()])
+    paths, combination = find_models(model)
+    found = predict(load_members(paths, CPU), combination, [Sentence(tuple(line)) for line in given or lines()])
     return [[(s.start, s.stop, s.label, s.probability) for s in sentence.gold] for sentence in found]
 
 

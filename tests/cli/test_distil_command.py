@@ -16,6 +16,7 @@ from daguan.cli.app import main
 from daguan.core.files import read_json, sha256_of_file, write_json
 from daguan.core.progress import Progress
 from daguan.core.types import Score, labels_of
+from daguan.data.decoding import decode_lines
 from daguan.data.folds import read_folds
 from daguan.data.format import format_labelled, read_labelled, read_unlabelled, write_lines
 from daguan.data.marginals import Marginals
@@ -33,7 +34,7 @@ from daguan.pipeline.settings import load
 from daguan.pipeline.shipping.rivals import ahead_of
 from daguan.pipeline.stages import Stages
 from daguan.pipeline.work import distil
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 from in_process import in_process
 
 TAUGHT = [

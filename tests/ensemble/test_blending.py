@@ -12,6 +12,7 @@ import pytest
 from daguan.core.errors import CheckpointError, ConfigError
 from daguan.core.runs import WRITTEN_BY
 from daguan.core.types import Sentence
+from daguan.data.decoding import decode_lines
 from daguan.data.marginals import Marginals
 from daguan.data.span_score import span_score
 from daguan.ensemble.blend_settings import METHODS, BlendSettings
@@ -22,10 +23,10 @@ from daguan.ensemble.blending import (
     label_all,
     load_blend,
     load_member,
+    models_of,
     nested_spans,
     save_blend,
 )
-from daguan.training.prediction import decode_lines
 from noisy_members import SCHEME, noisy_data, prepare, with_other_gold
 
 METHOD = pytest.mark.parametrize("method", METHODS)
@@ -91,7 +92,7 @@ def test_twice_is_the_same_and_json_keeps_it(method, tmp_path):
     fitted = METHODS[method].load().learner(data).fit(everything)
     assert METHODS[method].load().learner(data).fit(everything).to_json() == fitted.to_json()
     prepared, runs = tmp_path / "prepare-1", [tmp_path / "one-1", tmp_path / "two-1"]
-    save_blend(tmp_path / "blend-1", method, fitted, runs, 2, prepare(prepared, data.gold))
+    save_blend(tmp_path / "blend-1", method, fitted, models_of(runs, 2), prepare(prepared, data.gold))
     models, read = load_blend(tmp_path / "blend-1")
     assert models == [[tmp_path / run / f"fold{fold}" / "model" for fold in (0, 1)] for run in ("one-1", "two-1")]
     assert read.labels == SCHEME.labels

@@ -60,11 +60,12 @@ def test_a_stack_has_the_candidates_of_a_line(sentence):
 
 
 def test_pairs_of_spans_are_compared_in_parts_with_the_same_result(monkeypatch):
-    spans, lines = list(line(300, 2).gold), np.repeat([0, 1, 2], [250, 0, 50])
-    odds = np.linspace(-3, 3, len(spans))
-    whole = _neighbours(spans, lines, odds)
+    starts = np.arange(300) * 2
+    bounds = np.stack([np.repeat([0, 1, 2], [250, 0, 50]), starts, starts + 1, starts % 3], 1)
+    odds = np.linspace(-3, 3, len(bounds))
+    whole = _neighbours(bounds, odds)
     monkeypatch.setattr("daguan.ensemble.span_candidates.PAIRS", 700)
-    assert np.array_equal(_neighbours(spans, lines, odds), whole)
+    assert np.array_equal(_neighbours(bounds, odds), whole)
 
 
 def test_more_entities_in_a_line_than_two_bytes_count():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from daguan.core.types import Span
+from daguan.data.decoding import decode_lines
 from daguan.data.lexicon import Lexicon
 from daguan.ensemble.blend_settings import METHODS
 from daguan.ensemble.combination import min_confidence
@@ -14,7 +15,6 @@ from daguan.ensemble.span_candidates import SpanCandidates
 from daguan.ensemble.stacking import SpanClassifier, Stack
 from daguan.ensemble.voting import Vote
 from daguan.ensemble.weighting import WeightedMean, plain_mean
-from daguan.training.prediction import decode_lines
 from noisy_members import SCHEME, noisy_data
 
 METHOD = pytest.mark.parametrize("method", METHODS)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daguan.core.types import Sentence, Span
+from daguan.data.decoding import decode_lines
 from daguan.data.span_score import span_score
 from daguan.data.text_index import TextIndex
 from daguan.ensemble import stacking
@@ -15,7 +16,7 @@ from daguan.ensemble.blending import nested_spans
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.span_candidates import NO_RIVAL, SpanCandidates, _best_rivals, _neighbours, lexicon_features
 from daguan.ensemble.stacking import SpanClassifier, Stack, StackLearner, _regress, half_expected_f1
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 from noisy_members import SCHEME, ids_of, noisy_answers, noisy_data, with_other_gold
 
 
@@ -158,10 +159,10 @@ def test_what_does_not_vary_but_by_rounding_has_no_weight():
 
 
 def test_a_span_without_rivals_is_the_same_whatever_other_lines_say():
-    spans, lines = [Span(0, 1, "a"), Span(0, 2, "a"), Span(3, 4, "b")], np.array([0, 0, 0])
+    bounds = np.array([(0, 0, 1, 0), (0, 0, 2, 0), (0, 3, 4, 1), (1, 0, 1, 0)])  # lines, starts, stops, types
     for worst in (-1.0, -9.0):
         odds = np.array([1.0, 2.0, 3.0, worst])
-        rivals, overlapping = _best_rivals([*spans, Span(0, 1, "a")], np.append(lines, 1), odds)
+        rivals, overlapping = _best_rivals(bounds, odds)
         assert rivals.tolist() == [2.0, 1.0, NO_RIVAL, NO_RIVAL]
         assert overlapping.tolist() == [True, True, False, False]
 
@@ -172,7 +173,8 @@ def test_nearness_is_the_best_of_all_other_spans_of_the_line(data):
     drawn = sorted(data.draw(st.lists(ends, max_size=8)))
     spans = [Span(start, start + length, label) for _, start, length, label, _ in drawn]
     lines, odds = np.array([d[0] for d in drawn], np.int64), np.array([d[4] for d in drawn], np.float64)
-    found = _neighbours(spans, lines, odds)
+    bounds = [(line, span.start, span.stop, "ab".index(span.label)) for line, span in zip(lines, spans, strict=True)]
+    found = _neighbours(np.array(bounds, np.int64).reshape(-1, 4), odds)
     assert found.shape == (len(spans), 3)
     for one, span in enumerate(spans):
         before, after, alike = [0.0], [0.0], [0.0]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from daguan.core.types import Sentence, Span
+from daguan.data.decoding import decode_lines
 from daguan.ensemble.combination import OutOfFoldData
 from daguan.ensemble.voting import Vote, VoteLearner, count_votes, elect
-from daguan.training.prediction import decode_lines
 from noisy_members import SCHEME, noisy_data
 
 

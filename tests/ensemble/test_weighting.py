@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daguan.core.types import Score
+from daguan.data.decoding import decode_lines
 from daguan.data.span_score import span_score
 from daguan.ensemble.span_counts import SpanCounter
 from daguan.ensemble.weighting import BIASES, MeanLearner, WeightedMean, WeightLearner, ensemble_selection, plain_mean
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 from noisy_members import SCHEME, noisy_data
 
 THRESHOLDS = partial(WeightLearner, weights=False, thresholds=True)

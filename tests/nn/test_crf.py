@@ -14,8 +14,10 @@ from torch import Tensor
 from torchcrf import CRF
 
 from daguan.data.tags import TagScheme
+from daguan.data.viterbi import FORBIDDEN
 from daguan.nn import crf as module
-from daguan.nn.crf import FORBIDDEN, ConstrainedCrf, _expect, _expect_limited, constrained_decode, viterbi
+from daguan.nn.crf import ConstrainedCrf, _expect, _expect_limited
+from tensor_paths import constrained_decode, viterbi
 
 NONE, ONE, TWO = TagScheme(()), TagScheme(("a",)), TagScheme(("a", "b"))
 SHORT = [(ONE, length) for length in range(1, 6)] + [(TWO, length) for length in range(1, 5)]  # (scheme, T)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from daguan.core.types import Score, Sentence, Span
 from daguan.data.batches.windows import Window, stitch
+from daguan.data.decoding import decode_lines
 from daguan.data.folds import Fold
 from daguan.data.marginals import Marginals, to_half_precision
 from daguan.data.span_score import span_score
@@ -23,7 +24,7 @@ from daguan.models.settings import ModelSettings
 from daguan.training import prediction
 from daguan.training.devices import prepare_process
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+from daguan.training.prediction import TrainedTagger, annotate
 from tiny_taggers import SCHEME, SIZE, VOCABULARY, tagger
 
 ENGINE = EngineSettings(device="cpu", precision="float32")

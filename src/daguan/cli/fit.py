@@ -71,7 +71,6 @@ def _require_shippable(words: list[str], folder: Path, to: str) -> None:
 
 
 def _ship(words: list[str], folder: Path, to: str, as_json: bool) -> None:
-    from daguan.families.fold import MODEL
     from daguan.pipeline import distil
     from daguan.pipeline.budget.plan import load
     from daguan.pipeline.shipping.export import export
@@ -79,4 +78,4 @@ def _ship(words: list[str], folder: Path, to: str, as_json: bool) -> None:
     student = distil.make(load(words))
     if not as_json:
         print_students(student.manifest()["sides"], student.manifest()["gains"])
-    say_exported(folder, export(student.path / MODEL, folder, to))
+    say_exported(folder, export(student.path, folder, to))

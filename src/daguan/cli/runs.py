@@ -46,11 +46,12 @@ def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json
 def test_scores(stages: Stages, entries: Sequence[Entry]) -> dict[str, float]:
     """Return the span F1 of each run on the test lines, by its name; nothing where there are no gold labels."""
     from daguan.core.types import labels_of
+    from daguan.data.decoding import decode_lines
     from daguan.data.format import read_labelled
     from daguan.data.span_score import span_score
     from daguan.data.tags import TagScheme
     from daguan.ensemble.blending import load_member
-    from daguan.training.prediction import annotate, decode_lines
+    from daguan.training.prediction import annotate
 
     if not entries or not stages.contest.test_gold.is_file():
         return {}

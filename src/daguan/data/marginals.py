@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from daguan.core.files import write_atomic
 
 LineMarginals = NDArray[np.float16]
 DTYPES = {"I64": np.int64, "F16": np.float16}
+LINES = 1024  # of which a mean is computed at once
 HEADER = 8  # bytes: the length of the JSON that follows, little-endian
 
 
@@ -99,12 +101,11 @@ def mean(by_member: Sequence[Sequence[LineMarginals]], weights: Sequence[float] 
     check_same_shapes(by_member)
     given = [1.0] * len(by_member) if weights is None else weights
     used = [(np.float32(w / sum(given)), member) for w, member in zip(given, by_member, strict=True) if w]
-    means = []
-    for line in range(len(by_member[0])):
-        total = np.zeros(by_member[0][line].shape, np.float32)
-        for weight, member in used:
-            total += weight * member[line]
-        means.append(total.astype(np.float16))
+    means: list[LineMarginals] = []
+    for low in range(0, len(by_member[0]), LINES):  # all lines in single precision may not fit into memory
+        lengths = [len(probs) for probs in by_member[0][low : low + LINES]]
+        parts = (weight * np.concatenate(member[low : low + LINES]) for weight, member in used)
+        means += np.split(reduce(np.add, parts).astype(np.float16), np.cumsum(lengths)[:-1])
     return means
 
 

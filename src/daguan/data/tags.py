@@ -86,19 +86,23 @@ class TagScheme:
 
     def decode_all(self, lines: Sequence[Sequence[int] | NDArray[np.int64]]) -> list[tuple[Span, ...]]:
         """Returns the spans of each of N legal tag sequences. Raises ValueError: one is not legal."""
+        spans: list[list[Span]] = [[] for _ in lines]
         lengths = np.array([len(line) for line in lines], np.int64)
-        ends = np.cumsum(lengths)
         tags = np.concatenate([np.zeros(0, np.int64), *(np.asarray(line, np.int64) for line in lines)])
+        for line, start, stop, label in self.bounds(tags, lengths).tolist():
+            spans[line].append(Span(start, stop, self.labels[label]))
+        return [tuple(of_line) for of_line in spans]
+
+    def bounds(self, tags: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns (S,4) the spans of legal tag sequences of these lengths (N,), one after another, as numbers: the
+        line, the start, the stop and the number of the label, in this order. Raises ValueError: one is not legal."""
+        ends = np.cumsum(lengths)
         self._check(tags, ends, ends - lengths)
         prefixes = np.where(tags == OUTSIDE, OUTSIDE_PREFIX, (tags - 1) % 4)
         starts, lasts = (np.flatnonzero(np.isin(prefixes, some)) for some in (OPENS, CLOSES))
         owners = np.searchsorted(ends, starts, "right")  # the line of each span
         begins = (ends - lengths)[owners]
-        spans: list[list[Span]] = [[] for _ in lines]
-        bounds = (owners, starts - begins, lasts + 1 - begins, (tags[starts] - 1) // 4)
-        for line, start, stop, label in zip(*(one.tolist() for one in bounds), strict=True):
-            spans[line].append(Span(start, stop, self.labels[label]))
-        return [tuple(of_line) for of_line in spans]
+        return np.stack([owners, starts - begins, lasts + 1 - begins, (tags[starts] - 1) // 4], 1)
 
     def _check(self, tags: NDArray[np.int64], ends: NDArray[np.int64], begins: NDArray[np.int64]) -> None:
         """Raises ValueError: a tag may not stand where it does, in lines (N,) of the tags from `begins` to `ends`."""

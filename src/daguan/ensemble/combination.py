@@ -42,7 +42,7 @@ class OutOfFoldData:
     seed: int
     text: TextIndex | None = None
     settings: BlendSettings = field(default_factory=BlendSettings)
-    decoded: Sequence[list[list[tuple[Span, ...]]]] | None = None
+    decoded: Sequence[Sequence[NDArray[np.int64]]] | None = None
 
 
 class ConfidentSpans(NamedTuple):

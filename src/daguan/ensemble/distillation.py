@@ -20,6 +20,7 @@ from daguan.data.span_score import span_scores
 from daguan.families.pseudo_labels import PseudoLabelSettings
 
 TEACHER, STUDENT, ALONE, BEST = "teacher", "student", "model alone", "best member"
+OTHER_TOKENS = "other_tokens.json"  # of a student: those that its judge knows and its model does not
 MEMBERS, MEMBERS_ALONE = "members", "members_alone"  # in the manifest: the student's gains, and its model's alone
 Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
 

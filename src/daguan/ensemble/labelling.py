@@ -11,13 +11,14 @@ import numpy as np
 from daguan.core.errors import CheckpointError
 from daguan.core.progress import Bar, Progress
 from daguan.core.types import Sentence
+from daguan.data.decoding import decode_lines
 from daguan.data.marginals import LineMarginals, mean
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import Combination, MemberMarginals
 from daguan.ensemble.drawing import Draws, draw_spans
 from daguan.families.family import Model, family_in
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 CHUNK_LINES = 2_000
 Members = Sequence[Sequence[Model]]  # the models of each member

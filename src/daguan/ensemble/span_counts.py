@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Sentence
+from daguan.data.decoding import decode_tags, log_probs
 from daguan.data.marginals import LineMarginals
 from daguan.data.tags import OUTSIDE, B, S, TagScheme
-from daguan.training.prediction import decode_tags, log_probs
 
 Weights = tuple[float, ...]  # (M,) at least 0, not all 0; of any sum
 Ints = NDArray[np.int64]

@@ -105,7 +105,7 @@ class Stack:
 
     def chosen(self, candidates: SpanCandidates, odds: Floats, lines: int) -> list[tuple[Span, ...]]:
         """Returns the spans of each of `lines` lines, of candidates with these log-odds (C,)."""
-        return candidates.with_probabilities(probability_of(odds)).choose(odds - self.threshold, lines)
+        return candidates.choose(odds - self.threshold, probability_of(odds), lines)
 
     def adapted_to(self, sentences: Sequence[Sentence], marginals: MemberMarginals) -> Stack:
         """Returns the stack with the threshold for the F1 expected on these lines."""
@@ -117,7 +117,7 @@ class Stack:
         P(right) where it is not.
         """
         candidates, odds = self._odds(sentences, marginals)
-        spans = candidates.choose(odds - self.threshold, len(sentences))
+        spans = self.chosen(candidates, odds, len(sentences))
         probabilities = _by_line(candidates, odds, sentences)
         return ConfidentSpans(spans, np.array([*map(min_confidence, probabilities, spans)], np.float64))
 
@@ -135,7 +135,7 @@ class Stack:
         """Returns (C,) the log-odds that candidates of these strings, with these features that need no gold, are
         right."""
         counts = self.lexicon.counts[self.lexicon.numbers_of(strings), 0]
-        known = lexicon_features(counts, candidates.types(self.labels))
+        known = lexicon_features(counts, candidates.types)
         return self.classifier.odds(np.concatenate([gold_free, known], 1))
 
     def to_json(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class StackLearner(Learner):
         strings = self._candidates.strings(data.gold)
         self._gold_free_features = _gold_free_features(self._candidates, strings, data.text)
         self._lexicon = Lexicon.of(data.gold, labels, self._group_of_line)
-        self._numbers, self._types = self._lexicon.numbers_of(strings), self._candidates.types(labels)
+        self._numbers, self._types = self._lexicon.numbers_of(strings), self._candidates.types
 
     def features(self, used: LineMask) -> Floats:
         """Returns (C,F) the features of all candidates, with the lexicon of the `used` lines."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from daguan.core.types import Sentence, Span
+from daguan.data.decoding import decode_lines
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import (
     ConfidentSpans,
@@ -21,7 +22,6 @@ from daguan.ensemble.combination import (
     min_confidence,
 )
 from daguan.ensemble.non_overlapping import best_non_overlapping
-from daguan.training.prediction import decode_lines
 
 Votes = Counter[Span]  # on the spans of one line
 

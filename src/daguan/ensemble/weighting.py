@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from daguan.core.seeds import stream
 from daguan.core.types import Sentence, Span
+from daguan.data.decoding import decode_lines, decode_tags, log_probs
 from daguan.data.marginals import mean
 from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
 from daguan.ensemble.combination import ConfidentSpans, Learner, LineMask, MemberMarginals, Method, OutOfFoldData
 from daguan.ensemble.span_candidates import near_spans
 from daguan.ensemble.span_counts import SpanCounter, Weights
-from daguan.training.prediction import decode_lines, decode_tags, log_probs
 
 BAGS = 10
 BIASES = tuple(sorted(np.arange(-1.5, 2.1, 0.25).tolist(), key=abs))  # nats; the first one wins a tie

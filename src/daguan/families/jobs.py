@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from daguan.core.files import write_json
 from daguan.core.runs import CHECKPOINT
 from daguan.core.types import Score
+from daguan.data.decoding import decode_lines
 from daguan.data.marginals import LineMarginals, Marginals, to_half_precision
 from daguan.data.span_score import span_score
 from daguan.families.family import family_of
@@ -20,7 +21,7 @@ from daguan.families.fold import HELD_OUT, TEST, FoldData, FoldJob
 from daguan.families.job import RESULT, Report, result_of
 from daguan.training import ranks
 from daguan.training.devices import prepare_process
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 CHUNK_LINES = 2_000
 

@@ -1,4 +1,4 @@
-"""A linear-chain CRF (Lafferty et al. 2001) with forbidden transitions and explicit derivatives, and its decoder.
+"""A linear-chain CRF (Lafferty et al. 2001) with forbidden transitions and explicit derivatives.
 
 B sentences of up to T tokens, K tags. Masks are left-aligned, and every sentence has a token. Rules (K²+2K,) are the
 concatenated scores of transitions (K,K) from row to column, of starts (K,) and of ends (K,).
@@ -18,9 +18,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from daguan.data.tags import TagScheme
-from daguan.nn.viterbi import FORBIDDEN, constrained_decode, viterbi
-
-__all__ = ["FORBIDDEN", "ConstrainedCrf", "constrained_decode", "viterbi"]
+from daguan.data.viterbi import FORBIDDEN
 
 WIDEST = 150.0  # nats between the scores of a step up to which float64 is precise enough: see _expect_scaled
 

@@ -17,6 +17,7 @@ from daguan.core.seeds import stream, stream_seed
 from daguan.core.types import Score, Sentence
 from daguan.data.batches.collate import Batch, Example, bucketed_order, collate
 from daguan.data.batches.windows import training_parts
+from daguan.data.decoding import decode_lines
 from daguan.data.span_score import span_score
 from daguan.models.tagger import Tagger
 from daguan.nn.adversary import Adversary, moved
@@ -33,7 +34,7 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.loop import Trainer
 from daguan.training.optimisation import build_adversary, fine_tuning_optimisers, freeze
-from daguan.training.prediction import TrainedTagger, annotate, decode_lines
+from daguan.training.prediction import TrainedTagger, annotate
 from daguan.training.shares import keeps_shares, to_train
 
 

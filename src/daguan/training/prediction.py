@@ -1,4 +1,4 @@
-"""Prediction by a trained tagger: tag marginals of sentences of any length, and their decoding."""
+"""Prediction by a trained tagger: tag marginals of sentences of any length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from daguan.core.errors import CheckpointError, ConfigError
@@ -16,7 +15,7 @@ from daguan.core.files import naming, read_json, write_json
 from daguan.core.runs import WRITTEN_BY, require_current
 from daguan.core.settings import build, to_dict
 from daguan.core.types import Sentence, Span
-from daguan.data.batches.collate import Batch, Example, collate, length_mask, padded_length, sorted_batches, to_example
+from daguan.data.batches.collate import Batch, Example, collate, padded_length, sorted_batches, to_example
 from daguan.data.batches.windows import Window, stitch, windows_of
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import Vocabulary
@@ -25,7 +24,6 @@ from daguan.models.encoders.pieces import Pieces
 from daguan.models.encoders.settings import EncoderSettings
 from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
-from daguan.nn.crf import constrained_decode
 from daguan.training import ranks
 from daguan.training.devices import autocast, find_device, length_multiple, matrix_dtype
 from daguan.training.engine_settings import EngineSettings
@@ -34,8 +32,6 @@ from daguan.training.threads import map_on_threads
 FILE, ENCODER = "tagger.json", "encoder"
 BATCH_TOKENS = 2048  # a larger batch does not fit into the caches
 BATCH_SCORES = 1 << 23  # limits memory: span heads have T² scores a type, and marginals take 16 bytes for each
-DECODE_TOKENS = 1 << 15
-SMALLEST = 1e-6  # lower marginals count as this one: half precision cannot represent them
 
 
 @dataclass(frozen=True)
@@ -172,38 +168,6 @@ def _stitch_lines(windows: Sequence[Window], answers: Sequence[NDArray[Any]]) ->
         line_windows.append(window)
         line_answers.append(answer)
     return [stitch(*lines[line]) for line in sorted(lines)]
-
-
-def decode_lines(
-    answers: Iterable[NDArray[np.floating]], scheme: TagScheme, bias: NDArray[np.float32] | None = None
-) -> list[tuple[Span, ...]]:
-    """Returns the spans of each line: those of the legal tag sequence with the highest product of marginals.
-
-    answers: marginals (T,K) of each line; bias (K,): added to their logarithms.
-    """
-    return scheme.decode_all(decode_tags(list(answers), scheme, bias))
-
-
-def decode_tags(
-    answers: Sequence[NDArray[np.floating]], scheme: TagScheme, bias: NDArray[np.float32] | None = None
-) -> list[NDArray[np.int64]]:
-    """Returns the tags (T,) of each line; otherwise as `decode_lines`."""
-    tags: list[Any] = [None] * len(answers)
-    for indices in sorted_batches([len(answer) for answer in answers], DECODE_TOKENS, 1):
-        lengths = torch.tensor([len(answers[i]) for i in indices])
-        mask = length_mask(lengths, int(lengths.max()))
-        scores = torch.zeros(*mask.shape, len(scheme), dtype=torch.float32)
-        scores[mask] = torch.from_numpy(log_probs(np.concatenate([answers[i] for i in indices]), bias))
-        decoded = constrained_decode(scores, scheme, mask).numpy()
-        for row, i in enumerate(indices):
-            tags[i] = decoded[row, : len(answers[i])]
-    return tags
-
-
-def log_probs(probs: NDArray[np.floating], bias: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Returns the scores of tags in decoding: log marginals (…,K), at least log SMALLEST, plus a bias (K,)."""
-    logs: NDArray[np.float32] = np.log(np.maximum(probs.astype(np.float32), SMALLEST))
-    return logs if bias is None else logs + bias
 
 
 def annotate(sentences: Iterable[Sentence], spans: Iterable[tuple[Span, ...]]) -> list[Sentence]:

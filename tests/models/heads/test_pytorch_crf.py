@@ -15,8 +15,8 @@ from daguan.data.tags import TagScheme
 from daguan.models.heads.crf import CrfHead
 from daguan.models.heads.pytorch_crf import FORBIDDEN, PytorchCrfHead
 from daguan.models.settings import ModelSettings
-from daguan.nn.crf import viterbi
 from daguan.nn.optimisers import decayed_names
+from tensor_paths import viterbi
 
 SCHEME = TagScheme(("a", "b", "c"))
 WIDTH = 8

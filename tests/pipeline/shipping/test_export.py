@@ -92,7 +92,7 @@ def test_the_tokenizer_reads_the_users_own_tokens() -> None:
 
     line = ["Ann", "[MASK]", "7", "0", "[PAD]", "went", "[UNK]", "Ann"]
     assert ids(line) == vocabulary.encode(Translation(book).encode(line)) == [5, 6, 7, UNK, UNK, UNK, UNK, 5]
-    assert len(user_entries(vocabulary, Translation(book))) == len(vocabulary)
+    assert len(user_entries(vocabulary.entries, Translation(book))) == len(vocabulary)
     plain = tokenizer(vocabulary, Translation())
     words = ["0", "7", "[CLS]", "x"]
     assert plain([words], is_split_into_words=True)["input_ids"] == [vocabulary.encode(words)]

@@ -21,6 +21,7 @@ from torch.optim import Adam
 
 from daguan.core.settings import setting
 from daguan.data.calibration import reliability
+from daguan.data.decoding import decode_lines
 from daguan.data.span_score import span_score
 from daguan.experiments.claims.claim import NOT_AVAILABLE, Claim, Column, Comparison, Figures, Panel, Part, mean_curves
 from daguan.experiments.claims.image_classifier import ImageClassifier
@@ -28,7 +29,7 @@ from daguan.experiments.claims.image_training import Curves, ImageTrainer, logit
 from daguan.experiments.claims.images import Images, read_images
 from daguan.experiments.claims.small_taggers import ENCODER, HEAD, ImageAndTextSettings, inputs, rows, small_tagger
 from daguan.models.settings import ModelSettings
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 FEW, MORE = (0.0, 0.1), (0.05, 0.2)
 IMAGES, CRF, STUDENT = "eps", "crf-eps", "student-eps"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from daguan.core.seeds import stream_seed
+from daguan.data.decoding import decode_lines
 from daguan.data.span_score import span_score
 from daguan.experiments.claims.text import ClaimText
 from daguan.models.encoders.loading import Encoder, new_encoder
@@ -19,7 +20,7 @@ from daguan.training.engine_settings import EngineSettings
 from daguan.training.fine_tuning import TaggerTrainer
 from daguan.training.fine_tuning_settings import TrainSettings
 from daguan.training.objectives.base import Objective, Plan
-from daguan.training.prediction import TrainedTagger, annotate, decode_lines, default_overlap
+from daguan.training.prediction import TrainedTagger, annotate, default_overlap
 from daguan.training.pretrain_settings import PretrainSettings
 from daguan.training.pretraining import Pretrainer
 

@@ -19,6 +19,7 @@ import numpy as np
 from daguan.core.settings import to_dict
 from daguan.core.tables import Row
 from daguan.core.types import Span
+from daguan.data.decoding import decode_lines
 from daguan.data.marginals import mean
 from daguan.data.span_score import span_score
 from daguan.ensemble.blend_settings import METHODS, BlendSettings
@@ -42,7 +43,7 @@ from daguan.experiments.claims.rank9_models import (
     rows_of,
 )
 from daguan.experiments.claims.text import ClaimText, inputs_of, text_of
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 ALONE = {"bert-lstm-crf": CRF, "bert-lstm-span": SPAN, "lstm-cnn": CNN}
 VOTE, BLEND, BIO, TOKENS, EVERYTHING = "vote", "blend", "vote-bio", "vote-tokens", "vote-all"

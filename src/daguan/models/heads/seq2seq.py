@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, pad
 
 from daguan.data.tags import OUTSIDE, TagScheme
+from daguan.data.viterbi import FORBIDDEN
 from daguan.models.decoder import Cache, Decoder, Memory
 from daguan.models.encoders.modern import Norm
 from daguan.models.heads.softmax import SoftmaxHead
 from daguan.models.settings import ModelSettings
 from daguan.nn.beams import Beams
-from daguan.nn.viterbi import FORBIDDEN
 
 LEAST = 1e-30  # the probability of a tag that is in no hypothesis
 

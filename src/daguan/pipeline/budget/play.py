@@ -25,6 +25,7 @@ from daguan.core.files import read_json, real_path, write_atomic
 from daguan.core.progress import Bar, Progress, Row, say, shown
 from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch, folder_lock
+from daguan.data.decoding import decode_lines
 from daguan.data.format import format_labelled, write_lines
 from daguan.data.marginals import Marginals
 from daguan.families.family import baseline_family
@@ -52,7 +53,7 @@ from daguan.pipeline.budget.plan import State, begun, run_of_plan, write_preset,
 from daguan.pipeline.engines.running import WorkerError, do_job, engine_of
 from daguan.pipeline.settings import Settings
 from daguan.pipeline.stages import Stages, once, tell_environment
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 FIRST_TOKENS, FIRST_SECONDS, FIRST_SHARE = 150_000, 40.0, 0.15  # of the first n-gram CRF, at most
 LEAST_SECONDS = 0.001  # of training that a job is allotted, at least; 0 would mean no limit

@@ -4,6 +4,8 @@ package tokenizers for a model that reads words in pieces.
     from decode import Labeller
     Labeller(FOLDER).spans([["7", "8", "9"]])  # of each line: (start, stop, label, probability), half-open in tokens
 
+A student has a judge, which chooses among the spans that it nearly finds: the package `judge` beside this file.
+
 The graph gives the scores of each head; what goes before it and what follows is here, for other languages to copy:
 pieces of tokens (one each where tokens have numbers of their own), windows, marginals of tags (BIOES: 0 is outside,
 then begin, inside, end and single of each label), and the best legal sequence. B windows of up to P pieces of T
@@ -37,10 +39,24 @@ class Labeller:
         self.pieces = self._read_pieces(place)
         self.session = onnxruntime.InferenceSession(str(place / "model.onnx"), **options)
         self.allowed = allowed_tags(len(self.about["labels"]))
+        self.judge = self._read_judge(place)
 
     def spans(self, lines: Sequence[Sequence[str]]) -> list[list[Found]]:
         """Returns the entities of each line of tokens."""
-        return [found_in(probs, self.about["labels"], self.allowed) for probs in self.marginals(lines)]
+        found = self.marginals(lines)
+        if self.judge is None:
+            return [found_in(probs, self.about["labels"], self.allowed) for probs in found]
+        chosen = self.judge.spans([[self.words.get(token, UNKNOWN) for token in line] for line in lines], found)
+        return [[(one.start, one.stop, one.label, one.probability) for one in of_line] for of_line in chosen]
+
+    def _read_judge(self, folder: Path) -> Any:
+        if "judge" not in self.about:
+            return None
+        from judge.judging import Judge  # type: ignore[import-not-found]  # the export writes it
+
+        self.words = json.loads((folder / "vocabulary.json").read_text("utf-8"))
+        with np.load(folder / "judge.npz") as arrays:
+            return Judge(self.about["judge"], dict(arrays))
 
     def marginals(self, lines: Sequence[Sequence[str]]) -> list[Floats]:
         """Returns P(tag) (T,K) of each line, in half precision, as the package does."""
@@ -63,6 +79,8 @@ class Labeller:
         """Returns what gives the numbers of the pieces of each token, at least one."""
         if (folder / "vocabulary.json").is_file():
             ids = json.loads((folder / "vocabulary.json").read_text("utf-8"))
+            if "judge" in self.about:  # which knows further tokens
+                ids = {token: number for token, number in ids.items() if number < self.about["judge"]["trained_on"]}
             return lambda lines: [[[ids.get(token, UNKNOWN)] for token in line] for line in lines]
         from tokenizers import Tokenizer
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from daguan.core.errors import CheckpointError
 from daguan.core.files import naming, write_text
+from daguan.core.progress import say
 from daguan.core.settings import require
 from daguan.core.tables import Row
 from daguan.ensemble.distillation import megabytes
@@ -19,6 +20,7 @@ from daguan.formats.translation import Translation
 from daguan.models.settings import ModelSettings
 from daguan.pipeline.shipping.model_card import model_card
 from daguan.pipeline.shipping.rivals import warn
+from daguan.pipeline.shipping.second_stage import SecondStage
 from daguan.pipeline.work.predict import find_models
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import FILE, TrainedTagger
@@ -36,13 +38,14 @@ class Form(NamedTuple):
     """A form of an exported model.
 
     Attributes:
-        write: writes it into an existing folder. Raises CheckpointError: that form cannot hold the model.
+        write: writes it, with its judge if it has one, into an existing folder. Raises CheckpointError: that form
+            cannot hold the model.
         use: how it is used, in Markdown.
         check: looks for the packages that it needs. Raises ConfigError.
         refusal: says why it cannot hold a tagger with these settings; empty where it can.
     """
 
-    write: Callable[[TrainedTagger, Translation, Path], None]
+    write: Callable[[TrainedTagger, SecondStage | None, Translation, Path], None]
     use: str
     check: Callable[[], None] = lambda: None
     refusal: Callable[[ModelSettings], str] = lambda model: ""
@@ -77,25 +80,29 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
         DaguanError: no model, several models, a model that the form cannot hold, or a folder that is in use.
     """
     form = form_for(folder, to)
-    path = one_model(model)
+    path, judge = shippable(model)
     trained, translation = TrainedTagger.load(path, CPU), Translation.load(path)
     if reason := refusal(form, trained.model):
         raise CheckpointError(f"{path}: {reason}")
+    if judge and trained.pieces:
+        say(f"export: warning: {model}: exported without its judge, which reads tokens, as the model reads pieces")
+        judge = None
     labels = translation.labels(trained.scheme.labels)
     with naming(folder):
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as scratch:
         made = Path(scratch) / "model"
         made.mkdir()
-        form.write(trained, translation, made)
-        write_text(made / "README.md", model_card(path, trained, labels, licence, form.use))
+        form.write(trained, judge, translation, made)
+        place = path if judge is None else model
+        write_text(made / "README.md", model_card(place, trained, labels, licence, form.use))
         with naming(folder):
             if folder.is_dir():
                 folder.rmdir()  # empty, and in the way on some systems
             made.rename(folder)
     tokens = translation.book.tokens if translation.book and not trained.pieces else ()
     unreadable = sum(len(token.split()) != 1 for token in tokens)
-    return Exported(to, megabytes([folder]), unreadable, warn("export", path))
+    return Exported(to, megabytes([folder]), unreadable, warn("export", place))
 
 
 def refusal(form: Form, model: ModelSettings) -> str:
@@ -114,15 +121,16 @@ def form_for(folder: Path, to: str) -> Form:
     return form
 
 
-def one_model(folder: Path) -> Path:
-    """Returns the folder of the tagger in a folder.
+def shippable(folder: Path) -> tuple[Path, SecondStage | None]:
+    """Returns the folder of the tagger in a folder, and the judge of a student.
 
     Raises:
-        CheckpointError: there is no model, there are several, or it is no tagger.
+        CheckpointError: there is no model, there are several that no judge joins, or it is no tagger.
     """
     paths, combination = find_models(folder)
     found = [path for of_member in paths for path in of_member]
-    if combination is not None or len(found) > 1:
+    stack = combination if SecondStage.is_in(folder) else None
+    if len(found) > 1 and stack is None:
         raise CheckpointError(
             f"{folder}: expected one model to export, got {len(found)} whose answers are combined; "
             "export one of them, such as "
@@ -130,4 +138,4 @@ def one_model(folder: Path) -> Path:
         )
     if family_in(found[0]) is None or not (found[0] / FILE).is_file():
         raise CheckpointError(f"{found[0]}: expected a tagger to export, got an n-gram CRF, which is no neural network")
-    return found[0]
+    return found[0], SecondStage.load(folder, stack, found[1:]) if stack else None

@@ -8,6 +8,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -23,6 +24,8 @@ from daguan.models.heads.table import HEADS
 from daguan.models.settings import LSTM, TOGETHER
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.export import Form
+from daguan.pipeline.shipping.modeling_daguan import buffer_of
+from daguan.pipeline.shipping.second_stage import UNSPEAKABLE, SecondStage
 from daguan.pipeline.shipping.sources import PACKAGE, SHIPPING, Linker
 from daguan.pipeline.shipping.tokenization_daguan import DaguanTokenizer
 from daguan.training.prediction import TrainedTagger
@@ -45,22 +48,28 @@ print(label(lines, is_split_into_words=True))  # and of lists of tokens, by char
 
 The folder needs `torch`, `transformers` and `safetensors`. `trust_remote_code` lets transformers run its Python files.
 """
-UNSPEAKABLE = " "  # no token has white space: what ends in it is read in no text
 
 
-def write(trained: TrainedTagger, translation: Translation, folder: Path) -> None:
+def write(trained: TrainedTagger, judge: SecondStage | None, translation: Translation, folder: Path) -> None:
     """Writes configuration, weights, code and tokenizer into an existing folder."""
     trained = without_packages(trained)
     heads = trained.model.heads
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in judge.arrays.items()} if judge else {}
+    config = configuration(trained, translation, heads)
+    if judge:
+        arrays = {name: (str(one.dtype).removeprefix("torch."), [*one.shape]) for name, one in tensors.items()}
+        config["judge"] = judge.about(trained.vocabulary, config["labels"]) | {"arrays": arrays}
+    named = {buffer_of(name): tensor for name, tensor in tensors.items()}
     with naming(folder):
-        write_json(folder / "config.json", configuration(trained, translation, heads))
-        save_file(weights(trained), folder / "model.safetensors", {"format": "pt"})
-        for name, text in sources(trained, heads).items():
+        write_json(folder / "config.json", config)
+        save_file(weights(trained) | named, folder / "model.safetensors", {"format": "pt"})
+        for name, text in sources(trained, heads, judge is not None).items():
             write_text(folder / f"{name}.py", text)
         if trained.pieces:
             piece_tokenizer(trained.pieces, texts_of(trained.pieces, translation)).save_pretrained(folder)
         else:
-            tokenizer(trained.vocabulary, translation).save_pretrained(folder)
+            others = judge.other_tokens if judge else ()
+            tokenizer(trained.vocabulary, translation, others).save_pretrained(folder)
 
 
 def without_packages(trained: TrainedTagger) -> TrainedTagger:
@@ -109,15 +118,15 @@ def weights(trained: TrainedTagger) -> dict[str, Any]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
-def sources(trained: TrainedTagger, heads: Sequence[str]) -> dict[str, str]:
+def sources(trained: TrainedTagger, heads: Sequence[str], judged: bool) -> dict[str, str]:
     """Returns the text of each Python file of the folder, by its name without `.py`."""
-    written = {f"{SHIPPING}parts": encoder_source(trained), "daguan.models.heads.table": heads_source(heads)}
+    written = {f"{SHIPPING}parts": parts_source(trained, judged), "daguan.models.heads.table": heads_source(heads)}
     roots = (*ROOTS, TOKENIZER) if trained.pieces else ROOTS
     return Linker(written).files((SHIPPING + module, name) for module, name in roots)
 
 
-def encoder_source(trained: TrainedTagger) -> str:
-    """Returns the source of parts.py for the tagger's encoder."""
+def parts_source(trained: TrainedTagger, judged: bool) -> str:
+    """Returns the source of parts.py for the tagger's encoder, and its judge if it has one."""
     model, architecture = trained.tagger.encoder.model, trained.tagger.encoder.architecture
     kind, config = type(model), type(model.config)
     own = kind.__module__.partition(".")[0] == PACKAGE
@@ -130,8 +139,13 @@ def encoder_source(trained: TrainedTagger) -> str:
         body.append(f"{complete.__name__}(model)")
     indented = "".join(f"    {line}\n" for line in [*body, "return model"])
     about = '    """Return the encoder without weights, from the fields of its configuration."""\n'
-    head = '"""The encoder of this model."""\n\nfrom __future__ import annotations\n\nfrom typing import Any\n\n'
-    return head + "\n".join(imports) + f"\n\n\ndef new_encoder(fields: dict[str, Any]) -> Any:\n{about}{indented}"
+    if judged:
+        imports.append(f"from {SHIPPING}judging import Judge")
+    made = "Judge(about, arrays)" if judged else "None"
+    judge = f"\n\ndef new_judge(about: dict[str, Any], arrays: dict[str, Any]) -> Any:\n    return {made}\n"
+    head = '"""The parts of this model."""\n\nfrom __future__ import annotations\n\nfrom typing import Any\n\n'
+    encoder = f"\n\n\ndef new_encoder(fields: dict[str, Any]) -> Any:\n{about}{indented}"
+    return head + "\n".join(imports) + encoder + judge
 
 
 def heads_source(heads: Sequence[str]) -> str:
@@ -151,12 +165,14 @@ def _class_of(row: Row) -> tuple[str, str]:
     return module, name
 
 
-def tokenizer(vocabulary: Vocabulary, translation: Translation) -> PreTrainedTokenizerFast:
+def tokenizer(vocabulary: Vocabulary, translation: Translation, others: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """Returns a tokenizer of the user's own tokens: what stands between white space is one token, known or not.
 
     Special tokens have names that no text has, because a token that is spelt like one is unknown to the model.
+
+    others: tokens of the contest that the model's judge alone knows.
     """
-    entries = user_entries(vocabulary, translation)
+    entries = user_entries((*vocabulary.entries, *others), translation)
     words = Tokenizer(models.WordLevel({entry: id for id, entry in enumerate(entries)}, unk_token=entries[UNK]))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
@@ -190,12 +206,13 @@ def texts_of(pieces: Pieces, translation: Translation) -> Mapping[str, str]:
     return {} if translation.book else pieces.texts
 
 
-def user_entries(vocabulary: Vocabulary, translation: Translation) -> list[str]:
-    """Returns the user's token for each id; one that no text has for special tokens and for ids of no user's token."""
+def user_entries(tokens: Sequence[str], translation: Translation) -> list[str]:
+    """Returns the user's token for each token of the contest, special ones first; one that no text has for these and
+    for those that stand for none of the user's."""
     book = translation.book
     of_number = {number: token for token, number in book.tokens.items()} if book else {}
     entries = [entry + UNSPEAKABLE for entry in SPECIALS]
-    for entry in vocabulary.entries[len(SPECIALS) :]:
+    for entry in tokens[len(SPECIALS) :]:
         entries.append(of_number.get(entry, entry + UNSPEAKABLE) if book else entry)
     return entries
 

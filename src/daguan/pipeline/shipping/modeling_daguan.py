@@ -2,12 +2,14 @@
 
 Lines may have any length: windows are cut, stitched and decoded inside the model, as `daguan predict` does it. Export
 writes this module and what it needs beside the weights (sources.py). A model whose words have vectors of their own
-reads each word as one piece. B lines of up to P pieces of T words, K tags, X types.
+reads each word as one piece; such a model may have a judge, which chooses among the spans that it nearly finds. B lines
+of up to P pieces of T words, K tags, X types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -22,18 +24,20 @@ from transformers.modeling_outputs import TokenClassifierOutput
 from daguan.core.types import Span
 from daguan.data.batches.collate import Example, collate, sorted_batches
 from daguan.data.batches.windows import stitch, windows_of
+from daguan.data.decoding import decode_tags, log_probs
 from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import UNK
 from daguan.models.encoders.loading import FramedEncoder
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.configuration_daguan import DaguanConfig
-from daguan.pipeline.shipping.parts import new_encoder
-from daguan.training.prediction import BATCH_SCORES, BATCH_TOKENS, decode_tags, log_probs
+from daguan.pipeline.shipping.parts import new_encoder, new_judge
+from daguan.training.prediction import BATCH_SCORES, BATCH_TOKENS
 
 MULTIPLE = 4  # lengths are padded to its multiples
 LIFT = 1e-3  # nats by which the chosen tag leads, where decoding did not choose the most probable one
 Marginals = NDArray[np.float16]
+Line = list[list[int]]  # the numbers of the pieces of each word
 
 
 class DaguanForTokenClassification(PreTrainedModel):
@@ -52,13 +56,24 @@ class DaguanForTokenClassification(PreTrainedModel):
         self.tagger = Tagger(encoder, self.scheme, settings)
         if config.rows:
             self.register_buffer("table", torch.zeros(config.rows, dtype=torch.long))
+        for name, (kind, shape) in (config.judge or {}).get("arrays", {}).items():
+            self.register_buffer(buffer_of(name), torch.zeros(shape, dtype=getattr(torch, kind)))
         for module in self.tagger.heads.modules():  # their tables are stored, too, as no code of theirs fills them here
             for name, buffer in [*module.named_buffers(recurse=False)]:
                 module.register_buffer(name, buffer)
         self.post_init()  # type: ignore[no-untyped-call]
 
+    @cached_property
+    def judge(self) -> Any:
+        """What chooses among spans; None where the model decides alone."""
+        if not self.config.judge:
+            return None
+        buffers = {name: getattr(self, buffer_of(name)).cpu() for name in self.config.judge["arrays"]}
+        arrays = {name: (one.float() if one.is_floating_point() else one).numpy() for name, one in buffers.items()}
+        return new_judge(self.config.judge, arrays)
+
     @torch.no_grad()
-    def marginals(self, lines: Sequence[Sequence[list[int]]]) -> list[Marginals]:
+    def marginals(self, lines: Sequence[Line]) -> list[Marginals]:
         """Return P(tag) (T,K) of each line, none of which is empty: the model's numbers of the pieces of each word."""
         size, overlap = self.config.window, self.config.overlap
         cut = [[pieces[:size] for pieces in line] for line in lines]
@@ -79,7 +94,8 @@ class DaguanForTokenClassification(PreTrainedModel):
     def _example(self, words: list[list[int]]) -> Example:
         if self.config.rows:
             return Example([UNK] * len(words), pieces=words)
-        return Example([number for (number,) in words])
+        most = self.config.judge["trained_on"] if self.config.judge else None  # the judge knows further words
+        return Example([number if most is None or number < most else UNK for (number,) in words])
 
     def spans(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, words: Tensor | None = None, **_: Any
@@ -89,10 +105,18 @@ class DaguanForTokenClassification(PreTrainedModel):
         input_ids (B,P), attention_mask (B,P) and words (B,P) are what the tokenizer gives for lists of words with
         is_split_into_words=True and padding=True; not every tokenizer gives `words`.
         """
-        kept, answers = self._answers(input_ids, self._owners(input_ids, attention_mask, words))
-        decoded = [self.scheme.decode(tags) for tags in decode_tags(answers, self.scheme)] if answers else []
-        of_row = dict(zip(kept, with_probabilities(decoded, answers, self.scheme), strict=True))
+        kept, lines = self._lines(input_ids, self._owners(input_ids, attention_mask, words))
+        of_row = dict(zip(kept, self._spans(lines, self.marginals(lines)), strict=True))
         return [list(of_row.get(row, ())) for row in range(len(input_ids))]
+
+    def _spans(self, lines: Sequence[Line], answers: Sequence[Marginals]) -> Sequence[tuple[Span, ...]]:
+        """Return the entities of each line, with their probabilities, of its marginals."""
+        if self.judge:
+            words = [[number for (number,) in line] for line in lines]
+            found: Sequence[tuple[Span, ...]] = self.judge.spans(words, answers)
+            return found
+        decoded = [self.scheme.decode(tags) for tags in decode_tags(answers, self.scheme)]
+        return with_probabilities(decoded, answers, self.scheme)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, words: Tensor | None = None, **_: Any
@@ -103,9 +127,11 @@ class DaguanForTokenClassification(PreTrainedModel):
         gives the model's own entities. The pieces of a word have its logits, but for what begins at its first one.
         """
         owners = self._owners(input_ids, attention_mask, words)
-        kept, answers = self._answers(input_ids, owners)
+        kept, lines = self._lines(input_ids, owners)
+        answers = self.marginals(lines)
         logits = torch.zeros(*input_ids.shape, 1 + 2 * len(self.scheme.labels))
-        for row, probs, tags in zip(kept, answers, decode_tags(answers, self.scheme) if answers else [], strict=True):
+        for row, probs, spans in zip(kept, answers, self._spans(lines, answers), strict=True):
+            tags = self.scheme.encode(len(probs), spans)
             of_row = owners[row].cpu()
             inside = of_row > 0
             place = of_row[inside].numpy() - 1
@@ -125,15 +151,20 @@ class DaguanForTokenClassification(PreTrainedModel):
         inside = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         return inside.cumsum(1) * inside
 
-    def _answers(self, input_ids: Tensor, owners: Tensor) -> tuple[list[int], list[Marginals]]:
-        """Return the numbers of the rows with words, and their marginals (T,K)."""
+    def _lines(self, input_ids: Tensor, owners: Tensor) -> tuple[list[int], list[Line]]:
+        """Return the numbers of the rows with words, and these rows as words in pieces."""
         numbers = self.table[input_ids] if self.config.rows else input_ids
         lines = []
         for of_row, owner in zip(numbers, owners, strict=True):
             pieces = iter(of_row[owner > 0].tolist())
             lines.append([[*islice(pieces, count)] for count in owner.bincount()[1:].tolist()])
         kept = [row for row, line in enumerate(lines) if line]
-        return kept, self.marginals([lines[row] for row in kept])
+        return kept, [lines[row] for row in kept]
+
+
+def buffer_of(name: str) -> str:
+    """Return the name of the buffer of an array of the judge: a name of a buffer has no dot."""
+    return f"judge_{name.replace('.', '_')}"
 
 
 def bio_logits(probs: Marginals, tags: NDArray[np.int64], later: NDArray[np.bool_]) -> NDArray[np.float32]:

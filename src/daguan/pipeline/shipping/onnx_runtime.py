@@ -16,12 +16,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.onnx import symbolic_helper
 
 from daguan.core.errors import ConfigError
-from daguan.core.files import naming, write_json
+from daguan.core.files import naming, write_json, write_text
 from daguan.data.batches.collate import Batch, PieceRows, length_mask
 from daguan.data.vocabulary import PAD, SPECIALS
 from daguan.formats.translation import Translation
@@ -37,11 +38,13 @@ from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping import decode
 from daguan.pipeline.shipping.export import Form
 from daguan.pipeline.shipping.hugging_face import EQUAL, texts_of, user_entries, without_packages
+from daguan.pipeline.shipping.second_stage import SecondStage
+from daguan.pipeline.shipping.sources import SHIPPING, Linker
 from daguan.training.prediction import TrainedTagger
 
 OPSET = 18
 FRAME = 2  # [CLS] and [SEP]
-GRAPH = "model.onnx"
+GRAPH, JUDGE = "model.onnx", "judge"
 WITH_MATRICES = ["Conv", "Gather", "LSTM", "MatMul"]
 REMEDY = "run: pip install 'daguan[onnx]'"
 USE = """```python
@@ -107,7 +110,9 @@ class IndexedBias(nn.Module):
         return self.weight[:, places - places.unsqueeze(1) + self.positions - 1]
 
 
-def write(trained: TrainedTagger, translation: Translation, folder: Path, int8: bool = False) -> None:
+def write(
+    trained: TrainedTagger, judge: SecondStage | None, translation: Translation, folder: Path, int8: bool = False
+) -> None:
     """Writes graph, vocabulary or tokenizer, decoding and their description into an existing folder.
 
     int8: whether the matrices are of 8 bits (dynamic quantisation).
@@ -125,10 +130,24 @@ def write(trained: TrainedTagger, translation: Translation, folder: Path, int8: 
             pieces.backend().save(str(folder / "tokenizer.json"))
             about |= {"texts": texts_of(pieces, translation), "unknown": pieces.tokenizer.unk_token_id}
         else:
-            tokens = user_entries(trained.vocabulary, translation)[len(SPECIALS) :]
+            others = judge.other_tokens if judge else ()
+            tokens = user_entries((*trained.vocabulary.entries, *others), translation)[len(SPECIALS) :]
             write_json(folder / "vocabulary.json", {token: id for id, token in enumerate(tokens, start=len(SPECIALS))})
+        if judge:
+            about["judge"] = judge.about(trained.vocabulary, labels)
+            write_judge(judge, folder)
         write_json(folder / "model.json", about)
         shutil.copyfile(decode.__file__, folder / "decode.py")
+
+
+def write_judge(judge: SecondStage, folder: Path) -> None:
+    """Writes the package `judge`, which decode.py imports, and the arrays of the n-gram CRF."""
+    arrays: Any = judge.arrays
+    np.savez(folder / f"{JUDGE}.npz", **arrays)
+    (folder / JUDGE).mkdir()
+    write_text(folder / JUDGE / "__init__.py", "")
+    for name, text in Linker({}).files([(f"{SHIPPING}judging", "Judge")]).items():
+        write_text(folder / JUDGE / f"{name}.py", text)
 
 
 def described(head: Head) -> dict[str, Any]:

@@ -112,7 +112,8 @@ class Linker:
     def files(self, roots: Iterable[tuple[str, str]]) -> dict[str, str]:
         """Returns the text of each file, by its name without `.py`, that the roots (module, definition) need."""
         self._need(roots)
-        return {module.file: self._text(module) for module in self.modules.values() if module.needed}
+        needed = [module for module in self.modules.values() if module.needed]
+        return {module.file: self._text(module) for module in needed}
 
     def _need(self, roots: Iterable[tuple[str, str]]) -> None:
         """Marks what is needed, until nothing new is: a method that becomes needed may need more."""

@@ -17,15 +17,17 @@ from typing import Any
 
 import numpy as np
 
-from daguan.core.files import read_json
+from daguan.core.files import read_json, write_json
 from daguan.core.progress import say
 from daguan.core.quantity import quantity
 from daguan.core.runs import Run, Stopwatch
 from daguan.core.types import Sentence
+from daguan.data.decoding import decode_lines
 from daguan.data.folds import Fold, read_fold
 from daguan.data.format import format_labelled, read_labelled, write_lines
 from daguan.data.marginals import Marginals
 from daguan.data.span_score import span_score
+from daguan.data.vocabulary import Vocabulary
 from daguan.ensemble.blend_settings import BlendSettings
 from daguan.ensemble.blending import check_lines, load_blend, load_held_out, load_member, save_blend
 from daguan.ensemble.combination import Combination, Learner
@@ -34,6 +36,7 @@ from daguan.ensemble.distillation import (
     BEST,
     MEMBERS,
     MEMBERS_ALONE,
+    OTHER_TOKENS,
     STUDENT,
     TEACHER,
     Predictions,
@@ -56,7 +59,7 @@ from daguan.families.pseudo_labels import PseudoLabelSettings
 from daguan.pipeline.work.predict import find_models, predict
 from daguan.pipeline.work.prepared import PreparedContest
 from daguan.training.engine_settings import EngineSettings
-from daguan.training.prediction import annotate, decode_lines
+from daguan.training.prediction import annotate
 
 ANSWER = "answer.txt"
 LABELS, SCORED, SHIPPED, PARTNER = "labels", "scored", "shipped", "ngram_crf"  # folders of a run
@@ -161,8 +164,14 @@ def distil(run: Run, lesson: Lesson, watch: Stopwatch) -> None:
         (run.path / SHIPPED / MODEL).rename(run.path / MODEL)
     models = [[run.path / MODEL], *([run.path / PARTNER / MODEL] for _ in lesson.judged[1:])]
     save_blend(run.path, "stack", lesson.shipped_judge, models, None)
+    write_json(run.path / OTHER_TOKENS, other_tokens(lesson.prepared.train, Vocabulary.load(lesson.prepared.folder)))
     found = measure(run.path, lesson)
     run.finish(watch.seconds, **found, labelled=label(run.path / LABELS, lesson))
+
+
+def other_tokens(train: Sequence[Sentence], vocabulary: Vocabulary) -> list[str]:
+    """Returns the tokens of the training lines that the vocabulary lacks: a judge and an n-gram CRF know these, too."""
+    return sorted({token for sentence in train for token in sentence.tokens if token not in vocabulary})
 
 
 def measure(folder: Path, lesson: Lesson) -> dict[str, Any]:

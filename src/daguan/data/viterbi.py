@@ -1,6 +1,7 @@
 """Viterbi decoding of many sentences at once on the CPU, several times as fast as a loop over torch operations.
 
-B sentences of up to T tokens, K tags. Masks are left-aligned, and every sentence has a token.
+N tokens of all sentences, one after another, K tags; B sentences of up to T tokens at a time. Every sentence has a
+token.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from daguan.data.tags import TagScheme
 
@@ -23,7 +22,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
-class _Chain(NamedTuple):
+class Chain(NamedTuple):
     """Scores of transitions, in full and by distinct column: a scheme has few of these, most with few sources.
 
     Attributes:
@@ -42,53 +41,44 @@ class _Chain(NamedTuple):
     columns: Ints
 
 
-def constrained_decode(scores: Tensor, scheme: TagScheme, mask: Tensor) -> Tensor:
-    """Returns (B,T) the legal sequences with the highest sum of scores (B,T,K), e.g. log marginals; mask (B,T)."""
-    return _decode(scores, _legal(scheme), mask)
-
-
-def viterbi(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
-    """Returns the highest-scoring tag sequences (B,T), 0 at padding, in float32; on ties, the lowest tags from the end.
-
-    emissions (B,T,K), transitions (K,K), start (K,), end (K,), mask (B,T).
-    """
-    tables = (table.detach().cpu().float().numpy() for table in (transitions, start, end))
-    return _decode(emissions, _chain(*tables), mask)
+def best_legal_paths(scores: Floats, lengths: Ints, scheme: TagScheme) -> Ints:
+    """Returns (N,) the legal tags with the highest sum of scores (N,K), as `best_paths` does."""
+    return best_paths(scores, lengths, _legal(scheme))
 
 
 @lru_cache(maxsize=8)
-def _legal(scheme: TagScheme) -> _Chain:
+def _legal(scheme: TagScheme) -> Chain:
     tables = (scheme.allowed, scheme.may_start, scheme.may_end)
-    return _chain(*(np.where(table, 0, FORBIDDEN).astype(np.float32) for table in tables))
+    return chain_of(*(np.where(table, 0, FORBIDDEN).astype(np.float32) for table in tables))
 
 
-def _chain(transitions: Floats, start: Floats, end: Floats) -> _Chain:
+def chain_of(transitions: Floats, start: Floats, end: Floats) -> Chain:
+    """Returns the chain of transitions (K,K), start (K,) and end (K,)."""
     seen: dict[bytes, int] = {}
     columns = [seen.setdefault(column.tobytes(), len(seen)) for column in transitions.T]
     distinct = transitions[:, [columns.index(number) for number in range(len(seen))]]
     allowed = distinct > FORBIDDEN / 2
     sources = np.argsort(~allowed, axis=0, kind="stable")[: max(1, allowed.sum(0).max())]
     scores = np.take_along_axis(np.where(allowed, distinct, -np.inf), sources, 0).astype(np.float32)
-    return _Chain(transitions, start, end, sources, scores, np.array(columns))
+    return Chain(transitions, start, end, sources, scores, np.array(columns))
 
 
-def _decode(emissions: Tensor, chain: _Chain, mask: Tensor) -> Tensor:
-    """Returns (B,T), computed in blocks of sentences of similar length."""
-    length, size = emissions.shape[1:]
-    inside, scores = mask.cpu().numpy(), emissions.detach().cpu().float().numpy().reshape(-1, size)
-    lengths, tags = inside.sum(1), np.zeros(inside.shape, np.int64)
+def best_paths(scores: Floats, lengths: Ints, chain: Chain) -> Ints:
+    """Returns (N,) the tags with the highest sum of scores (N,K) and transitions, of sentences of these lengths; on
+    ties, the lowest tags from the end. They are computed in blocks of sentences of similar length."""
+    begins, tags = np.cumsum(lengths) - lengths, np.zeros(len(scores), np.int64)
     order, rows_at_once = np.argsort(-lengths, kind="stable"), max(FEWEST, BLOCK // chain.sources.size)
     for first in range(0, len(order), rows_at_once):
         rows = order[first : first + rows_at_once]
         times = np.arange(lengths[rows[0]])[:, None]
-        part = scores.take(rows * length + times, 0)  # (T,B,K)
-        with np.errstate(over="ignore", invalid="ignore"):  # at padding
-            path = _trace(_best_scores(part, chain), part, chain, lengths[rows])
-        tags[rows, : len(path)] = np.where(times < lengths[rows], path, 0).T
-    return torch.from_numpy(tags).to(emissions.device)
+        inside, places = times < lengths[rows], np.minimum(begins[rows] + times, len(scores) - 1)
+        part = scores.take(places, 0)  # (T,B,K), with scores of other sentences after the end of one
+        path = _trace(_best_scores(part, chain), part, chain, lengths[rows])
+        tags[places[inside]] = path[inside]
+    return tags
 
 
-def _best_scores(emissions: Floats, chain: _Chain) -> Floats:
+def _best_scores(emissions: Floats, chain: Chain) -> Floats:
     """Returns (T,B,K) the score of the best path to each tag; emissions (T,B,K).
 
     Additions come in pytorch-crf's order, so that ties are the same. Sentences lie innermost, where numpy is fastest.
@@ -112,7 +102,7 @@ def _best_scores(emissions: Floats, chain: _Chain) -> Floats:
     return best
 
 
-def _trace(best: Floats, emissions: Floats, chain: _Chain, lengths: Ints) -> Ints:
+def _trace(best: Floats, emissions: Floats, chain: Chain, lengths: Ints) -> Ints:
     """Returns (T,B) the best paths, traced backwards in many places at once; best and emissions (T,B,K).
 
     Every STRIDE tokens a piece starts with a guess, the best tag for the text so far. The tag found at its beginning
