@@ -1,10 +1,11 @@
-"""Compares the exported forms of a trained tagger with ours: lines a second, megabytes, F1, and lines answered alike.
+"""Compares the exported forms of a tagger or a student with ours: lines a second, megabytes, F1, and lines answered
+alike.
 
     python -m benchmarks.export MODEL CONTEST [--json] [--quick]
 
-MODEL is the folder of one model (…/fold0/model of a tagger's run, or a student's), CONTEST the folder with its test.txt
-and test_gold.txt. All compute in float32, but for the matrices of onnx-int8, with one thread and in one process. The
-forms are loaded by examples/exported.py.
+MODEL is the folder of one model (…/fold0/model of a tagger's run) or that of a student, CONTEST the folder with its
+test.txt and test_gold.txt. All compute in float32, but for the matrices of onnx-int8, with one thread and in one process.
+The forms are loaded by examples/exported.py.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from daguan.ensemble.distillation import megabytes
 from daguan.ensemble.labelling import load_members
 from daguan.formats.translation import Translation
 from daguan.pipeline.shipping.export import CPU, FORMS, export
-from daguan.pipeline.work.predict import predict
+from daguan.pipeline.work.predict import find_models, predict
 from daguan.training.devices import prepare_process
 
 OURS, ROUNDS, QUICK = "ours", 5, 50
@@ -67,9 +68,13 @@ def exported(model: Path) -> Iterator[dict[str, tuple[Label, float]]]:
     sys.path.insert(0, str(ROOT / "examples"))
     from exported import load
 
-    members, translation = load_members([[model]], CPU), Translation.load(model)
+    paths, combination = find_models(model)
+    members, translation = load_members(paths, CPU), Translation.load(paths[0][0])
     sides: dict[str, tuple[Label, float]] = {
-        OURS: (lambda test: [plain(one) for one in predict(members, None, test)], megabytes([model]))
+        OURS: (
+            lambda test: [plain(one) for one in predict(members, combination, test)],
+            megabytes([path for of_member in paths for path in of_member]),
+        )
     }
     with TemporaryDirectory() as scratch:
         for form in FORMS:

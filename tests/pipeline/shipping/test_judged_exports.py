@@ -69,6 +69,9 @@ def test_the_model_alone_is_exported_without_a_judge(tmp_path: Path) -> None:
     for model, has in ((student, True), (student / "model", False)):
         assert main(["export", str(model), str(tmp_path / f"out-{has}"), "--to", "hf"]) == 0
         assert (tmp_path / f"out-{has}" / "judging.py").is_file() == has
+        card = (tmp_path / f"out-{has}" / "README.md").read_text("utf-8")
+        assert ("A judge, which is a stack, chooses among the spans that it and an n-gram CRF propose." in card) == has
+        assert ("strings of tokens that are entities in the training lines" in card) == has
         assert ("judge" in json.loads((tmp_path / f"out-{has}" / "config.json").read_text("utf-8"))) == has
 
 

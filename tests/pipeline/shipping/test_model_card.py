@@ -48,7 +48,7 @@ def test_scores_and_warnings_are_of_what_is_shipped(run: Path, place: str, side:
     assert side_of(model, run) == side
     assert ahead_of(model) == pytest.approx(BELOW[side])
     assert [*ahead_of(model)] == [*BELOW[side]]
-    card = model_card(model, TrainedTagger.load(run / MODEL, CPU), ["a"], "mit", "use")
+    card = model_card(model, TrainedTagger.load(run / MODEL, CPU), None, ["a"], "mit", "use")
     (row,) = [line for line in card.splitlines() if line.startswith("| lines that an equal student")]
     assert row.endswith(f" | {100 * F1S[side]:.2f} ({100 * F1S[side]:.2f}–{100 * F1S[side]:.2f}) |")
     for name in MEMBERS_F1:

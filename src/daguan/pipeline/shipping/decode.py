@@ -15,7 +15,11 @@ tokens, K tags, X labels. tests/pipeline/shipping holds it against the package's
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +56,9 @@ class Labeller:
     def _read_judge(self, folder: Path) -> Any:
         if "judge" not in self.about:
             return None
-        from judge.judging import Judge  # type: ignore[import-not-found]  # the export writes it
-
         self.words = json.loads((folder / "vocabulary.json").read_text("utf-8"))
         with np.load(folder / "judge.npz") as arrays:
-            return Judge(self.about["judge"], dict(arrays))
+            return package(folder / "judge", "judging").Judge(self.about["judge"], dict(arrays))
 
     def marginals(self, lines: Sequence[Sequence[str]]) -> list[Floats]:
         """Returns P(tag) (T,K) of each line, in half precision, as the package does."""
@@ -103,6 +105,16 @@ class Labeller:
         scores = self.session.run(None, {one.name: given[one.name] for one in self.session.get_inputs()})
         found = [of_head(one, inside, head) for one, head in zip(scores, self.about["heads"], strict=True)]
         return [probs[:length] for probs, length in zip(np.mean(found, axis=0), words, strict=True)]
+
+
+def package(folder: Path, module: str) -> Any:
+    """Returns a module of a package that is on no path. Another folder's has another name."""
+    name = f"{folder.name}_{sha256(str(folder.resolve()).encode()).hexdigest()[:16]}"
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        assert spec is not None
+        sys.modules[name] = module_from_spec(spec)
+    return import_module(f"{name}.{module}")
 
 
 def pieces_of(

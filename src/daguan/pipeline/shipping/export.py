@@ -95,7 +95,7 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
         made.mkdir()
         form.write(trained, judge, translation, made)
         place = path if judge is None else model
-        write_text(made / "README.md", model_card(place, trained, labels, licence, form.use))
+        write_text(made / "README.md", model_card(place, trained, judge, labels, licence, form.use))
         with naming(folder):
             if folder.is_dir():
                 folder.rmdir()  # empty, and in the way on some systems

@@ -11,12 +11,15 @@ from daguan.core.files import read_json
 from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST
 from daguan.pipeline.shipping.rivals import ahead_of, run_of, side_of
+from daguan.pipeline.shipping.second_stage import SecondStage
 from daguan.training.prediction import TrainedTagger
 
 PARTS = ("train", "test", "corpus")
 
 
-def model_card(model: Path, trained: TrainedTagger, labels: Sequence[str], licence: str, use: str) -> str:
+def model_card(
+    model: Path, trained: TrainedTagger, judge: SecondStage | None, labels: Sequence[str], licence: str, use: str
+) -> str:
     """Returns the text of a model's card.
 
     Args:
@@ -34,17 +37,24 @@ def model_card(model: Path, trained: TrainedTagger, labels: Sequence[str], licen
         f"A sequence tagger of daguan {__version__}: encoder "
         f"`{_encoder(trained)}`, head `{trained.model.head}`, {quantity(parameters, 'parameter')}, "
         f"{_vocabulary(trained)}. It finds entities of {quantity(len(labels), 'type')}: "
-        f"{', '.join(f'`{label}`' for label in labels)}.\n",
+        f"{', '.join(f'`{label}`' for label in labels)}.{_judge(judge)}\n",
         f"## Use\n\n{use}",
         "## Data\n",
         *(_data(run, manifest) if run else ["The run that made it is not known.\n"]),
         "## Scores\n",
         *(_scores(run, manifest, model) if run else ["Not known.\n"]),
         "## Limits\n",
-        *_limits(trained),
+        *_limits(trained, judge),
         *([f"## Provenance\n\nRun `{run.name}`, commit `{manifest['commit']}`.\n"] if run else []),
     ]
     return "\n".join(parts)
+
+
+def _judge(judge: SecondStage | None) -> str:
+    if judge is None:
+        return ""
+    crf = " and an n-gram CRF propose" if judge.arrays else " proposes"
+    return f" A judge, which is a stack, chooses among the spans that it{crf}."
 
 
 def _encoder(trained: TrainedTagger) -> str:
@@ -111,7 +121,7 @@ def _rows(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[tuple
             return
 
 
-def _limits(trained: TrainedTagger) -> Iterator[str]:
+def _limits(trained: TrainedTagger, judge: SecondStage | None) -> Iterator[str]:
     """Gives what the model cannot do."""
     unit = "pieces of words" if trained.pieces else "tokens"
     if trained.pieces:
@@ -124,5 +134,10 @@ def _limits(trained: TrainedTagger) -> Iterator[str]:
         f"- It reads {trained.window:,} {unit} at once. Longer lines are cut into windows that share about "
         f"{trained.overlap:,} {unit}, and joined again: an entity has no context beyond its window."
     )
+    if judge:
+        yield (
+            f"- Its judge holds {quantity(len(judge.stack['lexicon']), 'string')} of tokens that are entities in the "
+            "training lines: whoever has this folder can read them."
+        )
     yield "- Its scores hold for lines as those it was measured on."
     yield "- It only labels: it cannot be trained further.\n"
