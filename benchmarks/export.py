@@ -4,8 +4,8 @@ alike.
     python -m benchmarks.export MODEL CONTEST [--json] [--quick]
 
 MODEL is the folder of one model (…/fold0/model of a tagger's run) or that of a student, CONTEST the folder with its
-test.txt and test_gold.txt. All compute in float32, but for the matrices of onnx-int8, with one thread and in one process.
-The forms are loaded by examples/exported.py.
+test.txt and test_gold.txt. All compute in float32, but for the matrices of onnx-int8, with one thread and in one
+process. The forms are loaded by examples/exported.py.
 """
 
 from __future__ import annotations
