@@ -22,20 +22,20 @@ wheel=$(echo "$scratch"/dist/daguan-*.whl)
 part "exported models where only their packages are"
 pip_install "$scratch/venv" torch transformers safetensors
 pip_install "$scratch/onnx" numpy onnxruntime tokenizers
-tokens=$(echo "$root"/tests/stored/tagger-*/fold0)
 here() { PYTHONPATH=$root/src:$root/tests "$python" "$@"; }
-here -c 'from conftest import random_sentence
-from daguan.core.seeds import stream
-for length in range(1, 200):
-    print("_".join(random_sentence(stream(length, "lines"), length).tokens))' >"$scratch/tokens.txt"
+here -c 'import sys
+from pathlib import Path
+from exported_models import judged, judged_lines
+judged(Path(sys.argv[1]), "modern", "crf")
+print(*map("_".join, judged_lines() * 9), sep="\n")' "$scratch/student" >"$scratch/tokens.txt"
 here -c 'import sys
 from pathlib import Path
 from exported_models import piece_lines, stored_pieces
 stored_pieces(Path(sys.argv[1]), "bert", "crf", "mean")
 lines = ([word for word in line if word.isprintable()] for line in piece_lines()[::-1])
 print(*("_".join(line) for line in lines if line), sep="\n")' "$scratch/public" >"$scratch/words.txt"
-for kind in tokens words; do # a vocabulary of our own, and a public encoder with its tokenizer
-    model=$([ $kind = tokens ] && echo "$tokens" || echo "$scratch/public")
+for kind in tokens words; do # a student with its judge, and a public encoder with its tokenizer
+    model=$([ $kind = tokens ] && echo "$scratch/student" || echo "$scratch/public")
     here -m daguan predict "$model" "$scratch/$kind.txt" "$scratch/$kind" engine.device=cpu engine.precision=float32
     here -m daguan export "$model" "$scratch/${kind}_hf" --to hf
     here -m daguan export "$model" "$scratch/${kind}_onnx" --to onnx
