@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from daguan.data.chain import Chain, Floats, forward_backward
 from daguan.data.feature_hashes import Ints, Numbers
+from daguan.data.hash_table import HashTable
 from daguan.data.ngram_features import features
 from daguan.data.text_features import TextFeatures
 
@@ -68,22 +69,21 @@ class NgramModel:
         return found
 
     @cached_property
-    def _table(self) -> tuple[Numbers, Ints, Ints]:
+    def _table(self) -> tuple[HashTable, Ints, Ints]:
         """The distinct features, where the weights of each begin, and how many it has."""
         known, starts = np.unique(self.features, return_index=True)
-        return known, starts, np.diff(starts, append=len(self.features))
+        return HashTable.of(known), starts, np.diff(starts, append=len(self.features))
 
     def _scores(self, rows: Numbers) -> Floats:
         """Returns (N,K) the scores of features (N,F), −∞ for unseen tags."""
-        known, starts, counts_of = self._table
-        places = np.searchsorted(known[:-1], rows)
-        hit = known[places] == rows
-        counts = counts_of[places[hit]]
-        token = np.repeat(np.nonzero(hit)[0], counts)
-        first = starts[places[hit]] - (np.cumsum(counts) - counts)
-        used = np.repeat(first, counts) + np.arange(len(token))  # each weight of each feature that is there
-        size = len(self.seen)
-        cells = token * size + self.tags[used]
+        table, starts, counts_of = self._table
+        found, places = table.find(rows.ravel())
+        size, counts = len(self.seen), counts_of[places]
+        ends = np.cumsum(counts)
+        used = np.repeat(starts[places] - (ends - counts), counts)  # each weight of each feature that is there
+        used += np.arange(len(used))
+        cells = np.repeat(found // rows.shape[1] * size, counts)
+        cells += self.tags[used]
         scores = np.bincount(cells, self.weights[used], len(rows) * size).astype(np.float64).reshape(-1, size)
         scores[:, ~self.seen] = -np.inf
         return scores

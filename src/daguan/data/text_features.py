@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from daguan.core.errors import CheckpointError
 from daguan.core.files import write_atomic
 from daguan.data.feature_hashes import GAP, Ints, Numbers, PaddedLines, at_templates, combined
+from daguan.data.hash_table import HashTable
 
 LENGTHS = range(2, GAP + 2)  # tokens of a string
 NO_FEATURE = 0
@@ -46,19 +48,29 @@ class TextFeatures:
     def columns(self, padded: PaddedLines) -> list[Numbers]:
         """Returns features (N,) of each token: clusters around it, and the strings that it begins, is in, or ends."""
         found = []
+        at, rows = self._of_token.find(padded.values[padded.places])
         for number, clusters in enumerate(self.clusters.T):
             values = np.zeros_like(padded.values)
-            values[padded.places] = look_up(padded.values[padded.places], self.tokens, clusters)
+            values[padded.places[at]] = clusters[rows]
             found += at_templates(values, padded.places, TEMPLATES, OF_CLUSTERS + number * len(TEMPLATES))
         for length in LENGTHS:
             found += self._of_strings(padded, length)
         return found
 
+    @cached_property
+    def _of_token(self) -> HashTable:
+        return HashTable.of(self.tokens)
+
+    @cached_property
+    def _of_string(self) -> HashTable:
+        return HashTable.of(self.strings)
+
     def _of_strings(self, padded: PaddedLines, length: int) -> list[Numbers]:
         """Returns a feature (N,) for each place in a string of that length, first to last; inner places look alike."""
         starts, varieties = padded.places, np.zeros_like(padded.values)
         strings = string_hashes([padded.values[starts + offset] for offset in range(length)])
-        varieties[starts] = look_up(strings, self.strings, self.varieties)  # 0 where an edge is in the string
+        at, rows = self._of_string.find(strings)
+        varieties[starts[at]] = self.varieties[rows]  # 0 where an edge is in the string
         columns = []
         for place in range(length):
             role = 0 if place == 0 else 2 if place == length - 1 else 1
@@ -80,14 +92,6 @@ def read_text_features(path: Path) -> TextFeatures:
         return TextFeatures(**load_file(path))
     except (SafetensorError, TypeError) as error:
         raise CheckpointError(f"{path}: expected the features of a text, got: {error}") from None
-
-
-def look_up(values: Numbers, keys: Numbers, answers: Numbers) -> Numbers:
-    """Returns (N,) the answer (S,) at the key (S,), ascending, that equals each value (N,); 0 where none does."""
-    if not len(keys):
-        return np.zeros(len(values), np.uint64)
-    found = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
-    return np.where(keys[found] == values, answers[found], np.uint64(0))
 
 
 def string_hashes(tokens: Sequence[Numbers]) -> Numbers:
