@@ -50,21 +50,24 @@ def test_a_run_ends_with_the_exported_student_of_the_best_tagger(
     assert len(taggers) == 2
     assert json.loads((shipped / "config.json").read_text("utf-8"))["model_type"] == "daguan"
     assert f"export: {shipped}: hf, " in said
-    exported = student / "model"
-    for command, model, gains in (("distil", student, "members"), ("export", exported, "members_alone")):
+    for model, gains in ((student, "members"), (student / "model", "members_alone")):
         assert len(manifest[gains]) == 3
-        ahead = ahead_of(model)
-        assert set(ahead) == {name for name, gain in manifest[gains].items() if gain["f1"] < 0}
-        for name, lead in ahead.items():
-            assert f"{command}: warning: {model}: {100 * lead:.2f} points of span F1 below {name} out of fold" in said
-    assert any(name.startswith("ngram_crf") for name in ahead_of(exported))
+        assert set(ahead_of(model)) == {name for name, gain in manifest[gains].items() if gain["f1"] < 0}
+    assert any(name.startswith("ngram_crf") for name in ahead_of(student / "model"))
     card = (shipped / "README.md").read_text("utf-8")
-    for name, lead in ahead_of(exported).items():
+    ahead = ahead_of(student)
+    for name, lead in ahead.items():
+        for command in ("distil", "export"):
+            assert f"{command}: warning: {student}: {100 * lead:.2f} points of span F1 below {name} out of fold" in said
         assert f"`{name}` by {100 * lead:.2f} points" in card
+    assert said.count(f": warning: {student}") == 2 * len(ahead)
+    assert card.count(" points") == len(ahead)
 
 
-def test_a_public_encoder_is_taught_and_shipped_with_its_tokenizer(contest: Path, tmp_path: Path) -> None:
-    """The shipped model gives the student's spans of all test lines, in a process without daguan."""
+def test_a_public_encoder_is_taught_and_shipped_with_its_tokenizer(
+    contest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is shipped gives the spans of the student's model alone of all test lines, in a process without daguan."""
     checkpoint(tmp_path / "public", "bert")
     spelt = spelt_contest(contest, tmp_path / "spelt")
     public = PIECES.replace("checkpoint: public", f"checkpoint: {tmp_path / 'public'}")
@@ -72,6 +75,7 @@ def test_a_public_encoder_is_taught_and_shipped_with_its_tokenizer(contest: Path
     with in_process():
         more = [f"ensemble.good={public}", "ensemble.good.train.epochs=2", "ensemble.good.model.head=crf"]
         assert main(words(tmp_path, spelt, *more, "members=good", "--ship", str(shipped))) == 0
+    assert "exported without its judge, which reads tokens, as the model reads pieces" in capsys.readouterr().err
     (student,) = (tmp_path / "work").glob("distil-*")
     lines = [list(line.tokens) for line in read_unlabelled(spelt / "test.txt")]
     found = in_a_clean_process(LABEL["hf"], [json.dumps(lines), str(shipped)], tmp_path)[str(shipped)]
