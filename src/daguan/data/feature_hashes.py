@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ class PaddedLines:
         count = int(lengths.sum())
         places = np.arange(count) + GAP * (1 + np.repeat(np.arange(len(lines)), lengths))
         values = np.full(count + GAP * (len(lines) + 1), EDGE)
-        values[places] = hashes(token for line in lines for token in line)
+        values[places] = hashes(chain.from_iterable(lines))
         return cls(values, places, lengths)
 
 

@@ -37,9 +37,12 @@ class HashTable:
     def find(self, values: Numbers) -> tuple[Ints, Ints]:
         """Returns which of the values (N,) are keys, and the place of each of those among the keys."""
         places = self.first[(values >> self.shift).astype(np.int64)]
-        behind = np.flatnonzero(self.keys[places] < values)
+        keys = self.keys[places]
+        behind = np.flatnonzero(keys < values)
         while len(behind):
             places[behind] += 1
-            behind = behind[self.keys[places[behind]] < values[behind]]
-        found = np.flatnonzero((self.keys[places] == values) & (places < len(self.keys) - 1))
+            keys[behind] = self.keys[places[behind]]
+            behind = behind[keys[behind] < values[behind]]
+        found = np.flatnonzero(keys == values)
+        found = found[places[found] < len(self.keys) - 1]  # the last one is no key
         return found, places[found]
