@@ -114,7 +114,7 @@ def test_chunks_do_not_change_marginals(trained, monkeypatch, chunk):
     ids=lambda known: f"{len(known)} from {known[0]:x}",
 )
 def test_scores_are_the_sums_of_the_weights_of_known_features(known):
-    """By brute force: neighbours of table entries, the least and the highest hash, and features told twice."""
+    """By brute force: neighbours of table entries, the least and the highest hash, and features given twice."""
     rng = np.random.default_rng(0)
     table = np.array(known, np.uint64)
     first = np.diff(table, prepend=table[:1] + np.uint64(1)) != 0
