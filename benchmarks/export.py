@@ -29,7 +29,7 @@ from daguan.ensemble.distillation import megabytes
 from daguan.ensemble.labelling import load_members
 from daguan.formats.translation import Translation
 from daguan.pipeline.shipping.export import CPU, FORMS, export
-from daguan.pipeline.work.predict import find_models, predict
+from daguan.pipeline.work.predict import files_of, find_models, predict
 from daguan.training.devices import prepare_process
 
 OURS, ROUNDS, QUICK = "ours", 5, 50
@@ -73,7 +73,7 @@ def exported(model: Path) -> Iterator[dict[str, tuple[Label, float]]]:
     sides: dict[str, tuple[Label, float]] = {
         OURS: (
             lambda test: [plain(one) for one in predict(members, combination, test)],
-            megabytes([path for of_member in paths for path in of_member]),
+            megabytes(files_of(model)),
         )
     }
     with TemporaryDirectory() as scratch:

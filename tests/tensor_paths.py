@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from daguan.data.tags import TagScheme
-from daguan.data.viterbi import Floats, Ints, best_legal_paths, best_paths, chain_of
+from daguan.data.viterbi import Floats, Ints, best_legal_paths, best_paths, transitions_of
 
 
 def viterbi(emissions: Tensor, transitions: Tensor, start: Tensor, end: Tensor, mask: Tensor) -> Tensor:
     """The best paths (B,T), 0 at padding, of emissions (B,T,K)."""
-    chain = chain_of(*(table.detach().float().numpy() for table in (transitions, start, end)))
+    chain = transitions_of(*(table.detach().float().numpy() for table in (transitions, start, end)))
     return padded(best_paths(*flat(emissions, mask), chain), mask)
 
 

@@ -92,23 +92,29 @@ class Model:
 
         manifest = self._manifest()
         if "calibration" not in manifest:
-            raise CheckpointError(f"{self.path}: expected a blend, which has out-of-fold probabilities, got a member")
+            raise CheckpointError(
+                f"{self.path}: expected a blend, which has out-of-fold probabilities, got another run"
+            )
         found = manifest["calibration"][manifest["final"]]
         return calibration(found | {"by_type": self._translation.by_type(found["by_type"])})
 
     def leaderboard(self) -> DataFrame:
         """Returns a table of what was trained: a row for each member and for the blend, with the out-of-fold scores,
         their 95 % intervals, the F1 of each fold and the seconds of training. Raises DaguanError: the folder is of a
-        single model, which has no scores."""
+        single model or of a student, which have no such scores."""
         from daguan.api.frames import leaderboard
 
-        return leaderboard(self.path, self._manifest())
+        manifest = self._manifest()
+        if "out_of_fold" not in manifest:
+            raise CheckpointError(f"{self.path}: expected a blend or a member with scores, got a student")
+        return leaderboard(self.path, manifest)
 
     def export(self, folder: str | Path, to: str = "hf", licence: str = "other") -> Path:
         """Writes the model to a new folder, in a form that runs without daguan, and returns the folder.
 
         `to` is hf, for Hugging Face's Auto classes, or onnx or onnx-int8, for ONNX Runtime. `licence` is the name of
-        the weights' licence, for the card. Raises DaguanError: it is not one model, or the form cannot hold it.
+        the weights' licence, for the card. Raises DaguanError: it is neither one model nor a student, or the form
+        cannot hold it.
         """
         from daguan.pipeline.shipping.export import export
 

@@ -38,7 +38,7 @@ def main(
     A model gets a form that runs without daguan.
 
     What the source holds beside its labels is kept. A contest that was not imported gives its lines in another format.
-    With --to, the words are MODEL FOLDER: one trained model, as `predict` takes it, is written to a new folder.
+    With --to, the words are MODEL FOLDER: a student, or one trained model, is written to a new folder.
     """
     from daguan.core.settings import require
 

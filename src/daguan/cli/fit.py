@@ -53,6 +53,7 @@ def main(
 def _require_shippable(words: list[str], folder: Path, to: str) -> None:
     """Raises DaguanError: what would be shipped cannot be written."""
     from daguan.core.errors import ConfigError
+    from daguan.core.settings import require
     from daguan.models.encoders import hub
     from daguan.models.encoders.pieces import Pieces
     from daguan.pipeline import distil
@@ -62,6 +63,7 @@ def _require_shippable(words: list[str], folder: Path, to: str) -> None:
     form, settings = form_for(folder, to), load(words)
     for student in distil.candidates(settings):
         config = settings.member(student)
+        require("distil.student", config.family == distil.TAGGER, "a tagger, as --ship exports it", student)
         if reason := refusal(form, config.model):
             raise ConfigError(f"{student}, which `distil` may make the student: {reason}; or set distil.student")
         if config.model.pieces and not hub.is_absent(config.encoder.checkpoint):

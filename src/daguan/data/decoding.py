@@ -5,17 +5,17 @@ N tokens of some lines, one after another, K tags.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Span
+from daguan.data.marginals import CHUNK_TOKENS, chunks
 from daguan.data.tags import OUTSIDE, TagScheme
 from daguan.data.viterbi import best_legal_paths
 
 SMALLEST = 1e-6  # lower marginals count as this one: half precision cannot represent them
-CHUNK_TOKENS = 1 << 15  # decoded at once
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Answers = Sequence[NDArray[np.floating]]  # marginals (T,K) of each line
@@ -40,22 +40,12 @@ def decode_tags(answers: Answers, scheme: TagScheme, bias: Floats | None = None)
 def decode_each(answers: Answers, scheme: TagScheme, biases: Sequence[Floats | None]) -> list[Ints]:
     """Returns for each bias the tags (N,) of all lines."""
     found: list[list[Ints]] = [[np.zeros(0, np.int64)] for _ in biases]
-    for chunk in _chunks(answers):
-        lengths, logs = np.array([len(probs) for probs in chunk], np.int64), log_probs(np.concatenate(chunk))
+    lengths = np.array([len(probs) for probs in answers], np.int64)
+    for lines in chunks(lengths, CHUNK_TOKENS):
+        logs = log_probs(np.concatenate(answers[lines]))
         for of_bias, bias in zip(found, biases, strict=True):
-            of_bias.append(_best_tags(logs if bias is None else logs + bias, lengths, scheme))
+            of_bias.append(_best_tags(logs if bias is None else logs + bias, lengths[lines], scheme))
     return [np.concatenate(of_bias) for of_bias in found]
-
-
-def _chunks(answers: Answers) -> Iterator[Answers]:
-    """Gives the lines, in order, about CHUNK_TOKENS tokens at a time."""
-    ends = np.cumsum([len(probs) for probs in answers])
-    low = 0
-    while low < len(answers):
-        before = ends[low - 1] if low else 0
-        high = max(low + 1, int(np.searchsorted(ends, before + CHUNK_TOKENS, "right")))
-        yield answers[low:high]
-        low = high
 
 
 def _best_tags(scores: Floats, lengths: Ints, scheme: TagScheme) -> Ints:

@@ -8,7 +8,7 @@ dozens of members cost only what is read of them (the layout: huggingface.co/doc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -24,7 +24,7 @@ from daguan.core.files import write_atomic
 
 LineMarginals = NDArray[np.float16]
 DTYPES = {"I64": np.int64, "F16": np.float16}
-LINES = 1024  # of which a mean is computed at once
+CHUNK_TOKENS = 1 << 15  # of lines, averaged or decoded at once
 HEADER = 8  # bytes: the length of the JSON that follows, little-endian
 
 
@@ -102,11 +102,21 @@ def mean(by_member: Sequence[Sequence[LineMarginals]], weights: Sequence[float] 
     given = [1.0] * len(by_member) if weights is None else weights
     used = [(np.float32(w / sum(given)), member) for w, member in zip(given, by_member, strict=True) if w]
     means: list[LineMarginals] = []
-    for low in range(0, len(by_member[0]), LINES):  # all lines in single precision may not fit into memory
-        lengths = [len(probs) for probs in by_member[0][low : low + LINES]]
-        parts = (weight * np.concatenate(member[low : low + LINES]) for weight, member in used)
-        means += np.split(reduce(np.add, parts).astype(np.float16), np.cumsum(lengths)[:-1])
+    lengths = np.array([len(probs) for probs in by_member[0]], np.int64)
+    for lines in chunks(lengths, CHUNK_TOKENS):  # all lines in single precision may not fit into memory
+        parts = (weight * np.concatenate(member[lines]) for weight, member in used)
+        means += np.split(reduce(np.add, parts).astype(np.float16), np.cumsum(lengths[lines])[:-1])
     return means
+
+
+def chunks(lengths: NDArray[np.int64], tokens: int) -> Iterator[slice]:
+    """Gives the lines of these lengths (N,), in order, about so many tokens at a time."""
+    ends, low = np.cumsum(lengths), 0
+    while low < len(lengths):
+        before = ends[low - 1] if low else 0
+        high = max(low + 1, int(np.searchsorted(ends, before + tokens, "right")))
+        yield slice(low, high)
+        low = high
 
 
 def check_same_shapes(by_member: Sequence[Sequence[LineMarginals]]) -> None:

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 
-class Chain(NamedTuple):
+class Transitions(NamedTuple):
     """Scores of transitions, in full and by distinct column: a scheme has few of these, most with few sources.
 
     Attributes:
@@ -47,12 +47,12 @@ def best_legal_paths(scores: Floats, lengths: Ints, scheme: TagScheme) -> Ints:
 
 
 @lru_cache(maxsize=8)
-def _legal(scheme: TagScheme) -> Chain:
+def _legal(scheme: TagScheme) -> Transitions:
     tables = (scheme.allowed, scheme.may_start, scheme.may_end)
-    return chain_of(*(np.where(table, 0, FORBIDDEN).astype(np.float32) for table in tables))
+    return transitions_of(*(np.where(table, 0, FORBIDDEN).astype(np.float32) for table in tables))
 
 
-def chain_of(transitions: Floats, start: Floats, end: Floats) -> Chain:
+def transitions_of(transitions: Floats, start: Floats, end: Floats) -> Transitions:
     """Returns the chain of transitions (K,K), start (K,) and end (K,)."""
     seen: dict[bytes, int] = {}
     columns = [seen.setdefault(column.tobytes(), len(seen)) for column in transitions.T]
@@ -60,10 +60,10 @@ def chain_of(transitions: Floats, start: Floats, end: Floats) -> Chain:
     allowed = distinct > FORBIDDEN / 2
     sources = np.argsort(~allowed, axis=0, kind="stable")[: max(1, allowed.sum(0).max())]
     scores = np.take_along_axis(np.where(allowed, distinct, -np.inf), sources, 0).astype(np.float32)
-    return Chain(transitions, start, end, sources, scores, np.array(columns))
+    return Transitions(transitions, start, end, sources, scores, np.array(columns))
 
 
-def best_paths(scores: Floats, lengths: Ints, chain: Chain) -> Ints:
+def best_paths(scores: Floats, lengths: Ints, chain: Transitions) -> Ints:
     """Returns (N,) the tags with the highest sum of scores (N,K) and transitions, of sentences of these lengths; on
     ties, the lowest tags from the end. They are computed in blocks of sentences of similar length."""
     begins, tags = np.cumsum(lengths) - lengths, np.zeros(len(scores), np.int64)
@@ -78,7 +78,7 @@ def best_paths(scores: Floats, lengths: Ints, chain: Chain) -> Ints:
     return tags
 
 
-def _best_scores(emissions: Floats, chain: Chain) -> Floats:
+def _best_scores(emissions: Floats, chain: Transitions) -> Floats:
     """Returns (T,B,K) the score of the best path to each tag; emissions (T,B,K).
 
     Additions come in pytorch-crf's order, so that ties are the same. Sentences lie innermost, where numpy is fastest.
@@ -102,7 +102,7 @@ def _best_scores(emissions: Floats, chain: Chain) -> Floats:
     return best
 
 
-def _trace(best: Floats, emissions: Floats, chain: Chain, lengths: Ints) -> Ints:
+def _trace(best: Floats, emissions: Floats, chain: Transitions, lengths: Ints) -> Ints:
     """Returns (T,B) the best paths, traced backwards in many places at once; best and emissions (T,B,K).
 
     Every STRIDE tokens a piece starts with a guess, the best tag for the text so far. The tag found at its beginning

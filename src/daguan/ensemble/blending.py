@@ -159,8 +159,8 @@ def models_of(runs: Sequence[Path], folds: int) -> list[list[Path]]:
 def save_blend(
     folder: Path, method: str, combination: Combination, models: Sequence[Sequence[Path]], prepared: Path | None
 ) -> None:
-    """Writes what `predict` needs: the combination, the folders of each member's models, and that of the text, if the
-    combination reads it."""
+    """Writes what `predict` needs: the combination, the folders of each member's models, and that of the text; None
+    if it needs none."""
     text = prepared and os.path.relpath(prepared, folder)
     write_json(folder / FILE, {**WRITTEN_BY, "method": method, "text": text, **combination.to_json()})
     write_json(folder / MODELS, [[os.path.relpath(path, folder) for path in of_member] for of_member in models])

@@ -1,4 +1,4 @@
-"""Distils a blend into one model (Hinton et al. 2015, arXiv 1503.02531).
+"""Distils a blend into a student (Hinton et al. 2015, arXiv 1503.02531).
 
 The student learns from labels, the most probable ones or ones that are drawn from the teacher's probabilities: the
 teacher can be any combination, the student any family. What a blend adds to its members is mostly its judge of spans,
@@ -26,7 +26,7 @@ Predictions = dict[str, Sequence[Sentence]]  # by name, for the same lines
 
 
 class DistilSettings(Section):
-    """The small model to ship, trained on gold lines and on lines that the blend labels."""
+    """The student to ship, whose model is trained on gold lines and on lines that the blend labels."""
 
     student: str = setting(
         "",
@@ -96,6 +96,6 @@ def gains_of(name: str, predictions: Predictions, gold: Sequence[Sentence]) -> d
 
 
 def megabytes(paths: Sequence[Path]) -> float:
-    """Returns the size of all files in these folders, in 10⁶ bytes."""
-    sizes = [file.stat().st_size for path in paths for file in sorted(path.rglob("*")) if file.is_file()]
+    """Returns the size of these files, and of all files in these folders, in 10⁶ bytes."""
+    sizes = [file.stat().st_size for path in paths for file in (path, *path.rglob("*")) if file.is_file()]
     return sum(sizes) / 1e6

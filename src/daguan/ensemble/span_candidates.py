@@ -139,8 +139,7 @@ def _union(by_member: Sequence[Sequence[Bounds]], of_mean: Iterator[Bounds]) -> 
     decodes = [*(spans for of_member in by_member for spans in of_member), *of_mean]
     every = np.concatenate(decodes)
     sizes = every.max(0, initial=0) + 1
-    if float(np.prod(sizes.astype(np.float64))) >= 2**63:
-        raise OverflowError(f"expected spans of which fewer than 2^63 can differ, got sizes {sizes.tolist()}")
+    assert np.prod(sizes.astype(np.float64)) < 2**63
     unbiased, numbers = [_numbers(spans, sizes) for spans, *_ in by_member], np.unique(_numbers(every, sizes))
     votes = np.sum([np.isin(numbers, found) for found in unbiased], 0) / len(by_member)
     return np.stack(np.unravel_index(numbers, sizes), 1).astype(np.int64), votes

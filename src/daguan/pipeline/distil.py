@@ -1,4 +1,4 @@
-"""Makes the run of `distil`: one small model that the blend teaches, to ship in its place."""
+"""Makes the run of `distil`: a student that the blend teaches, to ship in its place."""
 
 from __future__ import annotations
 
@@ -76,7 +76,8 @@ def _check(settings: Settings) -> None:
 
 
 def _distil(run: Run, stages: Stages) -> None:
-    """Label lines, train both students, and measure them. A killed run continues where it was."""
+    """Label lines, train both students' models and the n-gram CRF, fit the judges, and measure them. A killed run
+    continues where it was."""
     watch, lesson, student = Stopwatch(), lesson_of(stages), stages.settings.distil.student
     make_runs(stages, [student])
     prepare_process(share_cores(lesson.engine, 1)[1], lesson.engine)

@@ -217,11 +217,14 @@ class Stages:
 
     @cached_property
     def stand_in(self) -> Run:
-        """The run that stands for the student: its own member's or, if that is not trained, the best of the blend."""
+        """The run that stands for the student: its own member's or, if that is not trained, the best of the blend,
+        which is an n-gram CRF only if all are."""
         own, runs = self.train(self.settings.distil.student), {run.path.name: run for run in self.members}
         if own.finished:
             return own
-        return runs[best_on_other_folds({name: run.manifest()["folds"] for name, run in runs.items()})]
+        folds = {name: run.manifest()["folds"] for name, run in runs.items()}
+        others = {name: of for name, of in folds.items() if not family_of(self.families[name]).is_baseline}
+        return runs[best_on_other_folds(others or folds)]
 
     @cached_property
     def partner(self) -> str:

@@ -16,8 +16,9 @@ from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import SPECIALS, UNK, Vocabulary
 from daguan.formats.code_book import CodeBook
 from daguan.formats.translation import Translation
-from daguan.pipeline.shipping.hugging_face import tokenizer, user_entries
+from daguan.pipeline.shipping.hugging_face import tokenizer
 from daguan.pipeline.shipping.modeling_daguan import bio_logits
+from daguan.pipeline.shipping.stored_judge import user_entries
 from stored_model import STORED
 
 (BLEND,) = STORED.glob("blend-*")

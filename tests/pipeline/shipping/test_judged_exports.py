@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,15 @@ import numpy as np
 import pytest
 
 from daguan.cli.app import main
+from daguan.core.seeds import stream
 from daguan.data.feature_hashes import hashes
+from daguan.data.tags import TagScheme
 from daguan.data.text_features import TextFeatures, string_hashes
+from daguan.data.vocabulary import Vocabulary
+from daguan.pipeline.shipping.export import shippable
 from daguan.pipeline.shipping.judging import Judge
 from exported_models import (
+    LABELS,
     OTHERS,
     TOKENS,
     answers_of,
@@ -70,21 +76,39 @@ def test_the_model_alone_is_exported_without_a_judge(tmp_path: Path) -> None:
         assert main(["export", str(model), str(tmp_path / f"out-{has}"), "--to", "hf"]) == 0
         assert (tmp_path / f"out-{has}" / "judging.py").is_file() == has
         card = (tmp_path / f"out-{has}" / "README.md").read_text("utf-8")
-        assert ("A judge, which is a stack, chooses among the spans that it and an n-gram CRF propose." in card) == has
-        assert ("strings of tokens that are entities in the training lines" in card) == has
+        assert ("chooses among the spans that it or an n-gram CRF proposes." in card) == has
+        assert ("strings of tokens that are entities there" in card) == has
         assert ("judge" in json.loads((tmp_path / f"out-{has}" / "config.json").read_text("utf-8"))) == has
 
 
-def test_lines_without_tokens_have_no_entities() -> None:
-    class Stack:
-        def spans(self, sentences: list[Any], answers: list[list[Any]]) -> list[str]:
-            assert [*map(len, answers)] == [len(sentences)] == [2]
-            return [" ".join(sentence.tokens) for sentence in sentences]
+@pytest.mark.parametrize("kind", ["crf", "alone"])
+def test_lines_without_tokens_have_no_entities(kind: str, tmp_path: Path) -> None:
+    student = judged(tmp_path / "student", "modern", "crf", crf=kind == "crf")
+    stored, vocabulary = shippable(student)[1], Vocabulary.load(student / "model")
+    assert stored
+    judge = Judge(stored.about(vocabulary, LABELS), stored.arrays)
+    line, width = [*range(5, 40)], len(TagScheme(LABELS))
+    probs = np.full((len(line), width), 1 / width, np.float16)
+    none = np.zeros((0, width), np.float16)
+    assert judge.spans([], []) == []
+    assert judge.spans([[]], [none]) == [()]
+    (alone,) = judge.spans([line], [probs])
+    assert judge.spans([[], line, []], [none, probs, none]) == [(), alone, ()]
 
-    judge = Judge.__new__(Judge)
-    judge._stack, judge._tokens, judge._crf = Stack(), ["a", "b"], None  # type: ignore[assignment]
-    rows: list[Any] = [np.zeros((length, 5), np.float16) for length in (0, 1, 0, 2)]
-    assert judge.spans([[], [1], [], [0, 1]], rows) == [(), "b", (), "a b"]
+
+def test_the_users_labels_change_no_choice(tmp_path: Path) -> None:
+    """Also where they sort otherwise than the contest's."""
+    student = judged(tmp_path / "student", "modern", "crf")
+    stored, vocabulary = shippable(student)[1], Vocabulary.load(student / "model")
+    assert stored
+    rng, width = stream(2, "labels"), len(TagScheme(LABELS))
+    lines = [rng.integers(5, 40, 9).tolist() for _ in range(20)]
+    probs = [rng.dirichlet(np.ones(width), 9).astype(np.float16) for _ in lines]
+    plain = Judge(stored.about(vocabulary, LABELS), stored.arrays).spans(lines, probs)
+    other = dict(zip(LABELS, ("z", "y", "x"), strict=True))
+    renamed = Judge(stored.about(vocabulary, [*other.values()]), stored.arrays).spans(lines, probs)
+    assert any(plain)
+    assert renamed == [tuple(replace(span, label=other[span.label]) for span in of_line) for of_line in plain]
 
 
 def test_a_judge_of_words_is_left_out_where_the_model_reads_pieces(

@@ -4,7 +4,9 @@ package tokenizers for a model that reads words in pieces.
     from decode import Labeller
     Labeller(FOLDER).spans([["7", "8", "9"]])  # of each line: (start, stop, label, probability), half-open in tokens
 
-A student has a judge, which chooses among the spans that it nearly finds: the package `judge` beside this file.
+A student has a judge, which chooses among the spans that its model or an n-gram CRF proposes: the package `judge`
+beside this file has this last step, and vocabulary.json has further tokens for it, whose numbers the graph does not
+know.
 
 The graph gives the scores of each head; what goes before it and what follows is here, for other languages to copy:
 pieces of tokens (one each where tokens have numbers of their own), windows, marginals of tags (BIOES: 0 is outside,

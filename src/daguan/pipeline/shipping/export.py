@@ -1,4 +1,4 @@
-"""Exports one trained model to a form that runs without this package."""
+"""Exports one trained model, or a student with its judge, to a form that runs without this package."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from daguan.formats.translation import Translation
 from daguan.models.settings import ModelSettings
 from daguan.pipeline.shipping.model_card import model_card
 from daguan.pipeline.shipping.rivals import warn
-from daguan.pipeline.shipping.second_stage import SecondStage
+from daguan.pipeline.shipping.stored_judge import StoredJudge
 from daguan.pipeline.work.predict import find_models
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import FILE, TrainedTagger
@@ -45,7 +45,7 @@ class Form(NamedTuple):
         refusal: says why it cannot hold a tagger with these settings; empty where it can.
     """
 
-    write: Callable[[TrainedTagger, SecondStage | None, Translation, Path], None]
+    write: Callable[[TrainedTagger, StoredJudge | None, Translation, Path], None]
     use: str
     check: Callable[[], None] = lambda: None
     refusal: Callable[[ModelSettings], str] = lambda model: ""
@@ -72,12 +72,13 @@ def export(model: Path, folder: Path, to: str, licence: str = OTHER) -> Exported
     """Writes a model to a new folder, whole or not at all.
 
     Args:
-        model: the folder of one model, as `predict` takes it.
+        model: the folder of one model or of a student, as `predict` takes it.
         to: a key of FORMS.
         licence: the name of the licence of the weights, for the card.
 
     Raises:
-        DaguanError: no model, several models, a model that the form cannot hold, or a folder that is in use.
+        DaguanError: no model, several that are no student, a model that the form cannot hold, or a folder that is in
+            use.
     """
     form = form_for(folder, to)
     path, judge = shippable(model)
@@ -121,7 +122,7 @@ def form_for(folder: Path, to: str) -> Form:
     return form
 
 
-def shippable(folder: Path) -> tuple[Path, SecondStage | None]:
+def shippable(folder: Path) -> tuple[Path, StoredJudge | None]:
     """Returns the folder of the tagger in a folder, and the judge of a student.
 
     Raises:
@@ -129,7 +130,7 @@ def shippable(folder: Path) -> tuple[Path, SecondStage | None]:
     """
     paths, combination = find_models(folder)
     found = [path for of_member in paths for path in of_member]
-    stack = combination if SecondStage.is_in(folder) else None
+    stack = combination if StoredJudge.is_in(folder) else None
     if len(found) > 1 and stack is None:
         raise CheckpointError(
             f"{folder}: expected one model to export, got {len(found)} whose answers are combined; "
@@ -138,4 +139,4 @@ def shippable(folder: Path) -> tuple[Path, SecondStage | None]:
         )
     if family_in(found[0]) is None or not (found[0] / FILE).is_file():
         raise CheckpointError(f"{found[0]}: expected a tagger to export, got an n-gram CRF, which is no neural network")
-    return found[0], SecondStage.load(folder, stack, found[1:]) if stack else None
+    return found[0], StoredJudge.load(folder, stack, found[1:]) if stack else None

@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from daguan.core.files import naming, write_json, write_text
 from daguan.core.settings import to_dict
 from daguan.core.tables import Row
-from daguan.data.vocabulary import PAD, SPECIALS, UNK, Vocabulary
+from daguan.data.vocabulary import PAD, UNK
 from daguan.formats.translation import Translation
 from daguan.models.encoders.architecture import Architecture
 from daguan.models.encoders.pieces import Pieces
@@ -25,8 +25,8 @@ from daguan.models.settings import LSTM, TOGETHER
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping.export import Form
 from daguan.pipeline.shipping.modeling_daguan import buffer_of
-from daguan.pipeline.shipping.second_stage import UNSPEAKABLE, SecondStage
 from daguan.pipeline.shipping.sources import PACKAGE, SHIPPING, Linker
+from daguan.pipeline.shipping.stored_judge import StoredJudge, tokens_of, user_entries
 from daguan.pipeline.shipping.tokenization_daguan import DaguanTokenizer
 from daguan.training.prediction import TrainedTagger
 
@@ -50,7 +50,7 @@ The folder needs `torch`, `transformers` and `safetensors`. `trust_remote_code` 
 """
 
 
-def write(trained: TrainedTagger, judge: SecondStage | None, translation: Translation, folder: Path) -> None:
+def write(trained: TrainedTagger, judge: StoredJudge | None, translation: Translation, folder: Path) -> None:
     """Writes configuration, weights, code and tokenizer into an existing folder."""
     trained = without_packages(trained)
     heads = trained.model.heads
@@ -68,8 +68,7 @@ def write(trained: TrainedTagger, judge: SecondStage | None, translation: Transl
         if trained.pieces:
             piece_tokenizer(trained.pieces, texts_of(trained.pieces, translation)).save_pretrained(folder)
         else:
-            others = judge.other_tokens if judge else ()
-            tokenizer(trained.vocabulary, translation, others).save_pretrained(folder)
+            tokenizer(tokens_of(trained.vocabulary, judge), translation).save_pretrained(folder)
 
 
 def without_packages(trained: TrainedTagger) -> TrainedTagger:
@@ -165,14 +164,14 @@ def _class_of(row: Row) -> tuple[str, str]:
     return module, name
 
 
-def tokenizer(vocabulary: Vocabulary, translation: Translation, others: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+def tokenizer(tokens: Sequence[str], translation: Translation) -> PreTrainedTokenizerFast:
     """Returns a tokenizer of the user's own tokens: what stands between white space is one token, known or not.
 
     Special tokens have names that no text has, because a token that is spelt like one is unknown to the model.
 
-    others: tokens of the contest that the model's judge alone knows.
+    tokens: of the contest, by their numbers, special ones first.
     """
-    entries = user_entries((*vocabulary.entries, *others), translation)
+    entries = user_entries(tokens, translation)
     words = Tokenizer(models.WordLevel({entry: id for id, entry in enumerate(entries)}, unk_token=entries[UNK]))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
@@ -204,17 +203,6 @@ def piece_tokenizer(pieces: Pieces, texts: Mapping[str, str]) -> DaguanTokenizer
 def texts_of(pieces: Pieces, translation: Translation) -> Mapping[str, str]:
     """Returns the text that each of the user's tokens stands for, if it stands for one and is no text itself."""
     return {} if translation.book else pieces.texts
-
-
-def user_entries(tokens: Sequence[str], translation: Translation) -> list[str]:
-    """Returns the user's token for each token of the contest, special ones first; one that no text has for these and
-    for those that stand for none of the user's."""
-    book = translation.book
-    of_number = {number: token for token, number in book.tokens.items()} if book else {}
-    entries = [entry + UNSPEAKABLE for entry in SPECIALS]
-    for entry in tokens[len(SPECIALS) :]:
-        entries.append(of_number.get(entry, entry + UNSPEAKABLE) if book else entry)
-    return entries
 
 
 FORM = Form(write, USE)

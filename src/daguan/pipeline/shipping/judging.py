@@ -1,4 +1,4 @@
-"""The second stage of an exported student: a judge chooses among the spans that its model and an n-gram CRF propose.
+"""The judge of an exported student: it chooses among the spans that its model or an n-gram CRF proposes.
 
 An exported model holds this code, which needs numpy alone. T tokens of a line, K tags.
 """
@@ -21,9 +21,10 @@ class Judge:
     """A judge of spans. It keeps no state between calls."""
 
     def __init__(self, about: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """about: `stack`, as its JSON, and `tokens`, of which a line holds the numbers; arrays: the n-gram CRF's, empty
-        without one."""
+        """about: `stack`, as its JSON; `labels`, the user's for its own; and `tokens`, of which a line holds the
+        numbers. arrays: the n-gram CRF's, empty without one."""
         self._stack = Stack.from_json(about["stack"], lambda: None)
+        self._labels = dict(zip(self._stack.labels, about["labels"], strict=True))
         self._tokens: list[str] = about["tokens"]
         self._crf = NgramModel.of(arrays) if arrays else None
 
@@ -34,5 +35,9 @@ class Judge:
         answers = [[probs for probs, line in zip(marginals, lines, strict=True) if line]]
         if self._crf:
             answers.append(to_half_precision(self._crf.marginals([sentence.tokens for sentence in sentences])))
-        found = iter(self._stack.spans(sentences, answers))
-        return [next(found) if line else () for line in lines]
+        found = iter(self._stack.spans(sentences, answers) if sentences else ())
+        return [tuple(map(self._named, next(found))) if line else () for line in lines]
+
+    def _named(self, span: Span) -> Span:
+        """Return a span with the user's label."""
+        return Span(span.start, span.stop, self._labels[span.label], span.probability)

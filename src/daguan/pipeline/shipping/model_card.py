@@ -11,14 +11,14 @@ from daguan.core.files import read_json
 from daguan.core.quantity import quantity
 from daguan.core.runs import MANIFEST
 from daguan.pipeline.shipping.rivals import ahead_of, run_of, side_of
-from daguan.pipeline.shipping.second_stage import SecondStage
+from daguan.pipeline.shipping.stored_judge import StoredJudge
 from daguan.training.prediction import TrainedTagger
 
 PARTS = ("train", "test", "corpus")
 
 
 def model_card(
-    model: Path, trained: TrainedTagger, judge: SecondStage | None, labels: Sequence[str], licence: str, use: str
+    model: Path, trained: TrainedTagger, judge: StoredJudge | None, labels: Sequence[str], licence: str, use: str
 ) -> str:
     """Returns the text of a model's card.
 
@@ -50,11 +50,11 @@ def model_card(
     return "\n".join(parts)
 
 
-def _judge(judge: SecondStage | None) -> str:
+def _judge(judge: StoredJudge | None) -> str:
     if judge is None:
         return ""
-    crf = " and an n-gram CRF propose" if judge.arrays else " proposes"
-    return f" A judge, which is a stack, chooses among the spans that it{crf}."
+    crf = " or an n-gram CRF" if judge.arrays else ""
+    return f" A judge, boosted trees and a logistic regression, chooses among the spans that it{crf} proposes."
 
 
 def _encoder(trained: TrainedTagger) -> str:
@@ -121,14 +121,15 @@ def _rows(run: Path, manifest: Mapping[str, Any], model: Path) -> Iterator[tuple
             return
 
 
-def _limits(trained: TrainedTagger, judge: SecondStage | None) -> Iterator[str]:
+def _limits(trained: TrainedTagger, judge: StoredJudge | None) -> Iterator[str]:
     """Gives what the model cannot do."""
     unit = "pieces of words" if trained.pieces else "tokens"
     if trained.pieces:
         yield "- Its words are the tokens of the data that it was trained on: text should be split in the same way."
         yield "- The licence of the public checkpoint below it holds for its weights, too."
     else:
-        yield "- It knows the tokens of its vocabulary; all others are one unknown token to it."
+        also = f", and its judge {quantity(len(judge.other_tokens), 'further one')}" if judge else ""
+        yield f"- It knows the tokens of its vocabulary{also}; all others are one unknown token to it."
     yield "- It finds entities of the types above alone, and none that overlap."
     yield (
         f"- It reads {trained.window:,} {unit} at once. Longer lines are cut into windows that share about "
@@ -136,8 +137,9 @@ def _limits(trained: TrainedTagger, judge: SecondStage | None) -> Iterator[str]:
     )
     if judge:
         yield (
-            f"- Its judge holds {quantity(len(judge.stack['lexicon']), 'string')} of tokens that are entities in the "
-            "training lines: whoever has this folder can read them."
+            "- This folder holds all tokens of the training lines, and "
+            f"{quantity(len(judge.stack['lexicon']), 'string')} of tokens that are entities there: whoever has it can "
+            "read them."
         )
     yield "- Its scores hold for lines as those it was measured on."
     yield "- It only labels: it cannot be trained further.\n"

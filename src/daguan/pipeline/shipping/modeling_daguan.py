@@ -2,8 +2,8 @@
 
 Lines may have any length: windows are cut, stitched and decoded inside the model, as `daguan predict` does it. Export
 writes this module and what it needs beside the weights (sources.py). A model whose words have vectors of their own
-reads each word as one piece; such a model may have a judge, which chooses among the spans that it nearly finds. B lines
-of up to P pieces of T words, K tags, X types.
+reads each word as one piece; such a model may have a judge, which chooses among the spans that it or an n-gram CRF
+proposes. B lines of up to P pieces of T words, K tags, X types.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from transformers.modeling_outputs import TokenClassifierOutput
 from daguan.core.types import Span
 from daguan.data.batches.collate import Example, collate, sorted_batches
 from daguan.data.batches.windows import stitch, windows_of
-from daguan.data.decoding import decode_tags, log_probs
+from daguan.data.decoding import decode_lines, log_probs
 from daguan.data.span_probabilities import with_probabilities
 from daguan.data.tags import TagScheme
 from daguan.data.vocabulary import UNK
@@ -115,8 +115,7 @@ class DaguanForTokenClassification(PreTrainedModel):
             words = [[number for (number,) in line] for line in lines]
             found: Sequence[tuple[Span, ...]] = self.judge.spans(words, answers)
             return found
-        decoded = [self.scheme.decode(tags) for tags in decode_tags(answers, self.scheme)]
-        return with_probabilities(decoded, answers, self.scheme)
+        return with_probabilities(decode_lines(answers, self.scheme), answers, self.scheme)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, words: Tensor | None = None, **_: Any

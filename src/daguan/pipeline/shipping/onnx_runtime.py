@@ -37,9 +37,9 @@ from daguan.models.settings import ModelSettings
 from daguan.models.tagger import Tagger
 from daguan.pipeline.shipping import decode
 from daguan.pipeline.shipping.export import Form
-from daguan.pipeline.shipping.hugging_face import EQUAL, texts_of, user_entries, without_packages
-from daguan.pipeline.shipping.second_stage import SecondStage
+from daguan.pipeline.shipping.hugging_face import EQUAL, texts_of, without_packages
 from daguan.pipeline.shipping.sources import SHIPPING, Linker
+from daguan.pipeline.shipping.stored_judge import StoredJudge, tokens_of, user_entries
 from daguan.training.prediction import TrainedTagger
 
 OPSET = 18
@@ -54,8 +54,9 @@ labeller = Labeller(FOLDER)
 print(labeller.spans([["7", "8", "9"]]))  # of each line: (start, stop, label, probability), half-open in tokens
 ```
 
-The folder needs `numpy` and `onnxruntime`, and `tokenizers` if it has a `tokenizer.json`. `decode.py` says what goes
-into `model.onnx`, and what follows from the scores of each head that come out of it.
+The folder needs `numpy` 2 and `onnxruntime`, and `tokenizers` if it has a `tokenizer.json`. `decode.py` says what goes
+into `model.onnx`, and what follows from the scores of each head that come out of it; where there is a folder `judge`,
+its code has the last step.
 """
 
 
@@ -111,7 +112,7 @@ class IndexedBias(nn.Module):
 
 
 def write(
-    trained: TrainedTagger, judge: SecondStage | None, translation: Translation, folder: Path, int8: bool = False
+    trained: TrainedTagger, judge: StoredJudge | None, translation: Translation, folder: Path, int8: bool = False
 ) -> None:
     """Writes graph, vocabulary or tokenizer, decoding and their description into an existing folder.
 
@@ -130,8 +131,7 @@ def write(
             pieces.backend().save(str(folder / "tokenizer.json"))
             about |= {"texts": texts_of(pieces, translation), "unknown": pieces.tokenizer.unk_token_id}
         else:
-            others = judge.other_tokens if judge else ()
-            tokens = user_entries((*trained.vocabulary.entries, *others), translation)[len(SPECIALS) :]
+            tokens = user_entries(tokens_of(trained.vocabulary, judge), translation)[len(SPECIALS) :]
             write_json(folder / "vocabulary.json", {token: id for id, token in enumerate(tokens, start=len(SPECIALS))})
         if judge:
             about["judge"] = judge.about(trained.vocabulary, labels)
@@ -140,7 +140,7 @@ def write(
         shutil.copyfile(decode.__file__, folder / "decode.py")
 
 
-def write_judge(judge: SecondStage, folder: Path) -> None:
+def write_judge(judge: StoredJudge, folder: Path) -> None:
     """Writes the package `judge`, which decode.py imports, and the arrays of the n-gram CRF."""
     arrays: Any = judge.arrays
     np.savez(folder / f"{JUDGE}.npz", **arrays)

@@ -38,8 +38,9 @@ def ahead_of(model: Path) -> dict[str, float]:
 
 def side_of(model: Path, run: Path) -> str:
     """Returns which side of a student's run a model in it is: the run's folder is the student, any other the model
-    alone."""
-    return STUDENT if model.resolve() == run.resolve() else ALONE
+    alone. In a run of before students had judges, the student is the model."""
+    judged = MEMBERS_ALONE in read_json(run / MANIFEST)
+    return ALONE if judged and model.resolve() != run.resolve() else STUDENT
 
 
 def _f1_of_rivals(run: Path, manifest: dict[str, Any]) -> dict[str, float]:

@@ -56,7 +56,7 @@ from daguan.ensemble.pseudo_labels import (
 from daguan.ensemble.stacking import StackLearner
 from daguan.families.fold import HELD_OUT, MODEL, TEST
 from daguan.families.pseudo_labels import PseudoLabelSettings
-from daguan.pipeline.work.predict import find_models, predict
+from daguan.pipeline.work.predict import files_of, find_models, predict
 from daguan.pipeline.work.prepared import PreparedContest
 from daguan.training.engine_settings import EngineSettings
 from daguan.training.prediction import annotate
@@ -192,8 +192,8 @@ def measure(folder: Path, lesson: Lesson) -> dict[str, Any]:
     models = {name: find_models(place) for name, place in places.items()}
     loaded = {name: (load_members(paths, lesson.engine), way) for name, (paths, way) in models.items()}
     for name, rate in rates(loaded, sample(prepared.test)).items():
-        paths = [path for of_member in models[name][0] for path in of_member]
-        sides[name] |= {"models": len(paths), "megabytes": megabytes(paths), "lines_per_second": rate}
+        count = sum(map(len, models[name][0]))
+        sides[name] |= {"models": count, "megabytes": megabytes(files_of(places[name])), "lines_per_second": rate}
     members = answers_of_members(lesson, gold)
     over = {name: gains_of(side, {side: held_out[side], **members}, gold) for name, side in OVER_MEMBERS.items()}
     return {"sides": sides, "gains": gains_of(STUDENT, held_out, gold), **over}

@@ -8,8 +8,9 @@ from pathlib import Path
 from daguan.core.errors import CheckpointError
 from daguan.core.runs import MANIFEST
 from daguan.core.types import Sentence
-from daguan.ensemble.blending import MODELS, load_blend
+from daguan.ensemble.blending import FILE, MODELS, load_blend
 from daguan.ensemble.combination import Combination
+from daguan.ensemble.distillation import OTHER_TOKENS
 from daguan.ensemble.labelling import Members, member_marginals
 from daguan.ensemble.weighting import plain_mean
 from daguan.families.family import family_in
@@ -33,6 +34,14 @@ def find_models(folder: Path) -> tuple[list[list[Path]], Combination | None]:
     if not folds or not (folder / MANIFEST).is_file():
         raise CheckpointError(f"{folder}: expected a blend, a finished run or a model, got none")
     return [folds], None
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Returns the folders and files that what is in a folder labels lines with. Raises CheckpointError: as
+    `find_models`."""
+    paths, combination = find_models(folder)
+    models = [path for of_member in paths for path in of_member]
+    return [*models, *(folder / name for name in (FILE, MODELS, OTHER_TOKENS) if combination)]
 
 
 def predict(members: Members, combination: Combination | None, sentences: Sequence[Sentence]) -> Iterator[Sentence]:

@@ -1,4 +1,4 @@
-"""The second stage of a student, as an exported model holds it: its judge, and the n-gram CRF beside its model."""
+"""The judge of a student with its n-gram CRF, as an export writes them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from daguan.data.vocabulary import SPECIALS, Vocabulary
 from daguan.ensemble.combination import Combination
 from daguan.ensemble.distillation import OTHER_TOKENS
 from daguan.families.ngram_crf import NgramCrf
+from daguan.formats.translation import Translation
 
 UNSPEAKABLE = " "  # no token has white space: what ends in it is read in no text
 
 
 @dataclass(frozen=True)
-class SecondStage:
-    """A judge.
+class StoredJudge:
+    """A judge with its n-gram CRF.
 
     Attributes:
         stack: it, as its JSON.
@@ -38,7 +39,7 @@ class SecondStage:
         return (folder / OTHER_TOKENS).is_file()
 
     @classmethod
-    def load(cls, folder: Path, stack: Combination, crfs: Sequence[Path]) -> SecondStage:
+    def load(cls, folder: Path, stack: Combination, crfs: Sequence[Path]) -> StoredJudge:
         """Returns the judge of the student in a folder. Raises CheckpointError: its n-gram CRF is damaged."""
         arrays = {name: array for path in crfs for name, array in NgramCrf(path).model.arrays().items()}
         return cls(stack.to_json(), arrays, read_json(folder / OTHER_TOKENS))
@@ -46,6 +47,22 @@ class SecondStage:
     def about(self, vocabulary: Vocabulary, labels: Sequence[str]) -> dict[str, Any]:
         """Returns the description that `judging.Judge` reads, with the user's labels, and how many of the tokens the
         vocabulary has."""
-        specials = [entry + UNSPEAKABLE for entry in SPECIALS]
-        tokens = [*specials, *vocabulary.entries[len(SPECIALS) :], *self.other_tokens]
-        return {"stack": {**self.stack, "labels": labels}, "tokens": tokens, "trained_on": len(vocabulary)}
+        tokens = user_entries(tokens_of(vocabulary, self), Translation())
+        return {"stack": self.stack, "labels": labels, "tokens": tokens, "trained_on": len(vocabulary)}
+
+
+def tokens_of(vocabulary: Vocabulary, judge: StoredJudge | None) -> Sequence[str]:
+    """Returns the tokens of the contest, by their numbers: those of the vocabulary, and then those that the judge alone
+    knows."""
+    return (*vocabulary.entries, *(judge.other_tokens if judge else ()))
+
+
+def user_entries(tokens: Sequence[str], translation: Translation) -> list[str]:
+    """Returns the user's token for each token of the contest, special ones first; one that no text has for these and
+    for those that stand for none of the user's."""
+    book = translation.book
+    of_number = {number: token for token, number in book.tokens.items()} if book else {}
+    entries = [entry + UNSPEAKABLE for entry in SPECIALS]
+    for entry in tokens[len(SPECIALS) :]:
+        entries.append(of_number.get(entry, entry + UNSPEAKABLE) if book else entry)
+    return entries
