@@ -89,6 +89,7 @@ def test_a_public_encoder_is_taught_and_shipped_with_its_tokenizer(
         (["--ship", "new", "--to", "tf"], "--to: expected hf or onnx or onnx-int8"),
         (["members=ngram_crf", "--ship", "new"], "distil.student: expected the name of a tagger"),
         (["distil.student=nobody", "--ship", "new"], "distil.student: expected tagger or ngram_crf or soup"),
+        (["distil.student=ngram_crf", "--ship", "new"], "distil.student: expected a tagger, as --ship exports it, got"),
         (
             [f"ensemble.bad={PIECES}", "ensemble.bad.model.ngram_buckets=9", "--ship", "new"],
             "bad, which `distil` may make the student: model.ngram_buckets: expected 0 with model.pieces",

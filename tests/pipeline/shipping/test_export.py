@@ -84,7 +84,7 @@ def test_the_tokenizer_reads_the_users_own_tokens() -> None:
     """Special tokens, and numbers that stand for no token of the user, are unknown, as to the model."""
     vocabulary = Vocabulary((*SPECIALS, "0", "1", "2", "7"))
     book = CodeBook({"Ann": "0", "[MASK]": "1", "7": "2"}, {"PER": "per"})
-    made = tokenizer(vocabulary, Translation(book))
+    made = tokenizer(vocabulary.entries, Translation(book))
 
     def ids(line: list[str]) -> list[int]:
         found = made([line], is_split_into_words=True)["input_ids"][0]
@@ -94,7 +94,7 @@ def test_the_tokenizer_reads_the_users_own_tokens() -> None:
     line = ["Ann", "[MASK]", "7", "0", "[PAD]", "went", "[UNK]", "Ann"]
     assert ids(line) == vocabulary.encode(Translation(book).encode(line)) == [5, 6, 7, UNK, UNK, UNK, UNK, 5]
     assert len(user_entries(vocabulary.entries, Translation(book))) == len(vocabulary)
-    plain = tokenizer(vocabulary, Translation())
+    plain = tokenizer(vocabulary.entries, Translation())
     words = ["0", "7", "[CLS]", "x"]
     assert plain([words], is_split_into_words=True)["input_ids"] == [vocabulary.encode(words)]
 

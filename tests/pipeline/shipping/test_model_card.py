@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pandas import DataFrame
 
-from daguan.core.files import write_json
-from daguan.core.runs import WRITTEN_BY
+import daguan
+from daguan.api.model import Model
+from daguan.core.errors import CheckpointError
+from daguan.core.files import read_json, write_json
+from daguan.core.runs import MANIFEST, WRITTEN_BY
 from daguan.ensemble.distillation import ALONE, BEST, MEMBERS, MEMBERS_ALONE, STUDENT, TEACHER
 from daguan.families.fold import MODEL
 from daguan.pipeline.shipping.export import CPU
@@ -55,6 +60,22 @@ def test_scores_and_warnings_are_of_what_is_shipped(run: Path, place: str, side:
         lead = BELOW[side].get(name)
         assert (f"`{name}` by" in card) == (lead is not None)
         assert lead is None or f"`{name}` by {100 * lead:.2f} points" in card
+
+
+@pytest.mark.parametrize("place", ["", "model"])
+def test_a_student_of_before_students_had_judges_is_its_model(run: Path, place: str) -> None:
+    manifest = read_json(run / MANIFEST)
+    del manifest[MEMBERS_ALONE], manifest["sides"][ALONE]
+    write_json(run / MANIFEST, manifest)
+    assert ahead_of(run / place) == pytest.approx(BELOW[STUDENT])
+    card = model_card(run / place, TrainedTagger.load(run / MODEL, CPU), None, ["a"], "mit", "use")
+    assert f" | {100 * F1S[STUDENT]:.2f} (" in card
+
+
+@pytest.mark.parametrize("ask", [Model.leaderboard, Model.calibration])
+def test_a_student_has_no_table_of_members(run: Path, ask: Callable[[Model], DataFrame]) -> None:
+    with pytest.raises(CheckpointError, match="expected a blend"):
+        ask(daguan.load(run))
 
 
 def test_a_link_to_the_run_is_the_run(run: Path, tmp_path: Path) -> None:
