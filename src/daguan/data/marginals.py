@@ -110,7 +110,7 @@ def mean(by_member: Sequence[Sequence[LineMarginals]], weights: Sequence[float] 
 
 
 def chunks(lengths: NDArray[np.int64], tokens: int) -> Iterator[slice]:
-    """Gives the lines of these lengths (N,), in order, about so many tokens at a time."""
+    """Gives the lines of these lengths (N,), in order, about `tokens` tokens at a time."""
     ends, low = np.cumsum(lengths), 0
     while low < len(lengths):
         before = ends[low - 1] if low else 0
