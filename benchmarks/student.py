@@ -6,8 +6,8 @@ CONTEST is `uner_zh`, `people_daily` (its first 6,000 training lines) or another
 two. A blend that `benchmarks.contests` has played with the same words is not trained again. Two kinds of students learn
 from it: from its best labels, and from labels that are drawn from its probabilities, on all lines. A student is one
 small tagger, the blend's best n-gram CRF trained on all lines, and a judge that chooses among the spans that one of
-these proposes. The row below it is of its tagger alone, which is faster. None is taught on test lines, so that test scores are
-of lines unknown to it. `--more` adds a setting, such as distil.length=8.
+these proposes. The row below it is of its tagger alone, which is faster. None is taught on test lines, so that test
+scores are of lines unknown to it. `--more` adds a setting, such as distil.length=8.
 
 Scores are strict span F1 with 95 % bootstrap intervals over lines. Out of fold they are on the lines that fold 0 holds
 out. The student that is scored there learns from the gold lines of the other folds, and from corpus lines that fold 0's
