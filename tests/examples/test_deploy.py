@@ -72,7 +72,7 @@ def test_the_commands_lead_from_a_model_to_answers(tmp_path: Path) -> None:
         one.bind(("127.0.0.1", 0))
         port = str(one.getsockname()[1])
     model = TAGGER / "fold0" / "model"
-    names = {"MODEL": str(model), "python -m daguan": f"{sys.executable} -m daguan", "8000": port}
+    names = {"RUN shipped": f"{model} shipped", "python -m daguan": f"{sys.executable} -m daguan", "8000": port}
     commands = "\n".join(text for kind, text in BLOCKS if kind == "bash")
     for name, value in names.items():
         commands = commands.replace(name, value)
