@@ -10,10 +10,10 @@ def main(words: Words, accept_code: AcceptCode = False, csv: Csv = None, as_json
     """Teach the blend to a small student, to ship in its place.
 
     A student is one small model, which has the settings of distil.student or the blend's best tagger; the blend's
-    n-gram CRF; and a judge, a stack that chooses among the spans that these two propose. Two students are trained. The
-    first learns from fold 0's models and a blend of them, and is scored beside its teachers and its model alone on the
-    lines that fold 0 holds out. The second learns on all lines from the whole blend and is the one to ship: `predict`
-    takes the folder that is named at the end. A warning names each member that is above the student.
+    n-gram CRF; and a judge, a stack that chooses among the spans that one of these two proposes. Two students are
+    trained. The first learns from fold 0's models and a blend of them, and is scored beside its teachers and its model
+    alone on the lines that fold 0 holds out. The second learns on all lines from the whole blend and is the one to
+    ship: `predict` takes the folder that is named at the end. A warning names each member that is above the student.
     """
     from daguan.pipeline import distil
     from daguan.pipeline.budget.plan import load

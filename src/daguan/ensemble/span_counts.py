@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daguan.core.types import Sentence
-from daguan.data.decoding import decode_tags, log_probs
+from daguan.data.decoding import decode_tags, illegal_lines, log_probs
 from daguan.data.marginals import LineMarginals
-from daguan.data.tags import OUTSIDE, B, S, TagScheme
+from daguan.data.tags import B, S, TagScheme
 
 Weights = tuple[float, ...]  # (M,) at least 0, not all 0; of any sum
 Ints = NDArray[np.int64]
@@ -80,7 +80,7 @@ class SpanCounter:
         self._opens[[1 + 4 * label + prefix for label in range(len(scheme.labels)) for prefix in (B, S)]] = True
         whole = _TokenLayout.of(gold, scheme)
         tags, open_tokens = _top_tags(marginals, slack)
-        illegal = _illegal(tags, whole.offsets, scheme)
+        illegal = illegal_lines(tags, np.diff(whole.offsets), scheme)
         is_open = illegal | _any(open_tokens, whole.offsets)
         self._lines = np.flatnonzero(is_open)
         self._fixed = whole.counts(tags, self._opens) * ~is_open[:, None]
@@ -116,7 +116,8 @@ class SpanCounter:
         tags = self._tags.copy()
         tags[self._open] = (mean if added is None else log_probs(mean, added)).argmax(1)
         offsets = self._layout.offsets
-        illegal, lengths = _illegal(tags, offsets, self._scheme), np.diff(offsets)
+        lengths = np.diff(offsets)
+        illegal = illegal_lines(tags, lengths, self._scheme)
         rows = np.flatnonzero(np.repeat(illegal, lengths))
         if len(rows):
             total = np.zeros((len(rows), len(self._scheme)), np.float32)
@@ -144,14 +145,6 @@ def _top_tags(marginals: Sequence[Sequence[LineMarginals]], slack: float) -> tup
         np.put_along_axis(logs, tags[:, None], -np.inf, 1)
         is_open |= (tags != top_tags) | (top[:, 0] - logs.max(1) <= slack)
     return top_tags, is_open
-
-
-def _illegal(tags: Ints, offsets: Ints, scheme: TagScheme) -> NDArray[np.bool_]:
-    """Returns (N,) whether the scheme forbids the tags of the line."""
-    lines = len(offsets) - 1
-    steps = np.insert(tags, offsets, OUTSIDE)  # one before each line and one after the last
-    bad = ~scheme.allowed[steps[:-1], steps[1:]]
-    return _any(bad, offsets + np.arange(lines + 1))
 
 
 def _any(marks: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:

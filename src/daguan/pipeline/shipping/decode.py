@@ -58,7 +58,6 @@ class Labeller:
     def _read_judge(self, folder: Path) -> Any:
         if "judge" not in self.about:
             return None
-        self.words = json.loads((folder / "vocabulary.json").read_text("utf-8"))
         with np.load(folder / "judge.npz") as arrays:
             return package(folder / "judge", "judging").Judge(self.about["judge"], dict(arrays))
 
@@ -82,7 +81,7 @@ class Labeller:
     def _read_pieces(self, folder: Path) -> Callable[[Sequence[Sequence[str]]], list[list[list[int]]]]:
         """Returns what gives the numbers of the pieces of each token, at least one."""
         if (folder / "vocabulary.json").is_file():
-            ids = json.loads((folder / "vocabulary.json").read_text("utf-8"))
+            ids = self.words = json.loads((folder / "vocabulary.json").read_text("utf-8"))
             if "judge" in self.about:  # which knows further tokens
                 ids = {token: number for token, number in ids.items() if number < self.about["judge"]["trained_on"]}
             return lambda lines: [[[ids.get(token, UNKNOWN)] for token in line] for line in lines]

@@ -1,9 +1,9 @@
 """The stage `distil`: lines that the blend labels, and how its student compares with it.
 
 Two students are trained. The scored one is trained as fold 0 is, by fold 0's models and a blend of them; the shipped
-one on all lines, by the whole blend. Each has a judge, which chooses among the spans that the student's model and an
-n-gram CRF propose: a stack that reads no text, fitted to held-out answers of the student's member, as the student's own
-would need a student for each fold.
+one on all lines, by the whole blend. Each has a judge, which chooses among the spans that the student's model or an
+n-gram CRF proposes: a stack that reads no text, fitted to held-out answers of the student's member, as the student's
+own would need a student for each fold.
 """
 
 from __future__ import annotations
